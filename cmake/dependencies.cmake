@@ -1,0 +1,18 @@
+# What the project links against; each name is in the README's table with its reason.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LUAJIT REQUIRED IMPORTED_TARGET luajit)
+pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
+pkg_check_modules(LIBPQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(LIBCONFIG REQUIRED IMPORTED_TARGET libconfig)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+
+# libev ships no pkg-config file in Debian.
+find_path(LIBEV_INCLUDE ev.h REQUIRED)
+find_library(LIBEV_LIBRARY ev REQUIRED)
+add_library(LibEv INTERFACE IMPORTED)
+target_include_directories(LibEv INTERFACE ${LIBEV_INCLUDE})
+target_link_libraries(LibEv INTERFACE ${LIBEV_LIBRARY})
+# libev's watcher macros break strict aliasing by design (its manual, "COMPILER WARNINGS").
+target_compile_options(LibEv INTERFACE -fno-strict-aliasing)

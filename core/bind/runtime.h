@@ -1,0 +1,109 @@
+/*
+ * runtime: the loader scripts of one configuration on one loader thread, and the runs of them.
+ *
+ *   run_start -> coroutine -> db:row(...) -> parked on a query -> resumed -> ... -> request->done
+ *
+ * A runtime is one LuaJIT VM with its sandbox, compiled scripts and backends. A reload makes a new
+ * runtime; the old one lives until its last run has ended. Backends are shared by reference.
+ * Thread: one loader loop's, every function. Limits: memory of the VM, CPU of a run
+ * (runtime_options); a run past a bound fails alone, naming script and line.
+ */
+#ifndef RTCACHE_BIND_RUNTIME_H
+#define RTCACHE_BIND_RUNTIME_H
+
+#include "backend/backend.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <ev.h>
+
+struct runtime;
+struct run;
+
+struct runtime_options {
+    struct ev_loop *loop;    /* NULL: compile and validate only, nothing can be run */
+    const char *scripts_dir; /* absolute; scripts and what they require */
+    const char *lua_dir;     /* absolute; more modules to require; may not exist */
+    size_t memory_max;       /* bytes of the whole VM */
+    int64_t run_cpu_ms;      /* CPU of one run, all its resumes together */
+    size_t value_max;        /* bytes of one packed result */
+    struct backend *const
+        *backends; /* by index of the configuration; borrowed by this call, which refs them */
+    const char *const *backend_names; /* valid with loop NULL too, where backends is NULL */
+    size_t backend_count;
+};
+
+int runtime_new(struct runtime **out, const struct runtime_options *o, struct err *e) MUST_USE;
+/* Compiles and runs the script's main chunk once and checks what it returns: a table with at least
+ * a function `load` (or load_many), and nothing but load, load_many, save, remove, which are
+ * functions. *script: its index; the same file gives the same index. Errors carry file:line. */
+int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e) MUST_USE;
+
+enum run_what { RUN_LOAD, RUN_LOAD_MANY, RUN_SAVE, RUN_REMOVE };
+
+bool runtime_has(const struct runtime *rt, int script, enum run_what what);
+
+struct runtime *runtime_ref(struct runtime *rt);
+/* A run holds a reference of its own. */
+void runtime_unref(struct runtime *rt);
+
+struct runtime_stats {
+    uint64_t runs, failures, cpu_stops, memory_stops;
+    uint64_t memory_bytes;
+    uint32_t parked; /* runs that wait for a backend or a sleep */
+};
+void runtime_read_stats(const struct runtime *rt, struct runtime_stats *out);
+
+enum run_outcome {
+    RUN_FOUND,     /* value */
+    RUN_ABSENT,    /* return nil */
+    RUN_FAILED,    /* thrown, or nil, err */
+    RUN_UNCHANGED, /* rtcache.unchanged */
+};
+
+/* What a run ended with; valid during done only, the value may be taken (buf moved out). */
+struct run_result {
+    enum run_outcome outcome;
+    struct buf value; /* packed */
+    struct err
+        err; /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(),
+                SCRIPT_ERROR for a runtime fault or a bound, BAD_VALUE with the path inside the
+                value, or the code of the backend's error where the script did not catch it */
+    /* From the options table that a loader may return beside the value; -1 / false where not given.
+     */
+    int64_t ttl_ms, stale_ttl_ms;
+    bool has_version, no_store; /* no_store: cache = false */
+    int64_t version;
+    struct buf tags; /* a packed array of str; empty: none */
+};
+
+/* All slices are borrowed until run_start returns. */
+struct run_request {
+    enum run_what what; /* RUN_LOAD now; the others come with writes and batches */
+    int script;
+    struct slice key;
+    const struct slice *captures; /* ctx.match */
+    unsigned capture_count;
+    int backend;         /* index for ctx.db, or -1 */
+    const char *pattern; /* of the loader, for messages */
+    int attempt;         /* ctx.attempt, from 1 */
+    int64_t deadline_ms; /* clock_ms; ctx.deadline_ms is what is left. The caller enforces it */
+    struct slice
+        value; /* what is stored, packed, for ctx.value (decoded when asked for); empty: none */
+    bool has_version; /* ctx.version */
+    int64_t version;
+    /* Called once, unless the run is cancelled; perhaps before run_start returns. r is the run,
+     * which ends with the call. */
+    void (*done)(struct run *r, struct run_result *result, void *arg);
+    void *arg;
+};
+
+/* ERR_NOMEM where it could not begin (done is not called). *out is valid until done or run_cancel;
+ * it is NULL if done was called already. */
+int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
+              struct err *e) MUST_USE;
+
+/* Drops the coroutine, cancels its queries; done is not called. */
+void run_cancel(struct run *r);
+
+#endif

@@ -1,0 +1,123 @@
+/*
+ * conf: rtcache.conf, read and checked into an immutable snapshot.
+ *
+ * Shape: one snapshot per successful load, shared by reference between threads; every string
+ * belongs to it. The options, their types, bounds, defaults and texts stand in one table
+ * (conf/options.c), which also makes docs/configuration.md and the spelling hints. Thread: loading
+ * on one thread; a snapshot may be read by any. Limits: CONF_* below.
+ */
+#ifndef RTCACHE_CONF_CONF_H
+#define RTCACHE_CONF_CONF_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define CONF_LISTEN_MAX   16
+#define CONF_BACKENDS_MAX 64
+#define CONF_LOADERS_MAX  4096
+
+/* How a loader's keys are kept and loaded. Durations in ms; see docs/configuration.md for each. */
+struct policy {
+    int64_t ttl_ms;            /* fresh for; 0: for ever */
+    int64_t stale_ttl_ms;      /* after ttl: served stale while it is loaded again */
+    int64_t negative_ttl_ms;   /* an absence is believed for; 0: not at all */
+    int64_t stale_if_error_ms; /* after ttl: served, marked, when a load fails */
+    double jitter;             /* 0..1: ttl and stale_ttl are spread by up to this share */
+    int64_t stale_wait_ms;     /* soft: how long a request waits for fresh before it takes stale */
+    int64_t wait_timeout_ms;   /* hard: how long a request waits at all */
+    int64_t load_timeout_ms;   /* how long a load may take, its retries included */
+    int64_t retries;           /* further attempts within a load */
+    int64_t retry_base_ms, retry_cap_ms;
+    int64_t backoff_base_ms, backoff_cap_ms; /* of a key, after a failed load */
+    int64_t max_loads;                       /* in the air at once */
+    int64_t max_queue;                       /* waiting for a place in the air */
+    int64_t max_waiters;                     /* parked on one flight */
+    int64_t breaker_failures;                /* in a row, which open the breaker; 0: no breaker */
+    int64_t breaker_open_ms;                 /* then one probe is let through */
+};
+
+struct conf_loader {
+    const char *pattern;
+    const char *script;  /* as written, relative to conf->scripts_dir */
+    const char *backend; /* NULL: none; ctx.db is nil then */
+    struct policy policy;
+    int line; /* of its group in the file */
+};
+
+enum conf_driver { DRIVER_POSTGRES, DRIVER_SQLITE };
+
+struct conf_backend {
+    const char *name;
+    enum conf_driver driver;
+    const char *url;    /* postgres: a libpq connection string or URI */
+    const char *path;   /* sqlite: absolute by now */
+    const char *init;   /* sqlite: SQL file that makes the database where there is none; or NULL */
+    int64_t pool;       /* postgres: connections; sqlite: worker threads */
+    int64_t pipeline;   /* postgres: queries in the air on one connection */
+    int64_t max_queue;  /* queries waiting for a connection; past it OVERLOADED */
+    int64_t statements; /* prepared statements kept per connection, least recently used out */
+    int64_t max_result; /* bytes of one result */
+    int64_t connect_timeout_ms;
+    int64_t reconnect_base_ms, reconnect_cap_ms;
+    int64_t busy_timeout_ms; /* sqlite */
+    int line;
+};
+
+struct conf {
+    _Atomic int refs;
+    const char *file; /* absolute */
+    const char *listen[CONF_LISTEN_MAX];
+    size_t listen_count;
+    const char *scripts_dir, *lua_dir; /* absolute */
+    const char *user;                  /* to run as when started as root; NULL: no change */
+    const char *log_level, *log_file;  /* log_file NULL: standard error */
+    int64_t memory_bytes;
+    int64_t shards;
+    int64_t io_threads, loader_threads;
+    int64_t max_key, max_value, max_frame;
+    int64_t max_connections;
+    int64_t max_parked;      /* requests of one connection that wait for loads */
+    int64_t max_output;      /* unread bytes of one connection, past which it is closed */
+    int64_t max_batch;       /* keys of one get_many */
+    int64_t idle_timeout_ms; /* 0: never */
+    int64_t drain_timeout_ms;
+    int64_t failed_keys; /* keys in backoff that are remembered */
+    bool watch;          /* reload when a file changes */
+    int64_t script_memory, script_cpu_ms;
+    struct policy defaults; /* for loaders, and for set of a key without one */
+    struct conf_loader *loaders;
+    size_t loader_count;
+    struct conf_backend *backends;
+    size_t backend_count;
+};
+
+/* Reads and checks a file. On failure *out is NULL, report has a line "file:line: what" for every
+ * problem found, and e the first of them (ERR_CONFIG). The caller owns one reference of *out. */
+int conf_load(const char *path, struct conf **out, struct buf *report, struct err *e) MUST_USE;
+
+struct conf *conf_ref(struct conf *c);
+void conf_unref(struct conf *c); /* NULL is allowed */
+
+/* -1 where there is none of that name. */
+int conf_backend_index(const struct conf *c, const char *name);
+/* Whether two backends mean the same connection with the same limits. */
+bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *b);
+
+/* The name of the first option that differs and cannot change without a restart; NULL if none. */
+const char *conf_needs_restart(const struct conf *old, const struct conf *new);
+
+/* docs/configuration.md's tables, from the options table, as Markdown. */
+int conf_write_docs(struct buf *out) MUST_USE;
+
+/* "60s", "1.5h", "250ms", "5min", "2d" and "64kb", "256mb", "1gb", plain bytes. Used for options
+ * and by the command line. ERR_CONFIG with what is expected. */
+int conf_parse_duration(const char *text, int64_t *ms, struct err *e) MUST_USE;
+int conf_parse_size(const char *text, int64_t *bytes, struct err *e) MUST_USE;
+
+/* The nearest of `names` (edit distance of at most 3 and less than half of the name), or NULL. */
+const char *conf_nearest(const char *name, const char *const *names, size_t count);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * metrics: per-thread counters and histograms, summed when read.
+ *
+ * Shape: one cache-aligned block of words per thread; counting is a plain load and store of one's
+ * own word (no lock prefix), reading walks the blocks. Histograms have 4 linear steps to a power of
+ * two (error of at most 12.5 %), in the manner of HdrHistogram. Thread: a block is written by its
+ * thread alone, read by any. Limits: METRICS_THREADS blocks.
+ */
+#ifndef RTCACHE_METRICS_METRICS_H
+#define RTCACHE_METRICS_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define METRICS_THREADS 64
+
+/* X(enumerator, name, what it counts) */
+#define METRIC_COUNTERS(X)                                                                         \
+    X(M_REQUESTS, "requests", "requests and notifications taken")                                  \
+    X(M_HITS, "hits", "reads answered fresh from memory")                                          \
+    X(M_HITS_STALE, "hits_stale", "reads answered stale from memory")                              \
+    X(M_HITS_NEGATIVE, "hits_negative", "reads answered nil from memory")                          \
+    X(M_HITS_STALE_ERROR, "hits_stale_error", "reads answered stale because a load failed")        \
+    X(M_MISSES, "misses", "reads that waited for a load")                                          \
+    X(M_BACKOFF_ANSWERS, "backoff_answers", "reads answered with the last error of a key")         \
+    X(M_COALESCED, "coalesced", "reads that joined a load already in the air")                     \
+    X(M_TIMEOUTS, "timeouts", "requests past their deadline")                                      \
+    X(M_WAITERS_REFUSED, "waiters_refused", "requests past max_waiters of a flight")               \
+    X(M_PARKED_REFUSED, "parked_refused", "requests past max_parked of a connection")              \
+    X(M_ERRORS, "errors", "requests answered with an error")                                       \
+    X(M_INVALIDATIONS, "invalidations", "keys invalidated")                                        \
+    X(M_SETS, "sets", "values stored by set")                                                      \
+    X(M_CONNECTIONS, "connections_total", "connections accepted")                                  \
+    X(M_CONNECTIONS_CLOSED, "connections_closed", "connections ended")                             \
+    X(M_CONNECTIONS_REFUSED, "connections_refused", "connections past max_connections")            \
+    X(M_CONNECTIONS_CUT, "connections_cut", "closed for unread output past max_output")            \
+    X(M_CONNECTIONS_IDLE, "connections_idle", "closed for idle_timeout")                           \
+    X(M_PROTOCOL_ERRORS, "protocol_errors", "connections closed for malformed bytes")              \
+    X(M_BYTES_IN, "bytes_in", "bytes read from clients")                                           \
+    X(M_BYTES_OUT, "bytes_out", "bytes written to clients")                                        \
+    X(M_LOADS, "loads", "loads begun")                                                             \
+    X(M_LOADS_FOUND, "loads_found", "loads that ended with a value")                               \
+    X(M_LOADS_ABSENT, "loads_absent", "loads that ended with nothing")                             \
+    X(M_LOADS_FAILED, "loads_failed", "loads that failed")                                         \
+    X(M_LOADS_TIMEOUT, "loads_timeout", "of these, past load_timeout")                             \
+    X(M_LOADS_REFRESH, "loads_refresh", "loads begun in the background")                           \
+    X(M_LOADS_RETRIED, "loads_retried", "further attempts within a load")                          \
+    X(M_LOADS_VOIDED, "loads_voided",                                                              \
+      "results not stored: invalidated, set or reloaded meanwhile")                                \
+    X(M_LOADS_REFUSED, "loads_refused", "loads past max_loads and max_queue")                      \
+    X(M_BREAKER_OPENED, "breaker_opened", "times a breaker opened")                                \
+    X(M_BREAKER_REFUSED, "breaker_refused", "loads refused by an open breaker")                    \
+    X(M_BACKOFF_DROPPED, "backoff_dropped", "failed keys forgotten for want of room")              \
+    X(M_RELOADS, "reloads", "configurations taken over")                                           \
+    X(M_RELOADS_REFUSED, "reloads_refused", "configurations refused")
+
+#define METRIC_HISTOGRAMS(X)                                                                       \
+    X(H_LOAD_US, "load_us", "time of a load, from its start to its end")                           \
+    X(H_QUEUE_US, "queue_us", "time of a load in its loader's queue")                              \
+    X(H_WAIT_US, "wait_us", "time a request was parked")
+
+enum metric_counter {
+#define METRIC_ENUM(id, name, text) id,
+    METRIC_COUNTERS(METRIC_ENUM)
+#undef METRIC_ENUM
+        M_COUNT
+};
+
+enum metric_histogram {
+#define METRIC_ENUM(id, name, text) id,
+    METRIC_HISTOGRAMS(METRIC_ENUM)
+#undef METRIC_ENUM
+        H_COUNT
+};
+
+#define METRIC_BUCKETS 160 /* 4 to a power of two: up to 2^40 */
+
+struct metrics {
+    _Alignas(64) _Atomic uint64_t counters[M_COUNT];
+    _Atomic uint64_t buckets[H_COUNT][METRIC_BUCKETS];
+};
+
+/* The calling thread's block, made at its first use and kept for the life of the process; past
+ * METRICS_THREADS the last block is shared (and may then miscount). */
+struct metrics *metrics_mine(void);
+
+static inline void metrics_add(struct metrics *m, enum metric_counter id, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(&m->counters[id], memory_order_relaxed);
+    atomic_store_explicit(&m->counters[id], v + n, memory_order_relaxed);
+}
+
+static inline void metrics_inc(struct metrics *m, enum metric_counter id)
+{
+    metrics_add(m, id, 1);
+}
+
+void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value);
+
+uint64_t metrics_sum(enum metric_counter id);
+const char *metrics_counter_name(enum metric_counter id);
+const char *metrics_histogram_name(enum metric_histogram id);
+
+struct metrics_quantiles {
+    uint64_t count, p50, p90, p99, p999, max; /* upper edges of buckets */
+};
+void metrics_quantiles(enum metric_histogram id, struct metrics_quantiles *out);
+
+#endif

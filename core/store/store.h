@@ -1,0 +1,123 @@
+/*
+ * store: the entries, in memory, shared by all threads.
+ *
+ *   key --hash--> shard --(short lock)--> table slot --> entry { header | key | packed value }
+ *                   |-- TTL wheel: expiry costs O(1) per entry
+ *                   `-- eviction policy (policy.h): who leaves when the memory is full
+ *
+ * It knows no I/O, no Lua and no clock: now_ms is a parameter, from one clock that never goes back.
+ * A lookup is O(1) and allocates nothing. Values of up to STORE_COPY_MAX bytes are copied under the
+ * shard's lock, longer ones are shared by reference.
+ * Thread: any, every function. No callback runs under a lock.
+ * Limits: options.memory_bytes, counted over entries, tables and their overhead; a put that would
+ * pass it evicts first. An entry larger than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
+ */
+#ifndef RTCACHE_STORE_STORE_H
+#define RTCACHE_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+#define STORE_COPY_MAX   4096
+#define STORE_FOREVER_MS INT64_MAX
+
+struct store;
+struct entry; /* a shared, reference-counted, immutable value: see entry.h */
+
+struct store_options {
+    size_t memory_bytes;
+    unsigned shards; /* a power of two */
+    uint64_t seed;   /* of the keyed hash: store_hash */
+    int64_t now_ms;
+};
+
+enum lookup {
+    LOOKUP_MISS,
+    LOOKUP_FRESH,
+    LOOKUP_STALE,    /* past fresh_until, before stale_until */
+    LOOKUP_KEPT,     /* past stale_until, kept for stale_if_error */
+    LOOKUP_NEGATIVE, /* a fresh negative entry */
+};
+
+/* What a lookup is for. */
+enum {
+    WANT_STALE = 1, /* the value of a STALE entry too (that of a FRESH one always comes) */
+    WANT_KEPT = 2,  /* and that of a KEPT one */
+    WANT_PEEK = 4,  /* not a client's read: no recency, no frequency */
+};
+
+struct hit {
+    int64_t version;  /* valid where has_version */
+    int64_t age_ms;   /* since it was stored */
+    int64_t ttl_ms;   /* till fresh_until, <= 0 past it; STORE_FOREVER_MS: no end */
+    uint32_t load_us; /* how long its load took */
+    bool has_version;
+    /* Where the value was not copied (longer than STORE_COPY_MAX, or out was NULL and the status is
+     * one whose value is wanted): one reference, owned by the caller, given back with entry_unref.
+     */
+    struct entry *entry;
+};
+
+struct put {
+    struct slice key;
+    uint64_t hash;
+    struct slice value; /* packed; ignored for a negative entry */
+    bool negative;      /* ttl_ms is its negative_ttl; stale_ttl_ms and keep_ms are ignored */
+    bool has_version;
+    int64_t version;
+    int64_t ttl_ms;       /* jitter is already in it; 0: for ever */
+    int64_t stale_ttl_ms; /* counted from the end of ttl */
+    int64_t keep_ms;      /* stale_if_error, counted from the end of ttl */
+    uint32_t load_us;
+};
+
+/* Summed over shards when read. */
+struct store_stats {
+    uint64_t entries, negatives, bytes, memory_limit;
+    uint64_t puts, evictions, expirations, removals, refused;
+};
+
+int store_new(struct store **out, const struct store_options *o, struct err *e) MUST_USE;
+void store_free(struct store *s); /* NULL is allowed */
+
+uint64_t store_hash(const struct store *s, struct slice key);
+
+/* The value, where the status is one whose value is wanted, is appended to out (whose failure gives
+ * LOOKUP_MISS and leaves out as it was), or comes as hit->entry. hit is always filled. */
+enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
+                      unsigned want, struct buf *out, struct hit *hit);
+
+/* Stores or replaces. ERR_TOO_LARGE (nothing is stored, and what was stored is removed, for it is
+ * known to be old), ERR_NOMEM (likewise). */
+int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
+
+/* Whether there was an entry (an expired one does not count). */
+bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
+
+/* Moves the deadlines as a put at now_ms would, the value stays. false: no entry, or it has
+ * expired. */
+bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_ms, int64_t ttl_ms,
+                 int64_t stale_ttl_ms, int64_t keep_ms);
+
+/* Brings the wheels to now_ms, at most `most` entries expired per call; the number expired. To be
+ * called every STORE_TICK_MS or so; lookups are right without it, memory comes back through it. */
+#define STORE_TICK_MS 10
+size_t store_tick(struct store *s, int64_t now_ms, size_t most);
+
+/* A smaller limit evicts at once. */
+void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms);
+
+void store_read_stats(struct store *s, struct store_stats *out);
+
+/* A counted reference to an immutable packed value, also made outside the store (a load's result
+ * that many waiters share). */
+struct entry *
+entry_new_value(struct slice packed); /* NULL: no memory; one reference, the caller's */
+struct entry *entry_ref(struct entry *e);
+void entry_unref(struct entry *e);               /* any thread; NULL is allowed */
+struct slice entry_value(const struct entry *e); /* borrowed while a reference is held */
+
+#endif

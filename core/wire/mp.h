@@ -1,0 +1,86 @@
+/*
+ * mp: a bounded reader of MessagePack bytes (the specification at msgpack.org, version of 2013 with
+ * bin and ext). It walks tokens in place; it never allocates and never recurses.
+ *
+ * Shape: a reader is two pointers; strings come back as slices into the input. O(bytes).
+ * Thread: any. Limits: nesting MP_DEPTH_MAX; a declared count or size may not pass the bytes left
+ * (every element takes one byte at least), so a short bomb cannot ask for memory.
+ */
+#ifndef RTCACHE_WIRE_MP_H
+#define RTCACHE_WIRE_MP_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <stdint.h>
+
+#define MP_DEPTH_MAX 16
+
+enum mp_type {
+    MP_NIL,
+    MP_BOOL,
+    MP_INT,  /* any integer that fits int64 */
+    MP_UINT, /* an integer above INT64_MAX */
+    MP_FLOAT,
+    MP_STR,
+    MP_BIN,
+    MP_ARRAY,
+    MP_MAP,
+    MP_EXT
+};
+
+struct mp_token {
+    enum mp_type type;
+    int8_t ext_type;
+    union {
+        bool b;
+        int64_t i;
+        uint64_t u;
+        double d;
+        struct slice bytes; /* STR, BIN, EXT: borrowed from the input */
+        uint32_t count;     /* ARRAY: elements follow; MAP: pairs follow */
+    };
+};
+
+struct mp_reader {
+    const char *at, *end;
+};
+
+enum { MP_OK = 0, MP_MORE = 1, MP_BAD = 2 };
+
+static inline struct mp_reader mp_reader_of(struct slice s)
+{
+    return (struct mp_reader){.at = s.data, .end = s.data + s.size};
+}
+
+/* The next token. MP_OK; MP_MORE: the input ends inside it (at is not moved); MP_BAD: byte 0xc1.
+ * Does not compare a container's count with the bytes left. */
+int mp_next(struct mp_reader *r, struct mp_token *t) MUST_USE;
+
+/* Steps over one whole value. MP_OK, MP_MORE or MP_BAD (too deep, 0xc1); at is moved on MP_OK only.
+ */
+int mp_skip(struct mp_reader *r) MUST_USE;
+
+/* 0 where s is exactly one well-formed value: complete, no deeper than MP_DEPTH_MAX, nothing after.
+ */
+int mp_check(struct slice s, struct err *e) MUST_USE;
+
+/* The value that starts at r->at, as its bytes; steps over it. MP_OK, MP_MORE or MP_BAD. */
+int mp_take(struct mp_reader *r, struct slice *value) MUST_USE;
+
+/* A scan of one value whose bytes arrive in pieces: it goes on where it stopped, so a frame costs
+ * O(bytes) however it is cut. 0 in every field starts one. */
+struct mp_scan {
+    size_t offset; /* bytes of the value looked at so far */
+    uint32_t depth;
+    uint64_t left[MP_DEPTH_MAX + 1]; /* values still owed at each depth */
+};
+
+/* s: the value's bytes from its first one on, as many as there are. MP_OK: complete, scan->offset
+ * is its size; MP_MORE; MP_BAD. max_bytes bounds declared sizes before they arrive (MP_BAD past
+ * it). */
+int mp_scan_step(struct mp_scan *scan, struct slice s, size_t max_bytes) MUST_USE;
+
+bool mp_utf8_valid(struct slice s);
+
+#endif

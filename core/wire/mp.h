@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-#define MP_DEPTH_MAX 16
+#define MP_DEPTH_MAX   16
+#define MP_DEPTH_EXTRA 4 /* at most, for struct mp_scan.extra_depth */
 
 enum mp_type {
     MP_NIL,
@@ -50,7 +51,7 @@ enum { MP_OK = 0, MP_MORE = 1, MP_BAD = 2 };
 
 static inline struct mp_reader mp_reader_of(struct slice s)
 {
-    return (struct mp_reader){.at = s.data, .end = s.data + s.size};
+    return (struct mp_reader){.at = s.data, .end = s.size ? s.data + s.size : s.data};
 }
 
 /* The next token. MP_OK; MP_MORE: the input ends inside it (at is not moved); MP_BAD: byte 0xc1.
@@ -68,12 +69,22 @@ int mp_check(struct slice s, struct err *e) MUST_USE;
 /* The value that starts at r->at, as its bytes; steps over it. MP_OK, MP_MORE or MP_BAD. */
 int mp_take(struct mp_reader *r, struct slice *value) MUST_USE;
 
+enum mp_fault {
+    MP_FAULT_NONE,
+    MP_FAULT_BYTE,  /* 0xc1 */
+    MP_FAULT_DEPTH, /* nested deeper than allowed */
+    MP_FAULT_SIZE   /* declares more than max_bytes; scan->needed says how much at least */
+};
+
 /* A scan of one value whose bytes arrive in pieces: it goes on where it stopped, so a frame costs
  * O(bytes) however it is cut. 0 in every field starts one. */
 struct mp_scan {
-    size_t offset; /* bytes of the value looked at so far */
+    size_t offset; /* bytes of the value looked at so far; after MP_BAD where the culprit begins */
     uint32_t depth;
-    uint64_t left[MP_DEPTH_MAX + 1]; /* values still owed at each depth */
+    uint32_t extra_depth; /* levels allowed past MP_DEPTH_MAX: a client's envelopes */
+    enum mp_fault fault;  /* after MP_BAD */
+    uint64_t needed;      /* MP_FAULT_SIZE: bytes that the value takes at least */
+    uint64_t left[MP_DEPTH_MAX + MP_DEPTH_EXTRA + 1]; /* values still owed at each depth */
 };
 
 /* s: the value's bytes from its first one on, as many as there are. MP_OK: complete, scan->offset
@@ -82,5 +93,7 @@ struct mp_scan {
 int mp_scan_step(struct mp_scan *scan, struct slice s, size_t max_bytes) MUST_USE;
 
 bool mp_utf8_valid(struct slice s);
+/* How many bytes of s, from its start, are valid UTF-8 in whole characters. */
+size_t mp_utf8_prefix(struct slice s);
 
 #endif

@@ -1,0 +1,337 @@
+#include "wire/mp.h"
+
+/* Of a format byte from 0xc0 to 0xdf: what it opens and how many bytes of number follow it. */
+struct form {
+    uint8_t type;  /* enum mp_type, FORM_BAD or FORM_UINT */
+    uint8_t width; /* bytes of the number (a value, a size or a count) */
+    uint8_t body;  /* EXT without a number: the size of its data */
+};
+
+enum { FORM_BAD = 0x7f, FORM_UINT = 0x7e };
+
+static const struct form forms[32] = {
+    {MP_NIL, 0, 0},    {FORM_BAD, 0, 0},  {MP_BOOL, 0, 0},   {MP_BOOL, 0, 0},   /* c0 .. c3 */
+    {MP_BIN, 1, 0},    {MP_BIN, 2, 0},    {MP_BIN, 4, 0},    {MP_EXT, 1, 0},    /* c4 .. c7 */
+    {MP_EXT, 2, 0},    {MP_EXT, 4, 0},    {MP_FLOAT, 4, 0},  {MP_FLOAT, 8, 0},  /* c8 .. cb */
+    {FORM_UINT, 1, 0}, {FORM_UINT, 2, 0}, {FORM_UINT, 4, 0}, {FORM_UINT, 8, 0}, /* cc .. cf */
+    {MP_INT, 1, 0},    {MP_INT, 2, 0},    {MP_INT, 4, 0},    {MP_INT, 8, 0},    /* d0 .. d3 */
+    {MP_EXT, 0, 1},    {MP_EXT, 0, 2},    {MP_EXT, 0, 4},    {MP_EXT, 0, 8},    /* d4 .. d7 */
+    {MP_EXT, 0, 16},   {MP_STR, 1, 0},    {MP_STR, 2, 0},    {MP_STR, 4, 0},    /* d8 .. db */
+    {MP_ARRAY, 2, 0},  {MP_ARRAY, 4, 0},  {MP_MAP, 2, 0},    {MP_MAP, 4, 0},    /* dc .. df */
+};
+
+static inline uint64_t big_endian(const unsigned char *p, unsigned width)
+{
+    uint16_t v16;
+    uint32_t v32;
+    uint64_t v64;
+    switch (width) {
+    case 0: return 0;
+    case 1: return *p;
+    case 2: memcpy(&v16, p, 2); return __builtin_bswap16(v16);
+    case 4: memcpy(&v32, p, 4); return __builtin_bswap32(v32);
+    default: memcpy(&v64, p, 8); return __builtin_bswap64(v64);
+    }
+}
+
+static inline int64_t sign_extend(uint64_t v, unsigned width)
+{
+    unsigned shift = 64 - 8 * width;
+    return (int64_t)(v << shift) >> shift;
+}
+
+static double float_of(uint64_t bits, unsigned width)
+{
+    if (width == 8) {
+        double d;
+        memcpy(&d, &bits, 8);
+        return d;
+    }
+    uint32_t low = (uint32_t)bits;
+    float f;
+    memcpy(&f, &low, 4);
+    return (double)f;
+}
+
+/* A string of `size` bytes that begins `head` bytes after r->at. */
+static inline int take_bytes(struct mp_reader *r, struct mp_token *t, size_t head, uint64_t size)
+{
+    if ((uint64_t)(r->end - r->at) - head < size)
+        return MP_MORE;
+    t->bytes = slice_of(r->at + head, (size_t)size);
+    r->at += head + size;
+    return MP_OK;
+}
+
+/* The rest of mp_next: a format byte from 0xc0 to 0xdf. */
+static int next_form(struct mp_reader *r, struct mp_token *t, struct form f)
+{
+    const unsigned char *p = (const unsigned char *)r->at;
+    size_t head = 1 + (size_t)f.width + (f.type == MP_EXT);
+
+    if (f.type == FORM_BAD)
+        return MP_BAD;
+    if ((size_t)(r->end - r->at) < head)
+        return MP_MORE;
+    uint64_t v = big_endian(p + 1, f.width);
+    if (f.type == FORM_UINT) {
+        t->type = v > INT64_MAX ? MP_UINT : MP_INT;
+        t->u = v;
+        r->at += head;
+        return MP_OK;
+    }
+    t->type = (enum mp_type)f.type;
+    switch (t->type) {
+    case MP_BOOL: t->b = *p == 0xc3; break;
+    case MP_INT: t->i = sign_extend(v, f.width); break;
+    case MP_FLOAT: t->d = float_of(v, f.width); break;
+    case MP_EXT:
+        t->ext_type = (int8_t)p[head - 1];
+        return take_bytes(r, t, head, f.width ? v : f.body);
+    case MP_STR:
+    case MP_BIN: return take_bytes(r, t, head, v);
+    case MP_ARRAY:
+    case MP_MAP: t->count = (uint32_t)v; break;
+    default: break;
+    }
+    r->at += head;
+    return MP_OK;
+}
+
+int mp_next(struct mp_reader *r, struct mp_token *t)
+{
+    if (r->at == r->end)
+        return MP_MORE;
+    unsigned char c = (unsigned char)*r->at;
+
+    if (c >= 0xc0 && c < 0xe0)
+        return next_form(r, t, forms[c - 0xc0]);
+    if (c >= 0xa0 && c < 0xc0) {
+        t->type = MP_STR;
+        return take_bytes(r, t, 1, c & 0x1f);
+    }
+    if (c < 0x80 || c >= 0xe0) {
+        t->type = MP_INT;
+        t->i = (int8_t)c;
+    } else {
+        t->type = c < 0x90 ? MP_MAP : MP_ARRAY;
+        t->count = c & 0x0f;
+    }
+    r->at++;
+    return MP_OK;
+}
+
+/* What a scan needs to know of a token: its header and data in bytes, and the values after it. */
+struct span {
+    uint64_t bytes;
+    uint64_t children;
+    bool container;
+};
+
+/* MP_MORE: the header itself is not complete; otherwise *s is filled, also where the data is not
+ * there yet. */
+static inline int span_of(const char *at, size_t n, struct span *s)
+{
+    if (n == 0)
+        return MP_MORE;
+    const unsigned char *p = (const unsigned char *)at;
+    unsigned char c = *p;
+
+    *s = (struct span){.bytes = 1};
+    if (c < 0x80 || c >= 0xe0)
+        return MP_OK;
+    if (c < 0xa0) {
+        s->container = true;
+        s->children = (uint64_t)(c & 0x0f) << (c < 0x90);
+        return MP_OK;
+    }
+    if (c < 0xc0) {
+        s->bytes += c & 0x1f;
+        return MP_OK;
+    }
+    struct form f = forms[c - 0xc0];
+    if (f.type == FORM_BAD)
+        return MP_BAD;
+    s->bytes += (uint64_t)f.width + (f.type == MP_EXT);
+    if (n < s->bytes)
+        return MP_MORE;
+    if (f.type == MP_STR || f.type == MP_BIN || f.type == MP_EXT) {
+        s->bytes += f.body + big_endian(p + 1, f.width);
+    } else if (f.type == MP_ARRAY || f.type == MP_MAP) {
+        s->container = true;
+        s->children = big_endian(p + 1, f.width) << (f.type == MP_MAP);
+    }
+    return MP_OK;
+}
+
+static uint64_t owed(const struct mp_scan *scan)
+{
+    uint64_t sum = 0;
+    for (uint32_t d = 1; d <= scan->depth; d++)
+        sum += scan->left[d];
+    return sum;
+}
+
+static int scan_fault(struct mp_scan *scan, enum mp_fault fault, uint64_t needed)
+{
+    scan->fault = fault;
+    scan->needed = needed;
+    return MP_BAD;
+}
+
+/* left[0] is unused: the value itself is the one thing owed at depth 0, and offset > 0 with depth 0
+ * means that it has been seen. */
+int mp_scan_step(struct mp_scan *scan, struct slice s, size_t max_bytes)
+{
+    uint32_t depth_max = MP_DEPTH_MAX + scan->extra_depth;
+
+    while (scan->depth > 0 || scan->offset == 0) {
+        struct span span;
+        size_t at = scan->offset;
+        int rc = span_of(s.data + at, s.size - at, &span);
+        if (rc == MP_BAD)
+            return scan_fault(scan, MP_FAULT_BYTE, 0);
+        if (rc == MP_MORE)
+            return MP_MORE;
+        if (span.container && scan->depth == depth_max)
+            return scan_fault(scan, MP_FAULT_DEPTH, 0);
+        /* This token is one of those owed, so at depth > 0 it is counted in owed() already. */
+        uint64_t needed = at + span.bytes + span.children + owed(scan) - (scan->depth > 0 ? 1 : 0);
+        if (needed > max_bytes)
+            return scan_fault(scan, MP_FAULT_SIZE, needed);
+        if (span.bytes > s.size - at)
+            return MP_MORE;
+        scan->offset += (size_t)span.bytes;
+        if (scan->depth > 0)
+            scan->left[scan->depth]--;
+        if (span.children > 0)
+            scan->left[++scan->depth] = span.children;
+        while (scan->depth > 0 && scan->left[scan->depth] == 0)
+            scan->depth--;
+    }
+    return MP_OK;
+}
+
+int mp_skip(struct mp_reader *r)
+{
+    uint64_t left[MP_DEPTH_MAX + 1];
+    uint32_t depth = 0;
+    const char *at = r->at;
+
+    do {
+        struct span span;
+        int rc = span_of(at, (size_t)(r->end - at), &span);
+        if (rc != MP_OK)
+            return rc;
+        if (span.container && depth == MP_DEPTH_MAX)
+            return MP_BAD;
+        if (span.bytes > (uint64_t)(r->end - at))
+            return MP_MORE;
+        at += span.bytes;
+        if (depth > 0)
+            left[depth]--;
+        if (span.children > 0)
+            left[++depth] = span.children;
+        while (depth > 0 && left[depth] == 0)
+            depth--;
+    } while (depth > 0);
+    r->at = at;
+    return MP_OK;
+}
+
+int mp_take(struct mp_reader *r, struct slice *value)
+{
+    const char *start = r->at;
+    int rc = mp_skip(r);
+    if (rc == MP_OK)
+        *value = slice_of(start, (size_t)(r->at - start));
+    return rc;
+}
+
+int mp_check(struct slice s, struct err *e)
+{
+    struct mp_scan scan = {0};
+    int rc = mp_scan_step(&scan, s, s.size);
+
+    if (rc == MP_OK && scan.offset == s.size)
+        return 0;
+    if (rc == MP_OK)
+        return err_set(e, ERR_PROTOCOL,
+                       "%zu bytes after the MessagePack value that ends at byte %zu",
+                       s.size - scan.offset, scan.offset);
+    if (rc == MP_MORE)
+        return err_set(e, ERR_PROTOCOL, "the MessagePack value is cut off at byte %zu", s.size);
+    switch (scan.fault) {
+    case MP_FAULT_DEPTH:
+        return err_set(e, ERR_PROTOCOL, "nested deeper than %d at byte %zu", MP_DEPTH_MAX,
+                       scan.offset);
+    case MP_FAULT_SIZE:
+        return err_set(e, ERR_PROTOCOL,
+                       "byte %zu declares more than there is: at least %llu bytes, of %zu",
+                       scan.offset, (unsigned long long)scan.needed, s.size);
+    default: return err_set(e, ERR_PROTOCOL, "byte 0xc1 at %zu is no MessagePack", scan.offset);
+    }
+}
+
+/* The size of the well-formed sequence at p (first byte >= 0x80), 0 where there is none. */
+static size_t utf8_sequence(const unsigned char *p, size_t n)
+{
+    unsigned char c = p[0], low = 0x80, high = 0xbf;
+    size_t size;
+
+    if (c >= 0xc2 && c <= 0xdf) {
+        size = 2;
+    } else if (c >= 0xe0 && c <= 0xef) {
+        size = 3;
+        if (c == 0xe0)
+            low = 0xa0; /* shorter forms exist below */
+        if (c == 0xed)
+            high = 0x9f; /* surrogates above */
+    } else if (c >= 0xf0 && c <= 0xf4) {
+        size = 4;
+        if (c == 0xf0)
+            low = 0x90;
+        if (c == 0xf4)
+            high = 0x8f; /* nothing above U+10FFFF */
+    } else {
+        return 0;
+    }
+    if (n < size || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+size_t mp_utf8_prefix(struct slice s)
+{
+    const unsigned char *p = (const unsigned char *)s.data;
+    size_t i = 0;
+
+    while (i < s.size) {
+        uint64_t word;
+        while (s.size - i >= 8) {
+            memcpy(&word, p + i, 8);
+            if (word & 0x8080808080808080U)
+                break;
+            i += 8;
+        }
+        if (i == s.size)
+            break;
+        if (p[i] < 0x80) {
+            i++;
+            continue;
+        }
+        size_t n = utf8_sequence(p + i, s.size - i);
+        if (n == 0)
+            return i;
+        i += n;
+    }
+    return i;
+}
+
+bool mp_utf8_valid(struct slice s)
+{
+    return mp_utf8_prefix(s) == s.size;
+}

@@ -1,0 +1,129 @@
+#include "wire/mpw.h"
+
+#include "wire/mp.h"
+
+#include <msgpack/pack.h>
+
+#define OPEN_HEADER 5 /* the format byte and a 32-bit count */
+
+/* msgpack-c hands back what this returns, so the codes of buf arrive unchanged. */
+static int packer_write(void *data, const char *bytes, size_t size)
+{
+    return buf_append(data, bytes, size);
+}
+
+static inline msgpack_packer packer_of(struct buf *b)
+{
+    return (msgpack_packer){.data = b, .callback = packer_write};
+}
+
+int mpw_nil(struct buf *b)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_nil(&pk);
+}
+
+int mpw_bool(struct buf *b, bool v)
+{
+    msgpack_packer pk = packer_of(b);
+    return v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk);
+}
+
+int mpw_int(struct buf *b, int64_t v)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_int64(&pk, v);
+}
+
+int mpw_uint(struct buf *b, uint64_t v)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_uint64(&pk, v);
+}
+
+int mpw_float(struct buf *b, double v)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_double(&pk, v);
+}
+
+int mpw_array(struct buf *b, uint32_t count)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_array(&pk, count);
+}
+
+int mpw_map(struct buf *b, uint32_t pairs)
+{
+    msgpack_packer pk = packer_of(b);
+    return msgpack_pack_map(&pk, pairs);
+}
+
+/* The bytes of a string after its header: what is left of a failed one goes away with it. */
+static int finish_bytes(struct buf *b, size_t before, int rc, struct slice s)
+{
+    if (rc == 0)
+        rc = buf_append(b, s.data, s.size);
+    if (rc != 0)
+        b->size = before;
+    return rc;
+}
+
+int mpw_str(struct buf *b, struct slice s)
+{
+    if (s.size > UINT32_MAX)
+        return ERR_TOO_LARGE;
+    msgpack_packer pk = packer_of(b);
+    size_t before = b->size;
+    return finish_bytes(b, before, msgpack_pack_str(&pk, s.size), s);
+}
+
+int mpw_cstr(struct buf *b, const char *s)
+{
+    return mpw_str(b, slice_str(s));
+}
+
+int mpw_bin(struct buf *b, struct slice s)
+{
+    if (s.size > UINT32_MAX)
+        return ERR_TOO_LARGE;
+    msgpack_packer pk = packer_of(b);
+    size_t before = b->size;
+    return finish_bytes(b, before, msgpack_pack_bin(&pk, s.size), s);
+}
+
+int mpw_text(struct buf *b, struct slice s)
+{
+    return mp_utf8_valid(s) ? mpw_str(b, s) : mpw_bin(b, s);
+}
+
+int mpw_raw(struct buf *b, struct slice packed)
+{
+    return buf_append(b, packed.data, packed.size);
+}
+
+static int open_container(struct buf *b, size_t *at, unsigned char format)
+{
+    const char header[OPEN_HEADER] = {(char)format, 0, 0, 0, 0};
+    size_t before = b->size;
+    int rc = buf_append(b, header, sizeof header);
+    if (rc == 0)
+        *at = before;
+    return rc;
+}
+
+int mpw_array_open(struct buf *b, size_t *at)
+{
+    return open_container(b, at, 0xdd);
+}
+
+int mpw_map_open(struct buf *b, size_t *at)
+{
+    return open_container(b, at, 0xdf);
+}
+
+void mpw_close(struct buf *b, size_t at, uint32_t count)
+{
+    uint32_t big = __builtin_bswap32(count);
+    memcpy(b->data + at + 1, &big, sizeof big);
+}

@@ -2,9 +2,10 @@
  * metrics: per-thread counters and histograms, summed when read.
  *
  * Shape: one cache-aligned block of words per thread; counting is a plain load and store of one's
- * own word (no lock prefix), reading walks the blocks. Histograms have 4 linear steps to a power of
- * two (error of at most 12.5 %), in the manner of HdrHistogram. Thread: a block is written by its
- * thread alone, read by any. Limits: METRICS_THREADS blocks.
+ * own word (no lock prefix), reading walks the blocks. Histograms have 8 linear steps to a power of
+ * two (an edge is at most 12.5 % above the value), in the manner of HdrHistogram. Thread: a block
+ * is written by its thread alone, read by any. Limits: METRICS_THREADS blocks; the block of a
+ * thread that ended, with its counts, goes to the next thread that asks.
  */
 #ifndef RTCACHE_METRICS_METRICS_H
 #define RTCACHE_METRICS_METRICS_H
@@ -73,15 +74,15 @@ enum metric_histogram {
         H_COUNT
 };
 
-#define METRIC_BUCKETS 160 /* 4 to a power of two: up to 2^40 */
+#define METRIC_BUCKETS 312 /* 8 to a power of two: up to 2^41; the last takes all above */
 
 struct metrics {
     _Alignas(64) _Atomic uint64_t counters[M_COUNT];
     _Atomic uint64_t buckets[H_COUNT][METRIC_BUCKETS];
 };
 
-/* The calling thread's block, made at its first use and kept for the life of the process; past
- * METRICS_THREADS the last block is shared (and may then miscount). */
+/* The calling thread's block from its first use to its end; with METRICS_THREADS threads alive at
+ * once, further ones share the last block (and may then miscount). Never NULL. */
 struct metrics *metrics_mine(void);
 
 static inline void metrics_add(struct metrics *m, enum metric_counter id, uint64_t n)
@@ -102,7 +103,7 @@ const char *metrics_counter_name(enum metric_counter id);
 const char *metrics_histogram_name(enum metric_histogram id);
 
 struct metrics_quantiles {
-    uint64_t count, p50, p90, p99, p999, max; /* upper edges of buckets */
+    uint64_t count, p50, p90, p99, p999, max; /* upper edges of buckets; 0 where count is 0 */
 };
 void metrics_quantiles(enum metric_histogram id, struct metrics_quantiles *out);
 

@@ -1,7 +1,8 @@
 /*
  * addr: addresses as users write them, and the sockets they stand for.
  *
- * Forms: "host:port", "[v6]:port", ":port" (loopback), "unix:/path". Thread: any.
+ * Forms: "host:port", "[v6]:port", ":port" (loopback), "unix:/path". Thread: any. Limits: 127
+ * bytes of text, 107 of a path.
  * Errors: ERR_CONFIG for a form that cannot be read, ERR_IO with the system's reason.
  */
 #ifndef RTCACHE_SYS_ADDR_H
@@ -23,15 +24,16 @@ int addr_parse(const char *text, struct addr *a, struct err *e) MUST_USE;
 bool addr_is_unix(const struct addr *a);
 bool addr_is_loopback(const struct addr *a); /* true for Unix sockets too */
 
-/* A listening, non-blocking, close-on-exec socket (SO_REUSEADDR; SO_REUSEPORT where asked). An old
- * Unix socket file that nobody answers on is removed first. */
+/* A listening, non-blocking, close-on-exec socket (SO_REUSEADDR; SO_REUSEPORT where asked; IPv6
+ * without IPv4). An old Unix socket file that nobody answers on is removed first. */
 int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd,
                 struct err *e) MUST_USE;
 
 /* The address a listening socket really has ("127.0.0.1:40123" for port 0). */
 void addr_of_socket(int fd, char *text, size_t size);
 
-/* A connected blocking socket, with a limit in ms for the connect. */
+/* A connected blocking, close-on-exec socket, with a limit in ms for the connect (0: none). ERR_IO,
+ * or ERR_TIMEOUT. */
 int addr_connect(const struct addr *a, int timeout_ms, int *fd, struct err *e) MUST_USE;
 
 int fd_set_nonblocking(int fd) MUST_USE;

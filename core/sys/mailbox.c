@@ -2,7 +2,8 @@
 
 #include <stddef.h>
 
-void mailbox_drain(struct mailbox *mb)
+/* Takes the stack whole, turns it round, and puts it behind what was taken before. */
+static void mailbox_take(struct mailbox *mb)
 {
     struct message *newest = atomic_exchange_explicit(&mb->top, NULL, memory_order_acquire);
     struct message *oldest = NULL;
@@ -12,11 +13,27 @@ void mailbox_drain(struct mailbox *mb)
         oldest = newest;
         newest = next;
     }
-    while (oldest) {
-        struct message *next = oldest->next;
-        oldest->recv(oldest, mb->owner);
-        oldest = next;
+    struct message **end = &mb->taken;
+    while (*end)
+        end = &(*end)->next;
+    *end = oldest;
+}
+
+void mailbox_drain(struct mailbox *mb)
+{
+    bool gone = false;
+    bool *outer = mb->gone;
+    mb->gone = &gone;
+    mailbox_take(mb);
+    while (!gone && mb->taken) {
+        struct message *m = mb->taken;
+        mb->taken = m->next;
+        m->recv(m, mb->owner);
     }
+    if (!gone)
+        mb->gone = outer;
+    else if (outer)
+        *outer = true;
 }
 
 static void mailbox_on_wake(struct ev_loop *loop, struct ev_async *async, int events)
@@ -30,6 +47,8 @@ void mailbox_init(struct mailbox *mb, struct ev_loop *loop, void *owner)
     atomic_init(&mb->top, NULL);
     mb->loop = loop;
     mb->owner = owner;
+    mb->taken = NULL;
+    mb->gone = NULL;
     ev_async_init(&mb->async, mailbox_on_wake);
     mb->async.data = mb;
     ev_async_start(loop, &mb->async);
@@ -45,6 +64,8 @@ void mailbox_fini(struct mailbox *mb)
     ev_ref(mb->loop);
     ev_async_stop(mb->loop, &mb->async);
     mb->open = false;
+    if (mb->gone)
+        *mb->gone = true;
 }
 
 void mailbox_send(struct mailbox *mb, struct message *m)

@@ -23,15 +23,19 @@ struct mailbox {
     _Atomic(struct message *) top;
     struct ev_loop *loop;
     struct ev_async async;
-    void *owner; /* handed to recv */
+    void *owner;           /* handed to recv */
+    struct message *taken; /* off the stack, in order, not yet received */
+    bool *gone;            /* of the drain that runs: set when the mailbox ends under it */
     bool open;
 };
 
 void mailbox_init(struct mailbox *mb, struct ev_loop *loop, void *owner);
-/* Receives what is left, then stops. No sender may be alive. Owner loop's thread. */
+/* Receives what is left, then stops. No sender may be alive. Owner loop's thread; a recv may call
+ * it and then release the mailbox. */
 void mailbox_fini(struct mailbox *mb);
 void mailbox_send(struct mailbox *mb, struct message *m);
-/* Receives what is there now, without waiting for the loop. Owner loop's thread. */
+/* Receives what is there now, without waiting for the loop. Owner loop's thread, inside a recv too.
+ */
 void mailbox_drain(struct mailbox *mb);
 
 #endif

@@ -1,0 +1,282 @@
+#include "sys/addr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define UNIX_PREFIX "unix:"
+
+static int parse_unix(const char *text, struct addr *a, struct err *e)
+{
+    const char *path = text + strlen(UNIX_PREFIX);
+    struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
+    if (path[0] != '/')
+        return err_set(e, ERR_CONFIG, "address \"%s\": unix: takes an absolute path", text);
+    if (strlen(path) >= sizeof un->sun_path)
+        return err_set(e, ERR_CONFIG, "address \"%s\": the path is longer than %zu bytes", text,
+                       sizeof un->sun_path - 1);
+    un->sun_family = AF_UNIX;
+    memcpy(un->sun_path, path, strlen(path) + 1);
+    a->sa_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
+    return 0;
+}
+
+static bool is_port(const char *s)
+{
+    size_t digits = strspn(s, "0123456789");
+    return digits > 0 && digits <= 5 && s[digits] == '\0' && strtol(s, NULL, 10) <= 65535;
+}
+
+/* Splits "host:port", "[v6]:port" or ":port". host: room for the whole text. */
+static int split(const char *text, char *host, const char **port, struct err *e)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon)
+        return err_set(e, ERR_CONFIG,
+                       "address \"%s\": \"host:port\", \":port\" or \"unix:/path\" is expected",
+                       text);
+    const char *from = text, *to = colon;
+    if (text[0] == '[') {
+        if (colon < text + 2 || colon[-1] != ']')
+            return err_set(e, ERR_CONFIG, "address \"%s\": \"[IPv6 address]:port\" is expected",
+                           text);
+        from = text + 1;
+        to = colon - 1;
+    } else if (memchr(text, ':', (size_t)(colon - text))) {
+        return err_set(e, ERR_CONFIG,
+                       "address \"%s\": an IPv6 address stands in brackets, \"[::1]:7411\"", text);
+    }
+    if (!is_port(colon + 1))
+        return err_set(e, ERR_CONFIG, "address \"%s\": the port is a number from 0 to 65535", text);
+    memcpy(host, from, (size_t)(to - from));
+    host[to - from] = '\0';
+    *port = colon + 1;
+    return 0;
+}
+
+int addr_parse(const char *text, struct addr *a, struct err *e)
+{
+    memset(a, 0, sizeof *a);
+    if (strlen(text) >= sizeof a->text)
+        return err_set(e, ERR_CONFIG, "address \"%.40s...\": longer than %zu bytes", text,
+                       sizeof a->text - 1);
+    memcpy(a->text, text, strlen(text) + 1);
+    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
+        return parse_unix(text, a, e);
+    char host[sizeof a->text];
+    const char *port;
+    int rc = split(text, host, &port, e);
+    if (rc != 0)
+        return rc;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int gai = getaddrinfo(host[0] ? host : "127.0.0.1", port, &hints, &found);
+    if (gai != 0)
+        return err_set(e, ERR_CONFIG, "address \"%s\": %s", text,
+                       gai == EAI_SYSTEM ? strerror(errno) : gai_strerror(gai));
+    memcpy(&a->sa, found->ai_addr, found->ai_addrlen);
+    a->sa_size = found->ai_addrlen;
+    freeaddrinfo(found);
+    return 0;
+}
+
+bool addr_is_unix(const struct addr *a)
+{
+    return a->sa.ss_family == AF_UNIX;
+}
+
+bool addr_is_loopback(const struct addr *a)
+{
+    if (a->sa.ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr) >> 24 == 127;
+    if (a->sa.ss_family == AF_INET6) {
+        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)&a->sa)->sin6_addr;
+        return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+    }
+    return addr_is_unix(a);
+}
+
+int fd_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : ERR_IO;
+}
+
+static int bind_and_listen(int fd, const struct addr *a, int backlog)
+{
+    if (bind(fd, (const struct sockaddr *)&a->sa, a->sa_size) != 0)
+        return -1;
+    return listen(fd, backlog);
+}
+
+/* Whether somebody answers on a Unix socket file; when in doubt, yes. */
+static bool unix_answers(const struct addr *a)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    bool refused =
+        connect(fd, (const struct sockaddr *)&a->sa, a->sa_size) != 0 && errno == ECONNREFUSED;
+    close(fd);
+    return !refused;
+}
+
+/* A lock on the socket's folder, held from the look at an old file until the new socket listens, so
+ * that two starts at once do not remove each other's socket. -1 where it cannot be had in 1 s: then
+ * it goes without. */
+static int folder_lock(const char *path)
+{
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    size_t size = (size_t)(strrchr(path, '/') - path);
+    memcpy(folder, path, size);
+    memcpy(folder + size, "/", 2);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == 100) {
+            close(fd);
+            return -1;
+        }
+        poll(NULL, 0, 10);
+    }
+    return fd;
+}
+
+static int listen_unix(int fd, const struct addr *a, int backlog, struct err *e)
+{
+    const char *path = ((const struct sockaddr_un *)&a->sa)->sun_path;
+    int lock = folder_lock(path);
+    int rc = bind_and_listen(fd, a, backlog);
+    if (rc != 0 && errno == EADDRINUSE) {
+        struct stat st;
+        if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+            rc = err_set(e, ERR_IO, "cannot listen on %s: the file exists and is no socket",
+                         a->text);
+        else if (unix_answers(a))
+            rc = err_set(e, ERR_IO, "cannot listen on %s: address in use, a server answers there",
+                         a->text);
+        else if (unlink(path) != 0 && errno != ENOENT)
+            rc =
+                err_set(e, ERR_IO, "cannot remove the old socket %s: %s", a->text, strerror(errno));
+        else
+            rc = bind_and_listen(fd, a, backlog);
+    }
+    if (rc == -1)
+        rc = err_set(e, ERR_IO, "cannot listen on %s: %s", a->text, strerror(errno));
+    if (lock >= 0)
+        close(lock);
+    return rc;
+}
+
+int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, struct err *e)
+{
+    *fd = -1;
+    const int on = 1;
+    int s = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (s < 0)
+        return err_set(e, ERR_IO, "no socket for %s: %s", a->text, strerror(errno));
+    int rc = 0;
+    if (addr_is_unix(a)) {
+        rc = listen_unix(s, a, backlog, e);
+    } else {
+        bool ok = setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+        if (ok && reuse_port)
+            ok = setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+        if (ok && a->sa.ss_family == AF_INET6)
+            ok = setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+        if (!ok || bind_and_listen(s, a, backlog) != 0)
+            rc = err_set(e, ERR_IO, "cannot listen on %s: %s", a->text, strerror(errno));
+    }
+    if (rc != 0)
+        close(s);
+    else
+        *fd = s;
+    return rc;
+}
+
+void addr_of_socket(int fd, char *text, size_t size)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t sa_size = sizeof sa;
+    char host[INET6_ADDRSTRLEN + 20], port[8]; /* + a scope: "%interface" */
+    snprintf(text, size, "?");
+    if (getsockname(fd, (struct sockaddr *)&sa, &sa_size) != 0)
+        return;
+    if (sa.ss_family == AF_UNIX) {
+        size_t head = offsetof(struct sockaddr_un, sun_path);
+        int n = sa_size > head ? (int)(sa_size - head) : 0;
+        snprintf(text, size, UNIX_PREFIX "%.*s", n, ((struct sockaddr_un *)&sa)->sun_path);
+    } else if (getnameinfo((struct sockaddr *)&sa, sa_size, host, sizeof host, port, sizeof port,
+                           NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        snprintf(text, size, sa.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    }
+}
+
+/* Finishes a connect that goes on by itself. 0 or an errno. */
+static int await_connected(int fd, int timeout_ms)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int n = poll(&p, 1, timeout_ms > 0 ? timeout_ms : -1);
+    if (n <= 0)
+        return n == 0 ? ETIMEDOUT : errno;
+    int reason = 0;
+    socklen_t size = sizeof reason;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &reason, &size) != 0)
+        return errno;
+    return reason;
+}
+
+/* The kernel's own limit on connect (SO_SNDTIMEO) holds for both families. 0 or an errno. */
+static int connect_within(int fd, const struct addr *a, int timeout_ms)
+{
+    int ms = timeout_ms > 0 ? timeout_ms : 0;
+    struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    const struct timeval none = {0};
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
+        return errno;
+    int rc;
+    do {
+        rc = connect(fd, (const struct sockaddr *)&a->sa, a->sa_size);
+    } while (rc != 0 && errno == EINTR && addr_is_unix(a));
+    if (rc != 0) {
+        int reason = errno;
+        if (reason == EINTR) /* TCP goes on by itself */
+            reason = await_connected(fd, timeout_ms);
+        else if (reason == EINPROGRESS || reason == EAGAIN)
+            reason = ETIMEDOUT;
+        if (reason != 0)
+            return reason;
+    }
+    return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) == 0 ? 0 : errno;
+}
+
+int addr_connect(const struct addr *a, int timeout_ms, int *fd, struct err *e)
+{
+    const int on = 1;
+    *fd = -1;
+    int s = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s < 0)
+        return err_set(e, ERR_IO, "no socket for %s: %s", a->text, strerror(errno));
+    int reason = connect_within(s, a, timeout_ms);
+    if (reason != 0) {
+        close(s);
+        if (reason == ETIMEDOUT && timeout_ms > 0)
+            return err_set(e, ERR_TIMEOUT, "cannot connect to %s: no answer within %d ms", a->text,
+                           timeout_ms);
+        return err_set(e, ERR_IO, "cannot connect to %s: %s", a->text, strerror(reason));
+    }
+    if (!addr_is_unix(a))
+        (void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    *fd = s;
+    return 0;
+}

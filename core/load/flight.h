@@ -1,0 +1,162 @@
+/*
+ * flight: the one load in progress for a key, the waiters parked on it, and the memory of failures.
+ *
+ *   shard (by hash) --lock--> chain of flights: LOADING  waiters per I/O thread, owned by a load
+ *                                               FAILED   the last error, not to be tried before
+ * retry_at
+ *
+ * Pure decisions: no I/O, no clock, no Lua. Everything that changes a key (a load's end, set,
+ * invalidate) passes through its flight shard's lock and changes the store under it, so that "is
+ * there a load", "is its result still wanted" and "what is stored" are one decision. A fresh hit
+ * never comes here. Lock order: flight shard, then store shard. Thread: any. A flight's outcome is
+ * immutable after flights_end. Limits: max_waiters per flight; options.failed_max keys in backoff,
+ * the oldest forgotten first.
+ */
+#ifndef RTCACHE_LOAD_FLIGHT_H
+#define RTCACHE_LOAD_FLIGHT_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "conf/conf.h"
+#include "store/store.h"
+#include "sys/mailbox.h"
+
+#include <stdatomic.h>
+
+struct flights;
+
+/* A parked request's place on a flight; embedded in the request of an I/O thread. */
+struct waiter {
+    struct list link; /* the flight's until delivered */
+    struct flight
+        *flight; /* under the shard's lock; NULL: not parked (left, or about to be delivered) */
+    uint64_t hash;
+};
+
+/* One per I/O thread in every flight; what wakes that thread. */
+struct flight_slot {
+    struct message message; /* sent by the loader thread when the flight has ended */
+    struct flight *flight;
+    struct list waiters;
+};
+
+enum flight_end {
+    END_FOUND,
+    END_ABSENT,
+    END_FAILED,  /* the key goes into backoff */
+    END_REFUSED, /* never begun (OVERLOADED, breaker open, no loader): no backoff */
+};
+
+struct flight {
+    struct message message; /* carries the flight to its loader thread */
+    struct list chain;      /* the shard's bucket; alone where detached */
+    struct list failed;     /* the shard's FAILED flights, oldest first */
+    _Atomic int refs;       /* table, load, one per slot in delivery */
+    uint64_t hash;
+    uint64_t generation;                /* of the configuration its load uses: under the lock */
+    uint32_t waiter_count;              /* under the lock */
+    uint32_t failures;                  /* in a row */
+    int64_t retry_at_ms;                /* FAILED */
+    bool loading, detached, background; /* under the lock */
+    /* The outcome, written once by flights_end. */
+    enum flight_end end;
+    struct entry *value; /* FOUND */
+    struct err *err;     /* FAILED, REFUSED; NULL: no memory for the text */
+    int err_code;
+    int32_t retry_after_ms; /* -1: unknown */
+    bool has_version;
+    int64_t version, ttl_ms; /* ttl_ms 0: no end */
+    uint32_t load_us;
+    /* Then the slots, then the key. */
+    uint32_t key_size;
+    uint32_t slot_count;
+    struct flight_slot slots[];
+};
+
+struct flights_options {
+    struct store *store; /* borrowed */
+    unsigned shards;     /* a power of two */
+    unsigned slots;      /* I/O threads */
+    size_t failed_max;
+    uint64_t seed;
+};
+
+int flights_new(struct flights **out, const struct flights_options *o, struct err *e) MUST_USE;
+void flights_free(struct flights *fl); /* no load may be in progress; NULL is allowed */
+
+struct slice flight_key(const struct flight *f);
+void flight_ref(struct flight *f);
+void flight_unref(struct flight *f);
+/* Fills e with the outcome's error. */
+void flight_error(const struct flight *f, struct err *e);
+
+enum join {
+    JOIN_HIT,     /* the store has it by now: the value is in the buf, hit is filled */
+    JOIN_PARKED,  /* on a flight that was there */
+    JOIN_STARTED, /* on a new flight: the caller sends it to its loader */
+    JOIN_BACKOFF, /* a load failed lately: err has why and retry_after_ms */
+    JOIN_FULL,    /* max_waiters */
+    JOIN_NOMEM,
+};
+
+struct join_request {
+    struct slice key;
+    uint64_t hash;
+    int64_t now_ms;
+    uint64_t
+        generation; /* of the caller's configuration; an older flight is left to its own waiters */
+    int64_t max_waiters;
+    unsigned slot;         /* the caller's I/O thread */
+    struct waiter *waiter; /* NULL: in the background, nobody waits */
+    bool reload;           /* refresh: whatever is stored, unless a load is in the air */
+    struct buf *out;       /* for JOIN_HIT; as store_get's. NULL with reload or without a waiter */
+};
+
+struct join_result {
+    enum lookup lookup; /* JOIN_HIT: FRESH or NEGATIVE */
+    struct hit hit;
+    struct flight *flight; /* JOIN_STARTED: one reference, for the load */
+    struct err err;        /* JOIN_BACKOFF */
+};
+
+enum join flights_join(struct flights *fl, const struct join_request *q, struct join_result *out);
+
+/* true: w was parked and is the caller's again; false: its delivery is under way. */
+bool flights_leave(struct flights *fl, struct waiter *w);
+
+/* The load begins, with this generation's script. false: nobody waits for it any more and it is no
+ * background load; it has left the table, and the caller drops its reference without flights_end.
+ */
+bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation);
+
+/* What a load ended with. */
+struct outcome {
+    enum flight_end end;
+    struct slice value;      /* FOUND: packed */
+    bool has_version, store; /* store false: deliver it, do not keep it */
+    int64_t version;
+    int64_t ttl_ms, stale_ttl_ms, keep_ms; /* jittered; for ABSENT ttl_ms is its negative_ttl */
+    uint32_t load_us;
+    const struct err *err; /* FAILED, REFUSED */
+    int64_t backoff_base_ms, backoff_cap_ms;
+    uint64_t
+        generation; /* the loader thread's current one; a newer one than the flight's voids it */
+};
+
+/* Ends f: stores its result if its token still holds, takes it out of the table or into backoff.
+ * The caller keeps its reference, then delivers f->slots[] whose waiters are not empty (each such
+ * slot has got a reference of its own). *stored tells whether the result was stored. */
+void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,
+                 bool *stored);
+
+/* What changes a key from outside: a load in flight is left to its waiters and will not be stored.
+ */
+bool flights_invalidate(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms);
+int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
+
+struct flights_stats {
+    uint64_t loading, failed, failed_dropped;
+};
+void flights_read_stats(struct flights *fl, struct flights_stats *out);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * snapshot: one configuration in force: options, routes, and what is counted per loader.
+ *
+ * Shape: immutable but for the counters, shared by reference; each thread holds the one it works
+ * with and is handed the next by a message. Thread: any. Limits: the configuration's.
+ */
+#ifndef RTCACHE_LOAD_SNAPSHOT_H
+#define RTCACHE_LOAD_SNAPSHOT_H
+
+#include "conf/conf.h"
+#include "load/route.h"
+
+#include <stdatomic.h>
+
+/* Written by one loader thread, read by any. */
+struct loader_counters {
+    _Atomic uint64_t loads, found, absent, failed, refused;
+    _Atomic uint32_t in_flight, queued;
+    _Atomic int breaker; /* enum breaker_state */
+};
+
+struct snapshot {
+    _Atomic int refs;
+    uint64_t generation;
+    struct conf *conf; /* shared */
+    struct routes *routes;
+    struct loader_counters *counters; /* [loader_threads][loaders] */
+};
+
+/* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
+ * none. ERR_CONFIG names a pattern and its line. */
+int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
+                 const struct snapshot *before, struct err *e) MUST_USE;
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s); /* NULL is allowed */
+
+struct loader_counters *snapshot_counters(const struct snapshot *s, size_t thread, size_t loader);
+
+/* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
+const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * spread: jitter on times, so that what was stored together does not end together. Pure. Thread:
+ * any.
+ */
+#ifndef RTCACHE_LOAD_SPREAD_H
+#define RTCACHE_LOAD_SPREAD_H
+
+#include "base/rng.h"
+
+#include <stdint.h>
+
+/* In (ms * (1 - jitter), ms]: an entry never lives longer than was configured. */
+static inline int64_t spread_ms(int64_t ms, double jitter, struct rng *rng)
+{
+    if (ms <= 0 || jitter <= 0)
+        return ms;
+    int64_t less = (int64_t)((double)ms * jitter * rng_unit(rng));
+    return ms - less > 0 ? ms - less : 1;
+}
+
+/* Exponential with full jitter, capped: the wait before attempt n + 1, n from 1 (M. Brooker, 2015).
+ */
+static inline int64_t spread_backoff_ms(unsigned n, int64_t base_ms, int64_t cap_ms,
+                                        struct rng *rng)
+{
+    unsigned shift = n > 1 ? n - 1 : 0;
+    int64_t most = shift < 30 && base_ms << shift < cap_ms ? base_ms << shift : cap_ms;
+    return 1 + (int64_t)rng_below(rng, (uint64_t)(most > 0 ? most : 0));
+}
+
+#endif

@@ -1,0 +1,197 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "backend/json.h"
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+#include <stdlib.h>
+
+/* text -> packed -> text; returns the code of the first step, and of the second where that is 0. */
+static int there_and_back(const char *text, struct buf *back, struct err *e)
+{
+    struct buf packed;
+    buf_init(&packed, 0);
+    buf_init(back, 0);
+    int rc = json_to_mp(slice_str(text), &packed, e);
+    if (rc == 0)
+        rc = json_from_mp(buf_slice(&packed), back, e);
+    buf_fini(&packed);
+    return rc;
+}
+
+static void keeps(const char *text)
+{
+    struct buf back;
+    struct err e;
+    err_clear(&e);
+    assert_int_equal(there_and_back(text, &back, &e), 0);
+    assert_int_equal(back.size, strlen(text));
+    assert_memory_equal(back.data, text, back.size);
+    buf_fini(&back);
+}
+
+static void becomes(const char *text, const char *want)
+{
+    struct buf back;
+    struct err e;
+    assert_int_equal(there_and_back(text, &back, &e), 0);
+    assert_int_equal(back.size, strlen(want));
+    assert_memory_equal(back.data, want, back.size);
+    buf_fini(&back);
+}
+
+static void scalars_come_back_as_they_were(void **state)
+{
+    (void)state;
+    keeps("null");
+    keeps("true");
+    keeps("false");
+    keeps("0");
+    keeps("-1");
+    keeps("9223372036854775807");
+    keeps("-9223372036854775808");
+    keeps("9007199254740993");
+    keeps("0.1");
+    keeps("3.0");
+    keeps("1e+300");
+    keeps("\"\"");
+    keeps("\"a\\u0000b\"");
+    keeps("\"\\\"\\\\\\n\\r\\t\\u0001\"");
+    keeps("\"\xc3\xa9\xf0\x9f\x98\x80\"");
+    becomes("\"\\u00e9\\/\"", "\"\xc3\xa9/\"");
+    becomes(" 1e2 ", "100.0");
+}
+
+static void containers_keep_their_order(void **state)
+{
+    (void)state;
+    keeps("[]");
+    keeps("{}");
+    keeps("[1,[2,[]],{\"z\":1,\"a\":{\"b\":null}}]");
+}
+
+static void integers_past_int64_become_floats_and_leave_their_neighbours_exact(void **state)
+{
+    (void)state;
+    becomes("[9223372036854775808,9007199254740993]", "[9.223372036854776e+18,9007199254740993]");
+    becomes("{\"18446744073709551616\":-9223372036854775809,\"s\":\"99999999999999999999\\\"\"}",
+            "{\"18446744073709551616\":-9.223372036854776e+18,"
+            "\"s\":\"99999999999999999999\\\"\"}");
+}
+
+static void what_is_no_json_is_refused_with_its_position(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",         "{",     "[1,]",    "{\"a\" 1}", "1 2",
+                                      "\"\xff\"", "1e999", "nothing", "[1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf out;
+        struct err e;
+        buf_init(&out, 0);
+        assert_int_equal(json_to_mp(slice_str(bad[i]), &out, &e), ERR_BACKEND);
+        assert_non_null(strstr(e.text, "line 1"));
+        assert_int_equal(out.size, 0);
+        buf_fini(&out);
+    }
+}
+
+static void nesting_ends_where_packed_values_end(void **state)
+{
+    (void)state;
+    char text[2 * (MP_DEPTH_MAX + 1) + 1];
+    for (int depth = MP_DEPTH_MAX; depth <= MP_DEPTH_MAX + 1; depth++) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        text[2 * depth] = '\0';
+        struct buf out;
+        struct err e;
+        buf_init(&out, 0);
+        int rc = json_to_mp(slice_str(text), &out, &e);
+        assert_int_equal(rc, depth == MP_DEPTH_MAX ? 0 : ERR_BACKEND);
+        if (rc == 0)
+            assert_int_equal(mp_check(buf_slice(&out), &e), 0);
+        buf_fini(&out);
+    }
+}
+
+static void a_full_buffer_is_too_large_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct err e;
+    buf_init(&out, 8);
+    assert_int_equal(json_to_mp(slice_str("[1,2,\"0123456789\"]"), &out, &e), ERR_TOO_LARGE);
+    assert_int_equal(e.code, ERR_TOO_LARGE);
+    assert_int_equal(out.size, 0);
+    assert_int_equal(json_from_mp(slice_of("\xaa"
+                                           "0123456789",
+                                           11),
+                                  &out, &e),
+                     ERR_TOO_LARGE);
+    assert_int_equal(out.size, 0);
+    buf_fini(&out);
+}
+
+static void what_json_cannot_say_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } bad[] = {
+        {"\xc4\x01x", 3},                            /* bin */
+        {"\xd4\x01x", 3},                            /* ext */
+        {"\x81\x01\x02", 3},                         /* a map key that is an integer */
+        {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", 9}, /* nan */
+        {"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", 9}, /* infinity */
+        {"\xa1\xff", 2},                             /* a str that is not UTF-8 */
+        {"\x92\x01", 2},                             /* cut off */
+        {"\x01\x02", 2},                             /* two values */
+        {"", 0},                                     /* none */
+        {"\xdd\xff\xff\xff\xff", 5},                 /* a bomb */
+        {"\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90", 17}, /* deep */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf out;
+        struct err e;
+        buf_init(&out, 0);
+        assert_int_equal(json_from_mp(slice_of(bad[i].bytes, bad[i].size), &out, &e),
+                         ERR_BAD_VALUE);
+        assert_int_equal(e.code, ERR_BAD_VALUE);
+        assert_int_equal(out.size, 0);
+        buf_fini(&out);
+    }
+}
+
+static void unsigned_integers_are_written_whole(void **state)
+{
+    (void)state;
+    struct buf packed, out;
+    struct err e;
+    buf_init(&packed, 0);
+    buf_init(&out, 0);
+    assert_int_equal(mpw_uint(&packed, UINT64_MAX), 0);
+    assert_int_equal(json_from_mp(buf_slice(&packed), &out, &e), 0);
+    assert_true(slice_eq_str(buf_slice(&out), "18446744073709551615"));
+    buf_fini(&packed);
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scalars_come_back_as_they_were),
+        cmocka_unit_test(containers_keep_their_order),
+        cmocka_unit_test(integers_past_int64_become_floats_and_leave_their_neighbours_exact),
+        cmocka_unit_test(what_is_no_json_is_refused_with_its_position),
+        cmocka_unit_test(nesting_ends_where_packed_values_end),
+        cmocka_unit_test(a_full_buffer_is_too_large_and_changes_nothing),
+        cmocka_unit_test(what_json_cannot_say_is_refused),
+        cmocka_unit_test(unsigned_integers_are_written_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -179,12 +179,14 @@ static int scan_fault(struct mp_scan *scan, enum mp_fault fault, uint64_t needed
     return MP_BAD;
 }
 
-/* left[0] is unused: the value itself is the one thing owed at depth 0, and offset > 0 with depth 0
- * means that it has been seen. */
+/* left[0] is unused: at depth 0 the value itself is all that is owed, and an offset says that it
+ * has been seen. */
 int mp_scan_step(struct mp_scan *scan, struct slice s, size_t max_bytes)
 {
     uint32_t depth_max = MP_DEPTH_MAX + scan->extra_depth;
 
+    if (s.size == 0)
+        return MP_MORE;
     while (scan->depth > 0 || scan->offset == 0) {
         struct span span;
         size_t at = scan->offset;

@@ -40,6 +40,10 @@ enum { RPC_MORE = 0, RPC_MESSAGE = 1 };
 int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
              struct rpc_msg *msg, size_t *used, struct err *e) MUST_USE;
 
+/* The end of the first message of `in`, whatever it says: RPC_MESSAGE with scan->mp.offset at it,
+ * RPC_MORE, or an error as above. */
+int rpc_scan_step(struct rpc_scan *scan, struct slice in, size_t max_frame, struct err *e) MUST_USE;
+
 /* [1, msgid, nil, -- the caller appends exactly one packed value after it. */
 int rpc_reply_head(struct buf *out, uint32_t msgid) MUST_USE;
 /* [1, msgid, error, nil]. error is the string "CODE text", or with as_map the map

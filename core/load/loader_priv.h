@@ -1,0 +1,93 @@
+/*
+ * loader_priv: what loader.c, gate.c and load.c share; nobody else includes it.
+ *
+ *   loader --- set (a snapshot's runtime, backends and gates; the current one and those whose loads
+ * last)
+ *                `-- gate (one per loader of the configuration) --- queue of loads, loads in the
+ * air
+ *
+ * Thread: the loader thread's.
+ */
+#ifndef RTCACHE_LOAD_LOADER_PRIV_H
+#define RTCACHE_LOAD_LOADER_PRIV_H
+
+#include "base/list.h"
+#include "base/rng.h"
+#include "bind/runtime.h"
+#include "load/breaker.h"
+#include "load/loader.h"
+#include "metrics/metrics.h"
+#include "sys/worker.h"
+
+struct loader_set {
+    struct list link; /* loader->sets */
+    struct loader *loader;
+    int refs; /* one for being current or prepared, one per load */
+    struct snapshot *snapshot;
+    struct runtime *runtime;
+    struct backend **backends;
+    struct gate *gates; /* by index of the configuration */
+};
+
+struct gate {
+    struct loader_set *set;
+    const struct conf_loader *conf;
+    struct loader_counters *counters;
+    struct breaker breaker;
+    struct list foreground, background; /* queued loads */
+    uint32_t in_flight, queued;
+    uint32_t max_loads, max_queue; /* this thread's share */
+    int script, backend;
+    bool pumping;
+};
+
+struct load {
+    struct list link; /* of its gate's queue, or of loader->running */
+    struct gate *gate;
+    struct flight *flight; /* one reference */
+    struct run *run;       /* while a script runs */
+    struct entry *stored;  /* what the store held when it began, for ctx.value; or NULL */
+    struct hit stored_hit;
+    int64_t queued_us, started_us, deadline_ms;
+    int attempt;
+    ev_timer deadline, retry;
+};
+
+struct loader {
+    struct worker worker;
+    struct loader_options options;
+    struct list sets;
+    struct loader_set *current, *prepared;
+    struct list running; /* loads in the air */
+    struct metrics *metrics;
+    struct rng rng;
+    struct message stop;
+    bool stopping;
+};
+
+struct loader_set *loader_set_ref(struct loader_set *set);
+void loader_set_unref(struct loader_set *set);
+
+/* gate.c: admission. A load passes through gate_admit once and through gate_left once after it
+ * began. */
+void gate_init(struct gate *g, struct loader_set *set, size_t index);
+void gate_admit(struct gate *g, struct load *ld);
+/* A load in the air has ended: the next queued ones begin. */
+void gate_left(struct gate *g);
+/* The next queued load, out of its queue; NULL where there is none. */
+struct load *gate_pop_queued(struct gate *g);
+
+/* load.c: one load, from a flight to its end. */
+struct load *load_new(struct gate *g, struct flight *f); /* NULL: no memory */
+void load_begin(struct load *ld);
+/* Ends ld (queued or in the air) without a result, and frees it; no word of it reaches the gate. */
+void load_refuse(struct load *ld, const struct err *err);
+void load_shutdown(struct load *ld);
+/* A queued load gives its flight back and is gone. */
+struct flight *load_give_back(struct load *ld);
+
+/* Ends the flight with o, wakes its waiters, and drops the load's reference. */
+void loader_end_flight(struct loader *l, struct flight *f, struct outcome *o);
+void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *err);
+
+#endif

@@ -1,0 +1,249 @@
+--- A client of rtcache: blocking calls, and pipelining under them.
+--
+--   local client = require "rtcache.client"
+--   local cache = assert(client.connect { host = "127.0.0.1", port = 7411 })
+--   local user, err = cache:get("user:42", { timeout_ms = 200 })
+--   if err then print(err.code, err.message, err.retry_after_ms) end
+--
+-- Expected failures are `nil, err`; a nil without err is an answer: the source has no such thing.
+-- A connection is for one coroutine at a time. LuaJIT; needs luasocket.
+
+local socket = require "socket"
+local msgpack = require "rtcache.msgpack"
+
+local M = { null = msgpack.null }
+
+---@class rtcache.Error
+---@field code string @the server's code, or IO, TIMEOUT, CLOSED, PROTOCOL of this side
+---@field message string
+---@field retry_after_ms? integer
+local Error = { __tostring = function(e) return e.code .. " " .. e.message end }
+
+local function fail(code, message) return nil, setmetatable({ code = code, message = message }, Error) end
+
+---@param e string|table @an error as it stands in an answer
+---@return rtcache.Error
+local function decode_error(e)
+  if type(e) ~= "table" then
+    local text = tostring(e)
+    local code, message = text:match "^(%u[%u_]*) (.*)$"
+    e = { code = code or "UNKNOWN", message = message or text }
+    e.retry_after_ms = tonumber((text:match "%(retry after (%d+) ms%)$"))
+  end
+  return setmetatable(e, Error)
+end
+
+-- get_entry's maps: nil where the server says nil.
+local function without_nulls(map)
+  if type(map) ~= "table" or map == msgpack.null then return map end
+  for k, v in pairs(map) do
+    if v == msgpack.null then map[k] = nil end
+  end
+  if map.error then map.error = decode_error(map.error) end
+  return map
+end
+
+---@class rtcache.Client
+---@field timeout number @seconds for every answer
+local Client = {}
+Client.__index = Client
+
+---@class rtcache.ConnectOptions
+---@field host? string @127.0.0.1 by default
+---@field port? integer @7411 by default
+---@field path? string @of a Unix socket, instead of host and port
+---@field timeout? number @10 by default
+---@field keep_bin? boolean @bin values come as rtcache.msgpack.bin(...) instead of strings
+---@field first_id? integer @the first msgid, 1 by default
+
+local function open(options, timeout)
+  if not options.path then
+    local tcp = socket.tcp()
+    tcp:settimeout(timeout)
+    local ok, err = tcp:connect(options.host or "127.0.0.1", options.port or 7411)
+    if not ok then
+      tcp:close()
+      return nil, err
+    end
+    tcp:setoption("tcp-nodelay", true)
+    return tcp
+  end
+  local unix = require "socket.unix"()
+  unix:settimeout(timeout)
+  local ok, err = unix:connect(options.path)
+  if not ok then
+    unix:close()
+    return nil, err
+  end
+  return unix
+end
+
+---@param options rtcache.ConnectOptions
+---@return rtcache.Client|nil
+---@return rtcache.Error|nil
+function M.connect(options)
+  local timeout = options.timeout or 10
+  local sock, err = open(options, timeout)
+  if not sock then return fail("IO", "cannot connect: " .. tostring(err)) end
+  return setmetatable({
+    sock = sock,
+    timeout = timeout,
+    keep_bin = options.keep_bin,
+    next_id = options.first_id or 1,
+    input = "",
+    answers = {}, -- by id: those that came while another was waited for
+  }, Client)
+end
+
+--- Writes bytes as they are: for tests of the server's patience.
+---@param bytes string
+---@return true|nil
+---@return rtcache.Error|nil
+function Client:write(bytes)
+  local at = 0
+  self.sock:settimeout(self.timeout)
+  while at < #bytes do
+    local last, err = self.sock:send(bytes, at + 1)
+    if not last then return fail(err == "closed" and "CLOSED" or "IO", "cannot send: " .. err) end
+    at = last
+  end
+  return true
+end
+
+-- One more run of bytes, within `timeout` seconds.
+local function read_some(self, timeout)
+  self.sock:settimeout(math.max(timeout, 0))
+  local first, err = self.sock:receive(1)
+  if not first then
+    if err == "timeout" then return fail("TIMEOUT", "no answer came in time") end
+    return fail("CLOSED", "the connection ended: " .. err)
+  end
+  self.sock:settimeout(0)
+  local rest, _, partial = self.sock:receive(65536)
+  self.input = self.input .. first .. (rest or partial or "")
+  return true
+end
+
+--- The next message of the server, whatever it is.
+---@param timeout? number @seconds
+---@return any[]|nil message @{1, msgid, error, result}; nil stands as client.null
+---@return rtcache.Error|nil
+function Client:read_message(timeout)
+  local deadline = socket.gettime() + (timeout or self.timeout)
+  while true do
+    local ok, message, after = pcall(msgpack.decode, self.input, 1, self.keep_bin)
+    if not ok then return fail("PROTOCOL", message) end
+    if after then
+      self.input = self.input:sub(after)
+      return message
+    end
+    local more, err = read_some(self, deadline - socket.gettime())
+    if not more then return nil, err end
+  end
+end
+
+-- All params, also trailing nils, as an array.
+local function encode_params(...)
+  local n = select("#", ...)
+  local parts = { msgpack.array_head(n) }
+  for i = 1, n do parts[i + 1] = msgpack.encode((select(i, ...))) end
+  return table.concat(parts)
+end
+
+--- A request as bytes.
+function M.encode_request(id, method, ...)
+  return "\148\0" .. msgpack.encode(id) .. msgpack.encode(method) .. encode_params(...)
+end
+
+--- Sends a request and does not wait; the id is for `receive`.
+---@param method string
+---@return integer|nil id
+---@return rtcache.Error|nil
+function Client:send(method, ...)
+  local id = self.next_id
+  self.next_id = id < 4294967295 and id + 1 or 0
+  local ok, err = self:write(M.encode_request(id, method, ...))
+  if not ok then return nil, err end
+  return id
+end
+
+--- Sends a notification: nothing comes back.
+function Client:notify(method, ...)
+  return self:write("\147\2" .. msgpack.encode(method) .. encode_params(...))
+end
+
+---@param id integer @of `send`; answers to other requests are kept meanwhile
+---@param timeout? number @seconds
+---@return any result
+---@return rtcache.Error|nil
+function Client:receive(id, timeout)
+  local deadline = socket.gettime() + (timeout or self.timeout)
+  while not self.answers[id] do
+    local message, err = self:read_message(deadline - socket.gettime())
+    if not message then return nil, err end
+    if type(message) ~= "table" or message[1] ~= 1 then
+      return fail("PROTOCOL", "the server sent something that is no answer")
+    end
+    self.answers[message[2]] = message
+  end
+  local answer = self.answers[id]
+  self.answers[id] = nil
+  if answer[3] ~= msgpack.null then return nil, decode_error(answer[3]) end
+  if answer[4] == msgpack.null then return nil end
+  return answer[4]
+end
+
+--- The id of the next answer to arrive, or of one that has; it stays for `receive`.
+---@return integer|nil id
+---@return rtcache.Error|nil
+function Client:receive_any(timeout)
+  local id = next(self.answers)
+  if id then return id end
+  local message, err = self:read_message(timeout)
+  if not message then return nil, err end
+  self.answers[message[2]] = message
+  return message[2]
+end
+
+---@return any result
+---@return rtcache.Error|nil
+function Client:call(method, ...)
+  local id, err = self:send(method, ...)
+  if not id then return nil, err end
+  return self:receive(id)
+end
+
+function Client:close()
+  self.sock:close()
+end
+
+-- The methods of docs/protocol.md. Options are left out where the caller gives none.
+local function method(name, arguments, result)
+  Client[name] = function(self, ...)
+    local value, err
+    if select("#", ...) > arguments and select(arguments + 1, ...) == nil then
+      value, err = self:call(name, unpack({ ... }, 1, arguments))
+    else
+      value, err = self:call(name, ...)
+    end
+    if result and value then value = result(value) end
+    return value, err
+  end
+end
+
+local function each_without_nulls(list)
+  for i, item in ipairs(list) do list[i] = without_nulls(item) end
+  return list
+end
+
+for name, arguments in pairs {
+  ping = 0, hello = 0, get = 1, set = 2, invalidate = 1, touch = 1, stats = 0, loaders = 0, reload = 0,
+} do
+  method(name, arguments)
+end
+method("get_entry", 1, without_nulls)
+method("peek", 1, without_nulls)
+method("refresh", 1, without_nulls)
+method("get_many", 1, each_without_nulls)
+
+return M

@@ -1,0 +1,130 @@
+local Source = require "spec.support.source"
+local client = require "rtcache.client"
+local expect = require "spec.support.expect"
+local wait = require "spec.support.wait"
+
+local GATE = 7
+
+describe("pipelined requests", function()
+  local server, source, cache
+
+  setup(function()
+    server, source = Source.postgres {
+      loaders = { { pattern = "user:*", ttl = "60s", wait_timeout = "60s", load_timeout = "60s" } },
+    }
+  end)
+  teardown(function()
+    source:close()
+    server:stop()
+  end)
+  before_each(function() cache = server:connect() end)
+
+  it("are all answered, each under its own id", function()
+    local ids = {}
+    for i = 1, 1000 do
+      if i % 2 == 0 then
+        ids[i] = cache:send("ping")
+      else
+        ids[i] = cache:send("set", "pipe:" .. i, i)
+      end
+    end
+    for i = 1000, 1, -1 do
+      local result = expect.value(cache:receive(ids[i]))
+      assert.equal(i % 2 == 0 and "pong" or true, result)
+    end
+  end)
+
+  it("are answered as they are ready: hits overtake a slow load", function()
+    source:put("user:slow", "slow", { gate = GATE })
+    source:put("user:quick", "quick")
+    expect.value(cache:get "user:quick")
+    source.db:shut(GATE)
+    local slow = cache:send("get", "user:slow")
+    source:await_gate(GATE)
+    local first = {}
+    for i = 1, 50 do first[i] = cache:send("get", "user:quick") end
+    for i = 1, 50 do assert.equal("quick", expect.value(cache:receive(first[i]))) end
+    assert.is_nil(cache.answers[slow])
+    source.db:open(GATE)
+    assert.equal("slow", expect.value(cache:receive(slow)))
+  end)
+
+  it("may leave the loads of one connection to end in any order", function()
+    source:put("user:a", "a", { gate = GATE })
+    source:put("user:b", "b", { gate = GATE + 1 })
+    source.db:shut(GATE)
+    source.db:shut(GATE + 1)
+    local a, b = cache:send("get", "user:a"), cache:send("get", "user:b")
+    source:await_gate(GATE)
+    source:await_gate(GATE + 1)
+    source.db:open(GATE + 1)
+    assert.equal(b, cache:receive_any())
+    source.db:open(GATE)
+    assert.equal("a", expect.value(cache:receive(a)))
+    assert.equal("b", expect.value(cache:receive(b)))
+  end)
+
+  it("may use every id from 0 to 2^32-1, also twice at once", function()
+    for _, id in ipairs { 0, 1, 127, 128, 65535, 65536, 2147483647, 2147483648, 4294967295 } do
+      cache:write(client.encode_request(id, "ping"))
+      assert.equal("pong", expect.value(cache:receive(id)))
+    end
+    cache:write(client.encode_request(5, "ping") .. client.encode_request(5, "ping"))
+    assert.equal(5, cache:read_message()[2])
+    assert.equal(5, cache:read_message()[2])
+  end)
+
+  it("come in one write of many frames and a half", function()
+    local bytes = {}
+    for id = 0, 499 do bytes[#bytes + 1] = client.encode_request(id, "set", "burst:" .. id, id) end
+    local last = client.encode_request(500, "ping")
+    cache:write(table.concat(bytes) .. last:sub(1, 4))
+    for id = 0, 499 do assert.is_true(expect.value(cache:receive(id))) end
+    cache:write(last:sub(5))
+    assert.equal("pong", expect.value(cache:receive(500)))
+  end)
+
+  it("may be notifications, which do their work and are not answered", function()
+    cache:notify("set", "noted:1", "by notification")
+    assert.equal("by notification", expect.value(cache:get "noted:1"))
+    cache:notify("invalidate", "noted:1")
+    expect.absent(cache:peek "noted:1")
+    assert.equal("TIMEOUT", select(2, cache:read_message(0.05)).code)
+  end)
+
+  it("keep their order where one connection sets and then gets", function()
+    local ids = {}
+    for i = 1, 200 do
+      cache:send("set", "order:1", i)
+      ids[i] = cache:send("get", "order:1")
+    end
+    for i = 1, 200 do assert.equal(i, expect.value(cache:receive(ids[i]))) end
+  end)
+
+  it("are answered to whoever closes his sending side and still listens", function()
+    source:put("user:half", "half", { gate = GATE })
+    source.db:shut(GATE)
+    local half = server:connect({ tcp = true })
+    local id = half:send("get", "user:half")
+    source:await_gate(GATE)
+    half.sock:shutdown "send"
+    assert.equal("pong", expect.value(cache:ping()))
+    source.db:open(GATE)
+    -- A server may also take the end of input for the end of the client; it must not answer wrongly.
+    local value, err = half:receive(id)
+    assert.truthy(value == "half" or err.code == "CLOSED", tostring(err))
+  end)
+
+  it("cost their own connection only, when it reads nothing", function()
+    local lazy = server:connect()
+    expect.value(lazy:set("big", ("x"):rep(200000)))
+    lazy.timeout = 0.2
+    for _ = 1, 2000 do
+      if not lazy:send("get", "big") then break end
+    end
+    local eager = server:connect()
+    for _ = 1, 50 do assert.equal(200000, #expect.value(eager:get "big")) end
+    lazy:close()
+    wait.until_true("the server still answers", function() return eager:ping() == "pong" end)
+  end)
+end)

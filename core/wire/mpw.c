@@ -92,6 +92,15 @@ int mpw_bin(struct buf *b, struct slice s)
     return finish_bytes(b, before, msgpack_pack_bin(&pk, s.size), s);
 }
 
+int mpw_ext(struct buf *b, int8_t type, struct slice s)
+{
+    if (s.size > UINT32_MAX)
+        return ERR_TOO_LARGE;
+    msgpack_packer pk = packer_of(b);
+    size_t before = b->size;
+    return finish_bytes(b, before, msgpack_pack_ext(&pk, s.size, type), s);
+}
+
 int mpw_text(struct buf *b, struct slice s)
 {
     return mp_utf8_valid(s) ? mpw_str(b, s) : mpw_bin(b, s);

@@ -21,6 +21,7 @@ int mpw_map(struct buf *b, uint32_t pairs) MUST_USE;
 int mpw_str(struct buf *b, struct slice s) MUST_USE; /* the caller knows that it is UTF-8 */
 int mpw_cstr(struct buf *b, const char *s) MUST_USE;
 int mpw_bin(struct buf *b, struct slice s) MUST_USE;
+int mpw_ext(struct buf *b, int8_t type, struct slice s) MUST_USE;
 int mpw_text(struct buf *b, struct slice s) MUST_USE; /* str where s is valid UTF-8, else bin */
 int mpw_raw(struct buf *b, struct slice packed) MUST_USE;
 

@@ -54,6 +54,23 @@ static void text_is_str_only_where_it_is_utf8(void **state)
     buf_fini(&b);
 }
 
+static void an_ext_takes_its_fixed_form_where_there_is_one(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    assert_int_equal(mpw_ext(&b, -1, slice_str("abcd")), 0);
+    ASSERT_BYTES(&b, "\xd6\xff"
+                     "abcd");
+    assert_int_equal(mpw_ext(&b, 5, slice_str("abc")), 0);
+    ASSERT_BYTES(&b, "\xc7\x03\x05"
+                     "abc");
+    b.max = 4;
+    assert_int_equal(mpw_ext(&b, 5, slice_str("abc")), ERR_TOO_LARGE);
+    assert_int_equal(b.size, 0);
+    buf_fini(&b);
+}
+
 /* The count is learnt last. */
 static void an_opened_container_is_closed_with_its_count(void **state)
 {
@@ -184,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_take_their_shortest_form),
         cmocka_unit_test(text_is_str_only_where_it_is_utf8),
+        cmocka_unit_test(an_ext_takes_its_fixed_form_where_there_is_one),
         cmocka_unit_test(an_opened_container_is_closed_with_its_count),
         cmocka_unit_test(nothing_partial_stays_of_a_write_that_failed),
         cmocka_unit_test(msgpack_c_reads_and_writes_the_same),

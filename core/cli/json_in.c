@@ -1,0 +1,121 @@
+#include "cli/json_in.h"
+
+#include "cli/base64.h"
+#include "wire/mpw.h"
+
+#include <jansson.h>
+
+static int pack_value(struct buf *out, json_t *v, int depth, struct err *e);
+
+static int memory_error(int rc, struct err *e)
+{
+    return err_set(e, rc, rc == ERR_TOO_LARGE ? "the value is too large" : "no memory");
+}
+
+static struct slice string_of(const json_t *v)
+{
+    return slice_of(json_string_value(v), json_string_length(v));
+}
+
+/* {"$bin": "..."}, with type NULL, or {"$ext": [type, "..."]}. */
+static int pack_tagged(struct buf *out, const json_t *type, const json_t *text, struct err *e)
+{
+    struct buf bytes;
+    int rc = ERR_BAD_VALUE;
+
+    buf_init(&bytes, 0);
+    if (json_is_string(text))
+        rc = base64_decode(&bytes, string_of(text));
+    if (rc == ERR_BAD_VALUE)
+        err_set(e, rc, "\"%s\" takes base64 text with its padding", type ? "$ext" : "$bin");
+    else if (rc == 0 && !type)
+        rc = mpw_bin(out, buf_slice(&bytes));
+    else if (rc == 0)
+        rc = mpw_ext(out, (int8_t)json_integer_value(type), buf_slice(&bytes));
+    if (rc != 0 && rc != ERR_BAD_VALUE)
+        memory_error(rc, e);
+    buf_fini(&bytes);
+    return rc;
+}
+
+static int pack_ext(struct buf *out, const json_t *pair, struct err *e)
+{
+    const json_t *type = json_array_get(pair, 0);
+
+    if (json_array_size(pair) != 2 || !json_is_integer(type) || json_integer_value(type) < -128 ||
+        json_integer_value(type) > 127)
+        return err_set(e, ERR_BAD_VALUE, "\"$ext\" takes [type from -128 to 127, \"base64\"]");
+    return pack_tagged(out, type, json_array_get(pair, 1), e);
+}
+
+static int pack_object(struct buf *out, json_t *v, int depth, struct err *e)
+{
+    size_t size = json_object_size(v);
+
+    if (size == 1) {
+        const json_t *bin = json_object_get(v, "$bin");
+        const json_t *ext = json_object_get(v, "$ext");
+        if (bin)
+            return pack_tagged(out, NULL, bin, e);
+        if (ext)
+            return pack_ext(out, ext, e);
+    }
+    int rc = mpw_map(out, (uint32_t)size);
+    if (rc != 0)
+        return memory_error(rc, e);
+    for (void *it = json_object_iter(v); it; it = json_object_iter_next(v, it)) {
+        rc = mpw_cstr(out, json_object_iter_key(it));
+        if (rc != 0)
+            return memory_error(rc, e);
+        rc = pack_value(out, json_object_iter_value(it), depth + 1, e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int pack_array(struct buf *out, json_t *v, int depth, struct err *e)
+{
+    size_t size = json_array_size(v);
+    int rc = mpw_array(out, (uint32_t)size);
+    if (rc != 0)
+        return memory_error(rc, e);
+    for (size_t i = 0; i < size && rc == 0; i++)
+        rc = pack_value(out, json_array_get(v, i), depth + 1, e);
+    return rc;
+}
+
+/* Recursion ends at JSON_IN_DEPTH. */
+static int pack_value(struct buf *out, json_t *v, int depth, struct err *e)
+{
+    int rc;
+
+    if ((json_is_object(v) || json_is_array(v)) && depth == JSON_IN_DEPTH)
+        return err_set(e, ERR_BAD_VALUE, "nested deeper than %d", JSON_IN_DEPTH);
+    switch (json_typeof(v)) {
+    case JSON_OBJECT: return pack_object(out, v, depth, e);
+    case JSON_ARRAY: return pack_array(out, v, depth, e);
+    case JSON_STRING: rc = mpw_str(out, string_of(v)); break;
+    case JSON_INTEGER: rc = mpw_int(out, json_integer_value(v)); break;
+    case JSON_REAL: rc = mpw_float(out, json_real_value(v)); break;
+    case JSON_NULL: rc = mpw_nil(out); break;
+    default: rc = mpw_bool(out, json_is_true(v)); break;
+    }
+    return rc == 0 ? 0 : memory_error(rc, e);
+}
+
+int json_in_pack(struct buf *out, struct slice text, struct err *e)
+{
+    json_error_t error;
+    size_t before = out->size;
+    json_t *v = json_loadb(text.size ? text.data : "", text.size,
+                           JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    if (!v)
+        return err_set(e, ERR_BAD_VALUE, "line %d, column %d: %s", error.line, error.column,
+                       error.text);
+    int rc = pack_value(out, v, 0, e);
+    json_decref(v);
+    if (rc != 0)
+        out->size = before;
+    return rc;
+}

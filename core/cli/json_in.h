@@ -1,0 +1,19 @@
+/*
+ * json_in: JSON text as packed MessagePack: what json_out writes, read back.
+ *
+ * Integers stay integers (those past int64 are refused, never rounded); {"$bin": "base64"} and
+ * {"$ext": [type, "base64"]} are bin and ext; members keep their order. Thread: any.
+ * Limits: nesting JSON_IN_DEPTH, so that the value still fits into a request.
+ */
+#ifndef RTCACHE_CLI_JSON_IN_H
+#define RTCACHE_CLI_JSON_IN_H
+
+#include "base/buf.h"
+#include "wire/mp.h"
+
+#define JSON_IN_DEPTH (MP_DEPTH_MAX - 2) /* a request's own two arrays lie around it */
+
+/* ERR_BAD_VALUE with line and column, ERR_TOO_LARGE, ERR_NOMEM; out is as before then. */
+int json_in_pack(struct buf *out, struct slice text, struct err *e) MUST_USE;
+
+#endif

@@ -22,6 +22,7 @@ struct flights {
     struct store *store;
     unsigned shard_count, slots;
     size_t failed_max; /* per shard */
+    void (*deliver)(struct message *m, void *owner);
     struct shard shards[];
 };
 
@@ -60,9 +61,9 @@ void flight_error(const struct flight *f, struct err *e)
     e->retry_after_ms = f->retry_after_ms;
 }
 
-static struct flight *flight_new(unsigned slots, const struct join_request *q)
+static struct flight *flight_new(const struct flights *fl, const struct join_request *q)
 {
-    size_t slots_size = slots * sizeof(struct flight_slot);
+    size_t slots_size = fl->slots * sizeof(struct flight_slot);
     struct flight *f = calloc(1, sizeof *f + slots_size + q->key.size);
     if (!f)
         return NULL;
@@ -73,10 +74,11 @@ static struct flight *flight_new(unsigned slots, const struct join_request *q)
     f->generation = q->generation;
     f->loading = true;
     f->background = !q->waiter;
-    f->slot_count = slots;
+    f->slot_count = fl->slots;
     f->key_size = (uint32_t)q->key.size;
-    for (unsigned i = 0; i < slots; i++) {
+    for (unsigned i = 0; i < fl->slots; i++) {
         f->slots[i].flight = f;
+        f->slots[i].message.recv = fl->deliver;
         list_init(&f->slots[i].waiters);
     }
     memcpy(key_at(f), q->key.data, q->key.size);
@@ -95,6 +97,7 @@ int flights_new(struct flights **out, const struct flights_options *o, struct er
     memset(fl, 0, size);
     fl->store = o->store;
     fl->slots = o->slots;
+    fl->deliver = o->deliver;
     fl->failed_max = o->failed_max / o->shards + 1;
     for (unsigned i = 0; i < o->shards; i++) {
         struct shard *s = &fl->shards[i];
@@ -216,7 +219,7 @@ static void park(struct flight *f, const struct join_request *q)
 static enum join start(struct flights *fl, struct shard *s, const struct join_request *q,
                        struct flight *failed, struct join_result *out)
 {
-    struct flight *f = flight_new(fl->slots, q);
+    struct flight *f = flight_new(fl, q);
     if (!f)
         return JOIN_NOMEM;
     if (failed) {

@@ -53,11 +53,12 @@ struct flight {
     struct list failed;     /* the shard's FAILED flights, oldest first */
     _Atomic int refs;       /* table, load, one per slot in delivery */
     uint64_t hash;
-    uint64_t generation;                /* of the configuration its load uses: under the lock */
-    uint32_t waiter_count;              /* under the lock */
-    uint32_t failures;                  /* in a row */
-    int64_t retry_at_ms;                /* FAILED */
-    bool loading, detached, background; /* under the lock */
+    uint64_t generation;    /* of the configuration its load uses: under the lock */
+    uint32_t waiter_count;  /* under the lock */
+    uint32_t failures;      /* in a row */
+    int64_t retry_at_ms;    /* FAILED */
+    bool loading, detached; /* under the lock */
+    bool background;        /* nobody waited when it was made */
     /* The outcome, written once by flights_end. */
     enum flight_end end;
     struct entry *value; /* FOUND */
@@ -79,6 +80,8 @@ struct flights_options {
     unsigned slots;      /* I/O threads */
     size_t failed_max;
     uint64_t seed;
+    void (*deliver)(struct message *m,
+                    void *owner); /* receives a slot's message on its I/O thread */
 };
 
 int flights_new(struct flights **out, const struct flights_options *o, struct err *e) MUST_USE;

@@ -51,7 +51,6 @@
     X(M_LOADS_REFUSED, "loads_refused", "loads past max_loads and max_queue")                      \
     X(M_BREAKER_OPENED, "breaker_opened", "times a breaker opened")                                \
     X(M_BREAKER_REFUSED, "breaker_refused", "loads refused by an open breaker")                    \
-    X(M_BACKOFF_DROPPED, "backoff_dropped", "failed keys forgotten for want of room")              \
     X(M_RELOADS, "reloads", "configurations taken over")                                           \
     X(M_RELOADS_REFUSED, "reloads_refused", "configurations refused")
 

@@ -1,0 +1,220 @@
+/* ping, hello, loaders, reload: the server itself, not its keys. */
+#include "net/commands.h"
+
+#include "base/log.h"
+#include "base/show.h"
+#include "load/breaker.h"
+#include "net/dispatch.h"
+#include "wire/mpw.h"
+
+#include <stdlib.h>
+
+static bool no_options(const struct target *t, struct params *p)
+{
+    struct err e;
+    if (params_options(p, NULL, 0, &e) == 0)
+        return true;
+    answer_error(t, &e);
+    return false;
+}
+
+void admin_ping(const struct target *t, struct params *p)
+{
+    if (!no_options(t, p))
+        return;
+    struct answer a;
+    answer_begin(&a, t);
+    answer_done(&a, mpw_cstr(a.out, "pong"));
+}
+
+static int pack_hello(struct buf *out, const struct conf *conf)
+{
+    size_t count;
+    const char *const *names = dispatch_names(&count);
+    int rc = mpw_map(out, 7);
+    rc |= mpw_cstr(out, "server") | mpw_cstr(out, "rtcache");
+    rc |= mpw_cstr(out, "version") | mpw_cstr(out, RTCACHE_VERSION);
+    rc |= mpw_cstr(out, "protocol") | mpw_int(out, 1);
+    rc |= mpw_cstr(out, "max_frame") | mpw_int(out, conf->max_frame);
+    rc |= mpw_cstr(out, "max_key") | mpw_int(out, conf->max_key);
+    rc |= mpw_cstr(out, "max_value") | mpw_int(out, conf->max_value);
+    rc |= mpw_cstr(out, "methods") | mpw_array(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        rc |= mpw_cstr(out, names[i]);
+    return rc;
+}
+
+void admin_hello(const struct target *t, struct params *p)
+{
+    struct slice errors = {0}, client = {0};
+    const struct option_spec specs[] = {
+        {"errors", OPTION_TEXT, &errors, NULL},
+        {"client", OPTION_TEXT, &client, NULL},
+    };
+    struct err e;
+    int rc = params_options(p, specs, 2, &e);
+    bool as_map = slice_eq_str(errors, "map");
+    if (rc == 0 && errors.size > 0 && !as_map && !slice_eq_str(errors, "string"))
+        rc = err_set(&e, ERR_BAD_REQUEST, "hello: option errors is \"string\" or \"map\"");
+    if (rc != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    if (errors.size > 0)
+        t->conn->errors_as_map = as_map;
+    if (client.size > 0) {
+        char text[SHOW_KEY_TEXT];
+        log_debug("conn.hello", "id=%llu client=%s", (unsigned long long)t->conn->id,
+                  log_q(show_key(text, client)));
+    }
+    struct answer a;
+    answer_begin(&a, t);
+    answer_done(&a, pack_hello(a.out, p->conf));
+}
+
+/* ---- loaders ---- */
+
+static int pack_policy(struct buf *out, const struct policy *p)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {
+        {"ttl_ms", p->ttl_ms},
+        {"stale_ttl_ms", p->stale_ttl_ms},
+        {"negative_ttl_ms", p->negative_ttl_ms},
+        {"stale_if_error_ms", p->stale_if_error_ms},
+        {"stale_wait_ms", p->stale_wait_ms},
+        {"wait_timeout_ms", p->wait_timeout_ms},
+        {"load_timeout_ms", p->load_timeout_ms},
+        {"retries", p->retries},
+        {"max_loads", p->max_loads},
+        {"max_queue", p->max_queue},
+        {"max_waiters", p->max_waiters},
+    };
+    enum { ROWS = sizeof rows / sizeof rows[0] };
+    int rc = mpw_map(out, ROWS + 1);
+    for (size_t i = 0; i < ROWS; i++)
+        rc |= mpw_cstr(out, rows[i].name) | mpw_int(out, rows[i].value);
+    return rc | mpw_cstr(out, "jitter") | mpw_float(out, p->jitter);
+}
+
+/* The sums over the loader threads; the breaker that is furthest from closed. */
+struct totals {
+    uint64_t loads, found, absent, failed, refused, in_flight, queued;
+    int breaker;
+};
+
+static struct totals totals_of(const struct snapshot *s, size_t loader)
+{
+    struct totals sum = {0};
+    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
+        struct loader_counters *c = snapshot_counters(s, t, loader);
+        sum.loads += atomic_load_explicit(&c->loads, memory_order_relaxed);
+        sum.found += atomic_load_explicit(&c->found, memory_order_relaxed);
+        sum.absent += atomic_load_explicit(&c->absent, memory_order_relaxed);
+        sum.failed += atomic_load_explicit(&c->failed, memory_order_relaxed);
+        sum.refused += atomic_load_explicit(&c->refused, memory_order_relaxed);
+        sum.in_flight += atomic_load_explicit(&c->in_flight, memory_order_relaxed);
+        sum.queued += atomic_load_explicit(&c->queued, memory_order_relaxed);
+        int breaker = atomic_load_explicit(&c->breaker, memory_order_relaxed);
+        if (breaker == BREAKER_OPEN || sum.breaker == BREAKER_CLOSED)
+            sum.breaker = breaker;
+    }
+    return sum;
+}
+
+static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
+{
+    const struct conf_loader *l = &s->conf->loaders[i];
+    struct totals sum = totals_of(s, i);
+    int rc = mpw_map(out, 12);
+    rc |= mpw_cstr(out, "pattern") | mpw_text(out, slice_str(l->pattern));
+    rc |= mpw_cstr(out, "script") | mpw_text(out, slice_str(l->script));
+    rc |= mpw_cstr(out, "backend");
+    rc |= l->backend ? mpw_text(out, slice_str(l->backend)) : mpw_nil(out);
+    rc |= mpw_cstr(out, "policy") | pack_policy(out, &l->policy);
+    rc |= mpw_cstr(out, "in_flight") | mpw_uint(out, sum.in_flight);
+    rc |= mpw_cstr(out, "queued") | mpw_uint(out, sum.queued);
+    rc |= mpw_cstr(out, "loads") | mpw_uint(out, sum.loads);
+    rc |= mpw_cstr(out, "found") | mpw_uint(out, sum.found);
+    rc |= mpw_cstr(out, "absent") | mpw_uint(out, sum.absent);
+    rc |= mpw_cstr(out, "failed") | mpw_uint(out, sum.failed);
+    rc |= mpw_cstr(out, "refused") | mpw_uint(out, sum.refused);
+    rc |= mpw_cstr(out, "breaker");
+    return rc | mpw_cstr(out, breaker_state_name((enum breaker_state)sum.breaker));
+}
+
+void admin_loaders(const struct target *t, struct params *p)
+{
+    if (!no_options(t, p))
+        return;
+    const struct snapshot *s = t->io->snapshot;
+    struct answer a;
+    answer_begin(&a, t);
+    int rc = mpw_array(a.out, (uint32_t)s->conf->loader_count);
+    for (size_t i = 0; i < s->conf->loader_count; i++)
+        rc |= pack_loader(a.out, s, i);
+    answer_done(&a, rc);
+}
+
+/* ---- reload ---- */
+
+/* A reload that this connection asked for; it outlives the connection. */
+struct asked {
+    struct io_reload reload;
+    struct target target;
+    uint64_t conn_id;
+};
+
+static struct conn *conn_by_id(const struct io *io, uint64_t id)
+{
+    list_for_each (link, &io->conns) {
+        struct conn *c = container_of(link, struct conn, link);
+        if (c->id == id)
+            return c;
+    }
+    return NULL;
+}
+
+static void admin_recv_reloaded(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct asked *asked =
+        container_of(container_of(m, struct io_reload, message), struct asked, reload);
+    const struct io_reload *r = &asked->reload;
+    asked->target.conn = conn_by_id(io, asked->conn_id);
+    if (r->rc != 0) {
+        answer_error(&asked->target, &r->err);
+    } else {
+        struct answer a;
+        answer_begin(&a, &asked->target);
+        int rc = mpw_map(a.out, 3);
+        rc |= mpw_cstr(a.out, "generation") | mpw_uint(a.out, r->generation);
+        rc |= mpw_cstr(a.out, "loaders") | mpw_uint(a.out, r->loaders);
+        rc |= mpw_cstr(a.out, "changed") | mpw_bool(a.out, r->changed);
+        answer_done(&a, rc);
+    }
+    free(asked);
+    io_unparked(io);
+}
+
+void admin_reload(const struct target *t, struct params *p)
+{
+    if (!no_options(t, p))
+        return;
+    struct asked *asked = calloc(1, sizeof *asked);
+    struct err e;
+    if (!asked) {
+        err_set(&e, ERR_NOMEM, "reload: no memory");
+        answer_error(t, &e);
+        return;
+    }
+    asked->target = *t;
+    asked->conn_id = t->conn->id;
+    asked->reload.answer_to = io_mailbox(t->io);
+    asked->reload.answered = admin_recv_reloaded;
+    asked->reload.message.recv = t->io->options.recv_reload;
+    t->io->parked_count++;
+    mailbox_send(t->io->options.control, &asked->reload.message);
+}

@@ -1,0 +1,203 @@
+#include "net/answer.h"
+
+#include "wire/mpw.h"
+
+#include <stdlib.h>
+
+static const char *const status_names[] = {"hit", "stale", "miss", "negative", "stale_error"};
+
+struct many {
+    struct target target;
+    struct buf items; /* packed items, in the order in which they came */
+    uint32_t count, pending;
+    int rc;
+    struct {
+        size_t offset, size;
+    } at[];
+};
+
+struct facts facts_of_hit(enum status status, const struct hit *hit)
+{
+    return (struct facts){
+        .status = status,
+        .has_version = hit->has_version,
+        .version = hit->version,
+        .age_ms = hit->age_ms,
+        .ttl_ms = hit->ttl_ms,
+        .load_us = hit->load_us,
+    };
+}
+
+static bool wants_map(const struct target *t)
+{
+    return t->conn && t->conn->errors_as_map;
+}
+
+static struct buf *out_of(const struct target *t)
+{
+    if (t->form == FORM_ITEM && t->many)
+        return &t->many->items;
+    if (t->notify || !t->conn)
+        return &t->io->sink;
+    return conn_out(t->conn);
+}
+
+struct buf *answer_begin(struct answer *a, const struct target *t)
+{
+    a->target = t;
+    a->out = out_of(t);
+    a->mark = a->out->size;
+    a->rc = t->form == FORM_ITEM ? 0 : rpc_reply_head(a->out, t->msgid);
+    return a->out;
+}
+
+void answer_open(struct answer *a, const struct target *t)
+{
+    answer_begin(a, t);
+    if (t->form == FORM_ENTRY) {
+        a->rc |= mpw_map_open(a->out, &a->map_at);
+        a->rc |= mpw_cstr(a->out, "value");
+    } else if (t->form == FORM_ITEM) {
+        a->rc |= mpw_map(a->out, 1);
+        a->rc |= mpw_cstr(a->out, "value");
+    }
+}
+
+void answer_undo(struct answer *a)
+{
+    a->out->size = a->mark;
+}
+
+void answer_done(struct answer *a, int rc)
+{
+    const struct target *t = a->target;
+    rc |= a->rc;
+    if (t->form == FORM_ITEM) {
+        t->many->rc |= rc;
+        t->many->at[t->index].offset = a->mark;
+        t->many->at[t->index].size = a->out->size - a->mark;
+        many_release(t->many);
+        return;
+    }
+    if (a->out == &t->io->sink) {
+        buf_clear(&t->io->sink);
+        return;
+    }
+    if (rc != 0) {
+        answer_undo(a);
+        conn_break(t->conn, "no room for its answers");
+    }
+    conn_touch(t->conn);
+}
+
+static int pack_facts(struct answer *a, const struct facts *f)
+{
+    struct buf *out = a->out;
+    int rc = mpw_cstr(out, "status") | mpw_cstr(out, status_names[f->status]);
+    rc |= mpw_cstr(out, "version");
+    rc |= f->has_version ? mpw_int(out, f->version) : mpw_nil(out);
+    rc |= mpw_cstr(out, "age_ms") | mpw_int(out, f->age_ms);
+    rc |= mpw_cstr(out, "ttl_ms");
+    rc |= f->ttl_ms == STORE_FOREVER_MS ? mpw_nil(out) : mpw_int(out, f->ttl_ms);
+    rc |= mpw_cstr(out, "load_ms") | mpw_float(out, (double)f->load_us / 1e3);
+    if (f->err) {
+        rc |= mpw_cstr(out, "error");
+        rc |= rpc_pack_error(out, f->err, wants_map(a->target));
+    }
+    if (rc == 0 && a->rc == 0)
+        mpw_close(out, a->map_at, f->err ? 7 : 6);
+    return rc;
+}
+
+void answer_close(struct answer *a, const struct facts *f)
+{
+    answer_done(a, a->target->form == FORM_ENTRY ? pack_facts(a, f) : 0);
+}
+
+void answer_value(const struct target *t, struct slice packed, const struct facts *f)
+{
+    struct answer a;
+    answer_open(&a, t);
+    a.rc |= mpw_raw(a.out, packed);
+    answer_close(&a, f);
+}
+
+void answer_nil(const struct target *t, const struct facts *f)
+{
+    struct answer a;
+    answer_open(&a, t);
+    a.rc |= mpw_nil(a.out);
+    answer_close(&a, f);
+}
+
+void answer_true(const struct target *t, bool v)
+{
+    struct answer a;
+    answer_begin(&a, t);
+    answer_done(&a, mpw_bool(a.out, v));
+}
+
+void answer_error(const struct target *t, const struct err *e)
+{
+    metrics_inc(t->io->metrics, M_ERRORS);
+    struct answer a = {.target = t, .out = out_of(t)};
+    a.mark = a.out->size;
+    if (t->form == FORM_ITEM) {
+        int rc = mpw_map(a.out, 1) | mpw_cstr(a.out, "error");
+        answer_done(&a, rc | rpc_pack_error(a.out, e, wants_map(&t->many->target)));
+        return;
+    }
+    answer_done(&a, rpc_reply_error(a.out, t->msgid, e, wants_map(t)));
+}
+
+/* ---- get_many ---- */
+
+struct many *many_new(const struct target *t, uint32_t count)
+{
+    struct many *m = calloc(1, sizeof *m + count * sizeof m->at[0]);
+    if (!m)
+        return NULL;
+    m->target = *t;
+    m->target.form = FORM_VALUE;
+    m->count = count;
+    m->pending = count;
+    buf_init(&m->items, (size_t)t->io->snapshot->conf->max_output);
+    return m;
+}
+
+void many_hold(struct many *m)
+{
+    m->pending++;
+}
+
+void many_client_left(struct many *m)
+{
+    m->target.conn = NULL;
+}
+
+static void many_answer(struct many *m)
+{
+    struct answer a;
+    if (m->rc != 0) {
+        struct err e;
+        err_set(&e, ERR_TOO_LARGE, "get_many: an answer above max_output (%zu bytes)",
+                m->items.max);
+        answer_error(&m->target, &e);
+        return;
+    }
+    answer_begin(&a, &m->target);
+    int rc = mpw_array(a.out, m->count);
+    for (uint32_t i = 0; i < m->count; i++)
+        rc |= buf_append(a.out, m->items.data + m->at[i].offset, m->at[i].size);
+    answer_done(&a, rc);
+}
+
+void many_release(struct many *m)
+{
+    if (--m->pending > 0)
+        return;
+    if (m->target.conn)
+        many_answer(m);
+    buf_fini(&m->items);
+    free(m);
+}

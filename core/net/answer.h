@@ -1,0 +1,71 @@
+/*
+ * answer: the forms in which a read is answered: the bare value, an entry's map, an item of
+ * get_many.
+ *
+ *   struct answer a;
+ *   answer_open(&a, target);            -- everything before the value
+ *   store_get(..., a.out, ...)          -- the value, straight into the connection's buffer
+ *   answer_close(&a, &facts);           -- everything after it;  or answer_undo(&a)
+ *
+ * Thread: the target's I/O thread. Errors: a buffer that cannot grow breaks the connection.
+ */
+#ifndef RTCACHE_NET_ANSWER_H
+#define RTCACHE_NET_ANSWER_H
+
+#include "net/conn.h"
+
+enum form { FORM_VALUE, FORM_ENTRY, FORM_ITEM };
+
+struct many;
+
+/* Where an answer goes. */
+struct target {
+    struct io *io;
+    struct conn *conn; /* NULL: the client has left */
+    struct many *many; /* FORM_ITEM */
+    uint32_t msgid, index;
+    enum form form;
+    bool notify; /* a notification: nothing is answered */
+    bool strict; /* refresh: a failure is answered as one, whatever is stored */
+};
+
+enum status { STATUS_HIT, STATUS_STALE, STATUS_MISS, STATUS_NEGATIVE, STATUS_STALE_ERROR };
+
+struct facts {
+    enum status status;
+    bool has_version;
+    int64_t version, age_ms, ttl_ms; /* ttl_ms STORE_FOREVER_MS: no end */
+    uint32_t load_us;
+    const struct err *err; /* STALE_ERROR */
+};
+
+struct answer {
+    const struct target *target;
+    struct buf *out;
+    size_t mark, map_at;
+    int rc;
+};
+
+void answer_open(struct answer *a, const struct target *t);
+void answer_close(struct answer *a, const struct facts *f);
+void answer_undo(struct answer *a);
+
+/* Whole answers. */
+void answer_value(const struct target *t, struct slice packed, const struct facts *f);
+void answer_nil(const struct target *t, const struct facts *f);
+void answer_error(const struct target *t, const struct err *e);
+void answer_true(const struct target *t, bool v);
+/* [1, msgid, nil, and then the caller packs one value into the buffer; answer_done closes. */
+struct buf *answer_begin(struct answer *a, const struct target *t);
+void answer_done(struct answer *a, int rc);
+
+struct facts facts_of_hit(enum status status, const struct hit *hit);
+
+/* get_many: its items are gathered here, in any order, and answered in theirs. */
+struct many *many_new(const struct target *t, uint32_t count); /* NULL: no memory */
+/* Before the first item and after the last one is asked for: keeps it from ending in between. */
+void many_hold(struct many *m);
+void many_release(struct many *m);
+void many_client_left(struct many *m);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * commands: what dispatch calls, one function a method, by the file that holds it.
+ *
+ * Each takes its arguments from p, and answers t now or later. Thread: the connection's.
+ */
+#ifndef RTCACHE_NET_COMMANDS_H
+#define RTCACHE_NET_COMMANDS_H
+
+#include "net/answer.h"
+#include "net/params.h"
+
+/* read.c */
+void read_get(const struct target *t, struct params *p);
+void read_get_entry(const struct target *t, struct params *p);
+void read_get_many(const struct target *t, struct params *p);
+void read_peek(const struct target *t, struct params *p);
+void read_refresh(const struct target *t, struct params *p);
+
+/* write.c */
+void write_set(const struct target *t, struct params *p);
+void write_invalidate(const struct target *t, struct params *p);
+void write_touch(const struct target *t, struct params *p);
+
+/* admin.c */
+void admin_ping(const struct target *t, struct params *p);
+void admin_hello(const struct target *t, struct params *p);
+void admin_loaders(const struct target *t, struct params *p);
+void admin_reload(const struct target *t, struct params *p);
+
+/* stats.c */
+void stats_answer(const struct target *t, struct params *p);
+
+#endif

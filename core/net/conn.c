@@ -1,0 +1,250 @@
+#include "net/conn.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/dispatch.h"
+#include "net/park.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static _Thread_local uint64_t next_id;
+
+static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events);
+static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events);
+
+void conn_open(struct io *io, int fd)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
+        return;
+    }
+    int on = 1;
+    /* Fails on a Unix socket, where there is nothing to be switched off. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    c->io = io;
+    c->id = ++next_id;
+    list_init(&c->dirty);
+    list_init(&c->parked);
+    list_push_back(&io->conns, &c->link);
+    io->conn_count++;
+    buf_init(&c->in, 0);
+    buf_init(&c->out, 0);
+    c->active_ms = clock_ms();
+    ev_io_init(&c->reading, conn_on_readable, fd, EV_READ);
+    ev_io_init(&c->writing, conn_on_writable, fd, EV_WRITE);
+    c->reading.data = c->writing.data = c;
+    ev_io_start(io->worker.loop, &c->reading);
+}
+
+void conn_close(struct conn *c)
+{
+    struct io *io = c->io;
+    park_client_left(c);
+    ev_io_stop(io->worker.loop, &c->reading);
+    ev_io_stop(io->worker.loop, &c->writing);
+    close(c->reading.fd);
+    list_remove(&c->link);
+    list_remove(&c->dirty);
+    buf_fini(&c->in);
+    buf_fini(&c->out);
+    io->conn_count--;
+    metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
+    free(c);
+}
+
+/* ---- out ---- */
+
+struct buf *conn_out(struct conn *c)
+{
+    if (!c->out.data && c->io->spare.data) {
+        c->out = c->io->spare;
+        c->io->spare = (struct buf){0};
+    }
+    return &c->out;
+}
+
+/* An empty buffer goes back to the thread, or is freed. */
+static void conn_give_back(struct conn *c)
+{
+    if (!c->out.data)
+        return;
+    if (!c->io->spare.data && c->out.capacity <= CONN_OUT_PAUSE) {
+        c->io->spare = c->out;
+        c->out = (struct buf){0};
+    } else {
+        buf_fini(&c->out);
+    }
+}
+
+void conn_touch(struct conn *c)
+{
+    if (!c->in_turn && list_empty(&c->dirty))
+        list_push_back(&c->io->dirty, &c->dirty);
+}
+
+void conn_break(struct conn *c, const char *why)
+{
+    if (!c->broken)
+        log_warn("conn.cut", "id=%llu reason=%s", (unsigned long long)c->id, log_q(why));
+    c->broken = true;
+    conn_touch(c);
+}
+
+void conn_stop_reading(struct conn *c)
+{
+    ev_io_stop(c->io->worker.loop, &c->reading);
+}
+
+/* true: all is written, or the socket takes no more; false: it is gone. */
+static bool conn_write(struct conn *c)
+{
+    size_t done = 0;
+    while (done < c->out.size) {
+        ssize_t n = send(c->reading.fd, c->out.data + done, c->out.size - done, MSG_NOSIGNAL);
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        } else {
+            return false;
+        }
+    }
+    if (done > 0) {
+        metrics_add(c->io->metrics, M_BYTES_OUT, done);
+        c->active_ms = c->io->now_ms;
+        buf_consume(&c->out, done);
+    }
+    return true;
+}
+
+void conn_flush(struct conn *c)
+{
+    struct ev_loop *loop = c->io->worker.loop;
+    list_remove(&c->dirty);
+    if (c->broken || !conn_write(c)) {
+        conn_close(c);
+        return;
+    }
+    if (c->out.size == 0) {
+        conn_give_back(c);
+        ev_io_stop(loop, &c->writing);
+        if (c->finish)
+            conn_close(c);
+        else if (!c->io->draining)
+            ev_io_start(loop, &c->reading);
+        return;
+    }
+    if (c->out.size > (size_t)c->io->snapshot->conf->max_output) {
+        metrics_inc(c->io->metrics, M_CONNECTIONS_CUT);
+        log_warn("conn.cut", "id=%llu reason=\"unread output past max_output\" bytes=%zu",
+                 (unsigned long long)c->id, c->out.size);
+        conn_close(c);
+        return;
+    }
+    if (c->out.size > CONN_OUT_PAUSE)
+        conn_stop_reading(c);
+    ev_io_start(loop, &c->writing);
+}
+
+static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct conn *c = watcher->data;
+    c->io->now_ms = clock_ms();
+    conn_flush(c);
+}
+
+/* ---- in ---- */
+
+static void conn_malformed(struct conn *c, uint32_t msgid, const struct err *e)
+{
+    metrics_inc(c->io->metrics, M_PROTOCOL_ERRORS);
+    log_info("conn.malformed", "id=%llu error=%s", (unsigned long long)c->id, log_q(e->text));
+    if (rpc_reply_error(conn_out(c), msgid, e, c->errors_as_map) != 0)
+        c->broken = true;
+    conn_stop_reading(c);
+    c->finish = true;
+}
+
+/* Dispatches the whole messages of `in`; the bytes used. */
+static size_t conn_take(struct conn *c, struct slice in)
+{
+    struct rpc_limits limits = {.max_frame = (size_t)c->io->snapshot->conf->max_frame};
+    size_t at = 0;
+    while (at < in.size && !c->broken) {
+        struct rpc_msg msg = {0};
+        struct err e;
+        size_t used = 0;
+        struct slice rest = slice_of(in.data + at, in.size - at);
+        int rc = rpc_next(&c->scan, rest, &limits, &msg, &used, &e);
+        if (rc == RPC_MORE)
+            break;
+        if (rc < 0) {
+            conn_malformed(c, msg.msgid, &e);
+            return in.size;
+        }
+        at += used;
+        dispatch(c, &msg);
+    }
+    return at;
+}
+
+static bool conn_keep(struct conn *c, struct slice rest)
+{
+    return rest.size == 0 || buf_append(&c->in, rest.data, rest.size) == 0;
+}
+
+static void conn_process(struct conn *c, size_t n)
+{
+    struct io *io = c->io;
+    if (c->in.size == 0) {
+        struct slice in = slice_of(io->read_room, n);
+        size_t used = conn_take(c, in);
+        if (!conn_keep(c, slice_of(in.data + used, n - used)))
+            c->broken = true;
+        return;
+    }
+    if (!conn_keep(c, slice_of(io->read_room, n))) {
+        c->broken = true;
+        return;
+    }
+    buf_consume(&c->in, conn_take(c, buf_slice(&c->in)));
+    if (c->in.size == 0)
+        buf_fini(&c->in);
+}
+
+static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct conn *c = watcher->data;
+    struct io *io = c->io;
+    ssize_t n = recv(watcher->fd, io->read_room, IO_READ_BYTES, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return;
+    io->now_ms = clock_ms();
+    if (n <= 0) {
+        /* The client has left; what is answered already may still reach one that half-closed. */
+        if (n < 0)
+            c->broken = true;
+        c->finish = true;
+        park_client_left(c);
+        conn_stop_reading(c);
+        conn_flush(c);
+        return;
+    }
+    c->active_ms = io->now_ms;
+    metrics_add(io->metrics, M_BYTES_IN, (uint64_t)n);
+    c->in_turn = true;
+    conn_process(c, (size_t)n);
+    c->in_turn = false;
+    if (c->out.size > 0 || c->broken || c->finish)
+        conn_flush(c);
+}

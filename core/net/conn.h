@@ -1,0 +1,48 @@
+/*
+ * conn: one client's connection: bytes in, messages to dispatch, answers out.
+ *
+ * Shape: an idle connection holds no buffers: it reads into the thread's room and answers from a
+ * buffer that the thread lends. All messages of one read are answered with one write. Thread: its
+ * I/O thread's. Limits: max_frame, max_output (past it the connection is cut), a high-water mark of
+ * CONN_OUT_PAUSE unread bytes, above which nothing more is read from it.
+ */
+#ifndef RTCACHE_NET_CONN_H
+#define RTCACHE_NET_CONN_H
+
+#include "net/io.h"
+#include "wire/rpc.h"
+
+#define CONN_OUT_PAUSE (1024 * 1024)
+
+struct conn {
+    struct list link;   /* io->conns */
+    struct list dirty;  /* io->dirty */
+    struct list parked; /* its requests */
+    struct io *io;
+    uint64_t id;
+    ev_io reading, writing;
+    struct buf in;  /* an incomplete frame */
+    struct buf out; /* answers not written yet */
+    struct rpc_scan scan;
+    int64_t active_ms;
+    uint32_t parked_count;
+    bool errors_as_map;
+    bool in_turn; /* it is being read: what is answered is written at the turn's end */
+    bool finish;  /* close when out is written */
+    bool broken;  /* close at the next safe point */
+};
+
+/* fd is handed over. */
+void conn_open(struct io *io, int fd);
+/* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
+void conn_close(struct conn *c);
+/* Where answers go; after writing outside the connection's own turn call conn_touch. */
+struct buf *conn_out(struct conn *c);
+void conn_touch(struct conn *c);
+/* Writes what it can; may close c. */
+void conn_flush(struct conn *c);
+/* No memory for an answer, or too much unread: the connection cannot be served any further. */
+void conn_break(struct conn *c, const char *why);
+void conn_stop_reading(struct conn *c);
+
+#endif

@@ -1,0 +1,83 @@
+#include "net/dispatch.h"
+
+#include "base/show.h"
+#include "net/commands.h"
+
+struct method {
+    const char *name;
+    size_t size;
+    uint32_t least, most; /* arguments, the map of options included */
+    const char *usage;
+    void (*run)(const struct target *t, struct params *p);
+};
+
+#define METHOD(name, least, most, usage, run)                                                      \
+    {                                                                                              \
+        name, sizeof name - 1, least, most, usage, run                                             \
+    }
+
+/* The most frequent first. */
+static const struct method methods[] = {
+    METHOD("get", 1, 2, "(key, options?)", read_get),
+    METHOD("get_entry", 1, 2, "(key, options?)", read_get_entry),
+    METHOD("get_many", 1, 2, "(keys, options?)", read_get_many),
+    METHOD("set", 2, 3, "(key, value, options?)", write_set),
+    METHOD("invalidate", 1, 2, "(key, options?)", write_invalidate),
+    METHOD("peek", 1, 2, "(key, options?)", read_peek),
+    METHOD("refresh", 1, 2, "(key, options?)", read_refresh),
+    METHOD("touch", 1, 2, "(key, options?)", write_touch),
+    METHOD("ping", 0, 1, "(options?)", admin_ping),
+    METHOD("hello", 0, 1, "(options?)", admin_hello),
+    METHOD("stats", 0, 1, "(options?)", stats_answer),
+    METHOD("loaders", 0, 1, "(options?)", admin_loaders),
+    METHOD("reload", 0, 1, "(options?)", admin_reload),
+};
+
+enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
+
+static const struct method *find(struct slice name)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        if (methods[i].size == name.size && memcmp(methods[i].name, name.data, name.size) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+const char *const *dispatch_names(size_t *count)
+{
+    static const char *names[METHOD_COUNT];
+    for (size_t i = 0; i < METHOD_COUNT; i++)
+        names[i] = methods[i].name;
+    *count = METHOD_COUNT;
+    return names;
+}
+
+void dispatch(struct conn *c, const struct rpc_msg *m)
+{
+    struct io *io = c->io;
+    struct target t = {
+        .io = io,
+        .conn = c,
+        .msgid = m->msgid,
+        .notify = m->kind == RPC_NOTIFICATION,
+    };
+    metrics_inc(io->metrics, M_REQUESTS);
+    const struct method *method = find(m->method);
+    struct err e;
+    if (!method) {
+        char text[SHOW_KEY_TEXT];
+        err_set(&e, ERR_UNKNOWN_METHOD, "%s: no such method; hello lists them",
+                show_key(text, m->method));
+        answer_error(&t, &e);
+        return;
+    }
+    if (m->param_count < method->least || m->param_count > method->most) {
+        err_set(&e, ERR_BAD_REQUEST, "%s%s takes %u to %u arguments, got %u", method->name,
+                method->usage, method->least, method->most, m->param_count);
+        answer_error(&t, &e);
+        return;
+    }
+    struct params p;
+    params_init(&p, method->name, m, io->snapshot->conf);
+    method->run(&t, &p);
+}

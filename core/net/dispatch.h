@@ -1,0 +1,18 @@
+/*
+ * dispatch: from a message to the command it names.
+ *
+ * Shape: one table of methods with the number of arguments each takes. Thread: the connection's.
+ */
+#ifndef RTCACHE_NET_DISPATCH_H
+#define RTCACHE_NET_DISPATCH_H
+
+#include "net/answer.h"
+#include "net/params.h"
+
+/* Answers m, now or later. c may be broken afterwards, but is still there. */
+void dispatch(struct conn *c, const struct rpc_msg *m);
+
+/* The names of all methods, in the table's order; *count of them. */
+const char *const *dispatch_names(size_t *count);
+
+#endif

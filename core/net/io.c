@@ -1,0 +1,220 @@
+#include "net/io.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/conn.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SWEEP_SECONDS 1.0
+
+struct mailbox *io_mailbox(struct io *io)
+{
+    return &io->worker.mailbox;
+}
+
+/* Answers that were made outside their connection's turn go out before the loop sleeps. */
+static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct io *io = watcher->data;
+    struct list *link;
+    while ((link = list_pop_front(&io->dirty)))
+        conn_flush(container_of(link, struct conn, dirty));
+}
+
+static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct io *io = watcher->data;
+    int64_t idle_ms = io->snapshot ? io->snapshot->conf->idle_timeout_ms : 0;
+    if (idle_ms <= 0)
+        return;
+    int64_t before_ms = clock_ms() - idle_ms;
+    list_for_each_safe (link, next, &io->conns) {
+        struct conn *c = container_of(link, struct conn, link);
+        if (c->active_ms > before_ms || c->parked_count > 0)
+            continue;
+        metrics_inc(io->metrics, M_CONNECTIONS_IDLE);
+        log_info("conn.idle", "id=%llu idle_ms=%lld", (unsigned long long)c->id,
+                 (long long)idle_ms);
+        conn_close(c);
+    }
+}
+
+int io_new(struct io **out, const struct io_options *o, struct err *e)
+{
+    *out = NULL;
+    struct io *io = calloc(1, sizeof *io);
+    if (!io)
+        return err_set(e, ERR_NOMEM, "no memory for an I/O thread");
+    io->options = *o;
+    io->rng.state = o->seed;
+    list_init(&io->conns);
+    list_init(&io->dirty);
+    io->read_room = malloc(IO_READ_BYTES);
+    int rc = io->read_room ? worker_init(&io->worker, "io", o->index, io, e)
+                           : err_set(e, ERR_NOMEM, "no memory for an I/O thread");
+    if (rc != 0) {
+        free(io->read_room);
+        free(io);
+        return rc;
+    }
+    ev_prepare_init(&io->flush, io_on_flush);
+    io->flush.data = io;
+    ev_prepare_start(io->worker.loop, &io->flush);
+    ev_timer_init(&io->sweep, io_on_sweep, SWEEP_SECONDS, SWEEP_SECONDS);
+    io->sweep.data = io;
+    ev_timer_start(io->worker.loop, &io->sweep);
+    *out = io;
+    return 0;
+}
+
+static void io_recv_begin(struct message *m, void *owner)
+{
+    (void)m;
+    struct io *io = owner;
+    io->metrics = metrics_mine();
+}
+
+int io_start(struct io *io, struct err *e)
+{
+    io->stop.recv = io_recv_begin;
+    mailbox_send(&io->worker.mailbox, &io->stop);
+    return worker_start(&io->worker, e);
+}
+
+/* ---- messages ---- */
+
+struct adoption {
+    struct message message;
+    int fd;
+};
+
+static void io_recv_adopt(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct adoption *a = container_of(m, struct adoption, message);
+    if (io->worker.started && io->snapshot && !io->draining) {
+        conn_open(io, a->fd);
+    } else {
+        close(a->fd);
+        if (io->metrics)
+            metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
+    }
+    free(a);
+}
+
+void io_adopt(struct io *io, int fd)
+{
+    struct adoption *a = malloc(sizeof *a);
+    if (!a) {
+        close(fd);
+        return;
+    }
+    a->fd = fd;
+    a->message.recv = io_recv_adopt;
+    mailbox_send(&io->worker.mailbox, &a->message);
+}
+
+static void io_recv_change(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct io_change *c = container_of(m, struct io_change, message);
+    struct snapshot *before = io->snapshot;
+    io->snapshot = snapshot_ref(c->snapshot);
+    snapshot_unref(before);
+    c->message.recv = c->answered;
+    mailbox_send(c->answer_to, &c->message);
+}
+
+void io_change(struct io *io, struct io_change *c)
+{
+    c->io = io;
+    c->message.recv = io_recv_change;
+    mailbox_send(&io->worker.mailbox, &c->message);
+}
+
+void io_unparked(struct io *io)
+{
+    io->parked_count--;
+    if (io->parked_count == 0 && io->drained) {
+        mailbox_send(io->options.control, io->drained);
+        io->drained = NULL;
+    }
+}
+
+struct drain {
+    struct message message;
+    struct message *drained;
+};
+
+static void io_recv_drain(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct drain *d = container_of(m, struct drain, message);
+    io->draining = true;
+    list_for_each (link, &io->conns) {
+        conn_stop_reading(container_of(link, struct conn, link));
+    }
+    io->drained = d->drained;
+    free(d);
+    io->parked_count++;
+    io_unparked(io);
+}
+
+void io_drain(struct io *io, struct message *drained)
+{
+    struct drain *d = malloc(sizeof *d);
+    if (!d) {
+        mailbox_send(io->options.control, drained);
+        return;
+    }
+    d->drained = drained;
+    d->message.recv = io_recv_drain;
+    mailbox_send(&io->worker.mailbox, &d->message);
+}
+
+static void io_recv_stop(struct message *m, void *owner)
+{
+    (void)m;
+    struct io *io = owner;
+    io->now_ms = clock_ms();
+    /* The loader threads have ended every load by now: what they delivered is answered by messages
+     * before this one. What is written already goes out as far as the sockets take it. */
+    list_for_each_safe (link, next, &io->conns) {
+        struct conn *c = container_of(link, struct conn, link);
+        c->finish = true;
+        conn_flush(c);
+    }
+    list_for_each_safe (left, after, &io->conns) {
+        conn_close(container_of(left, struct conn, link));
+    }
+    worker_stop(&io->worker);
+}
+
+void io_stop(struct io *io)
+{
+    io->stop.recv = io_recv_stop;
+    mailbox_send(&io->worker.mailbox, &io->stop);
+}
+
+void io_join(struct io *io)
+{
+    worker_join(&io->worker);
+}
+
+void io_free(struct io *io)
+{
+    if (!io)
+        return;
+    ev_prepare_stop(io->worker.loop, &io->flush);
+    ev_timer_stop(io->worker.loop, &io->sweep);
+    worker_fini(&io->worker);
+    snapshot_unref(io->snapshot);
+    buf_fini(&io->spare);
+    buf_fini(&io->sink);
+    free(io->read_room);
+    free(io);
+}

@@ -1,0 +1,104 @@
+/*
+ * io: an I/O thread: a loop, its connections, and the way to the rest of the server.
+ *
+ *   server --io_adopt(fd)--> conn --bytes--> dispatch --> store (hit) --> answer
+ *                                                  `--> flights (miss) --> park --> loader thread
+ *
+ * It runs no Lua and waits for no backend. Thread: new, start, join, free: the main thread; adopt,
+ * change, drain, stop: any; the rest is the thread's own.
+ * Limits: max_connections in all, and per connection max_frame, max_parked, max_output,
+ * idle_timeout.
+ */
+#ifndef RTCACHE_NET_IO_H
+#define RTCACHE_NET_IO_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/rng.h"
+#include "load/flight.h"
+#include "load/loader.h"
+#include "load/snapshot.h"
+#include "metrics/metrics.h"
+#include "sys/worker.h"
+
+#define IO_READ_BYTES (64 * 1024)
+
+/* A client's `reload`: to the main thread and back. */
+struct io_reload {
+    struct message message;
+    struct mailbox *answer_to;
+    void (*answered)(struct message *m, void *owner);
+    int rc;
+    struct err err;
+    uint64_t generation;
+    size_t loaders;
+    bool changed;
+};
+
+struct io_options {
+    unsigned index;
+    unsigned io_count;
+    struct store *store; /* all borrowed, and alive until io_free */
+    struct flights *flights;
+    struct loader *const *loaders;
+    unsigned loader_count;
+    int64_t started_ms;
+    uint64_t seed;
+    struct mailbox *control; /* the main thread's */
+    void (*recv_reload)(struct message *m, void *owner);
+};
+
+struct io {
+    struct worker worker;
+    struct io_options options;
+    struct snapshot *snapshot;
+    struct metrics *metrics;
+    struct rng rng;
+    int64_t now_ms; /* of this turn */
+    struct list conns;
+    size_t conn_count, parked_count;
+    struct list dirty; /* connections with answers that were made outside their own turn */
+    struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
+    struct buf sink;   /* answers nobody asked for */
+    struct ev_prepare flush;
+    struct ev_timer sweep; /* idle connections */
+    struct message stop;
+    bool draining;
+    struct message *drained; /* sent to control when nothing is parked any more */
+    char *read_room;         /* IO_READ_BYTES */
+};
+
+int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;
+int io_start(struct io *io, struct err *e) MUST_USE;
+struct mailbox *io_mailbox(struct io *io);
+
+/* fd is handed over; it is closed where there is no memory. */
+void io_adopt(struct io *io, int fd);
+
+/* A step of a reload: snapshot becomes current (a reference is taken); message comes back as
+ * answered. */
+struct io_change {
+    struct message message;
+    struct io *io;
+    struct snapshot *snapshot;
+    struct mailbox *answer_to;
+    void (*answered)(struct message *m, void *owner);
+};
+void io_change(struct io *io, struct io_change *c);
+
+/* No new requests are read; `drained` is sent to control when nothing is parked any more. */
+void io_drain(struct io *io, struct message *drained);
+void io_stop(struct io *io);
+void io_join(struct io *io);
+void io_free(struct io *io); /* NULL is allowed */
+
+/* The loader thread that loads this key. */
+static inline struct loader *io_loader(const struct io *io, uint64_t hash)
+{
+    return io->options.loaders[(hash >> 32) % io->options.loader_count];
+}
+
+/* Called when parked_count falls. */
+void io_unparked(struct io *io);
+
+#endif

@@ -1,0 +1,180 @@
+#include "net/params.h"
+
+#include "base/show.h"
+
+static const char *type_text(const struct mp_token *t)
+{
+    static const char *const names[] = {
+        [MP_NIL] = "nil",         [MP_BOOL] = "a bool",    [MP_INT] = "an integer",
+        [MP_UINT] = "an integer", [MP_FLOAT] = "a float",  [MP_STR] = "a str",
+        [MP_BIN] = "a bin",       [MP_ARRAY] = "an array", [MP_MAP] = "a map",
+        [MP_EXT] = "an ext",
+    };
+    return names[t->type];
+}
+
+void params_init(struct params *p, const char *method, const struct rpc_msg *m,
+                 const struct conf *conf)
+{
+    *p = (struct params){
+        .method = method,
+        .conf = conf,
+        .at = mp_reader_of(m->params),
+        .left = m->param_count,
+        .index = 1,
+    };
+}
+
+static int next_token(struct params *p, struct mp_token *t, struct err *e)
+{
+    if (p->left == 0 || mp_next(&p->at, t) != MP_OK)
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is missing", p->method, p->index);
+    p->left--;
+    p->index++;
+    return 0;
+}
+
+int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
+                     struct err *e)
+{
+    if (t->type != MP_STR && t->type != MP_BIN)
+        return err_set(e, ERR_BAD_REQUEST, "%s: a key is a str or bin, and this is %s", p->method,
+                       type_text(t));
+    if (t->bytes.size == 0)
+        return err_set(e, ERR_BAD_KEY, "%s: the key is empty", p->method);
+    if (t->bytes.size > (size_t)p->conf->max_key) {
+        char text[SHOW_KEY_TEXT];
+        return err_set(e, ERR_BAD_KEY, "%s: the key %s has %zu bytes; max_key is %lld", p->method,
+                       show_key(text, t->bytes), t->bytes.size, (long long)p->conf->max_key);
+    }
+    *key = t->bytes;
+    return 0;
+}
+
+int params_key(struct params *p, struct slice *key, struct err *e)
+{
+    struct mp_token t;
+    int rc = next_token(p, &t, e);
+    return rc != 0 ? rc : params_check_key(p, &t, key, e);
+}
+
+int params_array(struct params *p, uint32_t *count, struct err *e)
+{
+    struct mp_token t;
+    int rc = next_token(p, &t, e);
+    if (rc != 0)
+        return rc;
+    if (t.type != MP_ARRAY)
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is an array of keys, and this is %s",
+                       p->method, p->index - 1, type_text(&t));
+    if (t.count > (uint64_t)p->conf->max_batch)
+        return err_set(e, ERR_BAD_REQUEST, "%s: %u keys; max_batch is %lld", p->method, t.count,
+                       (long long)p->conf->max_batch);
+    *count = t.count;
+    return 0;
+}
+
+int params_value(struct params *p, struct slice *packed, struct err *e)
+{
+    if (p->left == 0 || mp_take(&p->at, packed) != MP_OK)
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u, the value, is missing or malformed",
+                       p->method, p->index);
+    p->left--;
+    p->index++;
+    if (packed->size > (size_t)p->conf->max_value)
+        return err_set(e, ERR_TOO_LARGE, "%s: a value of %zu bytes; max_value is %lld", p->method,
+                       packed->size, (long long)p->conf->max_value);
+    if (mp_check(*packed, e) != 0) {
+        e->code = ERR_BAD_VALUE;
+        err_prefix(e, "%s: the value", p->method);
+        return ERR_BAD_VALUE;
+    }
+    return 0;
+}
+
+static int read_option(struct params *p, const struct option_spec *s, struct err *e)
+{
+    struct mp_token t;
+    if (mp_next(&p->at, &t) != MP_OK)
+        return err_set(e, ERR_BAD_REQUEST, "%s: option %s is cut off", p->method, s->name);
+    bool fits = false;
+    const char *wanted = "";
+    switch (s->type) {
+    case OPTION_MS:
+        wanted = "a whole number of milliseconds, 0 or more";
+        fits = t.type == MP_INT && t.i >= 0 && t.i <= INT32_MAX * (int64_t)1000;
+        if (fits)
+            *(int64_t *)s->to = t.i;
+        break;
+    case OPTION_INT:
+        wanted = "an integer of 64 bits";
+        fits = t.type == MP_INT;
+        if (fits)
+            *(int64_t *)s->to = t.i;
+        break;
+    case OPTION_BOOL:
+        wanted = "true or false";
+        fits = t.type == MP_BOOL;
+        if (fits)
+            *(bool *)s->to = t.b;
+        break;
+    case OPTION_TEXT:
+        wanted = "a str";
+        fits = t.type == MP_STR || t.type == MP_BIN;
+        if (fits)
+            *(struct slice *)s->to = t.bytes;
+        break;
+    }
+    if (!fits)
+        return err_set(e, ERR_BAD_REQUEST, "%s: option %s is %s, and this is %s", p->method,
+                       s->name, wanted, t.type == MP_INT ? "out of bounds" : type_text(&t));
+    if (s->given)
+        *s->given = true;
+    return 0;
+}
+
+static int unknown_option(const struct params *p, struct slice name,
+                          const struct option_spec *specs, size_t count, struct err *e)
+{
+    char text[SHOW_KEY_TEXT];
+    int rc = err_set(e, ERR_BAD_REQUEST, "%s: unknown option \"%s\"; it knows", p->method,
+                     show_key(text, name));
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(e->text);
+        size_t more = strlen(specs[i].name) + 3;
+        if (used + more >= sizeof e->text)
+            break;
+        memcpy(e->text + used, i == 0 ? " " : ", ", i == 0 ? 2 : 3);
+        strcat(e->text, specs[i].name);
+    }
+    if (count == 0)
+        strncat(e->text, " none", sizeof e->text - strlen(e->text) - 1);
+    return rc;
+}
+
+int params_options(struct params *p, const struct option_spec *specs, size_t count, struct err *e)
+{
+    if (p->left == 0)
+        return 0;
+    struct mp_token t;
+    int rc = next_token(p, &t, e);
+    if (rc != 0)
+        return rc;
+    if (t.type != MP_MAP || p->left > 0)
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is a map of options, and this is %s",
+                       p->method, p->index - 1, type_text(&t));
+    uint32_t pairs = t.count;
+    for (uint32_t i = 0; i < pairs; i++) {
+        if (mp_next(&p->at, &t) != MP_OK || (t.type != MP_STR && t.type != MP_BIN))
+            return err_set(e, ERR_BAD_REQUEST, "%s: the name of an option is no str", p->method);
+        size_t k = 0;
+        while (k < count && !slice_eq_str(t.bytes, specs[k].name))
+            k++;
+        if (k == count)
+            return unknown_option(p, t.bytes, specs, count, e);
+        rc = read_option(p, &specs[k], e);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}

@@ -1,0 +1,45 @@
+/*
+ * params: the arguments of one call, taken in order, with errors that say which one is wrong.
+ *
+ * Shape: a cursor over the packed params; slices borrow from the input buffer. Thread: any.
+ * Limits: keys of 1 to max_key bytes, values of at most max_value.
+ */
+#ifndef RTCACHE_NET_PARAMS_H
+#define RTCACHE_NET_PARAMS_H
+
+#include "conf/conf.h"
+#include "wire/rpc.h"
+
+struct params {
+    const char *method;
+    const struct conf *conf;
+    struct mp_reader at;
+    uint32_t left, index; /* index of the next one, from 1 */
+};
+
+enum option_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT };
+
+/* One option a method knows; to: int64_t, int64_t, bool or struct slice, untouched where not given.
+ */
+struct option_spec {
+    const char *name;
+    enum option_type type;
+    void *to;
+    bool *given; /* may be NULL */
+};
+
+void params_init(struct params *p, const char *method, const struct rpc_msg *m,
+                 const struct conf *conf);
+/* ERR_BAD_KEY or ERR_BAD_REQUEST. */
+int params_key(struct params *p, struct slice *key, struct err *e) MUST_USE;
+/* Checks a key that is one token already (an element of get_many's array). */
+int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
+                     struct err *e) MUST_USE;
+int params_array(struct params *p, uint32_t *count, struct err *e) MUST_USE;
+/* One whole well-formed value, as its bytes; ERR_TOO_LARGE past max_value. */
+int params_value(struct params *p, struct slice *packed, struct err *e) MUST_USE;
+/* The trailing map, where there is one, and nothing after it. */
+int params_options(struct params *p, const struct option_spec *specs, size_t count,
+                   struct err *e) MUST_USE;
+
+#endif

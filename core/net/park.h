@@ -1,0 +1,43 @@
+/*
+ * park: requests that wait for a flight, with their deadlines.
+ *
+ * Shape: one allocation a request (its key behind it), linked to its connection and, as a waiter,
+ * to its flight. It ends in one of three ways: the flight's delivery, its timer, or its client's
+ * leaving. Thread: the connection's. Limits: max_parked per connection, max_waiters per flight.
+ */
+#ifndef RTCACHE_NET_PARK_H
+#define RTCACHE_NET_PARK_H
+
+#include "net/answer.h"
+
+struct request {
+    struct waiter waiter;
+    struct list link; /* conn->parked; alone once the client has left */
+    struct target target;
+    ev_timer timer;
+    int64_t parked_us, deadline_ms;
+    uint64_t hash;
+    bool soft; /* the timer is stale_wait's, not the deadline's */
+    uint32_t key_size;
+    char key[];
+};
+
+/* A request that is not parked yet; NULL: no memory. */
+struct request *request_new(const struct target *t, struct slice key, uint64_t hash);
+void request_free(struct request *r);
+
+/* r is on its flight: arms its timer. soft_ms < 0: there is no stale value to fall back on. */
+void park(struct request *r, int64_t soft_ms, int64_t hard_ms);
+
+/* A flight's slot has been delivered to this thread. */
+void park_recv_delivery(struct message *m, void *owner);
+
+/* Takes away the requests of a connection that closes. */
+void park_client_left(struct conn *c);
+
+/* Answers with what is stored past its time, marked as `why` tells, or, where nothing is, with why.
+ */
+void park_answer_failure(const struct target *t, struct slice key, uint64_t hash,
+                         const struct err *why);
+
+#endif

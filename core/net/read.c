@@ -1,0 +1,309 @@
+/* get, get_entry, get_many, peek, refresh: the way of a read, from the store to a flight. */
+#include "net/commands.h"
+
+#include "base/show.h"
+#include "net/park.h"
+#include "wire/mpw.h"
+
+/* One read of one key. */
+struct read {
+    struct target target;
+    struct slice key; /* borrowed from the input */
+    uint64_t hash;
+    int64_t timeout_ms, stale_wait_ms; /* -1: the loader's */
+    bool reload;                       /* refresh */
+};
+
+/* The value did not fit under the store's lock: it comes by reference. */
+static void take_reference(struct answer *a, struct hit *hit)
+{
+    if (!hit->entry)
+        return;
+    a->rc |= mpw_raw(a->out, entry_value(hit->entry));
+    entry_unref(hit->entry);
+    hit->entry = NULL;
+}
+
+static void close_hit(struct answer *a, enum status status, struct hit *hit, const struct err *err)
+{
+    take_reference(a, hit);
+    struct facts f = facts_of_hit(status, hit);
+    f.err = err;
+    answer_close(a, &f);
+}
+
+static void close_negative(struct answer *a, const struct hit *hit)
+{
+    metrics_inc(a->target->io->metrics, M_HITS_NEGATIVE);
+    a->rc |= mpw_nil(a->out);
+    struct facts f = facts_of_hit(STATUS_NEGATIVE, hit);
+    answer_close(a, &f);
+}
+
+static void refuse(const struct read *r, int code, const char *what)
+{
+    char text[SHOW_KEY_TEXT];
+    struct err e;
+    err_set(&e, code, "%s: %s", show_key(text, r->key), what);
+    answer_error(&r->target, &e);
+}
+
+static struct join_request join_of(const struct read *r, const struct policy *policy)
+{
+    struct io *io = r->target.io;
+    return (struct join_request){
+        .key = r->key,
+        .hash = r->hash,
+        .now_ms = io->now_ms,
+        .generation = io->snapshot->generation,
+        .max_waiters = policy->max_waiters,
+        .slot = io->options.index,
+        .reload = r->reload,
+    };
+}
+
+/* Starts a load that nobody waits for. false: the key is in backoff, err has why. */
+static bool load_in_background(const struct read *r, const struct policy *policy, struct err *err)
+{
+    struct io *io = r->target.io;
+    struct join_request q = join_of(r, policy);
+    struct join_result joined;
+    switch (flights_join(io->options.flights, &q, &joined)) {
+    case JOIN_STARTED: loader_submit(io_loader(io, r->hash), joined.flight); return true;
+    case JOIN_BACKOFF: *err = joined.err; return false;
+    default: return true;
+    }
+}
+
+/* Parks the request on the key's flight, unless it can be answered after all. */
+static void read_join(const struct read *r, const struct policy *policy, bool stale_there)
+{
+    struct io *io = r->target.io;
+    struct conn *c = r->target.conn;
+    if (c->parked_count >= (uint64_t)io->snapshot->conf->max_parked) {
+        metrics_inc(io->metrics, M_PARKED_REFUSED);
+        refuse(r, ERR_OVERLOADED, "this connection has max_parked requests waiting");
+        return;
+    }
+    struct request *request = request_new(&r->target, r->key, r->hash);
+    if (!request) {
+        refuse(r, ERR_NOMEM, "no memory to wait for a load");
+        return;
+    }
+    struct join_request q = join_of(r, policy);
+    struct join_result joined = {0};
+    struct answer a;
+    answer_open(&a, &r->target);
+    q.waiter = &request->waiter;
+    q.out = a.out;
+    enum join join = flights_join(io->options.flights, &q, &joined);
+    if (join == JOIN_HIT) {
+        request_free(request);
+        metrics_inc(io->metrics, M_HITS);
+        if (joined.lookup == LOOKUP_NEGATIVE)
+            close_negative(&a, &joined.hit);
+        else
+            close_hit(&a, STATUS_HIT, &joined.hit, NULL);
+        return;
+    }
+    answer_undo(&a);
+    switch (join) {
+    case JOIN_STARTED:
+    case JOIN_PARKED:
+        metrics_inc(io->metrics, join == JOIN_STARTED ? M_MISSES : M_COALESCED);
+        park(request,
+             !stale_there            ? -1
+             : r->stale_wait_ms >= 0 ? r->stale_wait_ms
+                                     : policy->stale_wait_ms,
+             r->timeout_ms >= 0 ? r->timeout_ms : policy->wait_timeout_ms);
+        if (join == JOIN_STARTED)
+            loader_submit(io_loader(io, r->hash), joined.flight);
+        return;
+    case JOIN_BACKOFF:
+        metrics_inc(io->metrics, M_BACKOFF_ANSWERS);
+        park_answer_failure(&r->target, r->key, r->hash, &joined.err);
+        break;
+    case JOIN_FULL:
+        metrics_inc(io->metrics, M_WAITERS_REFUSED);
+        refuse(r, ERR_OVERLOADED, "its flight has max_waiters waiting");
+        break;
+    default: refuse(r, ERR_NOMEM, "no memory for a flight"); break;
+    }
+    request_free(request);
+}
+
+/* A stale value is there, and is in the answer already. */
+static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
+{
+    int loader;
+    const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
+    int64_t wait_ms = r->stale_wait_ms >= 0 ? r->stale_wait_ms : policy->stale_wait_ms;
+    if (wait_ms > 0 && loader >= 0) {
+        answer_undo(a);
+        entry_unref(hit->entry);
+        read_join(r, policy, true);
+        return;
+    }
+    struct err err;
+    bool failing = loader >= 0 && !load_in_background(r, policy, &err);
+    metrics_inc(r->target.io->metrics, failing ? M_HITS_STALE_ERROR : M_HITS_STALE);
+    close_hit(a, failing ? STATUS_STALE_ERROR : STATUS_STALE, hit, failing ? &err : NULL);
+}
+
+static void read_miss(const struct read *r)
+{
+    int loader;
+    const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
+    if (loader < 0)
+        refuse(r, ERR_NO_LOADER, "no loader's pattern matches");
+    else
+        read_join(r, policy, false);
+}
+
+static void read_key(struct read *r)
+{
+    struct io *io = r->target.io;
+    struct answer a;
+    struct hit hit;
+    r->hash = store_hash(io->options.store, r->key);
+    answer_open(&a, &r->target);
+    switch (store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit)) {
+    case LOOKUP_FRESH:
+        metrics_inc(io->metrics, M_HITS);
+        close_hit(&a, STATUS_HIT, &hit, NULL);
+        break;
+    case LOOKUP_NEGATIVE: close_negative(&a, &hit); break;
+    case LOOKUP_STALE: read_stale(r, &a, &hit); break;
+    case LOOKUP_KEPT:
+    case LOOKUP_MISS:
+        answer_undo(&a);
+        read_miss(r);
+        break;
+    }
+}
+
+/* ---- the methods ---- */
+
+static int read_options(struct read *r, struct params *p, struct err *e)
+{
+    r->timeout_ms = r->stale_wait_ms = -1;
+    const struct option_spec specs[] = {
+        {"timeout_ms", OPTION_MS, &r->timeout_ms, NULL},
+        {"stale_wait_ms", OPTION_MS, &r->stale_wait_ms, NULL},
+    };
+    return params_options(p, specs, 2, e);
+}
+
+static void read_one(const struct target *t, struct params *p, enum form form)
+{
+    struct read r = {.target = *t};
+    struct err e;
+    r.target.form = form;
+    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, &e) != 0)
+        answer_error(t, &e);
+    else
+        read_key(&r);
+}
+
+void read_get(const struct target *t, struct params *p)
+{
+    read_one(t, p, FORM_VALUE);
+}
+
+void read_get_entry(const struct target *t, struct params *p)
+{
+    read_one(t, p, FORM_ENTRY);
+}
+
+void read_get_many(const struct target *t, struct params *p)
+{
+    struct read r = {.target = *t};
+    struct err e;
+    uint32_t count = 0;
+    struct mp_token token;
+    int rc = params_array(p, &count, &e);
+    struct params keys = *p;
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        if (mp_skip(&p->at) != MP_OK)
+            rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
+    if (rc == 0)
+        rc = read_options(&r, p, &e);
+    r.target.many = rc == 0 ? many_new(t, count) : NULL;
+    if (rc == 0 && !r.target.many)
+        rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", count);
+    if (rc != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    many_hold(r.target.many);
+    r.target.form = FORM_ITEM;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice element = {0};
+        r.target.index = i;
+        rc = mp_take(&keys.at, &element);
+        struct mp_reader one = mp_reader_of(element);
+        if (rc == MP_OK && mp_next(&one, &token) == MP_OK &&
+            params_check_key(&keys, &token, &r.key, &e) == 0)
+            read_key(&r);
+        else
+            answer_error(&r.target, &e);
+    }
+    many_release(r.target.many);
+}
+
+void read_peek(const struct target *t, struct params *p)
+{
+    struct io *io = t->io;
+    struct target entry = *t;
+    struct slice key;
+    struct err e;
+    entry.form = FORM_ENTRY;
+    if (params_key(p, &key, &e) != 0 || params_options(p, NULL, 0, &e) != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    struct answer a;
+    struct hit hit;
+    answer_open(&a, &entry);
+    enum lookup found = store_get(io->options.store, key, store_hash(io->options.store, key),
+                                  io->now_ms, WANT_PEEK | WANT_STALE | WANT_KEPT, a.out, &hit);
+    if (found == LOOKUP_MISS) {
+        answer_undo(&a);
+        entry.form = FORM_VALUE;
+        answer_nil(&entry, NULL);
+    } else if (found == LOOKUP_NEGATIVE) {
+        a.rc |= mpw_nil(a.out);
+        close_hit(&a, STATUS_NEGATIVE, &hit, NULL);
+    } else {
+        close_hit(&a, found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE, &hit, NULL);
+    }
+}
+
+void read_refresh(const struct target *t, struct params *p)
+{
+    struct io *io = t->io;
+    struct read r = {.target = *t, .timeout_ms = -1, .stale_wait_ms = -1, .reload = true};
+    bool background = false;
+    const struct option_spec specs[] = {
+        {"timeout_ms", OPTION_MS, &r.timeout_ms, NULL},
+        {"background", OPTION_BOOL, &background, NULL},
+    };
+    struct err e;
+    r.target.form = FORM_ENTRY;
+    r.target.strict = true;
+    if (params_key(p, &r.key, &e) != 0 || params_options(p, specs, 2, &e) != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, r.key, &loader);
+    r.hash = store_hash(io->options.store, r.key);
+    if (loader < 0)
+        refuse(&r, ERR_NO_LOADER, "no loader's pattern matches");
+    else if (!background)
+        read_join(&r, policy, false);
+    else if (load_in_background(&r, policy, &e))
+        answer_true(t, true);
+    else
+        answer_error(t, &e);
+}

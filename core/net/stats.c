@@ -1,0 +1,101 @@
+/* stats: every number of the server in one map of maps. */
+#include "net/commands.h"
+
+#include "base/clock.h"
+#include "wire/mpw.h"
+
+#include <unistd.h>
+
+struct row {
+    const char *name;
+    uint64_t value;
+};
+
+static int pack_rows(struct buf *out, const char *title, const struct row *rows, size_t count)
+{
+    int rc = mpw_cstr(out, title) | mpw_map(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        rc |= mpw_cstr(out, rows[i].name) | mpw_uint(out, rows[i].value);
+    return rc;
+}
+
+static int pack_server(struct buf *out, const struct io *io)
+{
+    uint64_t opened = metrics_sum(M_CONNECTIONS);
+    uint64_t closed = metrics_sum(M_CONNECTIONS_CLOSED);
+    const struct row rows[] = {
+        {"pid", (uint64_t)getpid()},
+        {"uptime_ms", (uint64_t)(clock_ms() - io->options.started_ms)},
+        {"generation", io->snapshot->generation},
+        {"io_threads", io->options.io_count},
+        {"loader_threads", io->options.loader_count},
+        {"connections", opened > closed ? opened - closed : 0},
+    };
+    return pack_rows(out, "server", rows, sizeof rows / sizeof rows[0]);
+}
+
+static int pack_store(struct buf *out, const struct io *io)
+{
+    struct store_stats s;
+    store_read_stats(io->options.store, &s);
+    const struct row rows[] = {
+        {"entries", s.entries},           {"negatives", s.negatives}, {"bytes", s.bytes},
+        {"memory_limit", s.memory_limit}, {"puts", s.puts},           {"evictions", s.evictions},
+        {"expirations", s.expirations},   {"removals", s.removals},   {"refused", s.refused},
+    };
+    return pack_rows(out, "store", rows, sizeof rows / sizeof rows[0]);
+}
+
+static int pack_flights(struct buf *out, const struct io *io)
+{
+    struct flights_stats s;
+    flights_read_stats(io->options.flights, &s);
+    const struct row rows[] = {
+        {"loading", s.loading},
+        {"backoff", s.failed},
+        {"backoff_dropped", s.failed_dropped},
+    };
+    return pack_rows(out, "flights", rows, sizeof rows / sizeof rows[0]);
+}
+
+static int pack_counters(struct buf *out)
+{
+    int rc = mpw_cstr(out, "counters") | mpw_map(out, M_COUNT);
+    for (int i = 0; i < M_COUNT; i++) {
+        rc |= mpw_cstr(out, metrics_counter_name((enum metric_counter)i));
+        rc |= mpw_uint(out, metrics_sum((enum metric_counter)i));
+    }
+    return rc;
+}
+
+static int pack_times(struct buf *out)
+{
+    int rc = mpw_cstr(out, "times") | mpw_map(out, H_COUNT);
+    for (int i = 0; i < H_COUNT; i++) {
+        struct metrics_quantiles q;
+        metrics_quantiles((enum metric_histogram)i, &q);
+        const struct row rows[] = {
+            {"count", q.count}, {"p50", q.p50},   {"p90", q.p90},
+            {"p99", q.p99},     {"p999", q.p999}, {"max", q.max},
+        };
+        rc |= pack_rows(out, metrics_histogram_name((enum metric_histogram)i), rows,
+                        sizeof rows / sizeof rows[0]);
+    }
+    return rc;
+}
+
+void stats_answer(const struct target *t, struct params *p)
+{
+    struct err e;
+    if (params_options(p, NULL, 0, &e) != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    const struct io *io = t->io;
+    struct answer a;
+    answer_begin(&a, t);
+    int rc = mpw_map(a.out, 6);
+    rc |= mpw_cstr(a.out, "version") | mpw_cstr(a.out, RTCACHE_VERSION);
+    rc |= pack_server(a.out, io) | pack_store(a.out, io) | pack_flights(a.out, io);
+    answer_done(&a, rc | pack_counters(a.out) | pack_times(a.out));
+}

@@ -27,7 +27,7 @@ describe("values of SQLite", function()
         ["value.lua"] = [[
           return { load = function(_, ctx) return ctx.db:value("SELECT " .. ctx.match[1]) end }
         ]],
-        ["param.lua"] = [[
+        ["param.lua"] = [=[
           local values = {
             integer = 42, large = 9007199254740993LL, least = -9223372036854775807LL - 1,
             real = 1.5, text = "Grüße", empty = "", yes = true, no = false, null = rtcache.null,
@@ -38,8 +38,8 @@ describe("values of SQLite", function()
               return ctx.db:row("SELECT typeof($1) AS type, $1 AS v", values[ctx.match[1]])
             end,
           }
-        ]],
-        ["bad_param.lua"] = [[
+        ]=],
+        ["bad_param.lua"] = [=[
           local values = { nul = "a\0b", ["function"] = print, count = 1 }
           return {
             load = function(_, ctx)
@@ -48,7 +48,7 @@ describe("values of SQLite", function()
               return ctx.db:row("SELECT $1 AS v", values[what])
             end,
           }
-        ]],
+        ]=],
       },
     }
     source.db:exec [[

@@ -30,7 +30,7 @@ describe("values of PostgreSQL", function()
         ["exec.lua"] = [[
           return { load = function(_, ctx) return ctx.db:exec(ctx.match[1]) end }
         ]],
-        ["param.lua"] = [[
+        ["param.lua"] = [=[
           local queries = {
             bool = { "bool", true }, int2 = { "int2", -32768 }, int4 = { "int4", 2147483647 },
             int8 = { "int8", 9007199254740993LL }, least = { "int8", -9223372036854775807LL - 1 },
@@ -49,7 +49,7 @@ describe("values of PostgreSQL", function()
               return ctx.db:row("SELECT $1::" .. q[1] .. " AS v", q[2])
             end,
           }
-        ]],
+        ]=],
       },
     }
     source.db:exec [[

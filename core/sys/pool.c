@@ -111,6 +111,7 @@ void pool_submit(struct pool *p, struct pool_task *t)
 {
     t->pool = p;
     t->message.recv = pool_recv_ended;
+    atomic_store_explicit(&t->given_up, false, memory_order_relaxed);
     pthread_mutex_lock(&p->lock);
     t->state = TASK_QUEUED;
     list_push_back(&p->queue, &t->link);
@@ -127,7 +128,14 @@ bool pool_cancel(struct pool *p, struct pool_task *t)
         t->state = 0;
     }
     pthread_mutex_unlock(&p->lock);
+    if (!waits)
+        atomic_store_explicit(&t->given_up, true, memory_order_relaxed);
     return waits;
+}
+
+bool pool_given_up(const struct pool_task *t)
+{
+    return atomic_load_explicit(&t->given_up, memory_order_relaxed);
 }
 
 void pool_free(struct pool *p)

@@ -21,6 +21,7 @@ struct pool_task {
     struct message message;                          /* the pool's */
     struct list link;                                /* the pool's */
     int state;                                       /* the pool's */
+    _Atomic bool given_up;                           /* the pool's */
     struct pool *pool;                               /* the pool's */
     void (*work)(struct pool_task *t, void *worker); /* worker: what worker_new made, or NULL */
     void (*done)(struct pool_task *t);
@@ -38,8 +39,11 @@ int pool_new(struct pool **out, struct ev_loop *loop, const struct pool_options 
              struct err *e) MUST_USE;
 void pool_submit(struct pool *p, struct pool_task *t);
 /* true: t had not begun, is out of the queue, and will not be called back; it is the caller's
- * again. */
+ * again. false: it runs or has run, pool_given_up is true from now on, and done is still called. */
 bool pool_cancel(struct pool *p, struct pool_task *t);
+/* Whether the owner wants no outcome any more: for works that can stop early. Worker's or owner's.
+ */
+bool pool_given_up(const struct pool_task *t);
 /* Waits for running works, delivers their done, drops queued tasks without a call. NULL is allowed.
  */
 void pool_free(struct pool *p);

@@ -265,6 +265,33 @@ static void names_its_threads_and_keeps_signals_from_them(void **state)
     fixture_free(f);
 }
 
+static void work_until_given_up(struct pool_task *t, void *worker)
+{
+    struct job *j = container_of(t, struct job, task);
+    sem_post(&j->f->begun);
+    while (!pool_given_up(t))
+        usleep(100);
+    job_work(t, worker);
+}
+
+static void tells_a_running_work_that_it_is_given_up(void **state)
+{
+    (void)state;
+    struct job j, next;
+    struct fixture *f = fixture_new(1);
+    f->wanted = 2;
+    submit(f, &j, 0, work_until_given_up);
+    submit(f, &next, 1, job_work);
+    sem_wait(&f->begun);
+    assert_false(pool_given_up(&j.task));
+    assert_false(pool_cancel(f->pool, &j.task));
+    ev_run(f->loop, 0);
+    assert_int_equal(j.finished, 1);
+    assert_true(pool_given_up(&j.task));
+    assert_false(pool_given_up(&next.task));
+    fixture_free(f);
+}
+
 static void takes_free_of_nothing(void **state)
 {
     (void)state;
@@ -281,6 +308,7 @@ int main(void)
         cmocka_unit_test(free_waits_for_running_works_and_drops_queued_ones),
         cmocka_unit_test(may_be_freed_by_a_task_that_is_done),
         cmocka_unit_test(names_its_threads_and_keeps_signals_from_them),
+        cmocka_unit_test(tells_a_running_work_that_it_is_given_up),
         cmocka_unit_test(takes_free_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

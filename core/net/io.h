@@ -26,6 +26,7 @@
 /* A client's `reload`: to the main thread and back. */
 struct io_reload {
     struct message message;
+    struct list link; /* the main thread's */
     struct mailbox *answer_to;
     void (*answered)(struct message *m, void *owner);
     int rc;

@@ -1,0 +1,63 @@
+/* `rtcached --check`: the configuration and all scripts, without starting anything. */
+#include "server/server.h"
+
+#include "bind/runtime.h"
+
+#include <stdlib.h>
+
+/* One problem, whether or not there is room left to say so. */
+static int report(struct buf *out, const char *text)
+{
+    int rc = buf_printf(out, "%s\n", text);
+    (void)rc;
+    return 1;
+}
+
+static int check_scripts(const struct conf *conf, struct buf *out)
+{
+    struct err e;
+    int problems = 0;
+    const char **names = calloc(conf->backend_count + 1, sizeof *names);
+    if (!names)
+        return report(out, "no memory");
+    for (size_t i = 0; i < conf->backend_count; i++)
+        names[i] = conf->backends[i].name;
+    struct runtime_options o = {
+        .scripts_dir = conf->scripts_dir,
+        .lua_dir = conf->lua_dir,
+        .memory_max = (size_t)conf->script_memory,
+        .run_cpu_ms = conf->script_cpu_ms,
+        .value_max = (size_t)conf->max_value,
+        .backend_names = names,
+        .backend_count = conf->backend_count,
+    };
+    struct runtime *rt;
+    if (runtime_new(&rt, &o, &e) != 0) {
+        free(names);
+        return report(out, e.text);
+    }
+    for (size_t i = 0; i < conf->loader_count; i++) {
+        int script;
+        if (runtime_add_script(rt, conf->loaders[i].script, &script, &e) != 0)
+            problems += report(out, e.text);
+    }
+    runtime_unref(rt);
+    free(names);
+    return problems;
+}
+
+int check_file(const char *path, struct buf *out)
+{
+    struct conf *conf = NULL;
+    struct snapshot *snapshot = NULL;
+    struct err e;
+    if (conf_load(path, &conf, out, &e) != 0)
+        return 1;
+    int problems = check_scripts(conf, out);
+    if (snapshot_new(&snapshot, conf, 1, NULL, &e) != 0) {
+        problems += report(out, e.text);
+        conf_unref(conf);
+    }
+    snapshot_unref(snapshot);
+    return problems > 0 ? 1 : 0;
+}

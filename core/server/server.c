@@ -1,0 +1,282 @@
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "net/park.h"
+#include "server/reload.h"
+#include "server/watch.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TICK_MOST 20000 /* entries expired per tick */
+
+static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct server *s = timer->data;
+    store_tick(s->store, clock_ms(), TICK_MOST);
+}
+
+static void server_on_term(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop, (void)events;
+    struct server *s = signal->data;
+    log_info("server.signal", "signal=%d", signal->signum);
+    drain_begin(s);
+}
+
+static void server_on_hup(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)loop, (void)events;
+    struct server *s = signal->data;
+    struct err e;
+    if (s->snapshot && logfile_open(s, s->snapshot->conf, &e) != 0)
+        log_error("log.reopen_failed", "error=%s", log_q(e.text));
+    reload_begin(s->reload, "SIGHUP");
+}
+
+static void server_on_change(void *arg)
+{
+    struct server *s = arg;
+    if (s->snapshot && s->snapshot->conf->watch)
+        reload_file_changed(s->reload);
+}
+
+/* ---- parts ---- */
+
+static void raise_descriptor_limit(const struct conf *conf)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit.rlim_cur = before;
+    if (limit.rlim_cur < (rlim_t)conf->max_connections + 64)
+        log_warn("server.descriptors", "limit=%llu max_connections=%lld",
+                 (unsigned long long)limit.rlim_cur, (long long)conf->max_connections);
+}
+
+static int drop_privileges(const struct conf *conf, struct err *e)
+{
+    if (!conf->user || geteuid() != 0)
+        return 0;
+    const struct passwd *pw = getpwnam(conf->user);
+    if (!pw)
+        return err_set(e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);
+    if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+        setuid(pw->pw_uid) != 0)
+        return err_set(e, ERR_IO, "user: cannot become \"%s\"", conf->user);
+    return 0;
+}
+
+static int make_store(struct server *s, struct err *e)
+{
+    struct store_options so = {
+        .memory_bytes = (size_t)s->conf->memory_bytes,
+        .shards = (unsigned)s->conf->shards,
+        .seed = rng_os(),
+        .now_ms = s->started_ms,
+    };
+    int rc = store_new(&s->store, &so, e);
+    if (rc != 0)
+        return rc;
+    struct flights_options fo = {
+        .store = s->store,
+        .shards = (unsigned)s->conf->shards,
+        .slots = s->io_count,
+        .failed_max = (size_t)s->conf->failed_keys,
+        .seed = rng_os(),
+        .deliver = park_recv_delivery,
+    };
+    return flights_new(&s->flights, &fo, e);
+}
+
+static int make_threads(struct server *s, struct err *e)
+{
+    int rc = 0;
+    for (unsigned i = 0; i < s->io_count && rc == 0; i++) {
+        struct io_options o = {
+            .index = i,
+            .io_count = s->io_count,
+            .store = s->store,
+            .flights = s->flights,
+            .loaders = s->loaders,
+            .loader_count = s->loader_count,
+            .started_ms = s->started_ms,
+            .seed = rng_os(),
+            .control = &s->control,
+            .recv_reload = reload_recv_request,
+        };
+        rc = io_new(&s->ios[i], &o, e);
+        if (rc == 0)
+            s->slots[i] = io_mailbox(s->ios[i]);
+    }
+    for (unsigned i = 0; i < s->loader_count && rc == 0; i++) {
+        struct loader_options o = {
+            .index = i,
+            .flights = s->flights,
+            .store = s->store,
+            .slots = s->slots,
+            .slot_count = s->io_count,
+            .seed = rng_os(),
+        };
+        rc = loader_new(&s->loaders[i], &o, e);
+    }
+    for (unsigned i = 0; i < s->loader_count && rc == 0; i++)
+        rc = loader_start(s->loaders[i], e);
+    for (unsigned i = 0; i < s->io_count && rc == 0; i++)
+        rc = io_start(s->ios[i], e);
+    return rc;
+}
+
+static void start_signal(struct server *s, ev_signal *watcher, int signum,
+                         void (*on_signal)(struct ev_loop *, ev_signal *, int))
+{
+    ev_signal_init(watcher, on_signal, signum);
+    watcher->data = s;
+    ev_signal_start(s->loop, watcher);
+}
+
+static void make_loop(struct server *s)
+{
+    s->loop = ev_default_loop(EVFLAG_AUTO);
+    if (!s->loop)
+        return;
+    mailbox_init(&s->control, s->loop, s);
+    signal(SIGPIPE, SIG_IGN);
+    start_signal(s, &s->on_term, SIGTERM, server_on_term);
+    start_signal(s, &s->on_int, SIGINT, server_on_term);
+    start_signal(s, &s->on_hup, SIGHUP, server_on_hup);
+    ev_timer_init(&s->tick, server_on_tick, STORE_TICK_MS / 1e3, STORE_TICK_MS / 1e3);
+    s->tick.data = s;
+}
+
+int server_new(struct server **out, struct conf *conf, struct err *e)
+{
+    *out = NULL;
+    struct server *s = calloc(1, sizeof *s);
+    if (!s) {
+        conf_unref(conf);
+        return err_set(e, ERR_NOMEM, "no memory for the server");
+    }
+    s->conf = conf;
+    s->started_ms = clock_ms();
+    s->io_count = (unsigned)conf->io_threads;
+    s->loader_count = (unsigned)conf->loader_threads;
+    s->log_fd = -1;
+    s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    make_loop(s);
+    int rc = s->loop ? 0 : err_set(e, ERR_IO, "no event loop could be made");
+    if (rc == 0 && (s->io_count > SERVER_THREADS_MAX || s->loader_count > SERVER_THREADS_MAX))
+        rc = err_set(e, ERR_CONFIG, "%s: at most %d threads of a kind", conf->file,
+                     SERVER_THREADS_MAX);
+    if (rc == 0)
+        rc = logfile_open(s, conf, e);
+    if (rc == 0)
+        rc = listen_open(s, e);
+    if (rc == 0)
+        rc = drop_privileges(conf, e);
+    raise_descriptor_limit(conf);
+    if (rc == 0)
+        rc = make_store(s, e);
+    if (rc == 0)
+        rc = make_threads(s, e);
+    if (rc == 0)
+        rc = reload_new(&s->reload, s, e);
+    if (rc == 0)
+        rc = watch_new(&s->watch, s->loop, server_on_change, s, e);
+    if (rc != 0) {
+        server_free(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void server_on_first(struct server *s, const struct err *e)
+{
+    if (e) {
+        fprintf(stderr, "rtcached: %s\n", e->text);
+        s->exit_code = 1;
+        ev_break(s->loop, EVBREAK_ALL);
+        return;
+    }
+    ev_timer_start(s->loop, &s->tick);
+    listen_start(s);
+    for (unsigned i = 0; i < s->listener_count; i++)
+        printf("listening on %s\n", s->listeners[i].text);
+    printf("ready\n");
+    fflush(stdout);
+    log_info("server.ready",
+             "version=%s pid=%d conf=%s loaders=%zu io_threads=%u loader_threads=%u",
+             RTCACHE_VERSION, (int)getpid(), log_q(s->conf->file), s->snapshot->conf->loader_count,
+             s->io_count, s->loader_count);
+}
+
+/* Loads end first: their waiters hear of it from I/O threads that still run. */
+static void stop_threads(struct server *s)
+{
+    for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
+        loader_stop(s->loaders[i]);
+    for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
+        loader_join(s->loaders[i]);
+    for (unsigned i = 0; i < s->io_count && s->ios[i]; i++)
+        io_stop(s->ios[i]);
+    for (unsigned i = 0; i < s->io_count && s->ios[i]; i++)
+        io_join(s->ios[i]);
+}
+
+int server_run(struct server *s)
+{
+    reload_first(s->reload, server_on_first);
+    ev_run(s->loop, 0);
+    listen_close(s);
+    stop_threads(s);
+    log_info("server.stopped", "exit=%d", s->exit_code);
+    return s->exit_code;
+}
+
+void server_free(struct server *s)
+{
+    if (!s)
+        return;
+    listen_close(s);
+    stop_threads(s);
+    watch_free(s->watch);
+    for (unsigned i = 0; i < s->loader_count; i++)
+        loader_free(s->loaders[i]);
+    for (unsigned i = 0; i < s->io_count; i++)
+        io_free(s->ios[i]);
+    if (s->loop) {
+        ev_signal_stop(s->loop, &s->on_term);
+        ev_signal_stop(s->loop, &s->on_int);
+        ev_signal_stop(s->loop, &s->on_hup);
+        ev_timer_stop(s->loop, &s->tick);
+        mailbox_fini(&s->control);
+    }
+    reload_free(s->reload);
+    flights_free(s->flights);
+    store_free(s->store);
+    snapshot_unref(s->snapshot);
+    conf_unref(s->conf);
+    log_setup(2, log_level_now());
+    if (s->log_fd >= 0)
+        close(s->log_fd);
+    if (s->spare_fd >= 0)
+        close(s->spare_fd);
+    if (s->loop)
+        ev_loop_destroy(s->loop);
+    free(s);
+}

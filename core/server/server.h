@@ -1,0 +1,80 @@
+/*
+ * server: the wiring of everything; the only folder that knows all others.
+ *
+ *   main thread (signals, listeners, reload, expiry) -- io threads -- store, flights -- loader
+ * threads
+ *
+ * Life: server_new (binds, drops privileges, makes the threads) -> server_run (takes the
+ * configuration over, accepts, until a signal) -> server_free. Thread: the main one.
+ */
+#ifndef RTCACHE_SERVER_SERVER_H
+#define RTCACHE_SERVER_SERVER_H
+
+#include "load/loader.h"
+#include "load/snapshot.h"
+#include "net/io.h"
+#include "store/store.h"
+#include "sys/addr.h"
+
+#define SERVER_THREADS_MAX 64
+
+struct reload;
+struct watch;
+
+struct listener {
+    ev_io accepting;
+    struct server *server;
+    struct addr addr;
+    char text[160]; /* as bound, with the real port */
+    int fd;         /* -1: closed */
+};
+
+struct server {
+    struct ev_loop *loop;
+    struct mailbox control;
+    struct conf *conf;         /* of the start; its threads and addresses hold until the end */
+    struct snapshot *snapshot; /* in force; NULL before the first take-over */
+    struct store *store;
+    struct flights *flights;
+    struct loader *loaders[SERVER_THREADS_MAX];
+    struct mailbox *slots[SERVER_THREADS_MAX];
+    struct io *ios[SERVER_THREADS_MAX];
+    unsigned loader_count, io_count, next_io;
+    struct listener listeners[CONF_LISTEN_MAX];
+    unsigned listener_count;
+    struct reload *reload;
+    struct watch *watch;
+    struct message drained[SERVER_THREADS_MAX];
+    unsigned undrained;
+    ev_timer tick, drain_limit, accept_pause;
+    ev_signal on_term, on_int, on_hup;
+    int64_t started_ms;
+    uint64_t generation;
+    int exit_code;
+    int spare_fd; /* given up to refuse politely when descriptors run out */
+    int log_fd;
+    bool draining;
+};
+
+/* conf is handed over. Errors are ready to print. */
+int server_new(struct server **out, struct conf *conf, struct err *e) MUST_USE;
+/* Until SIGTERM, SIGINT or a start that fails; the exit code. */
+int server_run(struct server *s);
+void server_free(struct server *s);
+
+/* drain.c: stops accepting, lets what is parked end within drain_timeout, then leaves the loop. */
+void drain_begin(struct server *s);
+
+/* listen.c */
+int listen_open(struct server *s, struct err *e) MUST_USE;
+void listen_start(struct server *s);
+void listen_close(struct server *s);
+
+/* check.c: `rtcached --check`: every problem of a configuration and its scripts, one a line, to
+ * out. The exit code. */
+int check_file(const char *path, struct buf *out);
+
+/* logfile.c: opens the configured log (again). */
+int logfile_open(struct server *s, const struct conf *conf, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,181 @@
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define KEY_MAX 64
+
+static int connect_unix(const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof to.sun_path)
+        errx(2, "%s: too long", path);
+    memcpy(to.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        err(2, "cannot connect to %s", path);
+    return fd;
+}
+
+static int connect_tcp(const char *address)
+{
+    char host[64];
+    const char *colon = strrchr(address, ':');
+    if (!colon || (size_t)(colon - address) >= sizeof host)
+        errx(2, "%s: not host:port", address);
+    memcpy(host, address, (size_t)(colon - address));
+    host[colon - address] = '\0';
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10))};
+    if (inet_pton(AF_INET, host, &to.sin_addr) != 1)
+        errx(2, "%s: not a numeric address", host);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        err(2, "cannot connect to %s", address);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return fd;
+}
+
+static void *must_have(void *memory)
+{
+    if (!memory)
+        err(2, "memory");
+    return memory;
+}
+
+void client_init(struct client *c, struct workload *w, const char *address)
+{
+    size_t request = PROTOCOL_REQUEST_MAX + KEY_MAX + (w->writes ? w->value.len : 0);
+    *c = (struct client){
+        .work = w,
+        .fd = strchr(address, '/') ? connect_unix(address) : connect_tcp(address),
+        .greeting = w->protocol->greeting,
+        .in_room = 65536 + w->depth * (256 + w->value.len),
+        .out_room = w->depth * request,
+    };
+    c->in = must_have(malloc(c->in_room));
+    c->out = must_have(malloc(c->out_room));
+    c->sent_ns = must_have(calloc(w->depth, sizeof *c->sent_ns));
+}
+
+void client_fini(struct client *c)
+{
+    close(c->fd);
+    free(c->in);
+    free(c->out);
+    free(c->sent_ns);
+}
+
+static uint32_t next_random(struct workload *w)
+{
+    w->random ^= w->random << 13;
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return (uint32_t)(w->random >> 32);
+}
+
+/* The prefix and seven digits. */
+static size_t write_key(char *name, const char *prefix, unsigned number)
+{
+    size_t len = strlen(prefix) + 7;
+    memcpy(name, prefix, len - 7);
+    for (char *digit = name + len; digit-- > name + len - 7; number /= 10)
+        *digit = (char)('0' + number % 10);
+    return len;
+}
+
+static void put_request(struct client *c, unsigned slot, uint64_t now_ns)
+{
+    struct workload *w = c->work;
+    if (w->started == w->limit)
+        return;
+    unsigned number = w->writes ? (unsigned)(w->started % w->keys) : next_random(w) % w->keys;
+    w->started++;
+    char name[KEY_MAX];
+    struct text key = {name, write_key(name, w->prefix, number)};
+    char *out = c->out + c->out_len;
+    c->out_len += w->writes ? w->protocol->put_set(out, slot, key, w->value)
+                            : w->protocol->put_get(out, slot, key);
+    c->sent_ns[slot] = now_ns;
+}
+
+void client_on_writable(struct client *c)
+{
+    while (c->out_sent < c->out_len) {
+        ssize_t n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno != EAGAIN)
+            err(2, "the server broke the connection");
+        c->wants_write = n < 0;
+        if (n < 0)
+            break;
+        c->out_sent += (size_t)n;
+    }
+    memmove(c->out, c->out + c->out_sent, c->out_len - c->out_sent);
+    c->out_len -= c->out_sent;
+    c->out_sent = 0;
+}
+
+void client_start(struct client *c, uint64_t now_ns)
+{
+    for (unsigned slot = 0; slot < c->work->depth; slot++)
+        put_request(c, slot, now_ns);
+    client_on_writable(c);
+}
+
+static void take_answer(struct client *c, const struct answer *a, uint64_t now_ns)
+{
+    struct workload *w = c->work;
+    if (!a->ok)
+        errx(2, "the server answered with an error: %.200s", c->in);
+    if (!w->writes && a->value < w->value.len)
+        errx(2, "a value of %zu bytes, not %zu: %.200s", a->value, w->value.len, c->in);
+    unsigned slot = a->has_id ? a->id : c->oldest;
+    if (slot >= w->depth)
+        errx(2, "an answer to nothing: id %u", slot);
+    c->oldest = (c->oldest + 1) % w->depth;
+    w->ended++;
+    histogram_add(&w->latency, now_ns - c->sent_ns[slot]);
+    put_request(c, slot, now_ns);
+}
+
+static size_t skip_greeting(struct client *c)
+{
+    size_t n = c->greeting < c->in_len ? c->greeting : c->in_len;
+    c->greeting -= n;
+    return n;
+}
+
+void client_on_readable(struct client *c, uint64_t now_ns)
+{
+    ssize_t got = recv(c->fd, c->in + c->in_len, c->in_room - c->in_len, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        errx(2, "the server closed the connection");
+    c->in_len += (size_t)got;
+    size_t at = skip_greeting(c);
+    while (at < c->in_len) {
+        struct answer a;
+        ssize_t n = c->work->protocol->take(c->in + at, c->in_len - at, &a);
+        if (n < 0)
+            errx(2, "not an answer of %s", c->work->protocol->name);
+        if (!n)
+            break;
+        take_answer(c, &a, now_ns);
+        at += (size_t)n;
+    }
+    memmove(c->in, c->in + at, c->in_len - at);
+    c->in_len -= at;
+    client_on_writable(c);
+}

@@ -1,0 +1,49 @@
+/*
+ * client: one connection that always has `depth` requests in the air.
+ *
+ *   start: depth requests --> server --> answers, each replaced by a new request --> ...
+ *
+ * Shape: a slot for each request in the air with the time at which it was written; answers with an
+ * id name their slot, others come in order. Thread: one.
+ * Limits: an error, a missing value or bytes that are no answer end the program with its reason.
+ */
+#ifndef BENCH_CLIENT_H
+#define BENCH_CLIENT_H
+
+#include "histogram.h"
+#include "protocol.h"
+
+/* What all connections of a run share. */
+struct workload {
+    const struct protocol *protocol;
+    const char *prefix;
+    unsigned keys, depth;
+    struct text value;
+    bool writes;      /* set instead of get */
+    uint64_t started; /* requests written so far */
+    uint64_t limit;   /* and at most */
+    uint64_t ended;
+    uint64_t random;
+    struct histogram latency;
+};
+
+struct client {
+    struct workload *work;
+    int fd;
+    bool wants_write; /* the socket is full */
+    size_t greeting;  /* bytes still to be skipped */
+    char *in, *out;
+    size_t in_len, in_room, out_len, out_sent, out_room;
+    uint64_t *sent_ns; /* by slot */
+    unsigned oldest;   /* slot of the oldest request, for answers without id */
+};
+
+/* address: "host:port", numeric, or the path of a Unix socket. */
+void client_init(struct client *c, struct workload *w, const char *address);
+void client_start(struct client *c, uint64_t now_ns);
+/* Takes what has arrived and asks again. */
+void client_on_readable(struct client *c, uint64_t now_ns);
+void client_on_writable(struct client *c);
+void client_fini(struct client *c);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * load: asks a cache for keys that it has, as fast as it answers, and says what that cost.
+ *
+ *   load --protocol redis --connect 127.0.0.1:6379 --pid 123 --connections 50 --depth 16
+ *   requests=2841984 seconds=3.000 rate=947328 p50_us=801.8 p99_us=1409.0 p999_us=1966.1
+ *   server_cpu_us=1.021                                        (one line)
+ *
+ * One thread, one epoll loop. The server's CPU is that of the whole process --pid, all its threads,
+ * between the first and the last counted answer, from the process's CPU clock.
+ */
+#include "client.h"
+
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define EVENTS 64
+
+struct options {
+    const char *protocol, *address, *prefix;
+    unsigned connections, depth, keys, value;
+    uint64_t requests; /* 0: by time */
+    double seconds, warmup;
+    int pid;
+    bool fill;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    if (clock_gettime(clock, &t))
+        err(2, "clock");
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t server_cpu_ns(const struct options *o)
+{
+    clockid_t clock;
+    if (!o->pid)
+        return 0;
+    if (clock_getcpuclockid(o->pid, &clock))
+        errx(2, "no process %d", o->pid);
+    return clock_ns(clock);
+}
+
+static void watch(int epoll, int how, struct client *c)
+{
+    struct epoll_event e = {.events = EPOLLIN | (c->wants_write ? EPOLLOUT : 0), .data.ptr = c};
+    if (epoll_ctl(epoll, how, c->fd, &e))
+        err(2, "epoll");
+}
+
+static void serve(int epoll, const struct epoll_event *e)
+{
+    struct client *c = e->data.ptr;
+    bool waited = c->wants_write;
+    if (e->events & EPOLLOUT)
+        client_on_writable(c);
+    if (e->events & ~(uint32_t)EPOLLOUT)
+        client_on_readable(c, clock_ns(CLOCK_MONOTONIC));
+    if (waited != c->wants_write)
+        watch(epoll, EPOLL_CTL_MOD, c);
+}
+
+/* Until the time is over or all requests are answered; now. */
+static uint64_t run_until(int epoll, const struct workload *w, uint64_t end_ns)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t now;
+    while ((now = clock_ns(CLOCK_MONOTONIC)) < end_ns && w->ended < w->limit) {
+        int n = epoll_wait(epoll, events, EVENTS, 100);
+        for (int i = 0; i < n; i++)
+            serve(epoll, &events[i]);
+    }
+    return now;
+}
+
+static struct client *open_clients(int epoll, struct workload *w, const char *address,
+                                   unsigned count)
+{
+    struct client *all = calloc(count, sizeof *all);
+    if (!all)
+        err(2, "memory");
+    for (unsigned i = 0; i < count; i++) {
+        client_init(&all[i], w, address);
+        watch(epoll, EPOLL_CTL_ADD, &all[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        client_start(&all[i], clock_ns(CLOCK_MONOTONIC));
+        if (all[i].wants_write)
+            watch(epoll, EPOLL_CTL_MOD, &all[i]);
+    }
+    return all;
+}
+
+static void close_clients(struct client *all, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        client_fini(&all[i]);
+    free(all);
+}
+
+static void fill(int epoll, const struct workload *gets, const struct options *o)
+{
+    struct workload sets = *gets;
+    sets.writes = true;
+    sets.depth = 16;
+    sets.limit = sets.keys;
+    struct client *all = open_clients(epoll, &sets, o->address, 1);
+    run_until(epoll, &sets, UINT64_MAX);
+    close_clients(all, 1);
+}
+
+static void measure(int epoll, struct workload *w, const struct options *o)
+{
+    struct client *all = open_clients(epoll, w, o->address, o->connections);
+    uint64_t second = 1000000000, end = UINT64_MAX;
+    uint64_t start = clock_ns(CLOCK_MONOTONIC);
+    if (!o->requests) {
+        start = run_until(epoll, w, start + (uint64_t)(o->warmup * (double)second));
+        end = start + (uint64_t)(o->seconds * (double)second);
+        histogram_clear(&w->latency);
+    }
+    uint64_t before = w->ended, cpu = server_cpu_ns(o);
+    double seconds = (double)(run_until(epoll, w, end) - start) / 1e9;
+    double count = (double)(w->ended - before);
+    cpu = server_cpu_ns(o) - cpu;
+    printf("requests=%.0f seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f"
+           " server_cpu_us=%.3f\n",
+           count, seconds, count / seconds, (double)histogram_quantile(&w->latency, 0.5) / 1e3,
+           (double)histogram_quantile(&w->latency, 0.99) / 1e3,
+           (double)histogram_quantile(&w->latency, 0.999) / 1e3, (double)cpu / 1e3 / count);
+    close_clients(all, o->connections);
+}
+
+static void usage(void)
+{
+    fputs("load --protocol rtcache|redis|memcached|tarantool --connect HOST:PORT|PATH [--pid N]\n"
+          "     [--connections 50] [--depth 1] [--keys 10000] [--value 100] [--prefix bench:]\n"
+          "     [--fill] [--warmup 1] [--seconds 3 | --requests N]\n",
+          stderr);
+    exit(2);
+}
+
+static const struct option names[] = {
+    {"protocol", required_argument, NULL, 'P'},
+    {"connect", required_argument, NULL, 'a'},
+    {"prefix", required_argument, NULL, 'x'},
+    {"connections", required_argument, NULL, 'c'},
+    {"depth", required_argument, NULL, 'd'},
+    {"keys", required_argument, NULL, 'k'},
+    {"value", required_argument, NULL, 'v'},
+    {"requests", required_argument, NULL, 'n'},
+    {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"pid", required_argument, NULL, 'p'},
+    {"fill", no_argument, NULL, 'f'},
+    {NULL, 0, NULL, 0},
+};
+
+static unsigned read_count(const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*end || !n || n > 10000000)
+        errx(2, "%s: not a count", text);
+    return (unsigned)n;
+}
+
+static void read_options(struct options *o, int argc, char **argv)
+{
+    for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (name) {
+        case 'P': o->protocol = optarg; break;
+        case 'a': o->address = optarg; break;
+        case 'x': o->prefix = optarg; break;
+        case 'c': o->connections = read_count(optarg); break;
+        case 'd': o->depth = read_count(optarg); break;
+        case 'k': o->keys = read_count(optarg); break;
+        case 'v': o->value = read_count(optarg); break;
+        case 'n': o->requests = read_count(optarg); break;
+        case 's': o->seconds = strtod(optarg, NULL); break;
+        case 'w': o->warmup = strtod(optarg, NULL); break;
+        case 'p': o->pid = (int)read_count(optarg); break;
+        case 'f': o->fill = true; break;
+        default: usage();
+        }
+    }
+    if (!o->protocol || !o->address || strlen(o->prefix) > 32 || o->value > 255)
+        usage();
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.prefix = "bench:",
+                        .connections = 50,
+                        .depth = 1,
+                        .keys = 10000,
+                        .value = 100,
+                        .seconds = 3,
+                        .warmup = 1};
+    read_options(&o, argc, argv);
+    static char value[256];
+    memset(value, 'v', sizeof value);
+    static struct workload w;
+    w = (struct workload){.protocol = protocol_find(o.protocol),
+                          .prefix = o.prefix,
+                          .keys = o.keys,
+                          .depth = o.depth,
+                          .value = {value, o.value},
+                          .limit = o.requests ? o.requests : UINT64_MAX,
+                          .random = 88172645463325252};
+    if (!w.protocol)
+        usage();
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0)
+        err(2, "epoll");
+    if (o.fill)
+        fill(epoll, &w, &o);
+    measure(epoll, &w, &o);
+    return 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * args: the words and options of a command line.
+ *
+ * Options stand anywhere, as "--name value", "--name=value" or "-s value"; "--" ends them; a lone
+ * "-" and a word that begins with "-" and a digit are words. Thread: any. Limits: argc.
+ */
+#ifndef RTCACHE_CLI_ARGS_H
+#define RTCACHE_CLI_ARGS_H
+
+#include "base/err.h"
+
+/* X(enumerator, name, short name or 0, what it takes or NULL, text of the help) */
+#define ARGS_OPTIONS(X)                                                                            \
+    X(ARGS_SERVER, "server", 's', "ADDR", "where: host:port, [v6]:port, unix:/path")               \
+    X(ARGS_TIMEOUT, "timeout", 0, "DURATION", "give up after this long (30s)")                     \
+    X(ARGS_JSON, "json", 0, NULL, "print JSON on one line, also on a terminal")                    \
+    X(ARGS_PRETTY, "pretty", 0, NULL, "print indented JSON, also into a pipe")                     \
+    X(ARGS_RAW, "raw", 0, NULL, "print a string's or binary's bytes as they are; set: take text")  \
+    X(ARGS_STALE_WAIT, "stale-wait", 0, "DURATION", "wait this long for fresh before stale")       \
+    X(ARGS_TTL, "ttl", 0, "DURATION", "fresh for this long")                                       \
+    X(ARGS_STALE_TTL, "stale-ttl", 0, "DURATION", "served stale for this long after that")         \
+    X(ARGS_VERSION_OF, "value-version", 0, "N", "the value's version; a newer stored one wins")    \
+    X(ARGS_BACKGROUND, "background", 0, NULL, "answer at once, load afterwards")                   \
+    X(ARGS_HELP, "help", 'h', NULL, "say how to use it")                                           \
+    X(ARGS_VERSION, "version", 'V', NULL, "say which rtcache this is")
+
+enum args_option {
+#define ARGS_ENUM(id, name, letter, takes, text) id,
+    ARGS_OPTIONS(ARGS_ENUM)
+#undef ARGS_ENUM
+        ARGS_COUNT
+};
+
+struct args_spec {
+    const char *name;
+    char letter; /* 0: none */
+    const char *takes;
+    const char *text;
+};
+extern const struct args_spec args_specs[ARGS_COUNT];
+
+#define ARGS_BIT(id) (1U << (id))
+
+/* Words and texts are borrowed from argv; the last of a repeated option holds. */
+struct args {
+    const char **words; /* owned array */
+    int count;
+    uint32_t given; /* ARGS_BIT of each option that was there */
+    const char *server;
+    int64_t timeout_ms, stale_wait_ms, ttl_ms, stale_ttl_ms;
+    int64_t value_version;
+};
+
+/* ERR_BAD_REQUEST with what is wrong, ERR_NOMEM. args_fini is due either way. */
+int args_parse(struct args *a, int argc, char **argv, struct err *e) MUST_USE;
+void args_fini(struct args *a);
+
+static inline bool args_has(const struct args *a, enum args_option id)
+{
+    return a->given & ARGS_BIT(id);
+}
+
+#endif

@@ -1,0 +1,167 @@
+#include "cli/cli.h"
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/print.h"
+#include "cli/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static int exit_of(int code)
+{
+    switch (code) {
+    case 0: return CLI_DONE;
+    case ERR_TIMEOUT: return CLI_TIMEOUT;
+    case ERR_CONFIG:
+    case ERR_BAD_REQUEST:
+    case ERR_BAD_VALUE: return CLI_USAGE;
+    default: return CLI_CONNECTION;
+    }
+}
+
+static int complain(struct cli *cli, const struct err *e)
+{
+    fprintf(cli->err, "rtcache: %s\n", e->text);
+    return exit_of(e->code);
+}
+
+/* Writes what there is; the exit code, or CLI_CONNECTION where it cannot be written. */
+static int flush(struct cli *cli, struct buf *out, struct buf *err, int code)
+{
+    fwrite(err->data, 1, err->size, cli->err);
+    if (fwrite(out->data, 1, out->size, cli->out) != out->size || fflush(cli->out) != 0) {
+        fprintf(cli->err, "rtcache: cannot write the output: %s\n", strerror(errno));
+        return CLI_CONNECTION;
+    }
+    return code;
+}
+
+static int print_replies(struct cli *cli, const struct command *c, const struct args *a,
+                         const struct client_reply *replies, size_t count)
+{
+    struct buf out, err;
+    struct print p;
+    struct err e;
+    int code = CLI_DONE, rc = 0;
+
+    buf_init(&out, PRINT_MAX);
+    buf_init(&err, PRINT_MAX);
+    print_init(&p, c, a, cli->terminal, &out, &err);
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        int one = CLI_DONE;
+        rc = print_reply(&p, &replies[i], &one, &e);
+        code = one > code ? one : code;
+    }
+    code = flush(cli, &out, &err, code);
+    buf_fini(&out);
+    buf_fini(&err);
+    return rc == 0 ? code : complain(cli, &e);
+}
+
+/* Requests out, answers back and printed. */
+static int run_exchange(struct cli *cli, const struct command *c, const struct args *a,
+                        struct slice requests, size_t count)
+{
+    /* The server's own TIMEOUT, which can carry more, comes first where it knows the deadline. */
+    int64_t timeout_ms = args_has(a, ARGS_TIMEOUT) ? a->timeout_ms : CLI_TIMEOUT_DEFAULT;
+    int64_t grace_ms = args_has(a, ARGS_TIMEOUT) ? CLI_TIMEOUT_GRACE : 0;
+    struct client client;
+    struct err e;
+
+    struct client_reply *replies = calloc(count, sizeof *replies);
+    if (!replies) {
+        err_set(&e, ERR_NOMEM, "no memory");
+        return complain(cli, &e);
+    }
+    int code;
+    int rc = client_open(&client, a->server ? a->server : cli->server, timeout_ms, &e);
+    if (rc == 0) {
+        client.deadline_ms += grace_ms;
+        rc = client_exchange(&client, requests, replies, count, &e);
+        client_close(&client);
+    }
+    code = rc == 0 ? print_replies(cli, c, a, replies, count) : complain(cli, &e);
+    client_replies_free(replies, count);
+    free(replies);
+    return code;
+}
+
+static int run_command(struct cli *cli, const struct command *c, const struct args *a)
+{
+    struct buf requests;
+    struct err e;
+    size_t count = 0;
+
+    if (command_check(c, a, &e) != 0) {
+        complain(cli, &e);
+        fprintf(cli->err, "`rtcache help %s` says more.\n", c->name);
+        return CLI_USAGE;
+    }
+    buf_init(&requests, REQUEST_MAX);
+    int rc = request_pack(&requests, c, a, cli->in, &count, &e);
+    int code = rc == 0 ? run_exchange(cli, c, a, buf_slice(&requests), count) : complain(cli, &e);
+    buf_fini(&requests);
+    return code;
+}
+
+/* name NULL: about the tool. */
+static int run_help(struct cli *cli, const char *name)
+{
+    const struct command *c = name ? command_find(name) : NULL;
+    struct buf out;
+
+    if (name && !c) {
+        fprintf(cli->err, "rtcache: no command \"%.40s\"\n", name);
+        return CLI_USAGE;
+    }
+    buf_init(&out, 0);
+    int rc = c ? command_help(&out, c) : command_help_all(&out);
+    if (rc == 0 && fwrite(out.data, 1, out.size, cli->out) != out.size)
+        rc = ERR_IO;
+    buf_fini(&out);
+    return rc == 0 && fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;
+}
+
+static int run_words(struct cli *cli, const struct args *a)
+{
+    const char *name = a->count > 0 ? a->words[0] : NULL;
+
+    if (args_has(a, ARGS_VERSION)) {
+        fprintf(cli->out, "rtcache %s\n", RTCACHE_VERSION);
+        return fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;
+    }
+    if (name && strcmp(name, "help") == 0)
+        return run_help(cli, a->count > 1 ? a->words[1] : NULL);
+    if (args_has(a, ARGS_HELP))
+        return run_help(cli, name);
+    if (!name) {
+        fprintf(cli->err, "rtcache: a command is missing; `rtcache --help` lists them\n");
+        return CLI_USAGE;
+    }
+    const struct command *c = command_find(name);
+    if (c)
+        return run_command(cli, c, a);
+    const char *near = command_nearest(name);
+    if (near)
+        fprintf(cli->err, "rtcache: no command \"%.40s\"; did you mean %s?\n", name, near);
+    else
+        fprintf(cli->err, "rtcache: no command \"%.40s\"; `rtcache --help` lists them\n", name);
+    return CLI_USAGE;
+}
+
+int cli_run(struct cli *cli, int argc, char **argv)
+{
+    struct args a;
+    struct err e;
+    int code;
+
+    if (args_parse(&a, argc, argv, &e) != 0) {
+        complain(cli, &e);
+        code = e.code == ERR_NOMEM ? CLI_CONNECTION : CLI_USAGE;
+    } else {
+        code = run_words(cli, &a);
+    }
+    args_fini(&a);
+    return code;
+}

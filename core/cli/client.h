@@ -1,0 +1,42 @@
+/*
+ * client: one blocking connection: requests out, their answers back.
+ *
+ * Shape: all requests of an exchange are pipelined with the ids 1 .. count, while answers are read;
+ * they may come in any order. Thread: its owner's.
+ * Limits: an answer of CLIENT_MAX_FRAME bytes; the deadline covers connecting and every exchange.
+ */
+#ifndef RTCACHE_CLI_CLIENT_H
+#define RTCACHE_CLI_CLIENT_H
+
+#include "base/buf.h"
+#include "wire/rpc_answer.h"
+
+#define CLIENT_MAX_FRAME ((size_t)64 << 20)
+
+struct client {
+    int fd;
+    int64_t deadline_ms; /* of clock_ms() */
+    int64_t timeout_ms;  /* what the deadline was made of, for messages */
+    struct buf in;
+    struct rpc_scan scan;
+};
+
+/* An answer, by the id of its request less 1. */
+struct client_reply {
+    bool arrived, failed;
+    char *data; /* owned; the packed result, or the packed error where failed */
+    size_t size;
+};
+
+/* ERR_CONFIG: the address cannot be read; ERR_IO; ERR_TIMEOUT. client_close is due on 0 only. */
+int client_open(struct client *c, const char *address, int64_t timeout_ms, struct err *e) MUST_USE;
+void client_close(struct client *c);
+
+/* Sends requests (ids 1 .. count) and waits for as many replies. ERR_IO: connection lost;
+ * ERR_TIMEOUT; ERR_PROTOCOL, ERR_TOO_LARGE: what came back is no answer; ERR_NOMEM. A failed answer
+ * with the id 0 (the server could not read ours) stands for every one that is missing. */
+int client_exchange(struct client *c, struct slice requests, struct client_reply *replies,
+                    size_t count, struct err *e) MUST_USE;
+void client_replies_free(struct client_reply *replies, size_t count);
+
+#endif

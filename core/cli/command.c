@@ -1,0 +1,142 @@
+#include "cli/command.h"
+
+#include "conf/conf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define OF_ALL                                                                                     \
+    (ARGS_BIT(ARGS_SERVER) | ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) |                        \
+     ARGS_BIT(ARGS_PRETTY) | ARGS_BIT(ARGS_HELP))
+#define RAW   ARGS_BIT(ARGS_RAW)
+#define WAIT  ARGS_BIT(ARGS_STALE_WAIT)
+#define TIMES (ARGS_BIT(ARGS_TTL) | ARGS_BIT(ARGS_STALE_TTL))
+
+static const struct command commands[] = {
+    {"get", "KEY...", 1, -1, RAW | WAIT, COMMAND_VALUE, "get", "the value of a key",
+     "Loads it where it is not there. Several keys: one value a line, in their order.\n"
+     "Exit code 1: there is no such thing (null is printed)."},
+    {"entry", "KEY", 1, 1, WAIT, COMMAND_ENTRY, "get_entry",
+     "the value of a key and what is known about it",
+     "Loads it where it is not there; says status, version, age, ttl and load time.\n"
+     "Exit code 1: there is no such thing."},
+    {"peek", "KEY", 1, 1, 0, COMMAND_ENTRY, "peek", "what is stored under a key, without a load",
+     "Exit code 1: nothing is stored (null is printed), or that there is no such thing."},
+    {"set", "KEY VALUE", 2, 2, RAW | TIMES | ARGS_BIT(ARGS_VERSION_OF), COMMAND_PLAIN, "set",
+     "store a value in the cache alone",
+     "VALUE is JSON; with --raw it is text, kept as a string; - reads standard input.\n"
+     "{\"$bin\": \"base64\"} and {\"$ext\": [type, \"base64\"]} stand for binary and ext."},
+    {"invalidate", "KEY...", 1, -1, 0, COMMAND_FOUND, "invalidate",
+     "drop entries: never served again",
+     "Prints for each key, in their order, whether there was an entry.\n"
+     "Exit code 1: there was none for some key."},
+    {"refresh", "KEY", 1, 1, ARGS_BIT(ARGS_BACKGROUND), COMMAND_ENTRY, "refresh",
+     "load a key now, whatever is stored", "Exit code 1: the source has no such thing."},
+    {"touch", "KEY", 1, 1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
+     "Exit code 1: there is no such entry."},
+    {"loaders", "", 0, 0, 0, COMMAND_LOADERS, "loaders", "the loaders and what they do now",
+     "A table on a terminal; --json or --pretty show every field."},
+    {"stats", "", 0, 0, 0, COMMAND_STATS, "stats", "the server's counters",
+     "Lines of name and number on a terminal, JSON otherwise."},
+    {"reload", "", 0, 0, 0, COMMAND_PLAIN, "reload", "read configuration and scripts anew",
+     "If anything is wrong nothing changes, and the error says where."},
+    {"ping", "", 0, 0, 0, COMMAND_PLAIN, "ping", "ask whether the server is there", NULL},
+};
+
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+const char *command_nearest(const char *name)
+{
+    const char *names[COMMANDS];
+    for (size_t i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    return conf_nearest(name, names, COMMANDS);
+}
+
+int command_check(const struct command *c, const struct args *a, struct err *e)
+{
+    int words = a->count - 1;
+    uint32_t strange = a->given & ~(c->options | OF_ALL);
+
+    if (strange)
+        return err_set(e, ERR_BAD_REQUEST, "%s takes no --%s", c->name,
+                       args_specs[__builtin_ctz(strange)].name);
+    if (words < c->least)
+        return err_set(e, ERR_BAD_REQUEST, "%s takes %s", c->name, c->words);
+    if (c->most >= 0 && words > c->most)
+        return err_set(e, ERR_BAD_REQUEST, "%s takes %s, and \"%.40s\" is one word too many",
+                       c->name, c->most ? c->words : "no words", a->words[1 + c->most]);
+    return 0;
+}
+
+enum command_answer command_answer_of(const struct command *c, const struct args *a)
+{
+    return c->answer == COMMAND_VALUE && a->count > 2 ? COMMAND_VALUES : c->answer;
+}
+
+static int write_option(struct buf *out, enum args_option id)
+{
+    const struct args_spec *spec = &args_specs[id];
+    char left[48];
+
+    if (spec->letter)
+        snprintf(left, sizeof left, "-%c, --%s %s", spec->letter, spec->name,
+                 spec->takes ? spec->takes : "");
+    else
+        snprintf(left, sizeof left, "    --%s %s", spec->name, spec->takes ? spec->takes : "");
+    return buf_printf(out, "  %-26s %s\n", left, spec->text);
+}
+
+static int write_options(struct buf *out, uint32_t options)
+{
+    int rc = 0;
+    for (enum args_option id = 0; id < ARGS_COUNT && rc == 0; id++)
+        if (options & ARGS_BIT(id))
+            rc = write_option(out, id);
+    return rc;
+}
+
+int command_help(struct buf *out, const struct command *c)
+{
+    int rc = buf_printf(out, "rtcache %s%s%s [options]: %s\n", c->name, c->words[0] ? " " : "",
+                        c->words, c->summary);
+    if (rc == 0 && c->text)
+        rc = buf_printf(out, "\n%s\n", c->text);
+    if (rc == 0)
+        rc = buf_printf(out, "\nOptions:\n");
+    return rc == 0 ? write_options(out, c->options | OF_ALL) : rc;
+}
+
+int command_help_all(struct buf *out)
+{
+    int rc = buf_printf(out, "rtcache COMMAND [words and options, in any order]\n\nCommands:\n");
+
+    for (size_t i = 0; i < COMMANDS && rc == 0; i++) {
+        char left[40];
+        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].words);
+        rc = buf_printf(out, "  %-19s %s\n", left, commands[i].summary);
+    }
+    if (rc == 0)
+        rc = buf_printf(out, "  %-19s %s\n\nOptions:\n", "help COMMAND",
+                        "more about a command, and its options");
+    if (rc == 0)
+        rc = write_options(out, OF_ALL | RAW | ARGS_BIT(ARGS_VERSION));
+    if (rc == 0)
+        rc = buf_printf(out, "\n"
+                             "The server is -s, else RTCACHE_SERVER from the environment, else "
+                             "127.0.0.1:7411.\n"
+                             "JSON is indented on a terminal and on one line otherwise.\n\n"
+                             "Exit codes: 0 done; 1 null, or no such entry; 2 wrong usage; "
+                             "3 the server answered\n"
+                             "an error; 4 cannot connect, connection lost, or no output; "
+                             "5 no answer in time.\n");
+    return rc;
+}

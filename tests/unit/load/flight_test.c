@@ -1,0 +1,615 @@
+/* Flights on a virtual clock, with the real store: joining, ends, backoff, and who may store what.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "load/flight.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static const char value_a[] = "\xa1"
+                              "a";
+static const char value_b[] = "\xa1"
+                              "b";
+
+struct world {
+    struct store *store;
+    struct flights *flights;
+    int64_t now_ms;
+};
+
+static void never(struct message *m, void *owner)
+{
+    (void)m, (void)owner;
+}
+
+static struct world *world_new(size_t failed_max)
+{
+    struct world *w = calloc(1, sizeof *w);
+    w->now_ms = 1000000;
+    struct store_options so = {
+        .memory_bytes = 16 << 20, .shards = 4, .seed = 1, .now_ms = w->now_ms};
+    assert_int_equal(store_new(&w->store, &so, NULL), 0);
+    struct flights_options fo = {
+        .store = w->store,
+        .shards = 1,
+        .slots = 2,
+        .failed_max = failed_max,
+        .seed = 7,
+        .deliver = never,
+    };
+    assert_int_equal(flights_new(&w->flights, &fo, NULL), 0);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    flights_free(w->flights);
+    store_free(w->store);
+    free(w);
+}
+
+static int setup(void **state)
+{
+    *state = world_new(100);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_free(*state);
+    return 0;
+}
+
+static struct join_request request_for(struct world *w, const char *key, struct waiter *waiter)
+{
+    struct slice k = slice_str(key);
+    return (struct join_request){
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .now_ms = w->now_ms,
+        .generation = 1,
+        .max_waiters = 3,
+        .slot = 0,
+        .waiter = waiter,
+    };
+}
+
+static enum join join_as(struct world *w, const char *key, struct waiter *waiter,
+                         struct join_result *out)
+{
+    struct buf room;
+    buf_init(&room, 0);
+    struct join_request q = request_for(w, key, waiter);
+    q.out = &room;
+    memset(out, 0, sizeof *out);
+    enum join joined = flights_join(w->flights, &q, out);
+    buf_fini(&room);
+    return joined;
+}
+
+static struct outcome found(const char *packed)
+{
+    return (struct outcome){
+        .end = END_FOUND,
+        .value = slice_of(packed, 2),
+        .store = true,
+        .ttl_ms = 1000,
+        .generation = 1,
+    };
+}
+
+/* Ends a flight as a loader thread would, and delivers to whoever waits. The number of waiters. */
+static unsigned end_with(struct world *w, struct flight *f, const struct outcome *o, bool *stored)
+{
+    unsigned woken = 0;
+    flights_end(w->flights, f, o, w->now_ms, stored);
+    for (unsigned i = 0; i < 2; i++) {
+        if (list_empty(&f->slots[i].waiters))
+            continue;
+        while (list_pop_front(&f->slots[i].waiters))
+            woken++;
+        flight_unref(f);
+    }
+    flight_unref(f);
+    return woken;
+}
+
+static void fail_load(struct world *w, struct flight *f, const char *text)
+{
+    struct err err;
+    bool stored;
+    err_set(&err, ERR_BACKEND_DOWN, "%s", text);
+    struct outcome o = {
+        .end = END_FAILED, .err = &err, .backoff_base_ms = 1000, .backoff_cap_ms = 8000};
+    end_with(w, f, &o, &stored);
+    assert_false(stored);
+}
+
+static enum lookup lookup(struct world *w, const char *key)
+{
+    struct hit hit;
+    struct buf out;
+    buf_init(&out, 0);
+    struct slice k = slice_str(key);
+    enum lookup got = store_get(w->store, k, store_hash(w->store, k), w->now_ms,
+                                WANT_STALE | WANT_PEEK, &out, &hit);
+    buf_fini(&out);
+    return got;
+}
+
+static void one_flight_per_key_and_all_waiters_are_woken(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0}, c = {0};
+    struct join_result r;
+    bool stored;
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
+    struct flight *f = r.flight;
+    assert_int_equal(join_as(w, "k", &b, &r), JOIN_PARKED);
+    assert_int_equal(join_as(w, "other", &c, &r), JOIN_STARTED);
+    struct outcome o = found(value_a);
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
+    assert_int_equal(end_with(w, f, &o, &stored), 2);
+    assert_true(stored);
+    assert_null(a.flight);
+    assert_int_equal(lookup(w, "k"), LOOKUP_FRESH);
+}
+
+static void the_store_is_looked_at_again_under_the_lock(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    bool stored;
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
+    struct outcome o = found(value_a);
+    end_with(w, r.flight, &o, &stored);
+    assert_int_equal(join_as(w, "k", &b, &r), JOIN_HIT);
+    assert_int_equal(r.lookup, LOOKUP_FRESH);
+}
+
+static void waiters_on_one_flight_are_bounded(void **state)
+{
+    struct world *w = *state;
+    struct waiter waiters[4] = {0};
+    struct join_result r;
+    bool stored;
+    assert_int_equal(join_as(w, "k", &waiters[0], &r), JOIN_STARTED);
+    struct flight *f = r.flight;
+    assert_int_equal(join_as(w, "k", &waiters[1], &r), JOIN_PARKED);
+    assert_int_equal(join_as(w, "k", &waiters[2], &r), JOIN_PARKED);
+    assert_int_equal(join_as(w, "k", &waiters[3], &r), JOIN_FULL);
+    assert_true(flights_leave(w->flights, &waiters[1]));
+    assert_int_equal(join_as(w, "k", &waiters[3], &r), JOIN_PARKED);
+    struct outcome o = found(value_a);
+    assert_int_equal(end_with(w, f, &o, &stored), 3);
+}
+
+static void a_waiter_that_leaves_takes_only_itself_away(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    bool stored;
+    join_as(w, "k", &a, &r);
+    struct flight *f = r.flight;
+    join_as(w, "k", &b, &r);
+    assert_true(flights_leave(w->flights, &a));
+    assert_false(flights_leave(w->flights, &a));
+    struct outcome o = found(value_a);
+    assert_int_equal(end_with(w, f, &o, &stored), 1);
+    assert_true(stored);
+    assert_false(flights_leave(w->flights, &b));
+}
+
+static void a_load_nobody_waits_for_is_not_begun(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0};
+    struct join_result r;
+    join_as(w, "k", &a, &r);
+    flights_leave(w->flights, &a);
+    assert_false(flights_begin(w->flights, r.flight, 1));
+    flight_unref(r.flight);
+    assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
+    assert_true(flights_begin(w->flights, r.flight, 1));
+    struct outcome o = found(value_a);
+    bool stored;
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 0);
+    assert_true(stored);
+}
+
+static void race_01_a_load_in_flight_is_not_stored_after_an_invalidation(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0};
+    struct join_result r;
+    bool stored;
+    struct slice k = slice_str("k");
+    join_as(w, "k", &a, &r);
+    flights_begin(w->flights, r.flight, 1);
+    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    struct outcome o = found(value_a);
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
+    assert_false(stored);
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+}
+
+static void race_02_a_get_after_the_invalidation_starts_a_load_of_its_own(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    bool stored;
+    struct slice k = slice_str("k");
+    join_as(w, "k", &a, &r);
+    struct flight *old = r.flight;
+    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    assert_int_equal(join_as(w, "k", &b, &r), JOIN_STARTED);
+    struct outcome late = found(value_a), fresh = found(value_b);
+    assert_int_equal(end_with(w, r.flight, &fresh, &stored), 1);
+    assert_true(stored);
+    assert_int_equal(end_with(w, old, &late, &stored), 1);
+    assert_false(stored);
+    assert_int_equal(lookup(w, "k"), LOOKUP_FRESH);
+}
+
+static void race_12_a_refresh_does_not_overwrite_a_later_set(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    struct slice k = slice_str("k");
+    join_as(w, "k", NULL, &r);
+    struct put p = {
+        .key = k, .hash = store_hash(w->store, k), .value = slice_of(value_b, 2), .ttl_ms = 1000};
+    assert_int_equal(flights_set(w->flights, &p, w->now_ms, NULL), 0);
+    struct outcome o = found(value_a);
+    end_with(w, r.flight, &o, &stored);
+    assert_false(stored);
+    struct hit hit;
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(store_get(w->store, k, p.hash, w->now_ms, 0, &out, &hit), LOOKUP_FRESH);
+    assert_memory_equal(out.data, value_b, 2);
+    buf_fini(&out);
+}
+
+static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    bool stored;
+    join_as(w, "k", &a, &r);
+    struct flight *old = r.flight;
+    flights_begin(w->flights, old, 1);
+    struct join_request q = request_for(w, "k", &b);
+    struct buf room;
+    buf_init(&room, 0);
+    q.out = &room;
+    q.generation = 2;
+    assert_int_equal(flights_join(w->flights, &q, &r), JOIN_STARTED);
+    buf_fini(&room);
+    struct outcome o = found(value_a);
+    o.generation = 2;
+    assert_int_equal(end_with(w, old, &o, &stored), 1);
+    assert_false(stored);
+    flights_begin(w->flights, r.flight, 2);
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
+    assert_true(stored);
+}
+
+static void a_failure_replaces_nothing_and_puts_the_key_into_backoff(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    join_as(w, "k", &a, &r);
+    fail_load(w, r.flight, "no route");
+    enum join joined = join_as(w, "k", &b, &r);
+    assert_int_equal(joined, JOIN_BACKOFF);
+    assert_int_equal(r.err.code, ERR_BACKEND_DOWN);
+    assert_string_equal(r.err.text, "no route");
+    assert_in_range(r.err.retry_after_ms, 1, 1001);
+    w->now_ms += r.err.retry_after_ms;
+    assert_int_equal(join_as(w, "k", &b, &r), JOIN_STARTED);
+    fail_load(w, r.flight, "again");
+}
+
+static void backoff_grows_to_its_cap_and_ends_with_a_success(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    int64_t longest = 0;
+    bool stored;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
+        fail_load(w, r.flight, "down");
+        assert_int_equal(join_as(w, "k", NULL, &r), JOIN_BACKOFF);
+        longest = r.err.retry_after_ms > longest ? r.err.retry_after_ms : longest;
+        w->now_ms += r.err.retry_after_ms;
+    }
+    assert_in_range(longest, 4001, 8001);
+    assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
+    struct outcome o = found(value_a);
+    end_with(w, r.flight, &o, &stored);
+    struct flights_stats stats;
+    flights_read_stats(w->flights, &stats);
+    assert_int_equal(stats.failed, 0);
+    assert_int_equal(stats.loading, 0);
+}
+
+static void a_detached_load_that_fails_still_protects_the_source(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0};
+    struct join_result r;
+    struct slice k = slice_str("k");
+    join_as(w, "k", &a, &r);
+    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    fail_load(w, r.flight, "down");
+    assert_int_equal(join_as(w, "k", NULL, &r), JOIN_BACKOFF);
+}
+
+static void failed_keys_are_bounded_and_the_oldest_goes(void **state)
+{
+    (void)state;
+    struct world *w = world_new(2); /* one shard: three are kept */
+    struct join_result r;
+    const char *keys[] = {"a", "b", "c", "d"};
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(join_as(w, keys[i], NULL, &r), JOIN_STARTED);
+        fail_load(w, r.flight, "down");
+    }
+    struct flights_stats stats;
+    flights_read_stats(w->flights, &stats);
+    assert_int_equal(stats.failed, 3);
+    assert_int_equal(stats.failed_dropped, 1);
+    assert_int_equal(join_as(w, "d", NULL, &r), JOIN_BACKOFF);
+    assert_int_equal(join_as(w, "a", NULL, &r), JOIN_STARTED);
+    fail_load(w, r.flight, "down");
+    world_free(w);
+}
+
+static void absent_replaces_what_was_stale_and_is_kept_for_negative_ttl(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    join_as(w, "k", NULL, &r);
+    struct outcome o = found(value_a);
+    o.ttl_ms = 10;
+    o.stale_ttl_ms = 10000;
+    end_with(w, r.flight, &o, &stored);
+    w->now_ms += 20;
+    assert_int_equal(lookup(w, "k"), LOOKUP_STALE);
+    join_as(w, "k", NULL, &r);
+    struct outcome absent = {.end = END_ABSENT, .store = true, .ttl_ms = 100, .generation = 1};
+    end_with(w, r.flight, &absent, &stored);
+    assert_true(stored);
+    assert_int_equal(lookup(w, "k"), LOOKUP_NEGATIVE);
+    w->now_ms += 200;
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+}
+
+static void without_a_negative_ttl_absent_still_removes_the_old_value(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    join_as(w, "k", NULL, &r);
+    struct outcome o = found(value_a);
+    o.ttl_ms = 10;
+    o.stale_ttl_ms = 10000;
+    end_with(w, r.flight, &o, &stored);
+    w->now_ms += 20;
+    join_as(w, "k", NULL, &r);
+    struct outcome absent = {.end = END_ABSENT, .store = true, .ttl_ms = 0, .generation = 1};
+    end_with(w, r.flight, &absent, &stored);
+    assert_false(stored);
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+}
+
+static void a_refused_load_causes_no_backoff(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0};
+    struct join_result r;
+    bool stored;
+    struct err err;
+    join_as(w, "k", &a, &r);
+    err_set(&err, ERR_OVERLOADED, "full");
+    struct outcome o = {.end = END_REFUSED, .err = &err};
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
+    end_with(w, r.flight, &o, &stored);
+}
+
+/* ---- two threads that join and leave, one that ends, invalidations in between ---- */
+
+enum { HAMMER_ROUNDS = 20000, HAMMER_KEYS = 4 };
+
+/* A queue of flights or slots, by their message. */
+struct inbox {
+    pthread_mutex_t lock;
+    struct message *first, **last;
+};
+
+struct hammer {
+    struct world *world;
+    unsigned slot;
+    struct inbox inboxes[2]; /* delivered slots */
+    struct inbox loads;      /* flights to be ended */
+    _Atomic bool joining_over;
+};
+
+static void inbox_put(struct inbox *box, struct message *m)
+{
+    pthread_mutex_lock(&box->lock);
+    m->next = NULL;
+    *box->last = m;
+    box->last = &m->next;
+    pthread_mutex_unlock(&box->lock);
+}
+
+static struct message *inbox_take(struct inbox *box)
+{
+    pthread_mutex_lock(&box->lock);
+    struct message *m = box->first;
+    if (m) {
+        box->first = m->next;
+        if (!box->first)
+            box->last = &box->first;
+    }
+    pthread_mutex_unlock(&box->lock);
+    return m;
+}
+
+struct joiner {
+    struct hammer *hammer;
+    unsigned slot;
+    uint64_t parked, left, delivered, hits;
+};
+
+static void receive(struct joiner *j)
+{
+    struct message *m;
+    while ((m = inbox_take(&j->hammer->inboxes[j->slot]))) {
+        struct flight_slot *slot = container_of(m, struct flight_slot, message);
+        struct list *link;
+        while ((link = list_pop_front(&slot->waiters))) {
+            free(container_of(link, struct waiter, link));
+            j->delivered++;
+        }
+        flight_unref(slot->flight);
+    }
+}
+
+static void *joiner_main(void *arg)
+{
+    struct joiner *j = arg;
+    struct world *w = j->hammer->world;
+    uint64_t rng = j->slot + 1;
+    for (int i = 0; i < HAMMER_ROUNDS; i++) {
+        rng = rng * 6364136223846793005U + 1442695040888963407U;
+        char key[2] = {(char)('a' + (rng >> 33) % HAMMER_KEYS), 0};
+        struct waiter *waiter = calloc(1, sizeof *waiter);
+        struct join_result r = {0};
+        struct join_request q = request_for(w, key, waiter);
+        struct buf room;
+        buf_init(&room, 0);
+        q.out = &room;
+        q.slot = j->slot;
+        q.max_waiters = 1000000;
+        q.reload = (rng >> 40) % 2;
+        enum join joined = flights_join(w->flights, &q, &r);
+        buf_fini(&room);
+        if ((rng >> 45) % 5 == 0)
+            flights_invalidate(w->flights, q.key, q.hash, w->now_ms);
+        if (joined == JOIN_HIT) {
+            j->hits++;
+            free(waiter);
+        } else {
+            j->parked++;
+            if (joined == JOIN_STARTED)
+                inbox_put(&j->hammer->loads, &r.flight->message);
+            if ((rng >> 50) % 3 == 0 && flights_leave(w->flights, waiter)) {
+                j->left++;
+                free(waiter);
+            }
+        }
+        receive(j);
+    }
+    return NULL;
+}
+
+static void end_one(struct hammer *h, struct flight *f)
+{
+    bool stored;
+    struct outcome o = found(value_a);
+    if (!flights_begin(h->world->flights, f, 1)) {
+        flight_unref(f);
+        return;
+    }
+    flights_end(h->world->flights, f, &o, h->world->now_ms, &stored);
+    for (unsigned i = 0; i < 2; i++)
+        if (!list_empty(&f->slots[i].waiters))
+            inbox_put(&h->inboxes[i], &f->slots[i].message);
+    flight_unref(f);
+}
+
+static void *ender_main(void *arg)
+{
+    struct hammer *h = arg;
+    for (;;) {
+        bool over = h->joining_over;
+        struct message *m = inbox_take(&h->loads);
+        if (m)
+            end_one(h, container_of(m, struct flight, message));
+        else if (over)
+            return NULL;
+    }
+}
+
+static void inbox_init(struct inbox *box)
+{
+    pthread_mutex_init(&box->lock, NULL);
+    box->first = NULL;
+    box->last = &box->first;
+}
+
+static void every_parked_waiter_leaves_or_is_delivered_once(void **state)
+{
+    struct hammer h = {.world = *state};
+    struct joiner joiners[2] = {{.hammer = &h, .slot = 0}, {.hammer = &h, .slot = 1}};
+    pthread_t threads[3];
+    inbox_init(&h.inboxes[0]);
+    inbox_init(&h.inboxes[1]);
+    inbox_init(&h.loads);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, joiner_main, &joiners[i]), 0);
+    assert_int_equal(pthread_create(&threads[2], NULL, ender_main, &h), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    h.joining_over = true;
+    pthread_join(threads[2], NULL);
+    for (int i = 0; i < 2; i++) {
+        receive(&joiners[i]);
+        assert_int_equal(joiners[i].parked, joiners[i].left + joiners[i].delivered);
+        assert_true(joiners[i].delivered > 0);
+    }
+    struct flights_stats stats;
+    flights_read_stats(h.world->flights, &stats);
+    assert_int_equal(stats.loading, 0);
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(one_flight_per_key_and_all_waiters_are_woken),
+        T(the_store_is_looked_at_again_under_the_lock),
+        T(waiters_on_one_flight_are_bounded),
+        T(a_waiter_that_leaves_takes_only_itself_away),
+        T(a_load_nobody_waits_for_is_not_begun),
+        T(race_01_a_load_in_flight_is_not_stored_after_an_invalidation),
+        T(race_02_a_get_after_the_invalidation_starts_a_load_of_its_own),
+        T(race_12_a_refresh_does_not_overwrite_a_later_set),
+        T(race_20_a_result_of_an_older_script_is_delivered_but_not_stored),
+        T(a_failure_replaces_nothing_and_puts_the_key_into_backoff),
+        T(backoff_grows_to_its_cap_and_ends_with_a_success),
+        T(a_detached_load_that_fails_still_protects_the_source),
+        T(failed_keys_are_bounded_and_the_oldest_goes),
+        T(absent_replaces_what_was_stale_and_is_kept_for_negative_ttl),
+        T(without_a_negative_ttl_absent_still_removes_the_old_value),
+        T(a_refused_load_causes_no_backoff),
+        T(every_parked_waiter_leaves_or_is_delivered_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

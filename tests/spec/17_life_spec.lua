@@ -126,11 +126,12 @@ describe("the command line of rtcached", function()
   it("refuses what it does not know", function()
     local status, text = run "--frobnicate"
     assert.not_equal(0, status)
-    assert.truthy(text:find("--frobnicate", 1, true), text)
+    assert.truthy(text:find("frobnicate", 1, true), text)
+    assert.not_equal(0, (run "rtcache.conf"))
   end)
 
   it("says which file it cannot read", function()
-    local status, text = run "/nowhere/rtcache.conf"
+    local status, text = run("-c", "/nowhere/rtcache.conf")
     assert.not_equal(0, status)
     assert.truthy(text:find("/nowhere/rtcache.conf", 1, true), text)
   end)

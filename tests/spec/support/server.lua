@@ -81,7 +81,7 @@ end
 function Server:write_script(name, text) files.replace(self.folder .. "/scripts/" .. name, text) end
 
 --- The command line that serves this folder.
-function Server:command(...) return { Server.binary, ..., self.conf } end
+function Server:command(...) return { Server.binary, "-c", self.conf, ... } end
 
 --- Starts the process and waits until it says that it is ready.
 function Server:launch()

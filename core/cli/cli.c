@@ -26,11 +26,16 @@ static int complain(struct cli *cli, const struct err *e)
     return exit_of(e->code);
 }
 
+static bool write_text(FILE *to, const struct buf *text)
+{
+    return text->size == 0 || fwrite(text->data, 1, text->size, to) == text->size;
+}
+
 /* Writes what there is; the exit code, or CLI_CONNECTION where it cannot be written. */
 static int flush(struct cli *cli, struct buf *out, struct buf *err, int code)
 {
-    fwrite(err->data, 1, err->size, cli->err);
-    if (fwrite(out->data, 1, out->size, cli->out) != out->size || fflush(cli->out) != 0) {
+    bool told = write_text(cli->err, err);
+    if (!write_text(cli->out, out) || fflush(cli->out) != 0 || !told) {
         fprintf(cli->err, "rtcache: cannot write the output: %s\n", strerror(errno));
         return CLI_CONNECTION;
     }
@@ -117,7 +122,7 @@ static int run_help(struct cli *cli, const char *name)
     }
     buf_init(&out, 0);
     int rc = c ? command_help(&out, c) : command_help_all(&out);
-    if (rc == 0 && fwrite(out.data, 1, out.size, cli->out) != out.size)
+    if (rc == 0 && !write_text(cli->out, &out))
         rc = ERR_IO;
     buf_fini(&out);
     return rc == 0 && fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;

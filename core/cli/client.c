@@ -85,7 +85,7 @@ static int take_answers(struct client *c, struct client_reply *replies, size_t c
     const struct rpc_limits limits = {.max_frame = CLIENT_MAX_FRAME};
     size_t at = 0;
 
-    while (*missing > 0) {
+    while (*missing > 0 && at < c->in.size) {
         struct rpc_answer answer;
         size_t used;
         struct slice rest = slice_of(c->in.data + at, c->in.size - at);

@@ -45,11 +45,13 @@ static int bind_json(sqlite3_stmt *stmt, int index, unsigned number, struct slic
 {
     struct buf text;
     buf_init(&text, 0);
-    int code = json_from_mp(packed, &text, e);
+    struct err why;
+    int code = json_from_mp(packed, &text, &why);
     if (code == 0)
         *rc = sqlite3_bind_text64(stmt, index, text.data, text.size, SQLITE_TRANSIENT, SQLITE_UTF8);
     else
-        err_prefix(e, "parameter %u", number);
+        code = err_set(e, code == ERR_BAD_VALUE ? ERR_BACKEND : code, "parameter %u: %s", number,
+                       why.text);
     buf_fini(&text);
     return code;
 }

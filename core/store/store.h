@@ -2,7 +2,7 @@
  * store: the entries, in memory, shared by all threads.
  *
  *   key --hash--> shard --(short lock)--> table slot --> entry { header | key | packed value }
- *                   |-- TTL wheel: expiry costs O(1) per entry
+ *                   |-- TTL wheel (wheel.h): expiry costs O(1) per entry
  *                   `-- eviction policy (policy.h): who leaves when the memory is full
  *
  * It knows no I/O, no Lua and no clock: now_ms is a parameter, from one clock that never goes back.
@@ -28,9 +28,9 @@ struct store;
 struct entry; /* a shared, reference-counted, immutable value: see entry.h */
 
 struct store_options {
-    size_t memory_bytes;
-    unsigned shards; /* a power of two */
-    uint64_t seed;   /* of the keyed hash: store_hash */
+    size_t memory_bytes; /* at least 32 KiB a shard */
+    unsigned shards;     /* a power of two, at most 4096 */
+    uint64_t seed;       /* of the keyed hash: store_hash */
     int64_t now_ms;
 };
 
@@ -51,7 +51,7 @@ enum {
 
 struct hit {
     int64_t version;  /* valid where has_version */
-    int64_t age_ms;   /* since it was stored */
+    int64_t age_ms;   /* since it was stored or touched */
     int64_t ttl_ms;   /* till fresh_until, <= 0 past it; STORE_FOREVER_MS: no end */
     uint32_t load_us; /* how long its load took */
     bool has_version;
@@ -76,10 +76,13 @@ struct put {
 
 /* Summed over shards when read. */
 struct store_stats {
-    uint64_t entries, negatives, bytes, memory_limit;
+    uint64_t entries;   /* all that are in memory, expired ones that were not met yet included */
+    uint64_t negatives; /* of them */
+    uint64_t bytes, memory_limit;
     uint64_t puts, evictions, expirations, removals, refused;
 };
 
+/* ERR_CONFIG (options out of their bounds) or ERR_NOMEM. */
 int store_new(struct store **out, const struct store_options *o, struct err *e) MUST_USE;
 void store_free(struct store *s); /* NULL is allowed */
 
@@ -91,7 +94,8 @@ enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t 
                       unsigned want, struct buf *out, struct hit *hit);
 
 /* Stores or replaces. ERR_TOO_LARGE (nothing is stored, and what was stored is removed, for it is
- * known to be old), ERR_NOMEM (likewise). */
+ * known to be old), ERR_NOMEM (likewise), ERR_BAD_KEY (empty, or longer than 65,535 bytes). e may
+ * be NULL. A negative ttl_ms stores an entry that is past fresh_until already. */
 int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 
 /* Whether there was an entry (an expired one does not count). */
@@ -107,7 +111,7 @@ bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_m
 #define STORE_TICK_MS 10
 size_t store_tick(struct store *s, int64_t now_ms, size_t most);
 
-/* A smaller limit evicts at once. */
+/* A smaller limit evicts at once; one below the least of store_options is raised to it. */
 void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms);
 
 void store_read_stats(struct store *s, struct store_stats *out);

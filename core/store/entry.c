@@ -1,0 +1,103 @@
+#include "store/entry.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+
+#define STORED_MAX ((INT64_C(1) << 40) - 1)
+
+static size_t size_of(bool versioned, size_t key_size, size_t value_size)
+{
+    return offsetof(struct entry, data) + (versioned ? sizeof(int64_t) : 0) + key_size + value_size;
+}
+
+size_t entry_size(const struct put *p)
+{
+    return size_of(p->has_version, p->key.size, p->negative ? 0 : p->value.size);
+}
+
+struct entry *entry_new(const struct put *p)
+{
+    struct slice value = p->negative ? slice_of(NULL, 0) : p->value;
+    if (p->key.size > ENTRY_KEY_MAX || value.size > UINT32_MAX)
+        return NULL;
+    size_t size = entry_size(p);
+    struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
+    if (!e)
+        return NULL;
+    *e = (struct entry){
+        .value_size = (uint32_t)value.size,
+        .load_us = p->load_us,
+        .key_size = (uint16_t)p->key.size,
+        .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0),
+    };
+    list_init(&e->wheel);
+    list_init(&e->queue);
+    atomic_init(&e->refs, 1);
+    char *at = e->data;
+    if (p->has_version) {
+        memcpy(at, &p->version, sizeof(p->version));
+        at += sizeof(p->version);
+    }
+    if (p->key.size)
+        memcpy(at, p->key.data, p->key.size);
+    if (value.size)
+        memcpy(at + p->key.size, value.data, value.size);
+    return e;
+}
+
+struct entry *entry_new_value(struct slice packed)
+{
+    return entry_new(&(struct put){.value = packed});
+}
+
+size_t entry_bytes(const struct entry *e)
+{
+    return malloc_usable_size((void *)e) + sizeof(size_t);
+}
+
+struct entry *entry_ref(struct entry *e)
+{
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+    return e;
+}
+
+void entry_unref(struct entry *e)
+{
+    if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+        free(e);
+}
+
+struct slice entry_value(const struct entry *e)
+{
+    return slice_of(e->data + entry_key_offset(e) + e->key_size, e->value_size);
+}
+
+void entry_set_deadlines(struct entry *e, int64_t now_ms, int64_t ttl_ms, int64_t stale_ttl_ms,
+                         int64_t keep_ms)
+{
+    bool negative = e->flags & ENTRY_NEGATIVE;
+    int64_t stored = now_ms < 0 ? 0 : now_ms > STORED_MAX ? STORED_MAX : now_ms;
+    e->stored_low = (uint32_t)stored;
+    e->stored_high = (uint8_t)(stored >> 32);
+    e->fresh = ttl_ms == 0 ? SPAN_FOREVER : span_pack(ttl_ms);
+    e->stale = negative ? 0 : span_pack(stale_ttl_ms);
+    e->keep = negative ? 0 : span_pack(keep_ms);
+}
+
+int64_t entry_dies_ms(const struct entry *e)
+{
+    uint32_t after = e->stale > e->keep ? e->stale : e->keep; /* spans order as their lengths do */
+    if (e->fresh == SPAN_FOREVER || after == SPAN_FOREVER)
+        return STORE_FOREVER_MS;
+    return entry_stored_ms(e) + span_ms(e->fresh) + span_ms(after);
+}
+
+enum lookup entry_status(const struct entry *e, int64_t age_ms)
+{
+    int64_t past = e->fresh == SPAN_FOREVER ? -1 : age_ms - span_ms(e->fresh);
+    if (past < 0)
+        return e->flags & ENTRY_NEGATIVE ? LOOKUP_NEGATIVE : LOOKUP_FRESH;
+    if (past < span_ms(e->stale))
+        return LOOKUP_STALE;
+    return past < span_ms(e->keep) ? LOOKUP_KEPT : LOOKUP_MISS;
+}

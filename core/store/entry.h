@@ -1,0 +1,102 @@
+/*
+ * entry: what is stored under a key, in one allocation.
+ *
+ *   links 40 | references, sizes, deadlines, flags 33 | version 8, where there is one | key | value
+ *
+ * Shape: 73 bytes, or 81 with a version, before key and value. Key, version and value never change
+ * after entry_new; the links, the deadlines and `state` belong to the shard that holds the entry
+ * and change under its lock only. Deadlines are spans (span.h) from the time it was stored.
+ * Thread: references, key and value: any. Everything else: under the shard's lock.
+ * Limits: a key of 65,535 bytes, a value of 4 GiB - 1.
+ */
+#ifndef RTCACHE_STORE_ENTRY_H
+#define RTCACHE_STORE_ENTRY_H
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "store/span.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define ENTRY_KEY_MAX UINT16_MAX
+
+enum { /* entry.flags */
+       ENTRY_NEGATIVE = 1,
+       ENTRY_VERSIONED = 2,
+};
+
+enum { /* entry.state: the policy's */
+       ENTRY_FREQUENCY = 3,
+       ENTRY_IN_MAIN = 4,
+};
+
+struct entry {
+    struct list wheel; /* in a slot of the TTL wheel, or alone */
+    struct list queue; /* in a queue of the policy */
+    uintptr_t next;    /* in the table's chain, tagged */
+    _Atomic uint32_t refs;
+    uint32_t value_size;
+    uint32_t fresh, stale, keep; /* spans: from stored; from the end of fresh; likewise */
+    uint32_t load_us;
+    uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
+    uint16_t key_size;
+    uint8_t flags;
+    uint8_t state;
+    uint8_t stored_high;
+    char data[];
+};
+
+/* Bytes before the allocator's own overhead. */
+size_t entry_size(const struct put *p);
+
+/* Without deadlines; one reference, the caller's. NULL: no memory. */
+struct entry *entry_new(const struct put *p);
+
+/* What it costs, the allocator's overhead included; constant for its life. */
+size_t entry_bytes(const struct entry *e);
+
+/* As store_touch; now_ms counts from the store's start. Where it is linked in a wheel it has to be
+ * taken out before. */
+void entry_set_deadlines(struct entry *e, int64_t now_ms, int64_t ttl_ms, int64_t stale_ttl_ms,
+                         int64_t keep_ms);
+
+/* When nothing of it may be served any more, in ms since the store's start; STORE_FOREVER_MS. */
+int64_t entry_dies_ms(const struct entry *e);
+
+/* Its status for a reader who sees age_ms; LOOKUP_MISS: expired. */
+enum lookup entry_status(const struct entry *e, int64_t age_ms);
+
+static inline int64_t entry_stored_ms(const struct entry *e)
+{
+    return (int64_t)e->stored_high << 32 | e->stored_low;
+}
+
+/* 0 for a reader whose clock is behind. */
+static inline int64_t entry_age_ms(const struct entry *e, int64_t now_ms)
+{
+    int64_t age = now_ms - entry_stored_ms(e);
+    return age > 0 ? age : 0;
+}
+
+static inline size_t entry_key_offset(const struct entry *e)
+{
+    return e->flags & ENTRY_VERSIONED ? sizeof(int64_t) : 0;
+}
+
+static inline struct slice entry_key(const struct entry *e)
+{
+    return slice_of(e->data + entry_key_offset(e), e->key_size);
+}
+
+/* 0 where it has none. */
+static inline int64_t entry_version(const struct entry *e)
+{
+    int64_t version = 0;
+    if (e->flags & ENTRY_VERSIONED)
+        memcpy(&version, e->data, sizeof(version));
+    return version;
+}
+
+#endif

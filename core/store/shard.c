@@ -1,0 +1,347 @@
+#include "store/shard.h"
+
+#include "base/show.h"
+
+#define BATCH       64 /* entries that leave under one hold of the lock */
+#define STEPS_EACH  8  /* of the wheel, per entry: it moves down six levels at most, and then out */
+#define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
+
+/* Entries that have left the shard, to be let go once the lock is released. */
+struct leavers {
+    struct entry *entries[BATCH];
+    size_t count;
+};
+
+static void leavers_release(struct leavers *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        entry_unref(l->entries[i]);
+    l->count = 0;
+}
+
+static int64_t due_ms(const struct list *link)
+{
+    return entry_dies_ms(container_of(link, struct entry, wheel));
+}
+
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed)
+{
+    s->now_ms = 0;
+    s->entry_bytes = 0;
+    s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
+    atomic_init(&s->limit_bytes, limit_bytes);
+    if (table_init(&s->table, seed) != 0)
+        return ERR_NOMEM;
+    pthread_mutexattr_t attr;
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&s->lock, &attr);
+    pthread_mutexattr_destroy(&attr);
+    policy_init(&s->policy, limit_bytes);
+    wheel_init(&s->wheel, 0, due_ms);
+    return 0;
+}
+
+void shard_fini(struct shard *s)
+{
+    for (size_t i = 0; i < s->table.buckets; i++) {
+        for (struct entry *e = table_first(&s->table, i), *next; e; e = next) {
+            next = table_next(e);
+            entry_unref(e);
+        }
+    }
+    table_fini(&s->table);
+    policy_fini(&s->policy);
+    pthread_mutex_destroy(&s->lock);
+}
+
+static int64_t lock_at(struct shard *s, int64_t now_ms)
+{
+    pthread_mutex_lock(&s->lock);
+    if (now_ms > s->now_ms)
+        s->now_ms = now_ms;
+    return s->now_ms;
+}
+
+static size_t total_bytes(const struct shard *s)
+{
+    return sizeof(*s) + s->entry_bytes + table_bytes(&s->table) + policy_bytes(&s->policy);
+}
+
+static size_t limit_of(const struct shard *s)
+{
+    return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed);
+}
+
+static void link_deadline(struct shard *s, struct entry *e)
+{
+    if (entry_dies_ms(e) != STORE_FOREVER_MS)
+        wheel_add(&s->wheel, &e->wheel);
+}
+
+static void count_in(struct shard *s, const struct entry *e)
+{
+    s->entry_bytes += entry_bytes(e);
+    s->negatives += (e->flags & ENTRY_NEGATIVE) != 0;
+}
+
+static void count_out(struct shard *s, const struct entry *e)
+{
+    s->entry_bytes -= entry_bytes(e);
+    s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
+}
+
+/* The shard's reference becomes the caller's. */
+static void take_out(struct shard *s, struct entry *e, uint64_t hash)
+{
+    table_remove(&s->table, e, hash);
+    policy_remove(&s->policy, e);
+    wheel_remove(&e->wheel);
+    count_out(s, e);
+}
+
+/* Lets entries leave until `more` bytes fit, `kept` not; at most a batch. Whether they fit. */
+static bool make_room(struct shard *s, size_t more, struct entry *kept, struct leavers *out)
+{
+    while (total_bytes(s) + more > limit_of(s) && out->count < BATCH) {
+        struct entry *e = policy_victim(&s->policy, kept);
+        if (!e)
+            break;
+        uint64_t hash = table_hash(&s->table, e);
+        policy_evict(&s->policy, e, hash);
+        table_remove(&s->table, e, hash);
+        wheel_remove(&e->wheel);
+        count_out(s, e);
+        s->evictions++;
+        out->entries[out->count++] = e;
+    }
+    return total_bytes(s) + more <= limit_of(s);
+}
+
+static bool value_wanted(enum lookup status, unsigned want)
+{
+    return status == LOOKUP_FRESH || (status == LOOKUP_STALE && want & WANT_STALE) ||
+           (status == LOOKUP_KEPT && want & WANT_KEPT);
+}
+
+static bool has_room(const struct buf *out, size_t n)
+{
+    return n <= out->capacity - out->size && (out->max == 0 || n <= out->max - out->size) &&
+           out->data;
+}
+
+static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
+{
+    hit->has_version = e->flags & ENTRY_VERSIONED;
+    hit->version = entry_version(e);
+    hit->age_ms = age_ms;
+    hit->ttl_ms = e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
+    hit->load_us = e->load_us;
+}
+
+enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
+                      unsigned want, struct buf *out, struct hit *hit)
+{
+    *hit = (struct hit){.entry = NULL};
+    int64_t now = lock_at(s, now_ms);
+    struct entry *e = table_find(&s->table, key, hash);
+    if (!e) {
+        pthread_mutex_unlock(&s->lock);
+        return LOOKUP_MISS;
+    }
+    int64_t age_ms = entry_age_ms(e, now);
+    enum lookup status = entry_status(e, age_ms);
+    if (status == LOOKUP_MISS) {
+        take_out(s, e, hash);
+        s->expirations++;
+        pthread_mutex_unlock(&s->lock);
+        entry_unref(e);
+        return LOOKUP_MISS;
+    }
+    if (!(want & WANT_PEEK))
+        policy_read(e);
+    fill_hit(hit, e, age_ms);
+    struct entry *held = NULL;
+    bool copy = out && e->value_size <= STORE_COPY_MAX;
+    if (value_wanted(status, want)) {
+        if (copy && has_room(out, e->value_size)) {
+            memcpy(out->data + out->size, entry_value(e).data, e->value_size);
+            out->size += e->value_size;
+        } else {
+            held = entry_ref(e);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (held && copy) { /* out has to grow first, which is nothing to do under a lock */
+        struct slice value = entry_value(held);
+        int rc = buf_append(out, value.data, value.size);
+        entry_unref(held);
+        if (rc != 0) {
+            *hit = (struct hit){.entry = NULL};
+            return LOOKUP_MISS;
+        }
+    } else {
+        hit->entry = held;
+    }
+    return status;
+}
+
+/* What was stored is known to be old. */
+static void refuse(struct shard *s, const struct put *p, int64_t now_ms)
+{
+    lock_at(s, now_ms);
+    struct entry *old = table_find(&s->table, p->key, p->hash);
+    if (old)
+        take_out(s, old, p->hash);
+    s->refused++;
+    pthread_mutex_unlock(&s->lock);
+    entry_unref(old);
+}
+
+static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash)
+{
+    if (old) {
+        table_replace(&s->table, old, e, hash);
+        policy_replace(&s->policy, old, e);
+        wheel_remove(&old->wheel);
+        count_out(s, old);
+    } else {
+        table_add(&s->table, e, hash);
+        policy_add(&s->policy, e, hash);
+    }
+    link_deadline(s, e);
+    count_in(s, e);
+    s->puts++;
+}
+
+/* Takes over the caller's reference on success. */
+static bool put_entry(struct shard *s, struct entry *e, const struct put *p, int64_t now_ms)
+{
+    struct leavers out = {.count = 0};
+    struct entry *old;
+    for (;;) {
+        int64_t now = lock_at(s, now_ms);
+        entry_set_deadlines(e, now, p->ttl_ms, p->stale_ttl_ms, p->keep_ms);
+        old = table_find(&s->table, p->key, p->hash);
+        size_t back = old ? entry_bytes(old) : 0, need = entry_bytes(e) + table_growth(&s->table);
+        bool fits = make_room(s, need > back ? need - back : 0, old, &out);
+        if (fits || out.count < BATCH) {
+            if (fits)
+                put_in(s, old, e, p->hash);
+            pthread_mutex_unlock(&s->lock);
+            leavers_release(&out);
+            if (fits)
+                entry_unref(old);
+            return fits;
+        }
+        pthread_mutex_unlock(&s->lock);
+        leavers_release(&out);
+    }
+}
+
+int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *err)
+{
+    char text[SHOW_KEY_TEXT];
+    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX)
+        return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
+                       ENTRY_KEY_MAX);
+    size_t size = entry_size(p), largest = limit_of(s) / SHARD_LARGEST;
+    bool fits = size <= largest && p->value.size <= UINT32_MAX;
+    if (fits) {
+        struct entry *e = entry_new(p);
+        if (!e) {
+            refuse(s, p, now_ms);
+            return err_set(err, ERR_NOMEM, "%s: no memory for an entry of %zu bytes",
+                           show_key(text, p->key), size);
+        }
+        fits = entry_bytes(e) <= largest && put_entry(s, e, p, now_ms);
+        if (fits)
+            return 0;
+        entry_unref(e);
+    }
+    refuse(s, p, now_ms);
+    return err_set(err, ERR_TOO_LARGE, "%s: an entry of %zu bytes, where the memory allows %zu",
+                   show_key(text, p->key), size, largest);
+}
+
+bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    int64_t now = lock_at(s, now_ms);
+    struct entry *e = table_find(&s->table, key, hash);
+    bool there = false;
+    if (e) {
+        there = entry_status(e, entry_age_ms(e, now)) != LOOKUP_MISS;
+        take_out(s, e, hash);
+        s->removals += there;
+        s->expirations += !there;
+    }
+    pthread_mutex_unlock(&s->lock);
+    entry_unref(e);
+    return there;
+}
+
+bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
+{
+    int64_t now = lock_at(s, now_ms);
+    struct entry *e = table_find(&s->table, deadlines->key, deadlines->hash);
+    bool there = e && entry_status(e, entry_age_ms(e, now)) != LOOKUP_MISS;
+    if (there) {
+        wheel_remove(&e->wheel);
+        entry_set_deadlines(e, now, deadlines->ttl_ms, deadlines->stale_ttl_ms, deadlines->keep_ms);
+        link_deadline(s, e);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
+size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
+{
+    size_t expired = 0, left = most < SIZE_MAX / 16 ? most * STEPS_EACH + STEPS_EMPTY : SIZE_MAX;
+    bool done = false;
+    while (!done && expired < most && left > 0) {
+        struct leavers out = {.count = 0};
+        struct list due;
+        list_init(&due);
+        size_t steps = most - expired < BATCH ? most - expired : BATCH;
+        steps = steps < left ? steps : left;
+        left -= steps;
+        int64_t now = lock_at(s, now_ms);
+        done = wheel_expire(&s->wheel, now, steps, &due, &expired);
+        for (struct list *link; (link = list_pop_front(&due));) {
+            struct entry *e = container_of(link, struct entry, wheel);
+            take_out(s, e, table_hash(&s->table, e));
+            s->expirations++;
+            out.entries[out.count++] = e;
+        }
+        pthread_mutex_unlock(&s->lock);
+        leavers_release(&out);
+    }
+    return expired;
+}
+
+void shard_set_limit(struct shard *s, size_t limit_bytes)
+{
+    struct leavers out = {.count = 0};
+    for (bool more = true; more;) {
+        pthread_mutex_lock(&s->lock);
+        atomic_store_explicit(&s->limit_bytes, limit_bytes, memory_order_relaxed);
+        policy_set_capacity(&s->policy, limit_bytes);
+        more = !make_room(s, 0, NULL, &out) && out.count > 0;
+        pthread_mutex_unlock(&s->lock);
+        leavers_release(&out);
+    }
+}
+
+void shard_read_stats(struct shard *s, struct store_stats *sum)
+{
+    pthread_mutex_lock(&s->lock);
+    sum->entries += s->table.entries;
+    sum->negatives += s->negatives;
+    sum->bytes += total_bytes(s);
+    sum->puts += s->puts;
+    sum->evictions += s->evictions;
+    sum->expirations += s->expirations;
+    sum->removals += s->removals;
+    sum->refused += s->refused;
+    pthread_mutex_unlock(&s->lock);
+}

@@ -1,0 +1,53 @@
+/*
+ * shard: a part of the store under one lock.
+ *
+ * Shape: 8 KiB and 4 KiB for a first piece of table; then what the entries need. The keys are
+ * spread over the shards by the top bits of their hash. Times are milliseconds since the store's
+ * start; the latest that a shard has seen is its own, so that a thread whose clock is a little
+ * behind never sees an entry rise again.
+ * Thread: any; every function takes the lock, for a bounded number of entries at a time. No lock
+ * is held while memory for an entry is had or given back.
+ * Limits: limit_bytes, over everything that it holds.
+ */
+#ifndef RTCACHE_STORE_SHARD_H
+#define RTCACHE_STORE_SHARD_H
+
+#include "store/policy.h"
+#include "store/store.h"
+#include "store/table.h"
+#include "store/wheel.h"
+
+#include <pthread.h>
+
+#define SHARD_LEAST_BYTES 32768
+#define SHARD_LARGEST     8 /* an entry takes at most one in this of the limit */
+
+struct shard {
+    _Alignas(64) pthread_mutex_t lock;
+    int64_t now_ms;
+    struct table table;
+    size_t entry_bytes;
+    _Atomic size_t limit_bytes; /* written under the lock */
+    struct policy policy;
+    uint64_t negatives;
+    uint64_t puts, evictions, expirations, removals, refused;
+    struct wheel wheel;
+};
+
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed) MUST_USE; /* ERR_NOMEM */
+void shard_fini(struct shard *s);
+
+enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
+                      unsigned want, struct buf *out, struct hit *hit);
+int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
+bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
+bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);
+
+/* Expires at most `most` entries; how many. */
+size_t shard_tick(struct shard *s, int64_t now_ms, size_t most);
+void shard_set_limit(struct shard *s, size_t limit_bytes);
+
+/* Adds its own to sum; memory_limit is left alone. */
+void shard_read_stats(struct shard *s, struct store_stats *sum);
+
+#endif

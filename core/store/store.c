@@ -1,0 +1,143 @@
+#include "store/store.h"
+
+#include "base/hash.h"
+#include "store/shard.h"
+
+#include <stdlib.h>
+
+#define SHARDS_MAX 4096
+
+struct store {
+    struct shard *shards; /* owned */
+    unsigned count;
+    unsigned shift; /* hash >> shift is the shard's number */
+    uint64_t seed;
+    int64_t start_ms;
+};
+
+static struct shard *shard_of(const struct store *s, uint64_t hash)
+{
+    return &s->shards[hash >> 1 >> s->shift];
+}
+
+/* Shards count from the store's start. */
+static int64_t since_start(const struct store *s, int64_t now_ms)
+{
+    return now_ms > s->start_ms ? now_ms - s->start_ms : 0;
+}
+
+static int check_options(const struct store_options *o, struct err *e)
+{
+    if (o->shards == 0 || o->shards > SHARDS_MAX || (o->shards & (o->shards - 1)) != 0)
+        return err_set(e, ERR_CONFIG, "shards: %u is no power of two between 1 and %d", o->shards,
+                       SHARDS_MAX);
+    if (o->memory_bytes / o->shards < SHARD_LEAST_BYTES)
+        return err_set(e, ERR_CONFIG, "memory: %zu bytes are too few, %u shards need %zu",
+                       o->memory_bytes, o->shards, (size_t)o->shards * SHARD_LEAST_BYTES);
+    return 0;
+}
+
+int store_new(struct store **out, const struct store_options *o, struct err *e)
+{
+    *out = NULL;
+    int rc = check_options(o, e);
+    if (rc != 0)
+        return rc;
+    struct store *s = malloc(sizeof(*s));
+    struct shard *shards = aligned_alloc(_Alignof(struct shard), o->shards * sizeof(*shards));
+    unsigned ready = 0;
+    if (s && shards) {
+        size_t share = o->memory_bytes / o->shards;
+        while (ready < o->shards && shard_init(&shards[ready], share, o->seed) == 0)
+            ready++;
+    }
+    if (ready < o->shards) {
+        while (ready > 0)
+            shard_fini(&shards[--ready]);
+        free(shards);
+        free(s);
+        return err_set(e, ERR_NOMEM, "no memory for the store's %u shards", o->shards);
+    }
+    *s = (struct store){
+        .shards = shards,
+        .count = o->shards,
+        .shift = 63 - (unsigned)__builtin_ctz(o->shards),
+        .seed = o->seed,
+        .start_ms = o->now_ms,
+    };
+    *out = s;
+    return 0;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < s->count; i++)
+        shard_fini(&s->shards[i]);
+    free(s->shards);
+    free(s);
+}
+
+uint64_t store_hash(const struct store *s, struct slice key)
+{
+    return hash_slice(key, s->seed);
+}
+
+enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
+                      unsigned want, struct buf *out, struct hit *hit)
+{
+    return shard_get(shard_of(s, hash), key, hash, since_start(s, now_ms), want, out, hit);
+}
+
+int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *e)
+{
+    return shard_put(shard_of(s, p->hash), p, since_start(s, now_ms), e);
+}
+
+bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms));
+}
+
+bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_ms, int64_t ttl_ms,
+                 int64_t stale_ttl_ms, int64_t keep_ms)
+{
+    const struct put deadlines = {
+        .key = key,
+        .hash = hash,
+        .ttl_ms = ttl_ms,
+        .stale_ttl_ms = stale_ttl_ms,
+        .keep_ms = keep_ms,
+    };
+    return shard_touch(shard_of(s, hash), &deadlines, since_start(s, now_ms));
+}
+
+size_t store_tick(struct store *s, int64_t now_ms, size_t most)
+{
+    int64_t now = since_start(s, now_ms);
+    /* Another shard goes first every time: where `most` is too little for all, none is left out. */
+    size_t first = (size_t)(now / STORE_TICK_MS), expired = 0;
+    for (size_t i = 0; i < s->count && expired < most; i++)
+        expired += shard_tick(&s->shards[(first + i) & (s->count - 1)], now, most - expired);
+    return expired;
+}
+
+void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms)
+{
+    (void)now_ms; /* who leaves is not a question of time */
+    size_t share = memory_bytes / s->count;
+    if (share < SHARD_LEAST_BYTES)
+        share = SHARD_LEAST_BYTES;
+    for (unsigned i = 0; i < s->count; i++)
+        shard_set_limit(&s->shards[i], share);
+}
+
+void store_read_stats(struct store *s, struct store_stats *out)
+{
+    *out = (struct store_stats){.entries = 0};
+    for (unsigned i = 0; i < s->count; i++) {
+        shard_read_stats(&s->shards[i], out);
+        out->memory_limit += atomic_load_explicit(&s->shards[i].limit_bytes, memory_order_relaxed);
+    }
+}

@@ -1,0 +1,190 @@
+#include "store/table.h"
+
+#include "base/hash.h"
+
+#include <stdlib.h>
+
+#define SEGMENT_BITS    9
+#define SEGMENT_BUCKETS (1u << SEGMENT_BITS)
+#define SEGMENT_BYTES   (SEGMENT_BUCKETS * sizeof(uintptr_t))
+#define POINTER_BITS    48
+#define POINTER_MASK    ((UINT64_C(1) << POINTER_BITS) - 1)
+#define FEWEST_BUCKETS  SEGMENT_BUCKETS
+#define ALLOCATION      (2 * sizeof(size_t)) /* what an allocation costs beside its bytes */
+
+_Static_assert(sizeof(uintptr_t) == 8, "links hold a tag beside the pointer");
+
+static uint64_t tag_of(uint64_t hash)
+{
+    return hash >> 32 << POINTER_BITS;
+}
+
+static uintptr_t link_of(const struct entry *e, uint64_t hash)
+{
+    return (uintptr_t)e | tag_of(hash);
+}
+
+static struct entry *entry_of(uintptr_t link)
+{
+    return (struct entry *)(link & POINTER_MASK);
+}
+
+static uintptr_t *bucket_at(const struct table *t, size_t i)
+{
+    return &t->segments[i >> SEGMENT_BITS][i & (SEGMENT_BUCKETS - 1)];
+}
+
+static uintptr_t *bucket_of(const struct table *t, uint64_t hash)
+{
+    uint64_t i = hash & t->mask;
+    return bucket_at(t, i < t->buckets ? i : i & t->mask >> 1);
+}
+
+int table_init(struct table *t, uint64_t seed)
+{
+    *t = (struct table){.seed = seed, .buckets = FEWEST_BUCKETS, .mask = FEWEST_BUCKETS - 1};
+    t->segments = malloc(sizeof(*t->segments));
+    uintptr_t *first = calloc(SEGMENT_BUCKETS, sizeof(*first));
+    if (!t->segments || !first) {
+        free(first);
+        free(t->segments);
+        return ERR_NOMEM;
+    }
+    t->segments[0] = first;
+    t->segments_room = 1;
+    return 0;
+}
+
+void table_fini(struct table *t)
+{
+    for (size_t i = 0; i < t->buckets; i += SEGMENT_BUCKETS)
+        free(t->segments[i >> SEGMENT_BITS]);
+    free(t->segments);
+}
+
+uint64_t table_hash(const struct table *t, const struct entry *e)
+{
+    return hash_slice(entry_key(e), t->seed);
+}
+
+struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
+{
+    uint64_t tag = tag_of(hash);
+    for (uintptr_t link = *bucket_of(t, hash); link;) {
+        struct entry *e = entry_of(link);
+        if ((link & ~POINTER_MASK) == tag && slice_eq(entry_key(e), key))
+            return e;
+        link = e->next;
+    }
+    return NULL;
+}
+
+static bool add_segment(struct table *t)
+{
+    size_t n = t->buckets >> SEGMENT_BITS;
+    if (n == t->segments_room) {
+        uintptr_t **more = realloc(t->segments, 2 * n * sizeof(*more));
+        if (!more)
+            return false;
+        t->segments = more;
+        t->segments_room = 2 * n;
+    }
+    t->segments[n] = calloc(SEGMENT_BUCKETS, sizeof(uintptr_t));
+    return t->segments[n] != NULL;
+}
+
+/* One bucket more: it takes its part of the bucket that has held its keys till now. */
+static void split_one(struct table *t)
+{
+    if ((t->buckets & (SEGMENT_BUCKETS - 1)) == 0 && !add_segment(t))
+        return;
+    size_t last = t->buckets++;
+    if (last > t->mask)
+        t->mask = t->mask * 2 + 1;
+    uintptr_t *into = bucket_at(t, last), *from = bucket_at(t, last & t->mask >> 1);
+    while (*from) {
+        struct entry *e = entry_of(*from);
+        if ((table_hash(t, e) & t->mask) != last) {
+            from = &e->next;
+            continue;
+        }
+        uintptr_t link = *from;
+        *from = e->next;
+        e->next = *into;
+        *into = link;
+    }
+}
+
+/* One bucket less: its chain goes to the end of the one it came from. */
+static void join_one(struct table *t)
+{
+    size_t last = --t->buckets;
+    uintptr_t *into = bucket_at(t, last & t->mask >> 1);
+    while (*into)
+        into = &entry_of(*into)->next;
+    *into = *bucket_at(t, last);
+    *bucket_at(t, last) = 0;
+    if (t->buckets == (t->mask >> 1) + 1)
+        t->mask >>= 1;
+    if ((last & (SEGMENT_BUCKETS - 1)) == 0)
+        free(t->segments[last >> SEGMENT_BITS]);
+}
+
+void table_add(struct table *t, struct entry *e, uint64_t hash)
+{
+    uintptr_t *bucket = bucket_of(t, hash);
+    e->next = *bucket;
+    *bucket = link_of(e, hash);
+    if (++t->entries > t->buckets)
+        split_one(t);
+}
+
+static uintptr_t *link_to(const struct table *t, const struct entry *e, uint64_t hash)
+{
+    uintptr_t *at = bucket_of(t, hash);
+    while (entry_of(*at) != e)
+        at = &entry_of(*at)->next;
+    return at;
+}
+
+void table_remove(struct table *t, struct entry *e, uint64_t hash)
+{
+    uintptr_t *at = link_to(t, e, hash);
+    *at = e->next;
+    t->entries--;
+    /* Two at a time, to stay at two buckets an entry. */
+    for (int i = 0; i < 2 && t->entries < t->buckets / 2 && t->buckets > FEWEST_BUCKETS; i++)
+        join_one(t);
+}
+
+void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash)
+{
+    uintptr_t *at = link_to(t, old, hash);
+    e->next = old->next;
+    *at = link_of(e, hash);
+}
+
+struct entry *table_first(const struct table *t, size_t i)
+{
+    return entry_of(*bucket_at(t, i));
+}
+
+struct entry *table_next(const struct entry *e)
+{
+    return entry_of(e->next);
+}
+
+size_t table_bytes(const struct table *t)
+{
+    size_t segments = (t->buckets + SEGMENT_BUCKETS - 1) >> SEGMENT_BITS;
+    return segments * (SEGMENT_BYTES + ALLOCATION) + t->segments_room * sizeof(*t->segments) +
+           ALLOCATION;
+}
+
+size_t table_growth(const struct table *t)
+{
+    if (t->entries < t->buckets || (t->buckets & (SEGMENT_BUCKETS - 1)) != 0)
+        return 0;
+    bool full = t->buckets >> SEGMENT_BITS == t->segments_room;
+    return SEGMENT_BYTES + ALLOCATION + (full ? t->segments_room * sizeof(*t->segments) : 0);
+}

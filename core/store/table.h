@@ -1,0 +1,46 @@
+/*
+ * table: the entries of a shard by key. Linear hashing (Litwin, VLDB 1980) with chains.
+ *
+ *   hash --> bucket: tag | pointer --> entry.next: tag | pointer --> ...
+ *
+ * It grows by one bucket and shrinks by two at a time, with the put or removal that caused it, so
+ * that there is no long rehash; the buckets lie in segments of 4 KiB, so that none is ever copied.
+ * The 16 bits of tag in a link say, before the entry is touched, that it is another key. Shape: 8
+ * bytes a bucket, one or two buckets an entry, beside the link in the entry. All O(1) on average.
+ * Thread: under the shard's lock. Limits: pointers of 48 bits, as user space has on x86-64 and
+ * arm64. Where memory for growth lacks, the chains get longer.
+ */
+#ifndef RTCACHE_STORE_TABLE_H
+#define RTCACHE_STORE_TABLE_H
+
+#include "store/entry.h"
+
+struct table {
+    uintptr_t **segments; /* owned */
+    size_t segments_room;
+    size_t buckets;
+    size_t entries;
+    uint64_t mask; /* one less than the power of two at or above buckets */
+    uint64_t seed;
+};
+
+int table_init(struct table *t, uint64_t seed) MUST_USE; /* ERR_NOMEM */
+void table_fini(struct table *t);                        /* the entries are not its own */
+
+/* The hash of an entry's key is table_hash's, here and below. */
+struct entry *table_find(const struct table *t, struct slice key, uint64_t hash);
+void table_add(struct table *t, struct entry *e, uint64_t hash); /* its key is not here */
+void table_remove(struct table *t, struct entry *e, uint64_t hash);
+void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash);
+
+uint64_t table_hash(const struct table *t, const struct entry *e);
+
+/* The entries of bucket i < buckets, one after the other; NULL at the end. */
+struct entry *table_first(const struct table *t, size_t i);
+struct entry *table_next(const struct entry *e);
+
+/* What it takes beside itself, and how much that rises with the next table_add. */
+size_t table_bytes(const struct table *t);
+size_t table_growth(const struct table *t);
+
+#endif

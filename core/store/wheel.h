@@ -1,0 +1,53 @@
+/*
+ * wheel: a hierarchical timing wheel (Varghese and Lauck, SOSP 1987) of intrusive links.
+ *
+ *   level 0: 64 slots of 10 ms | level 1: 64 slots of 640 ms | ... | level 6: 64 slots of 22 years
+ *
+ * A link lies on the level of the highest base-64 digit in which its tick differs from the wheel's;
+ * when the wheel reaches a slot of a higher level, its links move down. A bitmap per level lets the
+ * wheel jump over empty slots, so that an hour without entries costs one step, not 360,000.
+ * Shape: 7 KiB, nothing per link but the link. Add and remove are O(1); a link is moved at most
+ * six times before it expires.
+ * Thread: its owner's, or under its owner's lock. Pure: time comes as a parameter, and a time
+ * that went back counts as the latest that was seen.
+ * Limits: never early, late by less than 10 ms; 1,394 years ahead.
+ */
+#ifndef RTCACHE_STORE_WHEEL_H
+#define RTCACHE_STORE_WHEEL_H
+
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WHEEL_TICK_MS 10
+#define WHEEL_BITS    6
+#define WHEEL_SLOTS   (1 << WHEEL_BITS)
+#define WHEEL_LEVELS  7
+
+/* When the owner of this link is due, in ms; the answer stays the same while it is linked. */
+typedef int64_t (*wheel_due_fn)(const struct list *link);
+
+struct wheel {
+    uint64_t tick; /* everything before it has been handed out */
+    wheel_due_fn due;
+    uint64_t busy[WHEEL_LEVELS]; /* a bit per slot: 0, it is empty; 1, it may hold links */
+    struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+};
+
+void wheel_init(struct wheel *w, int64_t now_ms, wheel_due_fn due);
+
+/* The link is in no list. One that is due already goes with the next wheel_expire. */
+void wheel_add(struct wheel *w, struct list *link);
+
+/* Also for a link that is in no wheel. */
+static inline void wheel_remove(struct list *link)
+{
+    list_remove(link);
+}
+
+/* Moves what is due to the end of `out` and adds to *count, in at most `steps` steps (a link moved
+ * or a slot left empty is one). false: there may be more, call again. */
+bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct list *out, size_t *count);
+
+#endif

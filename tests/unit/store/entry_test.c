@@ -1,0 +1,152 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store/entry.h"
+
+#define DAY_MS INT64_C(86400000)
+
+static struct entry *entry_at(int64_t now, bool negative, int64_t ttl, int64_t stale, int64_t keep)
+{
+    struct put p = {.key = slice_str("k"), .value = slice_str("v"), .negative = negative};
+    struct entry *e = entry_new(&p);
+    assert_non_null(e);
+    entry_set_deadlines(e, now, ttl, stale, keep);
+    return e;
+}
+
+static void short_spans_are_exact_and_long_ones_round_up(void **state)
+{
+    (void)state;
+    static const int64_t exact[] = {0, 1, 999, 60000, DAY_MS, (INT64_C(1) << 31) - 1};
+    for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+        assert_int_equal(span_ms(span_pack(exact[i])), exact[i]);
+    static const int64_t coarse[] = {INT64_C(1) << 31, 90 * DAY_MS, 365 * DAY_MS + 1,
+                                     20000 * DAY_MS};
+    for (size_t i = 0; i < sizeof(coarse) / sizeof(coarse[0]); i++) {
+        int64_t ms = span_ms(span_pack(coarse[i]));
+        assert_true(ms >= coarse[i] && ms < coarse[i] + 1024);
+    }
+    assert_int_equal(span_ms(span_pack(-1)), 0);
+    assert_int_equal(span_pack(30000 * DAY_MS), SPAN_FOREVER);
+    assert_int_equal(span_pack(STORE_FOREVER_MS), SPAN_FOREVER);
+    assert_int_equal(span_ms(SPAN_FOREVER), INT64_MAX);
+}
+
+static void longer_spans_are_larger_numbers(void **state)
+{
+    (void)state;
+    uint32_t last = 0;
+    for (int64_t ms = 0; ms < 40000 * DAY_MS; ms = ms * 2 + 7) {
+        assert_true(span_pack(ms) >= last);
+        last = span_pack(ms);
+    }
+}
+
+static void holds_key_version_and_value(void **state)
+{
+    (void)state;
+    struct put p = {.key = slice_of("a\0b", 3),
+                    .value = slice_str("value"),
+                    .has_version = true,
+                    .version = INT64_MIN + 5,
+                    .load_us = 77};
+    for (int versioned = 0; versioned < 2; versioned++) {
+        p.has_version = versioned;
+        struct entry *e = entry_new(&p);
+        assert_true(slice_eq(entry_key(e), p.key));
+        assert_true(slice_eq_str(entry_value(e), "value"));
+        assert_int_equal(entry_version(e), versioned ? INT64_MIN + 5 : 0);
+        assert_int_equal(e->load_us, 77);
+        assert_true(entry_bytes(e) >= entry_size(&p));
+        entry_unref(e);
+    }
+}
+
+static void a_negative_entry_has_no_value(void **state)
+{
+    (void)state;
+    struct entry *e = entry_at(0, true, 100, 1000, 1000);
+    assert_int_equal(entry_value(e).size, 0);
+    assert_int_equal(entry_status(e, 99), LOOKUP_NEGATIVE);
+    assert_int_equal(entry_status(e, 100), LOOKUP_MISS);
+    assert_int_equal(entry_dies_ms(e), 100);
+    entry_unref(e);
+}
+
+static void lives_through_fresh_stale_and_kept(void **state)
+{
+    (void)state;
+    struct entry *e = entry_at(1000, false, 100, 50, 200);
+    assert_int_equal(entry_status(e, 0), LOOKUP_FRESH);
+    assert_int_equal(entry_status(e, 99), LOOKUP_FRESH);
+    assert_int_equal(entry_status(e, 100), LOOKUP_STALE);
+    assert_int_equal(entry_status(e, 149), LOOKUP_STALE);
+    assert_int_equal(entry_status(e, 150), LOOKUP_KEPT);
+    assert_int_equal(entry_status(e, 299), LOOKUP_KEPT);
+    assert_int_equal(entry_status(e, 300), LOOKUP_MISS);
+    assert_int_equal(entry_dies_ms(e), 1300);
+    entry_set_deadlines(e, 2000, 100, 50, 20);
+    assert_int_equal(entry_status(e, 149), LOOKUP_STALE);
+    assert_int_equal(entry_status(e, 150), LOOKUP_MISS);
+    assert_int_equal(entry_dies_ms(e), 2150);
+    entry_unref(e);
+}
+
+static void no_ttl_is_for_ever_and_a_negative_one_is_over(void **state)
+{
+    (void)state;
+    struct entry *e = entry_at(5, false, 0, 0, 0);
+    assert_int_equal(entry_status(e, INT64_MAX), LOOKUP_FRESH);
+    assert_int_equal(entry_dies_ms(e), STORE_FOREVER_MS);
+    entry_set_deadlines(e, 5, -1, 10, 0);
+    assert_int_equal(entry_status(e, 0), LOOKUP_STALE);
+    entry_set_deadlines(e, 5, 10, STORE_FOREVER_MS, 0);
+    assert_int_equal(entry_status(e, 5000 * DAY_MS), LOOKUP_STALE);
+    assert_int_equal(entry_dies_ms(e), STORE_FOREVER_MS);
+    entry_unref(e);
+}
+
+static void a_clock_behind_sees_age_zero(void **state)
+{
+    (void)state;
+    struct entry *e = entry_at(10000, false, 100, 0, 0);
+    assert_int_equal(entry_age_ms(e, 9990), 0);
+    assert_int_equal(entry_age_ms(e, 10007), 7);
+    int64_t years = INT64_C(30) * 365 * DAY_MS;
+    entry_set_deadlines(e, years, 100, 0, 0);
+    assert_int_equal(entry_stored_ms(e), years);
+    entry_unref(e);
+}
+
+static void the_last_reference_frees(void **state)
+{
+    (void)state;
+    struct entry *e = entry_new_value(slice_str("shared"));
+    assert_non_null(e);
+    assert_ptr_equal(entry_ref(e), e);
+    entry_unref(e);
+    assert_true(slice_eq_str(entry_value(e), "shared"));
+    entry_unref(e);
+    entry_unref(NULL);
+    e = entry_new_value(slice_of(NULL, 0));
+    assert_int_equal(entry_value(e).size, 0);
+    entry_unref(e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(short_spans_are_exact_and_long_ones_round_up),
+        cmocka_unit_test(longer_spans_are_larger_numbers),
+        cmocka_unit_test(holds_key_version_and_value),
+        cmocka_unit_test(a_negative_entry_has_no_value),
+        cmocka_unit_test(lives_through_fresh_stale_and_kept),
+        cmocka_unit_test(no_ttl_is_for_ever_and_a_negative_one_is_over),
+        cmocka_unit_test(a_clock_behind_sees_age_zero),
+        cmocka_unit_test(the_last_reference_frees),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,480 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct store *new_store(size_t memory, unsigned shards, int64_t now_ms)
+{
+    struct store_options o = {
+        .memory_bytes = memory, .shards = shards, .seed = 5, .now_ms = now_ms};
+    struct store *s;
+    struct err e;
+    assert_int_equal(store_new(&s, &o, &e), 0);
+    return s;
+}
+
+static struct put put_of(struct store *s, const char *key, const char *value)
+{
+    return (struct put){.key = slice_str(key),
+                        .hash = store_hash(s, slice_str(key)),
+                        .value = slice_str(value),
+                        .ttl_ms = 100};
+}
+
+static enum lookup get(struct store *s, const char *key, int64_t now, unsigned want,
+                       struct buf *out, struct hit *hit)
+{
+    return store_get(s, slice_str(key), store_hash(s, slice_str(key)), now, want, out, hit);
+}
+
+static bool drop(struct store *s, const char *key, int64_t now)
+{
+    return store_remove(s, slice_str(key), store_hash(s, slice_str(key)), now);
+}
+
+static void a_stored_value_comes_back(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 4, 1000);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    struct put p = put_of(s, "a", "alpha");
+    p.has_version = true;
+    p.version = -7;
+    p.load_us = 1234;
+    assert_int_equal(get(s, "a", 1000, 0, &out, &hit), LOOKUP_MISS);
+    assert_int_equal(store_put(s, &p, 1000, NULL), 0);
+    assert_int_equal(buf_append(&out, ">", 1), 0);
+    assert_int_equal(get(s, "a", 1060, 0, &out, &hit), LOOKUP_FRESH);
+    assert_true(slice_eq_str(buf_slice(&out), ">alpha"));
+    assert_null(hit.entry);
+    assert_true(hit.has_version);
+    assert_int_equal(hit.version, -7);
+    assert_int_equal(hit.age_ms, 60);
+    assert_int_equal(hit.ttl_ms, 40);
+    assert_int_equal(hit.load_us, 1234);
+    assert_int_equal(get(s, "b", 1060, 0, &out, &hit), LOOKUP_MISS);
+    assert_int_equal(hit.age_ms, 0);
+    buf_fini(&out);
+    store_free(s);
+}
+
+static void the_value_comes_only_where_its_status_is_wanted(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    struct put p = put_of(s, "a", "alpha");
+    p.stale_ttl_ms = 50;
+    p.keep_ms = 200;
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_int_equal(get(s, "a", 100, WANT_KEPT, &out, &hit), LOOKUP_STALE);
+    assert_int_equal(hit.ttl_ms, 0);
+    assert_int_equal(out.size, 0);
+    assert_int_equal(get(s, "a", 120, WANT_STALE, &out, &hit), LOOKUP_STALE);
+    assert_int_equal(out.size, 5);
+    assert_int_equal(get(s, "a", 150, WANT_STALE, &out, &hit), LOOKUP_KEPT);
+    assert_int_equal(out.size, 5);
+    assert_int_equal(get(s, "a", 150, WANT_STALE | WANT_KEPT, &out, &hit), LOOKUP_KEPT);
+    assert_int_equal(out.size, 10);
+    assert_int_equal(get(s, "a", 300, WANT_STALE | WANT_KEPT, &out, &hit), LOOKUP_MISS);
+    assert_int_equal(out.size, 10);
+    buf_fini(&out);
+    store_free(s);
+}
+
+static void a_negative_entry_is_one_while_it_is_fresh(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct hit hit;
+    struct store_stats stats;
+    struct put p = put_of(s, "a", "ignored");
+    p.negative = true;
+    p.stale_ttl_ms = p.keep_ms = 1000;
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.negatives, 1);
+    assert_int_equal(get(s, "a", 99, WANT_STALE, NULL, &hit), LOOKUP_NEGATIVE);
+    assert_null(hit.entry);
+    assert_int_equal(get(s, "a", 100, WANT_STALE, NULL, &hit), LOOKUP_MISS);
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.negatives, 0);
+    assert_int_equal(stats.entries, 0);
+    assert_int_equal(stats.expirations, 1);
+    store_free(s);
+}
+
+static void long_values_are_shared_and_outlive_their_entry(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    static char text[STORE_COPY_MAX + 2];
+    memset(text, 'x', STORE_COPY_MAX + 1);
+    struct put p = put_of(s, "a", text);
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_int_equal(get(s, "a", 0, 0, &out, &hit), LOOKUP_FRESH);
+    assert_int_equal(out.size, 0);
+    assert_non_null(hit.entry);
+    assert_true(drop(s, "a", 0));
+    struct entry *held = hit.entry;
+    text[STORE_COPY_MAX] = '\0';
+    p = put_of(s, "a", text);
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_int_equal(get(s, "a", 0, 0, &out, &hit), LOOKUP_FRESH);
+    assert_int_equal(out.size, STORE_COPY_MAX);
+    assert_null(hit.entry);
+    store_free(s);
+    assert_int_equal(entry_value(held).size, STORE_COPY_MAX + 1);
+    entry_unref(held);
+    buf_fini(&out);
+}
+
+static void without_a_buffer_the_value_is_shared(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct hit hit;
+    struct put p = put_of(s, "a", "alpha");
+    p.stale_ttl_ms = 100;
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_int_equal(get(s, "a", 0, 0, NULL, &hit), LOOKUP_FRESH);
+    assert_true(slice_eq_str(entry_value(hit.entry), "alpha"));
+    entry_unref(hit.entry);
+    assert_int_equal(get(s, "a", 100, 0, NULL, &hit), LOOKUP_STALE);
+    assert_null(hit.entry);
+    store_free(s);
+}
+
+static void a_buffer_that_is_full_gives_a_miss_and_stays(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 8);
+    struct put p = put_of(s, "a", "alpha");
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_int_equal(get(s, "a", 0, 0, &out, &hit), LOOKUP_FRESH);
+    assert_int_equal(get(s, "a", 0, 0, &out, &hit), LOOKUP_MISS);
+    assert_null(hit.entry);
+    assert_int_equal(hit.ttl_ms, 0);
+    assert_true(slice_eq_str(buf_slice(&out), "alpha"));
+    buf_fini(&out);
+    store_free(s);
+}
+
+static void keys_are_bytes_of_any_kind_and_bounded(void **state)
+{
+    (void)state;
+    struct store *s = new_store(8 << 20, 1, 0);
+    struct hit hit;
+    struct err e;
+    static char text[70000];
+    struct put p = {.value = slice_str("v")};
+    static const size_t good[] = {1, 7, 4096, UINT16_MAX};
+    for (size_t i = 0; i < 4; i++) {
+        p.key = slice_of(text, good[i]);
+        p.hash = store_hash(s, p.key);
+        assert_int_equal(store_put(s, &p, 0, &e), 0);
+        assert_int_equal(store_get(s, p.key, p.hash, 0, WANT_PEEK, NULL, &hit), LOOKUP_FRESH);
+        entry_unref(hit.entry);
+    }
+    p.key = slice_of(text, 0);
+    assert_int_equal(store_put(s, &p, 0, &e), ERR_BAD_KEY);
+    p.key = slice_of(text, UINT16_MAX + 1);
+    assert_int_equal(store_put(s, &p, 0, &e), ERR_BAD_KEY);
+    store_free(s);
+}
+
+static void what_is_too_large_is_refused_and_drops_the_old(void **state)
+{
+    (void)state;
+    struct store *s = new_store(65536, 1, 0);
+    struct hit hit;
+    struct err e;
+    struct store_stats stats;
+    static char text[8192];
+    struct put p = put_of(s, "a", "alpha");
+    assert_int_equal(store_put(s, &p, 0, &e), 0);
+    p.value = slice_of(text, sizeof(text));
+    assert_int_equal(store_put(s, &p, 0, &e), ERR_TOO_LARGE);
+    assert_non_null(strstr(e.text, "a:"));
+    assert_int_equal(get(s, "a", 0, 0, NULL, &hit), LOOKUP_MISS);
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.refused, 1);
+    assert_int_equal(stats.entries, 0);
+    p.value.size = 8000;
+    assert_int_equal(store_put(s, &p, 0, &e), 0);
+    store_free(s);
+}
+
+static void remove_says_whether_there_was_one(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 2, 0);
+    struct put p = put_of(s, "a", "alpha");
+    assert_false(drop(s, "a", 0));
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_true(drop(s, "a", 99));
+    assert_false(drop(s, "a", 99));
+    assert_int_equal(store_put(s, &p, 100, NULL), 0);
+    assert_false(drop(s, "a", 200));
+    store_free(s);
+}
+
+static void touch_moves_the_deadlines(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct hit hit;
+    struct put p = put_of(s, "a", "alpha");
+    uint64_t hash = p.hash;
+    assert_false(store_touch(s, p.key, hash, 0, 100, 0, 0));
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    assert_true(store_touch(s, p.key, hash, 50, 500, 20, 0));
+    assert_int_equal(store_tick(s, 400, 100), 0);
+    assert_int_equal(get(s, "a", 549, WANT_PEEK, NULL, &hit), LOOKUP_FRESH);
+    entry_unref(hit.entry);
+    assert_int_equal(hit.age_ms, 499);
+    assert_int_equal(get(s, "a", 569, 0, NULL, &hit), LOOKUP_STALE);
+    assert_false(store_touch(s, p.key, hash, 570, 500, 20, 0));
+    /* For ever, and back. */
+    assert_int_equal(store_put(s, &p, 600, NULL), 0);
+    assert_true(store_touch(s, p.key, hash, 600, 0, 0, 0));
+    assert_int_equal(store_tick(s, 1000000, 100), 0);
+    assert_int_equal(get(s, "a", 1000000, 0, NULL, &hit), LOOKUP_FRESH);
+    assert_int_equal(hit.ttl_ms, STORE_FOREVER_MS);
+    entry_unref(hit.entry);
+    assert_true(store_touch(s, p.key, hash, 1000000, 10, 0, 0));
+    assert_int_equal(store_tick(s, 1000010, 100), 1);
+    store_free(s);
+}
+
+static void a_put_over_an_entry_moves_its_end(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct put p = put_of(s, "a", "alpha");
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    p.ttl_ms = 1000;
+    assert_int_equal(store_put(s, &p, 50, NULL), 0);
+    assert_int_equal(store_tick(s, 1049, 100), 0);
+    assert_int_equal(store_tick(s, 1050, 100), 1);
+    store_free(s);
+}
+
+static void tick_gives_memory_back_in_bounded_steps(void **state)
+{
+    (void)state;
+    struct store *s = new_store(64 << 20, 8, 0);
+    struct store_stats empty, stats;
+    store_read_stats(s, &empty);
+    for (int i = 0; i < 20000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key:%d", i);
+        struct put p = put_of(s, key, "some value");
+        p.ttl_ms = 60000 + i % 100;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    assert_int_equal(store_tick(s, 59999, SIZE_MAX), 0);
+    size_t expired = 0, calls = 0;
+    while (expired < 20000) {
+        size_t n = store_tick(s, 60100 + (int64_t)calls * STORE_TICK_MS, 500);
+        assert_true(n <= 500);
+        expired += n;
+        assert_true(++calls < 400);
+    }
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.entries, 0);
+    assert_int_equal(stats.expirations, 20000);
+    assert_true(stats.bytes < empty.bytes + 16384);
+    store_free(s);
+}
+
+static void a_clock_that_lags_sees_nothing_odd(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 1000);
+    struct hit hit;
+    struct put p = put_of(s, "a", "alpha");
+    p.ttl_ms = 10;
+    assert_int_equal(store_put(s, &p, 1005, NULL), 0);
+    assert_int_equal(get(s, "a", 1002, 0, NULL, &hit), LOOKUP_FRESH);
+    assert_int_equal(hit.age_ms, 0);
+    assert_int_equal(hit.ttl_ms, 10);
+    entry_unref(hit.entry);
+    /* Expired for one thread, so for all. */
+    assert_false(store_touch(s, p.key, p.hash, 1015, 10, 0, 0));
+    assert_int_equal(get(s, "a", 1009, 0, NULL, &hit), LOOKUP_MISS);
+    /* Before the store's start. */
+    assert_int_equal(store_put(s, &p, 900, NULL), 0);
+    assert_int_equal(store_tick(s, 900, 10), 0);
+    assert_int_equal(get(s, "a", 900, 0, NULL, &hit), LOOKUP_FRESH);
+    entry_unref(hit.entry);
+    store_free(s);
+}
+
+static struct put random_put(struct store *s, struct rng *r, unsigned keys, char key[16],
+                             size_t largest)
+{
+    static char text[1 << 20];
+    snprintf(key, 16, "k%u", (unsigned)rng_below(r, keys));
+    struct put p = put_of(s, key, "");
+    p.value = slice_of(text, rng_below(r, 8) ? rng_below(r, 300) : rng_below(r, largest));
+    p.ttl_ms = rng_below(r, 4) ? (int64_t)rng_below(r, 5000) : 0;
+    p.has_version = rng_below(r, 2);
+    p.negative = rng_below(r, 8) == 0;
+    return p;
+}
+
+static void memory_stays_below_its_limit_under_churn(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        size_t limit = 2 << 20;
+        struct store *s = new_store(limit, 4, 0);
+        struct rng r = {.state = seed};
+        struct store_stats stats;
+        for (int i = 0; i < 60000; i++) {
+            char key[16];
+            size_t largest = i / 10000 % 2 ? 1000 : limit / 4 / 7;
+            struct put p = random_put(s, &r, 30000, key, largest);
+            int rc = store_put(s, &p, i, NULL);
+            assert_true(rc == 0 || rc == ERR_TOO_LARGE);
+            if (rng_below(&r, 10) == 0)
+                drop(s, key, i);
+            if (rng_below(&r, 100) == 0)
+                store_tick(s, i, 50);
+            if (i % 9999 == 0) {
+                limit = (1 + rng_below(&r, 4)) << 20;
+                store_set_memory(s, limit, i);
+            }
+            store_read_stats(s, &stats);
+            assert_int_equal(stats.memory_limit, limit);
+            assert_true(stats.bytes <= limit);
+        }
+        assert_true(stats.evictions > 1000);
+        assert_true(stats.bytes > limit / 2);
+        store_free(s);
+    }
+}
+
+static void a_smaller_limit_evicts_at_once(void **state)
+{
+    (void)state;
+    struct store *s = new_store(16 << 20, 4, 0);
+    struct store_stats stats;
+    for (int i = 0; i < 30000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key:%d", i);
+        struct put p = put_of(s, key, "0123456789012345678901234567890123456789");
+        p.ttl_ms = 0;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.entries, 30000);
+    assert_true(stats.bytes > 1 << 20);
+    store_set_memory(s, 1 << 20, 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.bytes <= 1 << 20);
+    assert_true(stats.entries > 2000);
+    store_set_memory(s, 1, 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.memory_limit >= stats.bytes);
+    store_free(s);
+}
+
+static void a_scan_leaves_what_is_read_and_peeks_do_not_count(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    for (int i = 0; i < 100000; i++) {
+        char key[24], peeked[24];
+        snprintf(key, sizeof(key), "read:%d", i % 500);
+        snprintf(peeked, sizeof(peeked), "peeked:%d", i % 500);
+        if (i < 1000) {
+            struct put p = put_of(s, i % 2 ? key : peeked, "value");
+            p.ttl_ms = 0;
+            assert_int_equal(store_put(s, &p, 0, NULL), 0);
+            p = put_of(s, i % 2 ? peeked : key, "value");
+            p.ttl_ms = 0;
+            assert_int_equal(store_put(s, &p, 0, NULL), 0);
+        }
+        get(s, key, 0, 0, &out, &hit);
+        get(s, peeked, 0, WANT_PEEK, &out, &hit);
+        buf_clear(&out);
+        snprintf(key, sizeof(key), "scan:%d", i);
+        struct put p = put_of(s, key, "value");
+        p.ttl_ms = 0;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    int read = 0, peeks = 0;
+    for (int i = 0; i < 500; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "read:%d", i);
+        read += get(s, key, 0, WANT_PEEK, &out, &hit) == LOOKUP_FRESH;
+        snprintf(key, sizeof(key), "peeked:%d", i);
+        peeks += get(s, key, 0, WANT_PEEK, &out, &hit) == LOOKUP_FRESH;
+    }
+    assert_true(read >= 480);
+    assert_true(peeks <= 20);
+    buf_fini(&out);
+    store_free(s);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+    (void)state;
+    struct store *s;
+    struct err e;
+    struct store_options o = {.memory_bytes = 1 << 20, .shards = 3};
+    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
+    assert_null(s);
+    o.shards = 0;
+    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
+    o.shards = 64;
+    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
+    assert_non_null(strstr(e.text, "memory"));
+    store_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stored_value_comes_back),
+        cmocka_unit_test(the_value_comes_only_where_its_status_is_wanted),
+        cmocka_unit_test(a_negative_entry_is_one_while_it_is_fresh),
+        cmocka_unit_test(long_values_are_shared_and_outlive_their_entry),
+        cmocka_unit_test(without_a_buffer_the_value_is_shared),
+        cmocka_unit_test(a_buffer_that_is_full_gives_a_miss_and_stays),
+        cmocka_unit_test(keys_are_bytes_of_any_kind_and_bounded),
+        cmocka_unit_test(what_is_too_large_is_refused_and_drops_the_old),
+        cmocka_unit_test(remove_says_whether_there_was_one),
+        cmocka_unit_test(touch_moves_the_deadlines),
+        cmocka_unit_test(a_put_over_an_entry_moves_its_end),
+        cmocka_unit_test(tick_gives_memory_back_in_bounded_steps),
+        cmocka_unit_test(a_clock_that_lags_sees_nothing_odd),
+        cmocka_unit_test(memory_stays_below_its_limit_under_churn),
+        cmocka_unit_test(a_smaller_limit_evicts_at_once),
+        cmocka_unit_test(a_scan_leaves_what_is_read_and_peeks_do_not_count),
+        cmocka_unit_test(wrong_options_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,139 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "store/table.h"
+
+#include <stdio.h>
+
+#define KEYS 20000
+#define SEED 42
+
+static struct entry *stored[KEYS];
+
+static struct slice key_of(unsigned i, char text[16])
+{
+    return slice_of(text, (size_t)snprintf(text, 16, "key:%u", i));
+}
+
+static struct entry *entry_for(unsigned i)
+{
+    char text[16];
+    struct entry *e = entry_new(&(struct put){.key = key_of(i, text)});
+    assert_non_null(e);
+    return e;
+}
+
+static uint64_t hash_for(unsigned i)
+{
+    char text[16];
+    return hash_slice(key_of(i, text), SEED);
+}
+
+static void check_all(const struct table *t)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        char text[16];
+        assert_ptr_equal(table_find(t, key_of(i, text), hash_for(i)), stored[i]);
+    }
+}
+
+static void change(struct table *t, unsigned i, bool grow)
+{
+    uint64_t hash = hash_for(i);
+    if (!stored[i] && grow) {
+        size_t before = table_bytes(t), growth = table_growth(t);
+        stored[i] = entry_for(i);
+        table_add(t, stored[i], hash);
+        assert_int_equal(table_bytes(t), before + growth);
+    } else if (stored[i] && grow) {
+        struct entry *e = entry_for(i);
+        table_replace(t, stored[i], e, hash);
+        entry_unref(stored[i]);
+        stored[i] = e;
+    } else if (stored[i]) {
+        table_remove(t, stored[i], hash);
+        entry_unref(stored[i]);
+        stored[i] = NULL;
+    }
+}
+
+static void finds_what_is_there_while_it_grows_and_shrinks(void **state)
+{
+    (void)state;
+    struct table t;
+    struct rng r = {.state = 7};
+    assert_int_equal(table_init(&t, SEED), 0);
+    size_t first = table_bytes(&t), most = 0;
+    for (int wave = 0; wave < 6; wave++) {
+        for (int n = 0; n < 3 * KEYS; n++)
+            change(&t, (unsigned)rng_below(&r, KEYS), rng_below(&r, 10) < (wave % 2 ? 1 : 9));
+        most = table_bytes(&t) > most ? table_bytes(&t) : most;
+        check_all(&t);
+    }
+    assert_true(most > 4 * first);
+    for (unsigned i = 0; i < KEYS; i++)
+        change(&t, i, false);
+    assert_int_equal(t.entries, 0);
+    assert_true(table_bytes(&t) < 2 * first);
+    table_fini(&t);
+}
+
+static void every_entry_is_in_one_bucket(void **state)
+{
+    (void)state;
+    struct table t;
+    assert_int_equal(table_init(&t, SEED), 0);
+    for (unsigned i = 0; i < KEYS; i++)
+        change(&t, i, true);
+    size_t n = 0, longest = 0;
+    for (size_t i = 0; i < t.buckets; i++) {
+        size_t length = 0;
+        for (struct entry *e = table_first(&t, i); e; e = table_next(e))
+            length++;
+        n += length;
+        longest = length > longest ? length : longest;
+    }
+    assert_int_equal(n, KEYS);
+    assert_true(longest < 16);
+    for (unsigned i = 0; i < KEYS; i++)
+        change(&t, i, false);
+    table_fini(&t);
+}
+
+static void keys_of_one_hash_are_told_apart(void **state)
+{
+    (void)state;
+    struct table t;
+    assert_int_equal(table_init(&t, SEED), 0);
+    struct entry *e[3];
+    for (unsigned i = 0; i < 3; i++) {
+        e[i] = entry_for(i);
+        table_add(&t, e[i], 99);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        char text[16];
+        assert_ptr_equal(table_find(&t, key_of(i, text), 99), e[i]);
+    }
+    table_remove(&t, e[1], 99);
+    char text[16];
+    assert_null(table_find(&t, key_of(1, text), 99));
+    assert_ptr_equal(table_find(&t, key_of(0, text), 99), e[0]);
+    for (unsigned i = 0; i < 3; i++)
+        entry_unref(e[i]);
+    table_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_what_is_there_while_it_grows_and_shrinks),
+        cmocka_unit_test(every_entry_is_in_one_bucket),
+        cmocka_unit_test(keys_of_one_hash_are_told_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,96 @@
+/*
+ * pg_cancel: queries that were given up while in the air.
+ *
+ * The server knows a connection, not a query: a cancel stops whatever runs on it when it arrives.
+ * So one is sent only for the oldest step, which is the one that runs; a query given up behind
+ * others is cancelled when it becomes the oldest. A neighbour that was in the air while a cancel
+ * was under way, and ends with 57014, was rolled back whole and runs once more (pg_flow). A
+ * cancel may arrive before its query: it is repeated until the query ends. While that lasts the
+ * connection takes nothing new; after connect_timeout of it, it is closed.
+ */
+#include "backend/pg_conn.h"
+#include "backend/pg_pool.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define WAIT_FIRST_S 0.1
+#define WAIT_LAST_S  1.0
+
+static bool given_up(const struct pg_conn *c)
+{
+    if (list_empty(&c->steps))
+        return false;
+    struct pg_step *oldest = container_of(c->steps.next, struct pg_step, link);
+    return oldest->kind == PG_STEP_RUN && !container_of(oldest, struct pg_call, step)->q;
+}
+
+bool pg_cancel_drains(const struct pg_conn *c)
+{
+    return c->cancel || given_up(c);
+}
+
+static void wait_and_repeat(struct pg_conn *c)
+{
+    ev_now_update(c->pool->loop);
+    ev_timer_set(&c->timer, c->cancel_wait_s, 0);
+    ev_timer_start(c->pool->loop, &c->timer);
+    c->cancel_wait_s = c->cancel_wait_s * 2 < WAIT_LAST_S ? c->cancel_wait_s * 2 : WAIT_LAST_S;
+}
+
+static void on_cancelled(struct pg_work *job, struct pg_conn *c)
+{
+    struct pg_pool *pool = c->pool;
+    c->cancel = NULL;
+    if (job->err.code != 0)
+        log_warn("pg.cancel_failed", "backend=%s reason=%s", pool->name, log_q(job->err.text));
+    if (c->draining_ms != 0)
+        wait_and_repeat(c);
+    else
+        pg_cancel_settle(c); /* another query, perhaps given up as well */
+    pg_pool_turn(pool);
+}
+
+static void send_cancel(struct pg_conn *c)
+{
+    struct err e;
+    c->cancel = pg_work_cancel(&c->pool->works, c, c->pg, on_cancelled, &e);
+    if (!c->cancel) {
+        log_warn("pg.cancel_failed", "backend=%s reason=%s", c->pool->name, log_q(e.text));
+        wait_and_repeat(c);
+        return;
+    }
+    list_for_each (it, &c->steps)
+        container_of(it, struct pg_step, link)->exposed = true;
+}
+
+void pg_cancel_settle(struct pg_conn *c)
+{
+    if (c->state != PG_READY || c->cancel || c->draining_ms != 0 || !given_up(c))
+        return;
+    c->draining_ms = clock_ms();
+    c->cancel_wait_s = WAIT_FIRST_S;
+    send_cancel(c);
+}
+
+void pg_cancel_step_began(struct pg_conn *c)
+{
+    if (c->draining_ms != 0) {
+        c->draining_ms = 0;
+        ev_timer_stop(c->pool->loop, &c->timer);
+    }
+    pg_cancel_settle(c);
+}
+
+void pg_cancel_on_timer(struct pg_conn *c)
+{
+    struct err why;
+    if (c->draining_ms == 0 || c->cancel)
+        return;
+    if (clock_ms() - c->draining_ms < c->pool->connect_timeout_ms) {
+        send_cancel(c);
+        return;
+    }
+    err_set(&why, ERR_BACKEND_DOWN, "a cancelled query did not end within %lld ms",
+            (long long)c->pool->connect_timeout_ms);
+    pg_conn_close(c, &why);
+}

@@ -1,0 +1,85 @@
+/*
+ * pg_conn: one connection to PostgreSQL and what is in the air on it.
+ *
+ *   CLOSED -> RESOLVING -> CONNECTING -> SETTING -> READY -> CLOSED
+ *             (names only)               (if need be)
+ *
+ * Shape: a PGconn in pipeline mode, one ev_io, one ev_timer, the list of steps in the order of
+ * sending. Every step ends with a sync of its own, so an error, or the transaction that a write is,
+ * touches one query only. Four files: pg_conn opens and closes, pg_flow sends and reads, pg_cancel
+ * stops queries that were given up, pg_pool shares out.
+ * Thread: its loop's. Limits: `pipeline` calls in the air, `connect_timeout`, `statements`.
+ */
+#ifndef RTCACHE_BACKEND_PG_CONN_H
+#define RTCACHE_BACKEND_PG_CONN_H
+
+#include "backend/backend.h"
+#include "backend/pg_row.h"
+#include "backend/pg_stmt.h"
+#include "backend/pg_work.h"
+
+struct pg_pool;
+
+enum pg_state { PG_CLOSED, PG_RESOLVING, PG_CONNECTING, PG_SETTING, PG_READY };
+
+struct pg_conn {
+    struct pg_pool *pool;
+    enum pg_state state;
+    PGconn *pg; /* NULL: CLOSED or RESOLVING */
+    struct ev_io io;
+    struct ev_timer timer; /* until READY: of the connect; then: of the next cancel */
+    struct list steps;     /* sent, oldest first */
+    uint32_t in_air;       /* calls that wait for a statement or were sent */
+    struct pg_stmts stmts;
+    struct pg_work *resolve, *cancel; /* under way, or NULL */
+    int64_t opened_ms;
+    int64_t draining_ms; /* since when the oldest step is one that was given up; 0: it is not */
+    double cancel_wait_s;
+    bool proven;          /* a query has ended on it */
+    char last_words[256]; /* the server's, before it closes */
+};
+
+enum pg_call_state { PG_CALL_QUEUED, PG_CALL_WAITING, PG_CALL_SENT };
+
+/* Why a call runs a second time; each at most once. */
+enum pg_redo { PG_REDO_PLAN = 1, PG_REDO_CANCEL = 2 };
+
+/* The driver's side of a query; outlives it where it is given up in the air. */
+struct pg_call {
+    struct pg_step step;
+    struct query *q; /* NULL: given up */
+    enum pg_call_state state;
+    struct pg_conn *conn;
+    struct pg_stmt *stmt; /* SENT: a reference */
+    unsigned redo, redone;
+    bool fresh; /* its statement was prepared for it */
+    struct pg_rows rows;
+};
+
+int pg_conn_init(struct pg_conn *c, struct pg_pool *pool, uint32_t statements) MUST_USE;
+void pg_conn_fini(struct pg_conn *c);
+/* CLOSED -> ...; a failure may close it before this returns. */
+void pg_conn_open(struct pg_conn *c);
+/* Any state -> CLOSED; every call fails with why. */
+void pg_conn_close(struct pg_conn *c, const struct err *why);
+/* Closes it with libpq's reason. */
+void pg_conn_broken(struct pg_conn *c, const char *what);
+/* Sends what libpq holds, and waits for the socket where it is full. May close. */
+void pg_conn_flush(struct pg_conn *c);
+
+/* READY: sends the call now or when its statement is prepared. May close. */
+void pg_flow_take(struct pg_conn *c, struct pg_call *call);
+/* Takes the results that are there. May close. */
+void pg_flow_read(struct pg_conn *c);
+/* Ends every call with why. */
+void pg_flow_fail(struct pg_conn *c, const struct err *why);
+
+/* Whether the oldest step is of a query that was given up, or a cancel is under way: then nothing
+ * new is sent. */
+bool pg_cancel_drains(const struct pg_conn *c);
+/* The oldest step is another one now, or its query was given up. */
+void pg_cancel_step_began(struct pg_conn *c);
+void pg_cancel_settle(struct pg_conn *c);
+void pg_cancel_on_timer(struct pg_conn *c);
+
+#endif

@@ -1,0 +1,67 @@
+#include "backend/pg_error.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+void pg_error_one_line(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; text && *text && n + 1 < size; text++) {
+        char c = isspace((unsigned char)*text) ? ' ' : *text;
+        if (c == ' ' && (n == 0 || out[n - 1] == ' '))
+            continue;
+        out[n++] = c;
+    }
+    while (n > 0 && out[n - 1] == ' ')
+        n--;
+    out[n] = '\0';
+}
+
+const char *pg_error_state(const PGresult *res)
+{
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    return state ? state : "";
+}
+
+static bool means_down(const char *state)
+{
+    return state[0] == '\0' || strncmp(state, "08", 2) == 0 || strncmp(state, "57P0", 4) == 0;
+}
+
+int pg_error_of_result(const PGresult *res, struct err *e)
+{
+    char message[ERR_TEXT_MAX], detail[ERR_TEXT_MAX], hint[ERR_TEXT_MAX];
+    const char *state = pg_error_state(res);
+    const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    pg_error_one_line(primary ? primary : PQresultErrorMessage(res), message, sizeof message);
+    pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL), detail, sizeof detail);
+    pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_HINT), hint, sizeof hint);
+    bool more = detail[0] || hint[0];
+    return err_set(e, means_down(state) ? ERR_BACKEND_DOWN : ERR_BACKEND, "%s%s%s%s%s%s%s%s", state,
+                   state[0] ? " " : "", message[0] ? message : "the server gave no reason",
+                   more ? " (" : "", detail, detail[0] && hint[0] ? "; " : "", hint,
+                   more ? ")" : "");
+}
+
+int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e)
+{
+    char message[ERR_TEXT_MAX];
+    pg_error_one_line(pg ? PQerrorMessage(pg) : "", message, sizeof message);
+    return err_set(e, ERR_BACKEND_DOWN, "%s%s%s", what, message[0] ? ": " : "", message);
+}
+
+bool pg_error_is_cancel(const PGresult *res)
+{
+    return strcmp(pg_error_state(res), "57014") == 0;
+}
+
+bool pg_error_is_stale_plan(const PGresult *res)
+{
+    const char *state = pg_error_state(res);
+    if (strcmp(state, "26000") == 0 || strncmp(state, "42", 2) == 0)
+        return true;
+    /* Messages come in the server's language; the name of the function that raised it does not. */
+    const char *from = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+    return strcmp(state, "0A000") == 0 && from && strcmp(from, "RevalidateCachedQuery") == 0;
+}

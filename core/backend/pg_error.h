@@ -1,0 +1,31 @@
+/*
+ * pg_error: what PostgreSQL and libpq say went wrong, as an error of the closed list.
+ *
+ * Shape: "SQLSTATE message (detail; hint)". Classes 08 and 57P0x, and faults without a SQLSTATE,
+ * mean that the server cannot be reached: BACKEND_DOWN; all others are BACKEND_ERROR.
+ * Thread: any. Limits: those of struct err.
+ */
+#ifndef RTCACHE_BACKEND_PG_ERROR_H
+#define RTCACHE_BACKEND_PG_ERROR_H
+
+#include "base/err.h"
+
+#include <libpq-fe.h>
+
+int pg_error_of_result(const PGresult *res, struct err *e);
+/* ERR_BACKEND_DOWN with libpq's text for the connection, on one line. pg may be NULL. */
+int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e);
+
+/* The five characters of the SQLSTATE, or "". Borrowed from res. */
+const char *pg_error_state(const PGresult *res);
+
+/* Whether the prepared statement, not the query, is at fault, so that preparing it anew may help:
+ * it does not exist, its result type has changed, or what it names is not there any more. */
+bool pg_error_is_stale_plan(const PGresult *res);
+/* Whether the server stopped the query because it was told to. */
+bool pg_error_is_cancel(const PGresult *res);
+
+/* Copies text with line ends and runs of spaces folded into one space, cut at size - 1. */
+void pg_error_one_line(const char *text, char *out, size_t size);
+
+#endif

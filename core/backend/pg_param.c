@@ -1,0 +1,290 @@
+#include "backend/pg_param.h"
+
+#include "backend/json.h"
+#include "backend/pg_value.h"
+#include "wire/mp.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TEXT_KEPT        (1U << 20) /* room above this is given back before the next query */
+#define ARRAY_DIMENSIONS 6          /* PostgreSQL's MAXDIM */
+
+static int grow(struct pg_params *p, int count)
+{
+    if (count <= p->capacity)
+        return 0;
+    size_t n = (size_t)count;
+    void *values = realloc(p->values, n * sizeof *p->values);
+    if (values)
+        p->values = values;
+    void *lengths = realloc(p->lengths, n * sizeof *p->lengths);
+    if (lengths)
+        p->lengths = lengths;
+    void *formats = realloc(p->formats, n * sizeof *p->formats);
+    if (formats)
+        p->formats = formats;
+    void *offsets = realloc(p->offsets, n * sizeof *p->offsets);
+    if (offsets)
+        p->offsets = offsets;
+    if (!values || !lengths || !formats || !offsets)
+        return ERR_NOMEM;
+    p->capacity = count;
+    return 0;
+}
+
+static int malformed(struct err *e)
+{
+    return err_set(e, ERR_BAD_VALUE, "the packed parameters are cut off or malformed");
+}
+
+/* Text goes to the server as it is; NUL would end it, and other bytes would not be characters. */
+static int check_text(struct slice s, struct err *e)
+{
+    const char *nul = s.size ? memchr(s.data, '\0', s.size) : NULL;
+    if (nul)
+        return err_set(e, ERR_BAD_VALUE, "a text with a NUL byte (at %zu) cannot be sent",
+                       (size_t)(nul - s.data));
+    size_t good = mp_utf8_prefix(s);
+    if (good != s.size)
+        return err_set(e, ERR_BAD_VALUE, "a text that is not UTF-8 (at byte %zu) cannot be sent",
+                       good);
+    return 0;
+}
+
+static int write_float(double d, struct buf *out)
+{
+    if (isnan(d))
+        return buf_append(out, "NaN", 3);
+    if (isinf(d))
+        return buf_printf(out, "%s", d < 0 ? "-Infinity" : "Infinity");
+    if (fabs(d) < 1e18 && d == (double)(int64_t)d) /* an int8 is not written with an exponent */
+        return buf_printf(out, "%" PRId64, (int64_t)d);
+    return buf_printf(out, "%.17g", d);
+}
+
+/* bool, int, uint and float as text. */
+static int write_scalar(const struct mp_token *t, struct buf *out)
+{
+    switch (t->type) {
+    case MP_BOOL: return buf_printf(out, "%s", t->b ? "true" : "false");
+    case MP_INT: return buf_printf(out, "%" PRId64, t->i);
+    case MP_UINT: return buf_printf(out, "%" PRIu64, t->u);
+    default: return write_float(t->d, out);
+    }
+}
+
+static int write_json(struct mp_reader *r, struct buf *out, struct err *e)
+{
+    struct slice value;
+    if (mp_take(r, &value) != MP_OK)
+        return malformed(e);
+    return json_from_mp(value, out, e);
+}
+
+/* ---- arrays ---- */
+
+static int write_quoted(struct slice s, struct buf *out)
+{
+    int rc = buf_append(out, "\"", 1);
+    for (size_t i = 0; rc == 0 && i < s.size; i++) {
+        if (s.data[i] == '"' || s.data[i] == '\\')
+            rc = buf_append(out, "\\", 1);
+        if (rc == 0)
+            rc = buf_append(out, s.data + i, 1);
+    }
+    return rc == 0 ? buf_append(out, "\"", 1) : rc;
+}
+
+static int write_quoted_hex(struct slice s, struct buf *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *to = buf_room(out, 2 * s.size + 5);
+    if (!to)
+        return ERR_NOMEM;
+    memcpy(to, "\"\\\\x", 4);
+    to += 4;
+    for (size_t i = 0; i < s.size; i++) {
+        *to++ = digits[(unsigned char)s.data[i] >> 4];
+        *to++ = digits[(unsigned char)s.data[i] & 15];
+    }
+    *to = '"';
+    out->size += 2 * s.size + 5;
+    return 0;
+}
+
+static int write_quoted_json(struct mp_reader *r, struct buf *out, struct err *e)
+{
+    struct buf json;
+    buf_init(&json, 0);
+    int rc = write_json(r, &json, e);
+    if (rc == 0)
+        rc = write_quoted(buf_slice(&json), out);
+    buf_fini(&json);
+    return rc;
+}
+
+static int write_array(struct mp_reader *r, uint32_t count, Oid element, struct buf *out,
+                       unsigned depth, struct err *e);
+
+static int write_element(struct mp_reader *r, Oid element, struct buf *out, unsigned depth,
+                         struct err *e)
+{
+    bool json = element == PG_JSON || element == PG_JSONB;
+    struct mp_reader start = *r;
+    struct mp_token t;
+    if (mp_next(r, &t) != MP_OK)
+        return malformed(e);
+    switch (t.type) {
+    case MP_NIL: return buf_append(out, "NULL", 4);
+    case MP_BOOL:
+    case MP_INT:
+    case MP_UINT:
+    case MP_FLOAT: return write_scalar(&t, out);
+    case MP_STR:
+    case MP_BIN: {
+        if (element == PG_BYTEA)
+            return write_quoted_hex(t.bytes, out);
+        int rc = check_text(t.bytes, e);
+        return rc == 0 ? write_quoted(t.bytes, out) : rc;
+    }
+    case MP_ARRAY:
+        if (!json)
+            return write_array(r, t.count, element, out, depth, e);
+        break;
+    case MP_MAP: break;
+    case MP_EXT: return err_set(e, ERR_BAD_VALUE, "an ext value cannot be sent");
+    }
+    *r = start;
+    return write_quoted_json(r, out, e);
+}
+
+/* depth: of the arrays around this one. */
+static int write_array(struct mp_reader *r, uint32_t count, Oid element, struct buf *out,
+                       unsigned depth, struct err *e)
+{
+    if (depth == ARRAY_DIMENSIONS)
+        return err_set(e, ERR_BAD_VALUE, "an array of more than %d dimensions", ARRAY_DIMENSIONS);
+    int rc = buf_append(out, "{", 1);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        if (i > 0)
+            rc = buf_append(out, ",", 1);
+        if (rc == 0)
+            rc = write_element(r, element, out, depth + 1, e);
+    }
+    return rc == 0 ? buf_append(out, "}", 1) : rc;
+}
+
+/* ---- parameters ---- */
+
+static bool takes_json(Oid type)
+{
+    return type == PG_JSON || type == PG_JSONB || type == PG_TEXT || type == PG_VARCHAR ||
+           type == PG_BPCHAR || type == PG_NAME || type == PG_CHAR;
+}
+
+static int write_nested(struct mp_reader *r, Oid type, struct buf *out, struct err *e)
+{
+    struct mp_reader start = *r;
+    struct mp_token t;
+    if (mp_next(r, &t) != MP_OK)
+        return malformed(e);
+    if (t.type == MP_ARRAY && !takes_json(type))
+        return write_array(r, t.count, pg_value_element(type), out, 0, e);
+    *r = start;
+    return write_json(r, out, e);
+}
+
+static int bind_bytes(struct pg_params *p, int i, struct slice s, Oid type, struct err *e)
+{
+    if (s.size > INT32_MAX)
+        return err_set(e, ERR_BAD_VALUE, "more than 2 GiB");
+    if (type == PG_BYTEA) {
+        p->values[i] = s.size ? s.data : "";
+        p->lengths[i] = (int)s.size;
+        p->formats[i] = 1;
+        return 0;
+    }
+    int rc = check_text(s, e);
+    if (rc != 0)
+        return rc;
+    p->offsets[i] = p->text.size + 1;
+    rc = buf_append(&p->text, s.data, s.size);
+    return rc == 0 ? buf_append(&p->text, "", 1) : rc;
+}
+
+static int bind_one(struct pg_params *p, int i, struct mp_reader *r, Oid type, struct err *e)
+{
+    struct mp_reader start = *r;
+    struct mp_token t;
+    p->values[i] = NULL;
+    p->lengths[i] = p->formats[i] = 0;
+    p->offsets[i] = 0;
+    if (mp_next(r, &t) != MP_OK)
+        return malformed(e);
+    int rc;
+    switch (t.type) {
+    case MP_NIL: return 0;
+    case MP_STR:
+    case MP_BIN: return bind_bytes(p, i, t.bytes, type, e);
+    case MP_EXT: return err_set(e, ERR_BAD_VALUE, "an ext value cannot be sent");
+    case MP_ARRAY:
+    case MP_MAP:
+        *r = start;
+        p->offsets[i] = p->text.size + 1;
+        rc = write_nested(r, type, &p->text, e);
+        break;
+    default: p->offsets[i] = p->text.size + 1; rc = write_scalar(&t, &p->text);
+    }
+    return rc == 0 ? buf_append(&p->text, "", 1) : rc;
+}
+
+static int read_count(struct mp_reader *r, int want, struct err *e)
+{
+    struct mp_token t = {.count = 0};
+    if (r->at != r->end && (mp_next(r, &t) != MP_OK || t.type != MP_ARRAY))
+        return malformed(e);
+    if (t.count != (uint32_t)want)
+        return err_set(e, ERR_BAD_REQUEST, "the query has %d parameter%s, %u given", want,
+                       want == 1 ? "" : "s", t.count);
+    return 0;
+}
+
+int pg_param_bind(struct pg_params *p, struct slice packed, const Oid *types, int count,
+                  struct err *e)
+{
+    struct mp_reader r = mp_reader_of(packed);
+    if (p->text.capacity > TEXT_KEPT)
+        buf_fini(&p->text);
+    buf_clear(&p->text);
+    int rc = read_count(&r, count, e);
+    if (rc != 0)
+        return rc;
+    if (grow(p, count) != 0)
+        return err_set(e, ERR_NOMEM, "no memory for %d parameters", count);
+    for (int i = 0; i < count; i++) {
+        struct err cause;
+        err_set(&cause, ERR_NOMEM, "no memory for it");
+        rc = bind_one(p, i, &r, types[i], &cause);
+        if (rc != 0)
+            return err_set(e, rc, "parameter $%d: %s", i + 1, cause.text);
+    }
+    if (r.at != r.end)
+        return malformed(e);
+    for (int i = 0; i < count; i++)
+        if (p->offsets[i] != 0)
+            p->values[i] = p->text.data + p->offsets[i] - 1;
+    return 0;
+}
+
+void pg_param_fini(struct pg_params *p)
+{
+    free(p->values);
+    free(p->lengths);
+    free(p->formats);
+    free(p->offsets);
+    buf_fini(&p->text);
+    *p = (struct pg_params){.capacity = 0};
+}

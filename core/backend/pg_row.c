@@ -1,0 +1,92 @@
+#include "backend/pg_row.h"
+
+#include "backend/pg_value.h"
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+#include <stdlib.h>
+
+/* The text of the errors that the buf gives without one. */
+static int explain(struct query *q, int rc)
+{
+    if (rc == ERR_TOO_LARGE)
+        return err_set(&q->err, rc, "the result takes more than %zu bytes (max_result)",
+                       q->result.max);
+    if (rc == ERR_NOMEM)
+        return err_set(&q->err, rc, "no memory for a result of more than %zu bytes",
+                       q->result.size);
+    return rc;
+}
+
+static int add_value(struct query *q, const struct pg_stmt *st, const PGresult *res, int row,
+                     int column)
+{
+    if (PQgetisnull(res, row, column))
+        return mpw_nil(&q->result);
+    const char *text = PQgetvalue(res, row, column);
+    size_t size = (size_t)PQgetlength(res, row, column);
+    int rc = pg_value_pack(st->column_types[column], slice_of(text, size), &q->result, &q->err);
+    if (rc == ERR_BACKEND)
+        err_prefix(&q->err, "column \"%.*s\"", SLICE_ARG(pg_stmt_column(st, column)));
+    return rc;
+}
+
+static int add_map(struct query *q, const struct pg_stmt *st, const PGresult *res, int row)
+{
+    int rc = mpw_map(&q->result, (uint32_t)st->columns);
+    size_t from = 0;
+    for (int i = 0; rc == 0 && i < st->columns; i++) {
+        size_t to = st->key_ends[i];
+        rc = mpw_raw(&q->result, slice_of(st->keys.data + from, to - from));
+        if (rc == 0)
+            rc = add_value(q, st, res, row, i);
+        from = to;
+    }
+    return rc;
+}
+
+static int add_row(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+                   const PGresult *res, int row)
+{
+    rows->count++;
+    switch (q->shape) {
+    case QUERY_ROWS: {
+        int rc = rows->count == 1 ? mpw_array_open(&q->result, &rows->header) : 0;
+        return rc == 0 ? add_map(q, st, res, row) : rc;
+    }
+    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(q, st, res, row) : 0;
+    case QUERY_VALUE:
+        q->found = true;
+        if (rows->count > 1)
+            return 0;
+        return st->columns > 0 ? add_value(q, st, res, row, 0) : mpw_nil(&q->result);
+    case QUERY_EXEC: break;
+    }
+    return 0;
+}
+
+int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_stmt *st, const PGresult *res)
+{
+    int rc = 0;
+    if (PQnfields(res) != st->columns && PQntuples(res) > 0)
+        return err_set(&q->err, ERR_INTERNAL, "%d columns came where %d were described",
+                       PQnfields(res), st->columns);
+    for (int row = 0; rc == 0 && row < PQntuples(res); row++)
+        rc = add_row(rows, q, st, res, row);
+    return explain(q, rc);
+}
+
+int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+                  const PGresult *last)
+{
+    int rc = 0;
+    if (q->shape == QUERY_EXEC)
+        rc = mpw_int(&q->result, strtoll(PQcmdTuples((PGresult *)last), NULL, 10));
+    else if (q->shape == QUERY_ROWS && rows->count == 0)
+        rc = mpw_array_open(&q->result, &rows->header);
+    if (rc == 0 && q->shape == QUERY_ROWS)
+        mpw_close(&q->result, rows->header, rows->count);
+    if (rc == 0 && st->nests && q->result.size > 0 && mp_check(buf_slice(&q->result), NULL) != 0)
+        return err_set(&q->err, ERR_BACKEND, "the result is nested deeper than %d", MP_DEPTH_MAX);
+    return explain(q, rc);
+}

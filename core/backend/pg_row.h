@@ -1,0 +1,27 @@
+/*
+ * pg_row: the rows of an answer into the outcome of its query, in the query's shape.
+ *
+ * Rows arrive one by one (single-row mode), so a result that passes max_result is noticed before
+ * it is in memory as a whole. Thread: the connection's loop. Limits: max_result, the maximum of
+ * the query's buf; one row of the server is in memory whole.
+ */
+#ifndef RTCACHE_BACKEND_PG_ROW_H
+#define RTCACHE_BACKEND_PG_ROW_H
+
+#include "backend/backend.h"
+#include "backend/pg_stmt.h"
+
+/* Where a result stands between its rows; 0 in every field begins. */
+struct pg_rows {
+    uint32_t count;
+    size_t header; /* of the array, for QUERY_ROWS */
+};
+
+/* Adds the rows of one PGresult; the error stands in q->err. */
+int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+               const PGresult *res) MUST_USE;
+/* After the last row; last: the result that ended it. */
+int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+                  const PGresult *last) MUST_USE;
+
+#endif

@@ -1,0 +1,85 @@
+#include "backend/pg_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void postgres_free(struct backend *b)
+{
+    struct pg_pool *p = (struct pg_pool *)b;
+    struct err why;
+    err_set(&why, ERR_SHUTDOWN, "the backend ends");
+    for (unsigned i = 0; i < p->conn_count; i++)
+        pg_conn_close(&p->conns[i], &why);
+    struct list *link;
+    while ((link = list_pop_front(&p->queue)) != NULL)
+        free(container_of(link, struct pg_call, step.link));
+    pg_work_fini(&p->works);
+    ev_idle_stop(p->loop, &p->deliver);
+    for (unsigned i = 0; i < p->conn_count; i++)
+        pg_conn_fini(&p->conns[i]);
+    pg_param_fini(&p->params);
+    pg_target_fini(&p->target);
+    free(p->name);
+    free(p);
+}
+
+static void on_deliver(struct ev_loop *loop, struct ev_idle *idle, int events)
+{
+    (void)loop, (void)events;
+    pg_pool_deliver(idle->data);
+}
+
+static const struct backend_ops postgres_ops = {
+    .submit = pg_pool_submit,
+    .cancel = pg_pool_cancel,
+    .free = postgres_free,
+    .read_stats = pg_pool_read_stats,
+};
+
+static uint32_t bound(int64_t v, int64_t least)
+{
+    return (uint32_t)(v < least ? least : v > INT32_MAX ? INT32_MAX : v);
+}
+
+int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
+                 unsigned share, struct err *e)
+{
+    unsigned conns = share ? share : 1;
+    *out = NULL;
+    struct pg_pool *p = calloc(1, sizeof *p + conns * sizeof p->conns[0]);
+    if (!p)
+        return err_set(e, ERR_NOMEM, "backend '%s': no memory", conf->name);
+    p->loop = loop;
+    p->base = (struct backend){.ops = &postgres_ops, .refs = 1};
+    p->pipeline = bound(conf->pipeline, 1);
+    p->max_queue = bound(conf->max_queue, 0);
+    p->max_result = conf->max_result > 0 ? (size_t)conf->max_result : 0;
+    p->connect_timeout_ms = conf->connect_timeout_ms;
+    p->reconnect_base_ms = conf->reconnect_base_ms;
+    p->reconnect_cap_ms = conf->reconnect_cap_ms;
+    p->rng.state = rng_os();
+    list_init(&p->queue);
+    list_init(&p->ended);
+    pg_work_init(&p->works, loop);
+    ev_idle_init(&p->deliver, on_deliver);
+    ev_set_priority(&p->deliver, EV_MAXPRI); /* busy connections do not hold it up */
+    p->deliver.data = p;
+    int rc = pg_target_init(&p->target, conf->url, conf->connect_timeout_ms, e);
+    p->name = strdup(conf->name);
+    p->base.name = p->name;
+    while (rc == 0 && p->conn_count < conns) {
+        rc = pg_conn_init(&p->conns[p->conn_count], p, bound(conf->statements, 1));
+        p->conn_count++;
+        if (rc != 0)
+            err_set(e, rc, "no memory for connections");
+    }
+    if (rc == 0 && !p->name)
+        rc = err_set(e, ERR_NOMEM, "no memory for a name");
+    if (rc != 0) {
+        err_prefix(e, "backend '%s'", conf->name);
+        postgres_free(&p->base);
+        return rc;
+    }
+    *out = &p->base;
+    return 0;
+}

@@ -1,0 +1,52 @@
+local Server = require "spec.support.server"
+local client = require "rtcache.client"
+local expect = require "spec.support.expect"
+local wait = require "spec.support.wait"
+
+describe("a crowd of clients", function()
+  it("that idle or send a byte at a time costs others nothing", function()
+    local server = Server.start { options = { max_connections = 2000 } }
+    local idle, trickling = {}, {}
+    for i = 1, 600 do idle[i] = server:connect() end
+    for i = 1, 100 do trickling[i] = server:connect({ tcp = true }) end
+    local request = client.encode_request(1, "ping")
+    local eager = server:connect()
+    for at = 1, #request do
+      for _, c in ipairs(trickling) do c:write(request:sub(at, at)) end
+      assert.equal("pong", expect.value(eager:ping()))
+    end
+    for _, c in ipairs(trickling) do assert.equal("pong", expect.value(c:receive(1))) end
+    for _, c in ipairs(idle) do assert.equal("pong", expect.value(c:ping())) end
+    server:stop()
+  end)
+
+  it("that idle past idle_timeout is sent away, the busy are not", function()
+    local server = Server.start { options = { idle_timeout = "300ms" } }
+    local idle, busy = server:connect(), server:connect()
+    wait.until_true("the idle one is closed", function()
+      assert.equal("pong", expect.value(busy:ping()))
+      local _, err = idle:read_message(0.01)
+      return err and err.code == "CLOSED"
+    end)
+    assert.equal("pong", expect.value(busy:ping()))
+    server:stop()
+  end)
+
+  it("that comes and goes leaves no descriptor behind", function()
+    local process = require "spec.support.process"
+    local server = Server.start {}
+    local witness = server:connect()
+    expect.value(witness:ping())
+    local before = process.descriptors(server.pid)
+    for _ = 1, 500 do
+      local c = client.connect { path = server.socket_path }
+      c:send "ping"
+      c:close()
+    end
+    wait.until_true("the descriptors are back", function()
+      return process.descriptors(server.pid) <= before
+    end)
+    assert.equal("pong", expect.value(witness:ping()))
+    server:stop()
+  end)
+end)

@@ -1,0 +1,339 @@
+#include "bind/api.h"
+
+#include "backend/json.h"
+#include "base/clock.h"
+#include "bind/op.h"
+#include "wire/mpw.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define SLEEP_MAX_S 3600.
+
+struct database {
+    int index;
+};
+
+/* Raises unless the code that runs may wait for something called `what`. */
+static void check_may_wait(lua_State *L, struct runtime *rt, const char *what)
+{
+    if (!rt->current)
+        vm_fail(L, "%s cannot be called while the script is read, only while a load runs", what);
+    if (!lua_isyieldable(L))
+        vm_fail(L,
+                "%s cannot wait here: a C function that called back into the script lies between "
+                "(string.format with a __tostring)",
+                what);
+}
+
+static const struct database *check_database(lua_State *L, const struct runtime *rt, int index,
+                                             const char *shape)
+{
+    if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
+        bool is = lua_topointer(L, -1) == rt->database;
+        lua_pop(L, 1);
+        if (is)
+            return lua_touserdata(L, index);
+    }
+    vm_fail(L, "%s is a method of a backend: call it with a colon, as in ctx.db:%s(sql, ...)",
+            shape, shape);
+}
+
+static void pack_parameters(lua_State *L, struct runtime *rt, const char *shape, int first,
+                            int count)
+{
+    struct err e;
+    struct buf *b = &rt->scratch;
+    buf_clear(b);
+    if (count == 0)
+        return;
+    int rc = mpw_array(b, (uint32_t)count);
+    if (rc != 0)
+        vm_fail(L, "db:%s: no memory for the parameters", shape);
+    for (int i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "parameter %d", i + 1);
+        if (value_pack(L, &rt->sandbox.marks, first + i, name, b, &e) != 0)
+            vm_fail(L, "db:%s: %s", shape, e.text);
+    }
+}
+
+/* (shape, self, sql, count, ...) -> op */
+static int api_query(lua_State *L)
+{
+    static const char *const shapes[] = {"row", "rows", "value", "exec"};
+    struct runtime *rt = runtime_upvalue(L);
+    const char *shape = luaL_checkstring(L, 1);
+    const struct database *db = check_database(L, rt, 2, shape);
+    char what[16];
+    snprintf(what, sizeof what, "db:%s", shape);
+    if (lua_type(L, 3) != LUA_TSTRING)
+        vm_fail(L, "%s: the SQL text is a %s, not a string", what, luaL_typename(L, 3));
+    check_may_wait(L, rt, what);
+    int count = (int)luaL_checkinteger(L, 4);
+    lua_settop(L, 4 + count);
+    pack_parameters(L, rt, shape, 5, count);
+    enum query_shape which = QUERY_ROW;
+    while (strcmp(shapes[which], shape) != 0)
+        which++;
+    struct slice sql;
+    sql.data = lua_tolstring(L, 3, &sql.size);
+    op_query(L, rt, db->index, which, sql, &rt->scratch);
+    return 1;
+}
+
+static int api_sleep(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    if (lua_type(L, 1) != LUA_TNUMBER)
+        vm_fail(L, "rtcache.sleep takes seconds, not a %s", luaL_typename(L, 1));
+    double seconds = lua_tonumber(L, 1);
+    if (!(seconds >= 0 && seconds <= SLEEP_MAX_S))
+        vm_fail(L, "rtcache.sleep takes 0 to %.0f seconds, not %.14g", SLEEP_MAX_S, seconds);
+    check_may_wait(L, rt, "rtcache.sleep");
+    op_sleep(L, rt, seconds);
+    return 1;
+}
+
+static int api_backend(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    if (lua_type(L, 1) != LUA_TSTRING)
+        vm_fail(L, "rtcache.backend takes a backend's name, not a %s", luaL_typename(L, 1));
+    const char *name = lua_tostring(L, 1);
+    for (size_t i = 0; i < rt->backend_count; i++) {
+        if (strcmp(rt->backend_names[i], name) == 0) {
+            lua_rawgeti(L, LUA_REGISTRYINDEX, rt->backend_refs[i]);
+            return 1;
+        }
+    }
+    char known[256] = "there is none";
+    size_t used = 0;
+    for (size_t i = 0; i < rt->backend_count && used < sizeof known - 1; i++) {
+        int n = snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
+                         rt->backend_names[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    vm_fail(L, "no backend is called \"%.64s\"; known: %s", name, known);
+}
+
+static int api_log(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    struct script *script = runtime_script(rt);
+    char where[VM_WHERE_MAX] = "?";
+    if (!vm_where(L, where, sizeof where) && rt->current)
+        run_position(rt->current, where, sizeof where);
+    log_write(script ? &script->log_site : &rt->log_site, (enum log_level)luaL_checkinteger(L, 1),
+              "script.log", "script=%s text=%s", log_q(where), log_q(luaL_checkstring(L, 2)));
+    return 0;
+}
+
+static int api_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)clock_wall_ms() / 1000.);
+    return 1;
+}
+
+static int mark(lua_State *L, int ref, const char *name)
+{
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1)) {
+        lua_newtable(L);
+        lua_replace(L, 1);
+    }
+    if (lua_type(L, 1) != LUA_TTABLE)
+        vm_fail(L, "rtcache.%s takes a table, not a %s", name, luaL_typename(L, 1));
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ref);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+static int api_array(lua_State *L)
+{
+    return mark(L, runtime_upvalue(L)->sandbox.marks.array_ref, "array");
+}
+
+static int api_map(lua_State *L)
+{
+    return mark(L, runtime_upvalue(L)->sandbox.marks.map_ref, "map");
+}
+
+static int api_bin(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TSTRING)
+        vm_fail(L, "rtcache.bin takes a string, not a %s", luaL_typename(L, 1));
+    lua_settop(L, 1);
+    lua_createtable(L, 1, 0);
+    lua_insert(L, 1);
+    lua_rawseti(L, 1, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime_upvalue(L)->sandbox.marks.bin_ref);
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+static int api_json_encode(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    struct err e;
+    luaL_checkany(L, 1);
+    buf_clear(&rt->scratch);
+    buf_clear(&rt->second);
+    if (value_pack(L, &rt->sandbox.marks, 1, "value", &rt->scratch, &e) != 0 ||
+        json_from_mp(buf_slice(&rt->scratch), &rt->second, &e) != 0)
+        vm_fail(L, "rtcache.json.encode: %s", e.text);
+    lua_pushlstring(L, rt->second.data, rt->second.size);
+    vm_overdue(rt->vm);
+    return 1;
+}
+
+static int api_json_decode(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    struct err e;
+    if (lua_type(L, 1) != LUA_TSTRING)
+        vm_fail(L, "rtcache.json.decode takes a string, not a %s", luaL_typename(L, 1));
+    struct slice text;
+    text.data = lua_tolstring(L, 1, &text.size);
+    buf_clear(&rt->scratch);
+    if (json_to_mp(text, &rt->scratch, &e) != 0)
+        vm_fail(L, "rtcache.json.decode: %s", e.text);
+    value_unpack(L, &rt->sandbox.marks, buf_slice(&rt->scratch));
+    vm_overdue(rt->vm);
+    return 1;
+}
+
+/* ctx.value and ctx.deadline_ms, which are made when asked for. */
+static int api_context_index(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    struct run *r = rt->current;
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+    if (strcmp(name, "deadline_ms") == 0) {
+        lua_pushvalue(L, lua_upvalueindex(2));
+        return 1;
+    }
+    if (!r || lua_topointer(L, 1) != r->context || strcmp(name, "value") != 0 ||
+        r->value.size == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    value_unpack(L, &rt->sandbox.marks, buf_slice(&r->value));
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+static int api_deadline_ms(lua_State *L)
+{
+    struct run *r = runtime_upvalue(L)->current;
+    if (!r || lua_type(L, 1) != LUA_TTABLE || lua_topointer(L, 1) != r->context)
+        vm_fail(L, "deadline_ms is a method of this load's ctx: call it as ctx:deadline_ms()");
+    int64_t left_ms = r->deadline_ms - clock_ms();
+    lua_pushnumber(L, left_ms > 0 ? (lua_Number)left_ms : 0);
+    return 1;
+}
+
+static int api_error_tostring(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "where");
+    lua_getfield(L, 1, "message");
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, 2) ? lua_tostring(L, 2) : "?",
+                    lua_tostring(L, 3) ? lua_tostring(L, 3) : "?");
+    return 1;
+}
+
+static int api_database_tostring(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    const struct database *db = check_database(L, rt, 1, "row");
+    lua_pushfstring(L, "backend %s", rt->backend_names[db->index]);
+    return 1;
+}
+
+static void set_closure(lua_State *L, struct runtime *rt, const char *name, lua_CFunction fn)
+{
+    lua_pushlightuserdata(L, rt);
+    lua_pushcclosure(L, fn, 1);
+    lua_setfield(L, -2, name);
+}
+
+static void push_raw(lua_State *L, struct runtime *rt)
+{
+    static const luaL_Reg functions[] = {
+        {"query", api_query},
+        {"sleep", api_sleep},
+        {"settled", op_lua_settled},
+        {"take", op_lua_take},
+        {"drop", op_lua_drop},
+        {"backend", api_backend},
+        {"log", api_log},
+        {"now", api_now},
+        {"array", api_array},
+        {"map", api_map},
+        {"bin", api_bin},
+        {"json_encode", api_json_encode},
+        {"json_decode", api_json_decode},
+    };
+    lua_newtable(L);
+    sandbox_add_primitives(L);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
+        set_closure(L, rt, functions[i].name, functions[i].func);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.null_ref);
+    lua_setfield(L, -2, "null");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.unchanged_ref);
+    lua_setfield(L, -2, "unchanged");
+}
+
+/* A metatable that scripts cannot get at. */
+static void push_metatable(lua_State *L)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
+/* The methods are on top of the stack. */
+static void make_databases(lua_State *L, struct runtime *rt)
+{
+    push_metatable(L);
+    rt->database = lua_topointer(L, -1);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "__index");
+    set_closure(L, rt, "__tostring", api_database_tostring);
+    for (size_t i = 0; i < rt->backend_count; i++) {
+        struct database *db = lua_newuserdata(L, sizeof *db);
+        db->index = (int)i;
+        lua_pushvalue(L, -2);
+        lua_setmetatable(L, -2);
+        rt->backend_refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    luaL_ref(L, LUA_REGISTRYINDEX); /* keeps the metatable, and so its address */
+}
+
+void api_setup(lua_State *L, struct runtime *rt)
+{
+    push_metatable(L);
+    lua_pushlightuserdata(L, rt);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, api_deadline_ms, 1);
+    lua_pushcclosure(L, api_context_index, 2);
+    lua_setfield(L, -2, "__index");
+    rt->context = luaL_ref(L, LUA_REGISTRYINDEX);
+
+    push_metatable(L);
+    lua_pushcfunction(L, api_error_tostring);
+    lua_setfield(L, -2, "__tostring");
+    rt->error = luaL_ref(L, LUA_REGISTRYINDEX);
+
+    sandbox_push_api(L);
+    push_raw(L, rt);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "db");
+    make_databases(L, rt);
+    lua_getfield(L, -2, "rtcache");
+    rt->rtcache = luaL_ref(L, LUA_REGISTRYINDEX);
+}

@@ -1,0 +1,207 @@
+#include "bind/op.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum op_kind { OP_QUERY, OP_SLEEP };
+
+struct op {
+    struct list link; /* of its run */
+    struct run *run;
+    enum op_kind kind;
+    bool settled;
+    int backend;
+    uint32_t slot, serial;
+    size_t charged;
+    char where[VM_WHERE_MAX]; /* the script's line that asked */
+    ev_timer timer;
+    struct query query;
+    struct buf params;
+    char sql[];
+};
+
+static struct op *find(lua_State *L, struct runtime *rt)
+{
+    double number = luaL_checknumber(L, 1);
+    uint64_t bits = (uint64_t)number;
+    uint32_t slot = (uint32_t)(bits % OP_MAX);
+    struct op *op = slot < rt->op_room ? rt->ops[slot].op : NULL;
+    return op && op->serial == bits / OP_MAX ? op : NULL;
+}
+
+static void op_free(struct op *op)
+{
+    struct runtime *rt = op->run->rt;
+    if (op->kind == OP_SLEEP)
+        ev_timer_stop(rt->loop, &op->timer);
+    else if (!op->settled)
+        backend_cancel(rt->backends[op->backend], &op->query);
+    if (op->kind == OP_QUERY)
+        buf_fini(&op->query.result);
+    buf_fini(&op->params);
+    list_remove(&op->link);
+    rt->ops[op->slot] = (struct op_slot){.next = rt->op_free};
+    rt->op_free = op->slot;
+    vm_discharge(rt->vm, op->charged);
+    free(op);
+}
+
+void op_drop_all(struct run *r)
+{
+    while (!list_empty(&r->ops))
+        op_free(container_of(r->ops.next, struct op, link));
+}
+
+static bool grow_slots(struct runtime *rt)
+{
+    uint32_t room = rt->op_room ? rt->op_room * 2 : 64;
+    if (room > OP_MAX)
+        return false;
+    struct op_slot *ops = realloc(rt->ops, room * sizeof *ops);
+    if (!ops)
+        return false;
+    for (uint32_t i = rt->op_room; i < room; i++)
+        ops[i] = (struct op_slot){.next = i + 1};
+    rt->ops = ops;
+    rt->op_free = rt->op_room;
+    rt->op_room = room;
+    return true;
+}
+
+/* NULL: out of memory, of slots, or past the VM's limit. */
+static struct op *op_new(struct runtime *rt, enum op_kind kind, size_t sql_size, size_t more)
+{
+    size_t charged = sizeof(struct op) + sql_size + more;
+    if (!vm_charge(rt->vm, charged))
+        return NULL;
+    struct op *op = calloc(1, sizeof *op + sql_size);
+    if (!op || (rt->op_free == rt->op_room && !grow_slots(rt))) {
+        free(op);
+        vm_discharge(rt->vm, charged);
+        return NULL;
+    }
+    op->run = rt->current;
+    op->kind = kind;
+    op->charged = charged;
+    op->slot = rt->op_free;
+    op->serial = ++rt->op_serial;
+    rt->op_free = rt->ops[op->slot].next;
+    rt->ops[op->slot].op = op;
+    list_push_back(&op->run->ops, &op->link);
+    return op;
+}
+
+static void op_settle(struct op *op)
+{
+    op->settled = true;
+    run_wake(op->run);
+}
+
+static void op_query_done(struct query *q)
+{
+    op_settle(container_of(q, struct op, query));
+}
+
+static void op_timer_fired(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop;
+    (void)events;
+    op_settle(container_of(w, struct op, timer));
+}
+
+static void push_number(lua_State *L, struct op *op)
+{
+    lua_pushnumber(L, (lua_Number)((uint64_t)op->serial * OP_MAX + op->slot));
+}
+
+void op_query(lua_State *L, struct runtime *rt, int backend, enum query_shape shape,
+              struct slice sql, struct buf *params)
+{
+    struct op *op = op_new(rt, OP_QUERY, sql.size, params->capacity);
+    if (!op) {
+        buf_fini(params);
+        vm_fail(L, "not enough memory for a query of %zu bytes", sql.size);
+    }
+    memcpy(op->sql, sql.data, sql.size);
+    op->params = *params;
+    *params = (struct buf){0};
+    op->backend = backend;
+    if (!vm_where(L, op->where, sizeof op->where))
+        run_position(rt->current, op->where, sizeof op->where);
+    op->query.sql = slice_of(op->sql, sql.size);
+    op->query.params = buf_slice(&op->params);
+    op->query.shape = shape;
+    op->query.done = op_query_done;
+    push_number(L, op);
+    backend_submit(rt->backends[backend], &op->query);
+}
+
+void op_sleep(lua_State *L, struct runtime *rt, double seconds)
+{
+    struct op *op = op_new(rt, OP_SLEEP, 0, 0);
+    if (!op)
+        vm_fail(L, "not enough memory for a sleep");
+    push_number(L, op);
+    ev_now_update(rt->loop);
+    ev_timer_init(&op->timer, op_timer_fired, seconds, 0.);
+    ev_timer_start(rt->loop, &op->timer);
+}
+
+int op_lua_settled(lua_State *L)
+{
+    struct op *op = find(L, runtime_upvalue(L));
+    lua_pushboolean(L, !op || op->settled);
+    return 1;
+}
+
+int op_lua_drop(lua_State *L)
+{
+    struct op *op = find(L, runtime_upvalue(L));
+    if (op)
+        op_free(op);
+    return 0;
+}
+
+/* {code, message, retryable, where}, printed as "where: message". */
+static int raise_query_error(lua_State *L, struct runtime *rt, struct op *op)
+{
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, err_name(op->query.code));
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, op->query.err.text);
+    lua_setfield(L, -2, "message");
+    lua_pushboolean(L, err_retryable(op->query.code));
+    lua_setfield(L, -2, "retryable");
+    lua_pushstring(L, op->where);
+    lua_setfield(L, -2, "where");
+    if (op->query.err.retry_after_ms >= 0 && op->query.err.code != 0) {
+        lua_pushinteger(L, op->query.err.retry_after_ms);
+        lua_setfield(L, -2, "retry_after_ms");
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->error);
+    lua_setmetatable(L, -2);
+    op_free(op);
+    return lua_error(L);
+}
+
+int op_lua_take(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    struct op *op = find(L, rt);
+    if (!op)
+        vm_fail(L, "what this coroutine waited for was given up");
+    if (op->kind == OP_SLEEP) {
+        op_free(op);
+        return 0;
+    }
+    if (op->query.code != 0)
+        return raise_query_error(L, rt, op);
+    bool maybe = op->query.shape == QUERY_ROW || op->query.shape == QUERY_VALUE;
+    if (maybe && !op->query.found)
+        lua_pushnil(L);
+    else
+        value_unpack(L, &rt->sandbox.marks, buf_slice(&op->query.result));
+    op_free(op);
+    return 1;
+}

@@ -1,0 +1,31 @@
+/*
+ * op: what a coroutine waits for: a query or a sleep.
+ *
+ *   op_query / op_sleep -> a number for Lua -> (settles: run_wake) -> op_take
+ *
+ * Shape: about 700 bytes and the query's text and parameters, counted against the VM's memory.
+ * Lua knows an op by a number of slot and serial, so that a number kept too long finds nothing.
+ * Thread: the loader loop's. Limits: OP_MAX at once in a runtime; an op ends with its run.
+ */
+#ifndef RTCACHE_BIND_OP_H
+#define RTCACHE_BIND_OP_H
+
+#include "bind/runtime_priv.h"
+
+#define OP_MAX (1u << 20)
+
+/* Pushes the number of a new op of the current run. params is taken over (it is empty afterwards).
+ * Raises. */
+void op_query(lua_State *L, struct runtime *rt, int backend, enum query_shape shape,
+              struct slice sql, struct buf *params);
+void op_sleep(lua_State *L, struct runtime *rt, double seconds);
+
+/* Lua functions with the runtime as upvalue. */
+int op_lua_settled(lua_State *L);
+int op_lua_take(lua_State *L); /* the result, or raises the error table; the op is gone */
+int op_lua_drop(lua_State *L);
+
+/* Cancels and frees every op of r. */
+void op_drop_all(struct run *r);
+
+#endif

@@ -1,0 +1,274 @@
+#include "bind/result.h"
+
+#include "conf/conf.h"
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define TTL_MAX_MS   (INT64_C(100) * 366 * 24 * 3600 * 1000) /* a hundred years */
+#define TAGS_MAX     64
+#define TAG_SIZE_MAX 255
+
+void result_init(struct run_result *out, size_t value_max)
+{
+    *out = (struct run_result){.outcome = RUN_FAILED, .ttl_ms = -1, .stale_ttl_ms = -1};
+    err_clear(&out->err);
+    buf_init(&out->value, value_max);
+    buf_init(&out->tags, 0);
+}
+
+void result_fini(struct run_result *out)
+{
+    buf_fini(&out->value);
+    buf_fini(&out->tags);
+}
+
+/* A code that scripts may name in an error table; ERR_LOAD_FAILED for any other. */
+static int code_of(const char *name)
+{
+    for (int code = -1; code > -ERR_COUNT; code--)
+        if (name && strcmp(err_name(code), name) == 0)
+            return code;
+    return ERR_LOAD_FAILED;
+}
+
+/* Whether the text begins with a position, "file.lua:12: ". */
+static bool has_position(const char *text)
+{
+    const char *at = strstr(text, ".lua:");
+    const char *space = strchr(text, ' ');
+    if (!at || (space && space < at))
+        return false;
+    at += 5;
+    size_t digits = strspn(at, "0123456789");
+    return digits > 0 && at[digits] == ':';
+}
+
+static const char *string_field(lua_State *L, int index, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_rawget(L, index);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    return text; /* stays on the stack, so that it lives */
+}
+
+static void read_error_table(lua_State *L, int index, const char *position, struct run_result *out)
+{
+    const char *name = string_field(L, index, "code");
+    const char *message = string_field(L, index, "message");
+    const char *where = string_field(L, index, "where");
+    int code = code_of(name);
+    if (!message)
+        message = name ? name : "an error table without a message";
+    if (where || !has_position(message))
+        err_set(&out->err, code, "%s: %s", where ? where : position, message);
+    else
+        err_set(&out->err, code, "%s", message);
+    if (name && name != message && code == ERR_LOAD_FAILED && strcmp(name, "LOAD_FAILED") != 0)
+        err_set(&out->err, code, "%s: %s %s", where ? where : position, name, message);
+    out->retryable = err_retryable(code);
+    lua_pushliteral(L, "retryable");
+    lua_rawget(L, index);
+    if (lua_isboolean(L, -1))
+        out->retryable = lua_toboolean(L, -1);
+}
+
+/* An error that the script gave: thrown by error() and assert(), or returned beside nil. */
+static void read_given(lua_State *L, int index, const char *position, struct run_result *out)
+{
+    out->outcome = RUN_FAILED;
+    out->retryable = err_retryable(ERR_LOAD_FAILED);
+    const char *text;
+    switch (lua_type(L, index)) {
+    case LUA_TTABLE: read_error_table(L, index, position, out); return;
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        lua_pushvalue(L, index);
+        text = lua_tostring(L, -1);
+        if (has_position(text))
+            err_set(&out->err, ERR_LOAD_FAILED, "%s", text);
+        else
+            err_set(&out->err, ERR_LOAD_FAILED, "%s: %s", position, text);
+        return;
+    default:
+        err_set(&out->err, ERR_LOAD_FAILED, "%s: the error is a %s, not a text or a table",
+                position, lua_typename(L, lua_type(L, index)));
+    }
+}
+
+void result_read_error(lua_State *L, const struct run *r, struct run_result *out)
+{
+    int index = lua_gettop(L);
+    char position[VM_WHERE_MAX];
+    bool thrown = vm_was_thrown(L, index);
+    if (thrown && r->rt->vm->thrown_where[0] != '\0')
+        snprintf(position, sizeof position, "%s", r->rt->vm->thrown_where);
+    else
+        run_position(r, position, sizeof position);
+    read_given(L, index, position, out);
+    if (!thrown && lua_type(L, index) == LUA_TSTRING) {
+        out->err.code = ERR_SCRIPT; /* Lua's own or the runtime's */
+        out->retryable = false;
+    }
+}
+
+/* Fails the run for what it returned. */
+__attribute__((format(printf, 3, 4))) static int refuse(const struct run *r,
+                                                        struct run_result *out, const char *fmt,
+                                                        ...)
+{
+    char text[ERR_TEXT_MAX], position[VM_WHERE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    run_position(r, position, sizeof position);
+    out->outcome = RUN_FAILED;
+    out->retryable = false;
+    return err_set(&out->err, ERR_SCRIPT, "%s: %s", position, text);
+}
+
+static int read_duration(lua_State *L, const struct run *r, const char *name, int64_t *ms,
+                         struct run_result *out)
+{
+    if (lua_type(L, -1) == LUA_TNUMBER) {
+        double seconds = lua_tonumber(L, -1);
+        if (!(seconds >= 0 && seconds * 1000 <= (double)TTL_MAX_MS))
+            return refuse(r, out, "option \"%s\": %.14g is no number of seconds from 0 on", name,
+                          seconds);
+        *ms = (int64_t)(seconds * 1000);
+        return 0;
+    }
+    struct err e;
+    if (lua_type(L, -1) != LUA_TSTRING)
+        return refuse(r, out, "option \"%s\" is a %s, not seconds or a text like \"60s\"", name,
+                      luaL_typename(L, -1));
+    if (conf_parse_duration(lua_tostring(L, -1), ms, &e) != 0)
+        return refuse(r, out, "option \"%s\": %s", name, e.text);
+    if (*ms < 0 || *ms > TTL_MAX_MS)
+        return refuse(r, out, "option \"%s\": \"%s\" is out of bounds", name, lua_tostring(L, -1));
+    return 0;
+}
+
+static int read_version(lua_State *L, const struct run *r, struct run_result *out)
+{
+    out->has_version = true;
+    if (value_int(L, &r->rt->sandbox.marks, -1, &out->version))
+        return 0;
+    if (value_is_null(L, &r->rt->sandbox.marks, -1))
+        return refuse(r, out, "option \"version\" is rtcache.null, not an integer");
+    if (lua_type(L, -1) == LUA_TNUMBER)
+        return refuse(r, out, "option \"version\": %.17g is not an exact integer",
+                      lua_tonumber(L, -1));
+    return refuse(r, out, "option \"version\" is a %s, not an integer", luaL_typename(L, -1));
+}
+
+static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
+{
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return refuse(r, out, "option \"tags\" is a %s, not an array of strings",
+                      luaL_typename(L, -1));
+    size_t count = lua_objlen(L, -1);
+    if (count > TAGS_MAX)
+        return refuse(r, out, "option \"tags\": %zu tags, at most %d are taken", count, TAGS_MAX);
+    int tags = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, tags); lua_pop(L, 1))
+        if (lua_type(L, -2) != LUA_TNUMBER)
+            return refuse(r, out, "option \"tags\" is a map, not an array of strings");
+    int rc = count > 0 ? mpw_array(&out->tags, (uint32_t)count) : 0;
+    for (size_t i = 1; i <= count && rc == 0; i++) {
+        lua_rawgeti(L, tags, (int)i);
+        if (lua_type(L, -1) != LUA_TSTRING)
+            return refuse(r, out, "option \"tags\": tag %zu is a %s, not a string", i,
+                          luaL_typename(L, -1));
+        struct slice tag;
+        tag.data = lua_tolstring(L, -1, &tag.size);
+        if (tag.size == 0 || tag.size > TAG_SIZE_MAX || !mp_utf8_valid(tag))
+            return refuse(r, out,
+                          "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
+                          TAG_SIZE_MAX);
+        rc = mpw_str(&out->tags, tag);
+        lua_pop(L, 1);
+    }
+    if (rc != 0)
+        return err_set(&out->err, rc, "not enough memory for the tags");
+    return 0;
+}
+
+static int read_option(lua_State *L, const struct run *r, const char *name, struct run_result *out)
+{
+    static const char *const names[] = {"ttl", "stale_ttl", "version", "tags", "cache"};
+    if (strcmp(name, "ttl") == 0)
+        return read_duration(L, r, name, &out->ttl_ms, out);
+    if (strcmp(name, "stale_ttl") == 0)
+        return read_duration(L, r, name, &out->stale_ttl_ms, out);
+    if (strcmp(name, "version") == 0)
+        return read_version(L, r, out);
+    if (strcmp(name, "tags") == 0)
+        return read_tags(L, r, out);
+    if (strcmp(name, "cache") == 0) {
+        if (!lua_isboolean(L, -1))
+            return refuse(r, out, "option \"cache\" is a %s, not true or false",
+                          luaL_typename(L, -1));
+        out->no_store = !lua_toboolean(L, -1);
+        return 0;
+    }
+    const char *near = conf_nearest(name, names, sizeof names / sizeof *names);
+    if (near)
+        return refuse(r, out, "unknown option \"%.64s\", did you mean \"%s\"?", name, near);
+    return refuse(r, out, "unknown option \"%.64s\" beside the value", name);
+}
+
+static int read_options(lua_State *L, const struct run *r, int index, struct run_result *out)
+{
+    if (lua_isnil(L, index))
+        return 0;
+    if (lua_type(L, index) != LUA_TTABLE)
+        return refuse(r, out, "the second result is a %s, not a table of options",
+                      luaL_typename(L, index));
+    int top = lua_gettop(L);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            return refuse(r, out, "the options have a key that is a %s, not a name",
+                          luaL_typename(L, -2));
+        int rc = read_option(L, r, lua_tostring(L, -2), out);
+        if (rc != 0)
+            return rc;
+        lua_settop(L, top + 1);
+    }
+    return 0;
+}
+
+void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)
+{
+    const struct value_marks *m = &r->rt->sandbox.marks;
+    char position[VM_WHERE_MAX];
+    int first = lua_gettop(L) - count + 1;
+    lua_settop(L, first + 1); /* two results, nil where not given */
+    luaL_checkstack(L, LUA_MINSTACK, "a result");
+    if (lua_isnil(L, first)) {
+        if (lua_isnil(L, first + 1)) {
+            out->outcome = RUN_ABSENT;
+            return;
+        }
+        run_position(r, position, sizeof position);
+        read_given(L, first + 1, position, out);
+        return;
+    }
+    if (read_options(L, r, first + 1, out) != 0)
+        return;
+    if (value_is_unchanged(L, m, first)) {
+        out->outcome = RUN_UNCHANGED;
+        return;
+    }
+    if (value_pack(L, m, first, "value", &out->value, &out->err) != 0) {
+        run_position(r, position, sizeof position);
+        err_prefix(&out->err, "%s", position);
+        out->retryable = err_retryable(out->err.code);
+        return;
+    }
+    out->outcome = RUN_FOUND;
+}

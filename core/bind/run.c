@@ -1,0 +1,321 @@
+#include "bind/op.h"
+#include "bind/result.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const argument_names[RUNTIME_WHATS] = {"load", "load_many", "save", "remove"};
+
+void run_position(const struct run *r, char *out, size_t size)
+{
+    const struct script *s = &r->rt->scripts[r->script];
+    snprintf(out, size, "%s:%d", s->file, s->line[r->what]);
+}
+
+static void forget_coroutine(struct run *r)
+{
+    luaL_unref(r->rt->vm->L, LUA_REGISTRYINDEX, r->co_ref);
+    r->co_ref = LUA_NOREF;
+    r->co = NULL;
+}
+
+void run_free_spare(struct runtime *rt)
+{
+    struct list *link;
+    while ((link = list_pop_front(&rt->spare)) != NULL)
+        free(container_of(link, struct run, link));
+    rt->spare_count = 0;
+}
+
+/* Everything but memory is gone from r already: keeps it where its coroutine can be used again. */
+static void release(struct run *r)
+{
+    struct runtime *rt = r->rt;
+    if (r->co && rt->spare_count < RUNTIME_SPARE_MAX) {
+        rt->spare_count++;
+        list_push_back(&rt->spare, &r->link);
+    } else {
+        if (r->co)
+            forget_coroutine(r);
+        free(r);
+    }
+    runtime_unref(rt);
+}
+
+/* Takes r out of everything that could wake it. */
+static void detach(struct run *r)
+{
+    op_drop_all(r);
+    list_remove(&r->turn);
+    list_remove(&r->link);
+    if (r->parked)
+        r->rt->stats.parked--;
+    r->parked = false;
+    buf_fini(&r->value);
+}
+
+static struct run *acquire(struct runtime *rt)
+{
+    struct list *link = list_pop_front(&rt->spare);
+    struct run *r;
+    if (link) {
+        rt->spare_count--;
+        r = container_of(link, struct run, link);
+    } else {
+        r = calloc(1, sizeof *r);
+        if (!r)
+            return NULL;
+        r->co_ref = LUA_NOREF;
+    }
+    r->rt = runtime_ref(rt);
+    list_push_back(&rt->runs, &r->link);
+    list_init(&r->turn);
+    list_init(&r->ops);
+    return r;
+}
+
+struct preparing {
+    struct run *r;
+    const struct run_request *q;
+};
+
+static void push_context(lua_State *L, struct run *r, const struct run_request *q)
+{
+    struct runtime *rt = r->rt;
+    lua_createtable(L, 0, 8);
+    lua_pushvalue(L, -2); /* the key */
+    lua_setfield(L, -2, "key");
+    lua_pushstring(L, q->pattern ? q->pattern : "");
+    lua_setfield(L, -2, "pattern");
+    lua_pushinteger(L, q->attempt);
+    lua_setfield(L, -2, "attempt");
+    lua_createtable(L, (int)q->capture_count, 0);
+    for (unsigned i = 0; i < q->capture_count; i++) {
+        lua_pushlstring(L, q->captures[i].data, q->captures[i].size);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, "match");
+    if (q->backend >= 0 && (size_t)q->backend < rt->backend_count) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rt->backend_refs[q->backend]);
+        lua_setfield(L, -2, "db");
+    }
+    if (q->has_version) {
+        value_push_int(L, &rt->sandbox.marks, q->version);
+        lua_setfield(L, -2, "version");
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->context);
+    lua_setmetatable(L, -2);
+    r->context = lua_topointer(L, -1);
+}
+
+static int protected_prepare(lua_State *L)
+{
+    struct preparing *p = lua_touserdata(L, 1);
+    struct run *r = p->r;
+    if (!r->co) {
+        lua_State *co = lua_newthread(L);
+        r->co_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+        r->co = co;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, r->rt->scripts[r->script].fn[r->what]);
+    lua_pushlstring(L, p->q->key.data, p->q->key.size);
+    push_context(L, r, p->q);
+    lua_xmove(L, r->co, 3);
+    r->arguments = 2;
+    return 0;
+}
+
+struct reading {
+    struct run *r;
+    struct run_result *out;
+    int status;
+};
+
+static int protected_read(lua_State *L)
+{
+    struct reading *g = lua_touserdata(L, 1);
+    lua_State *co = g->r->co;
+    int count = g->status == 0 ? lua_gettop(co) : 1;
+    if (count > 2) {
+        lua_settop(co, 2);
+        count = 2;
+    }
+    lua_xmove(co, L, count);
+    if (g->status == 0)
+        result_read(L, g->r, count, g->out);
+    else
+        result_read_error(L, g->r, g->out);
+    return 0;
+}
+
+static int protected_collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+/* Why a step was the last one, where it is not what the script returned or threw. */
+static bool read_bound(struct run *r, struct vm_cost cost, int status, struct run_result *out)
+{
+    struct runtime *rt = r->rt;
+    char where[VM_WHERE_MAX];
+    run_position(r, where, sizeof where);
+    if (cost.stopped || r->cpu_left_us <= 0) {
+        if (rt->vm->where[0] != '\0' && cost.stopped)
+            snprintf(where, sizeof where, "%s", rt->vm->where);
+        rt->stats.cpu_stops++;
+        err_set(&out->err, ERR_SCRIPT, "%s: stopped after %lld ms of CPU", where,
+                (long long)(rt->run_cpu_us / 1000));
+        return true;
+    }
+    if (status == LUA_YIELD) {
+        err_set(&out->err, ERR_SCRIPT, "%s: yielded outside of a coroutine of its own", where);
+        return true;
+    }
+    const char *text = status != 0 && lua_type(r->co, -1) == LUA_TSTRING ? lua_tostring(r->co, -1)
+                                                                          : "";
+    if (status == LUA_ERRMEM || (cost.refused && strstr(text, "not enough memory"))) {
+        vm_where(r->co, where, sizeof where);
+        rt->stats.memory_stops++;
+        err_set(&out->err, ERR_SCRIPT,
+                "%s: not enough memory: one load may use %zu KiB, all scripts %zu KiB", where,
+                rt->run_bytes / 1024, rt->vm->max / 1024);
+        return true;
+    }
+    return false;
+}
+
+static void end(struct run *r, struct vm_cost cost, int status)
+{
+    struct runtime *rt = r->rt;
+    struct run_result result;
+    struct err e;
+    result_init(&result, rt->value_max);
+    bool bound = read_bound(r, cost, status, &result);
+    if (!bound) {
+        struct reading g = {.r = r, .out = &result, .status = status};
+        if (vm_protect(rt->vm, protected_read, &g, &e) != 0) {
+            result.outcome = RUN_FAILED;
+            result.err = e;
+            result.retryable = err_retryable(e.code);
+        }
+    }
+    detach(r);
+    if (status == 0 && !bound)
+        lua_settop(r->co, 0);
+    else
+        forget_coroutine(r);
+    if (bound && vm_protect(rt->vm, protected_collect, NULL, &e) != 0)
+        log_warn("script.collect", "problem=%s", log_q(e.text));
+    if (result.outcome == RUN_FAILED)
+        rt->stats.failures++;
+    if (r->out)
+        *r->out = NULL;
+    r->done(r, &result, r->arg);
+    result_fini(&result);
+    release(r);
+}
+
+static void step(struct run *r)
+{
+    struct runtime *rt = r->rt;
+    if (r->parked) {
+        r->parked = false;
+        rt->stats.parked--;
+    }
+    rt->current = r;
+    vm_enter(rt->vm, r->cpu_left_us, r->bytes_left > 0 ? (size_t)r->bytes_left : 0);
+    int status = lua_resume(r->co, r->arguments);
+    struct vm_cost cost = vm_leave(rt->vm);
+    rt->current = NULL;
+    r->arguments = 0;
+    r->cpu_left_us -= cost.cpu_us;
+    r->bytes_left -= cost.bytes;
+    if (r->bytes_left > (int64_t)rt->run_bytes)
+        r->bytes_left = (int64_t)rt->run_bytes;
+    bool waits = status == LUA_YIELD && !cost.stopped && r->cpu_left_us > 0 &&
+                 lua_gettop(r->co) > 0 && sandbox_is_park(r->co, 1);
+    if (!waits) {
+        end(r, cost, status);
+        return;
+    }
+    lua_settop(r->co, 0);
+    r->parked = true;
+    rt->stats.parked++;
+}
+
+/* Steps the runs that are ready, unless that is what is going on already further down the stack. */
+static void drive(struct runtime *rt)
+{
+    if (rt->driving)
+        return;
+    rt->driving = true;
+    runtime_ref(rt);
+    struct list *link;
+    while ((link = list_pop_front(&rt->ready)) != NULL)
+        step(container_of(link, struct run, turn));
+    rt->driving = false;
+    runtime_unref(rt);
+}
+
+void run_wake(struct run *r)
+{
+    if (list_empty(&r->turn))
+        list_push_back(&r->rt->ready, &r->turn);
+    drive(r->rt);
+}
+
+static int check_request(const struct runtime *rt, const struct run_request *q, struct err *e)
+{
+    if (!rt->loop)
+        return err_set(e, ERR_INTERNAL, "this runtime was made to check scripts, not to run them");
+    if (q->script < 0 || q->script >= rt->script_count)
+        return err_set(e, ERR_INTERNAL, "no script of index %d", q->script);
+    if (q->what != RUN_LOAD || !runtime_has(rt, q->script, q->what))
+        return err_set(e, ERR_SCRIPT, "%s: it cannot be run for \"%s\"",
+                       rt->scripts[q->script].file, argument_names[q->what]);
+    return 0;
+}
+
+int run_start(struct run **out, struct runtime *rt, const struct run_request *q, struct err *e)
+{
+    *out = NULL;
+    int rc = check_request(rt, q, e);
+    if (rc != 0)
+        return rc;
+    struct run *r = acquire(rt);
+    if (!r)
+        return err_set(e, ERR_NOMEM, "no memory for a run");
+    r->script = q->script;
+    r->what = q->what;
+    r->done = q->done;
+    r->arg = q->arg;
+    r->deadline_ms = q->deadline_ms;
+    r->cpu_left_us = rt->run_cpu_us;
+    r->bytes_left = (int64_t)rt->run_bytes;
+    buf_init(&r->value, 0);
+    struct preparing p = {.r = r, .q = q};
+    if (q->value.size != 0 && buf_append(&r->value, q->value.data, q->value.size) != 0)
+        rc = err_set(e, ERR_NOMEM, "no memory for a run");
+    if (rc == 0)
+        rc = vm_protect(rt->vm, protected_prepare, &p, e);
+    if (rc != 0) {
+        detach(r);
+        release(r);
+        return rc;
+    }
+    rt->stats.runs++;
+    *out = r;
+    r->out = out;
+    run_wake(r);
+    if (*out)
+        r->out = NULL;
+    return 0;
+}
+
+void run_cancel(struct run *r)
+{
+    detach(r);
+    forget_coroutine(r);
+    release(r);
+}

@@ -1,0 +1,273 @@
+#include "bind/runtime_priv.h"
+
+#include "bind/api.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const what_names[RUNTIME_WHATS] = {"load", "load_many", "save", "remove"};
+
+struct runtime *runtime_ref(struct runtime *rt)
+{
+    rt->refs++;
+    return rt;
+}
+
+static void runtime_free(struct runtime *rt)
+{
+    run_free_spare(rt);
+    vm_free(rt->vm);
+    sandbox_fini(&rt->sandbox);
+    for (size_t i = 0; i < rt->backend_count; i++) {
+        if (rt->backends)
+            backend_unref(rt->backends[i]);
+        if (rt->backend_names)
+            free(rt->backend_names[i]);
+    }
+    for (int i = 0; i < rt->script_count; i++)
+        free(rt->scripts[i].file);
+    free(rt->backends);
+    free(rt->backend_names);
+    free(rt->backend_refs);
+    free(rt->scripts);
+    free(rt->ops);
+    buf_fini(&rt->scratch);
+    buf_fini(&rt->second);
+    free(rt);
+}
+
+void runtime_unref(struct runtime *rt)
+{
+    if (--rt->refs == 0)
+        runtime_free(rt);
+}
+
+/* Leaves rt in a state that runtime_free can take, whatever fails. */
+static int copy_backends(struct runtime *rt, const struct runtime_options *o, struct err *e)
+{
+    size_t count = o->backend_count;
+    if (count == 0)
+        return 0;
+    rt->backend_refs = calloc(count, sizeof *rt->backend_refs);
+    rt->backend_names = calloc(count, sizeof *rt->backend_names);
+    struct backend **backends = o->loop ? calloc(count, sizeof(struct backend *)) : NULL;
+    if (!rt->backend_refs || !rt->backend_names || (o->loop && !backends)) {
+        free(backends);
+        return err_set(e, ERR_NOMEM, "no memory for the scripts' backends");
+    }
+    for (size_t i = 0; i < count && backends; i++)
+        backends[i] = backend_ref(o->backends[i]);
+    rt->backends = backends;
+    rt->backend_count = count;
+    for (size_t i = 0; i < count; i++) {
+        rt->backend_names[i] = strdup(o->backend_names[i]);
+        if (!rt->backend_names[i])
+            return err_set(e, ERR_NOMEM, "no memory for the scripts' backends");
+    }
+    return 0;
+}
+
+static int protected_setup(lua_State *L)
+{
+    struct runtime *rt = lua_touserdata(L, 1);
+    api_setup(L, rt);
+    /* The registry's list of free references exists from here on: letting one go takes no memory,
+     * so it needs no protection. */
+    lua_pushboolean(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
+    return 0;
+}
+
+int runtime_new(struct runtime **out, const struct runtime_options *o, struct err *e)
+{
+    *out = NULL;
+    struct runtime *rt = calloc(1, sizeof *rt);
+    if (!rt)
+        return err_set(e, ERR_NOMEM, "no memory for a runtime");
+    rt->refs = 1;
+    rt->loop = o->loop;
+    rt->run_cpu_us = o->run_cpu_ms * 1000;
+    rt->run_bytes = o->memory_max / 2;
+    rt->value_max = o->value_max;
+    list_init(&rt->runs);
+    list_init(&rt->ready);
+    list_init(&rt->spare);
+    buf_init(&rt->scratch, o->value_max);
+    buf_init(&rt->second, o->value_max);
+    int rc = copy_backends(rt, o, e);
+    if (rc == 0)
+        rc = vm_new(&rt->vm, o->memory_max, e);
+    if (rc == 0)
+        rc = sandbox_init(&rt->sandbox, rt->vm, o->scripts_dir, o->lua_dir, e);
+    if (rc == 0)
+        rc = vm_protect(rt->vm, protected_setup, rt, e);
+    if (rc != 0) {
+        runtime_free(rt);
+        return rc;
+    }
+    *out = rt;
+    return 0;
+}
+
+/* Running a main chunk, which returns the table of functions. */
+struct reading {
+    struct runtime *rt;
+    struct script *script;
+    int chunk; /* in the registry */
+    int rc;
+    struct err *e;
+};
+
+static int bad_script(struct reading *g, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int bad_script(struct reading *g, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    g->rc = err_set(g->e, ERR_SCRIPT, "%s:1: %s", g->script->file, text);
+    return 0;
+}
+
+static int which_of(const char *name)
+{
+    for (int i = 0; i < RUNTIME_WHATS; i++)
+        if (strcmp(name, what_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+/* The table is on top of L. Keeps its functions. */
+static int take_functions(lua_State *L, struct reading *g)
+{
+    int table = lua_gettop(L);
+    if (lua_type(L, table) != LUA_TTABLE)
+        return bad_script(g,
+                          "the script returned a %s, not a table {load = function(key, ctx) ... "
+                          "end}",
+                          luaL_typename(L, table));
+    lua_pushnil(L);
+    while (lua_next(L, table)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
+        int which = name ? which_of(name) : -1;
+        if (which < 0)
+            return bad_script(g,
+                              "the script's table has %s%s%s; it takes load, load_many, save and "
+                              "remove",
+                              name ? "\"" : "a key that is a ", name ? name : luaL_typename(L, -2),
+                              name ? "\"" : "");
+        if (lua_type(L, -1) != LUA_TFUNCTION)
+            return bad_script(g, "%s is a %s, not a function", name, luaL_typename(L, -1));
+        lua_Debug ar;
+        lua_pushvalue(L, -1);
+        lua_getinfo(L, ">S", &ar);
+        g->script->line[which] = ar.linedefined;
+        g->script->fn[which] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    if (g->script->fn[RUN_LOAD] == LUA_NOREF && g->script->fn[RUN_LOAD_MANY] == LUA_NOREF)
+        return bad_script(g, "the script's table has no function \"load\"");
+    return 0;
+}
+
+static void read_failure(struct reading *g, lua_State *co, int status, struct vm_cost cost)
+{
+    struct runtime *rt = g->rt;
+    char where[VM_WHERE_MAX];
+    snprintf(where, sizeof where, "%s:1", g->script->file);
+    if (cost.stopped) {
+        g->rc = err_set(g->e, ERR_SCRIPT, "%s: stopped after %lld ms of CPU",
+                        rt->vm->where[0] ? rt->vm->where : where,
+                        (long long)(rt->run_cpu_us / 1000));
+    } else if (status == LUA_YIELD) {
+        bad_script(g, "the script yielded while it was read");
+    } else if (status == LUA_ERRMEM) {
+        vm_where(co, where, sizeof where);
+        g->rc = err_set(g->e, ERR_SCRIPT, "%s: not enough memory: one script may use %zu KiB",
+                        where, rt->run_bytes / 1024);
+    } else if (lua_type(co, -1) == LUA_TSTRING) {
+        const char *text = lua_tostring(co, -1);
+        bool placed = strstr(text, ".lua:") != NULL;
+        g->rc = err_set(g->e, ERR_SCRIPT, "%s%s%s", placed ? "" : where, placed ? "" : ": ", text);
+    } else {
+        bad_script(g, "the script threw a %s", luaL_typename(co, -1));
+    }
+}
+
+static int protected_main(lua_State *L)
+{
+    struct reading *g = lua_touserdata(L, 1);
+    struct vm *vm = g->rt->vm;
+    lua_State *co = lua_newthread(L); /* kept by its place on the stack */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, g->chunk);
+    lua_xmove(L, co, 1);
+    vm_enter(vm, g->rt->run_cpu_us, g->rt->run_bytes);
+    int status = lua_resume(co, 0);
+    struct vm_cost cost = vm_leave(vm);
+    if (status != 0 || cost.stopped) {
+        read_failure(g, co, status, cost);
+        return 0;
+    }
+    lua_settop(co, 1);
+    lua_xmove(co, L, 1);
+    return take_functions(L, g);
+}
+
+static struct script *script_slot(struct runtime *rt)
+{
+    if (rt->script_count < rt->script_room)
+        return &rt->scripts[rt->script_count];
+    int room = rt->script_room ? rt->script_room * 2 : 8;
+    struct script *scripts = realloc(rt->scripts, (size_t)room * sizeof *scripts);
+    if (!scripts)
+        return NULL;
+    rt->scripts = scripts;
+    rt->script_room = room;
+    return &rt->scripts[rt->script_count];
+}
+
+int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e)
+{
+    for (int i = 0; i < rt->script_count; i++) {
+        if (strcmp(rt->scripts[i].file, file) == 0) {
+            *script = i;
+            return 0;
+        }
+    }
+    struct script *s = script_slot(rt);
+    char *name = s ? strdup(file) : NULL;
+    if (!name)
+        return err_set(e, ERR_NOMEM, "%s: no memory for it", file);
+    *s = (struct script){.file = name};
+    for (int i = 0; i < RUNTIME_WHATS; i++)
+        s->fn[i] = LUA_NOREF;
+    struct reading g = {.rt = rt, .script = s, .chunk = LUA_NOREF, .e = e};
+    int rc = sandbox_load(&rt->sandbox, file, rt->rtcache, &g.chunk, e);
+    if (rc == 0) {
+        rc = vm_protect(rt->vm, protected_main, &g, e);
+        luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, g.chunk);
+    }
+    if (rc == 0)
+        rc = g.rc;
+    if (rc != 0) {
+        for (int i = 0; i < RUNTIME_WHATS; i++)
+            luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, s->fn[i]);
+        free(name);
+        return rc;
+    }
+    *script = rt->script_count++;
+    return 0;
+}
+
+bool runtime_has(const struct runtime *rt, int script, enum run_what what)
+{
+    return script >= 0 && script < rt->script_count && rt->scripts[script].fn[what] != LUA_NOREF;
+}
+
+void runtime_read_stats(const struct runtime *rt, struct runtime_stats *out)
+{
+    *out = rt->stats;
+    out->memory_bytes = rt->vm->used;
+}

@@ -1,0 +1,104 @@
+/*
+ * runtime_priv: what the files of bind/ share: the insides of a runtime and of a run.
+ *
+ * Shape: a runtime owns a VM, scripts by index, operations by slot, and the runs: alive, ready to
+ * go on (woken while another one runs), and finished ones kept for their coroutine.
+ * Thread: the loader loop's. Limits: RUNTIME_*.
+ */
+#ifndef RTCACHE_BIND_RUNTIME_PRIV_H
+#define RTCACHE_BIND_RUNTIME_PRIV_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "bind/runtime.h"
+#include "script/sandbox.h"
+
+#define RUNTIME_SPARE_MAX 256 /* finished runs whose coroutine waits for the next one */
+#define RUNTIME_WHATS     4   /* enum run_what */
+
+struct op;
+
+struct op_slot {
+    struct op *op; /* NULL: free */
+    uint32_t next; /* the next free one */
+};
+
+struct script {
+    char *file;              /* owned; as in the configuration */
+    int fn[RUNTIME_WHATS];   /* registry references, LUA_NOREF where absent */
+    int line[RUNTIME_WHATS]; /* where each is defined */
+    struct log_site log_site;
+};
+
+struct runtime {
+    int refs;
+    struct ev_loop *loop; /* NULL: nothing can be run */
+    struct vm *vm;
+    struct sandbox sandbox;
+    int64_t run_cpu_us;
+    size_t run_bytes; /* what one run may add to the VM */
+    size_t value_max;
+    struct backend **backends; /* referenced; NULL where loop is */
+    char **backend_names;      /* owned */
+    int *backend_refs;         /* their userdata in the registry */
+    size_t backend_count;
+    int rtcache; /* the table, in the registry */
+    int context; /* the metatable of ctx */
+    int error;   /* the metatable of error tables */
+    const void *database;       /* the metatable of backends */
+    struct buf scratch, second; /* emptied by their users before use */
+    struct log_site log_site;   /* of scripts that are being read */
+    struct script *scripts;
+    int script_count, script_room;
+    struct op_slot *ops;
+    uint32_t op_room, op_free; /* op_free: the first free slot, op_room: none */
+    uint32_t op_serial;
+    struct list runs, ready, spare;
+    uint32_t spare_count;
+    struct run *current; /* whose script runs now */
+    bool driving;        /* runtime_drive is on the stack */
+    struct runtime_stats stats;
+};
+
+struct run {
+    struct list link; /* runs, or spare */
+    struct list turn; /* ready */
+    struct runtime *rt;
+    lua_State *co;
+    int co_ref;
+    int arguments; /* on co, for its first resume; 0 afterwards */
+    int script;
+    enum run_what what;
+    bool parked;
+    struct run **out; /* run_start's, while it is on the stack */
+    int64_t cpu_left_us, bytes_left;
+    int64_t deadline_ms;
+    struct list ops;
+    struct buf value;    /* a copy of the request's */
+    const void *context; /* the address of its ctx table */
+    void (*done)(struct run *r, struct run_result *result, void *arg);
+    void *arg;
+};
+
+/* Lets the run go on: now, or when the one that runs now has parked or ended. */
+void run_wake(struct run *r);
+
+/* Frees runs that were kept for their coroutine. */
+void run_free_spare(struct runtime *rt);
+
+/* "file:line" for messages about a run that have no position of their own: where its function is
+ * defined. */
+void run_position(const struct run *r, char *out, size_t size);
+
+static inline struct runtime *runtime_upvalue(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The script whose code runs now, for positions and logs; NULL outside of runs. */
+static inline struct script *runtime_script(struct runtime *rt)
+{
+    return rt->current ? &rt->scripts[rt->current->script] : NULL;
+}
+
+#endif

@@ -1,0 +1,266 @@
+#include "script/value.h"
+
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53 */
+#define TRAIL_MAX 200
+
+/* One step of the way from the root to the value that is packed now; on the C stack. */
+struct step {
+    const struct step *up;
+    const void *table; /* where the step starts: finds cycles */
+    int key;           /* its stack index; 0: the number is the key */
+    lua_Number number;
+};
+
+struct packer {
+    lua_State *L;
+    const struct value_marks *m;
+    const char *root;
+    struct buf *out;
+    struct err *e;
+};
+
+static bool is_name(const char *s, size_t size)
+{
+    if (size == 0 || size > 64 || (s[0] >= '0' && s[0] <= '9'))
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        char c = s[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '_'))
+            return false;
+    }
+    return true;
+}
+
+static size_t print_key(struct packer *p, const struct step *s, char *out, size_t room)
+{
+    if (s->key == 0)
+        return (size_t)snprintf(out, room, "[%.14g]", s->number);
+    size_t size;
+    const char *text;
+    switch (lua_type(p->L, s->key)) {
+    case LUA_TNUMBER: return (size_t)snprintf(out, room, "[%.14g]", lua_tonumber(p->L, s->key));
+    case LUA_TSTRING:
+        text = lua_tolstring(p->L, s->key, &size);
+        if (is_name(text, size))
+            return (size_t)snprintf(out, room, ".%s", text);
+        return (size_t)snprintf(out, room, "[\"%.64s\"]", text);
+    default:
+        return (size_t)snprintf(out, room, "[%s]",
+                                lua_typename(p->L, lua_type(p->L, s->key)));
+    }
+}
+
+static void print_path(struct packer *p, const struct step *at, char *out)
+{
+    const struct step *steps[MP_DEPTH_MAX + 2];
+    int n = 0;
+    for (const struct step *s = at; s && n < MP_DEPTH_MAX + 2; s = s->up)
+        steps[n++] = s;
+    size_t used = (size_t)snprintf(out, TRAIL_MAX, "%s", p->root);
+    while (n > 0 && used < TRAIL_MAX - 1)
+        used += print_key(p, steps[--n], out + used, TRAIL_MAX - used);
+}
+
+static int refuse(struct packer *p, const struct step *at, int code, const char *what)
+{
+    char path[TRAIL_MAX];
+    print_path(p, at, path);
+    return err_set(p->e, code, "%s: %s", path, what);
+}
+
+/* The buf's own failure, or success. */
+static int written(struct packer *p, const struct step *at, int rc)
+{
+    if (rc == 0)
+        return 0;
+    char what[96];
+    if (rc == ERR_TOO_LARGE)
+        snprintf(what, sizeof what, "the packed value passes %zu bytes", p->out->max);
+    else
+        snprintf(what, sizeof what, "not enough memory to pack it");
+    return refuse(p, at, rc, what);
+}
+
+static int pack_one(struct packer *p, int index, const struct step *at, int depth);
+
+static int pack_number(struct packer *p, int index, const struct step *at)
+{
+    double d = lua_tonumber(p->L, index);
+    if (d >= -EXACT_MAX && d <= EXACT_MAX && d == floor(d) && !(d == 0 && signbit(d)))
+        return written(p, at, mpw_int(p->out, (int64_t)d));
+    return written(p, at, mpw_float(p->out, d));
+}
+
+static int pack_cdata(struct packer *p, int index, const struct step *at)
+{
+    int64_t v = 0;
+    if (value_int(p->L, p->m, index, &v))
+        return written(p, at, mpw_int(p->out, v));
+    if (v < 0) /* value_int filled it: a uint64 above INT64_MAX */
+        return written(p, at, mpw_uint(p->out, (uint64_t)v));
+    return refuse(p, at, ERR_BAD_VALUE, "a cdata that is no 64-bit integer cannot be packed");
+}
+
+/* What the keys of a table are. */
+struct keys {
+    size_t count, strings;
+    size_t length, sequence; /* the border that Lua reports, and integer keys from 1 to it */
+    size_t other;            /* neither strings nor numbers nor booleans */
+};
+
+static struct keys count_keys(lua_State *L, int index)
+{
+    struct keys k = {.length = lua_objlen(L, index)};
+    lua_Number length = (lua_Number)k.length;
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        k.count++;
+        int type = lua_type(L, -1);
+        if (type == LUA_TSTRING) {
+            k.strings++;
+        } else if (type == LUA_TNUMBER) {
+            lua_Number n = lua_tonumber(L, -1);
+            k.sequence += n >= 1 && n <= length && n == floor(n);
+        } else if (type != LUA_TBOOLEAN) {
+            k.other++;
+        }
+    }
+    return k;
+}
+
+static int pack_array(struct packer *p, int index, size_t count, const struct step *up, int depth)
+{
+    int rc = written(p, up, mpw_array(p->out, (uint32_t)count));
+    struct step at = {.up = up, .table = lua_topointer(p->L, index)};
+    for (size_t i = 1; i <= count && rc == 0; i++) {
+        lua_rawgeti(p->L, index, (int)i);
+        at.number = (lua_Number)i;
+        rc = pack_one(p, lua_gettop(p->L), &at, depth + 1);
+        lua_pop(p->L, 1);
+    }
+    return rc;
+}
+
+static int pack_map(struct packer *p, int index, size_t count, const struct step *up, int depth)
+{
+    lua_State *L = p->L;
+    int rc = written(p, up, mpw_map(p->out, (uint32_t)count));
+    struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
+    lua_pushnil(L);
+    while (rc == 0 && lua_next(L, index)) {
+        rc = pack_one(p, at.key, &at, depth + 1);
+        if (rc == 0)
+            rc = pack_one(p, at.key + 1, &at, depth + 1);
+        lua_settop(L, at.key);
+    }
+    lua_settop(L, at.key - 1);
+    return rc;
+}
+
+/* Names a key that does not fit: among 1..n where there are any, else among strings. */
+static int refuse_mixed(struct packer *p, int index, bool marked, struct keys k,
+                        const struct step *up)
+{
+    bool want_array = marked || k.sequence != 0;
+    lua_State *L = p->L;
+    struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
+    lua_Number length = (lua_Number)lua_objlen(L, index);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        int type = lua_type(L, at.key);
+        lua_Number n = type == LUA_TNUMBER ? lua_tonumber(L, at.key) : 0;
+        bool in_sequence = n >= 1 && n <= length && n == floor(n);
+        if (!in_sequence && (want_array || type != LUA_TSTRING))
+            break;
+    }
+    const char *what = "this key is neither a string nor in a sequence 1..n "
+                       "(rtcache.map takes numbers and booleans as keys)";
+    if (marked)
+        what = "this key does not belong into an array of 1..n";
+    else if (k.sequence != 0)
+        what = "this key does not fit beside 1..n: a table is an array or a map, not both";
+    int rc = lua_gettop(L) < at.key ? refuse(p, up, ERR_BAD_VALUE, "an array with holes")
+                                    : refuse(p, &at, ERR_BAD_VALUE, what);
+    lua_settop(L, at.key - 1);
+    return rc;
+}
+
+static int pack_table(struct packer *p, int index, const struct step *up, int depth)
+{
+    lua_State *L = p->L;
+    const void *self = lua_topointer(L, index);
+    for (const struct step *s = up; s; s = s->up)
+        if (s->table == self)
+            return refuse(p, up, ERR_BAD_VALUE, "a table that contains itself cannot be packed");
+    const void *mark = NULL;
+    if (lua_getmetatable(L, index)) {
+        mark = lua_topointer(L, -1);
+        lua_pop(L, 1);
+    }
+    if (mark && mark == p->m->bin) {
+        lua_rawgeti(L, index, 1);
+        size_t size;
+        const char *data = lua_tolstring(L, -1, &size);
+        int rc = written(p, up, mpw_bin(p->out, slice_of(data, data ? size : 0)));
+        lua_pop(L, 1);
+        return rc;
+    }
+    if (depth >= MP_DEPTH_MAX)
+        return refuse(p, up, ERR_BAD_VALUE, "tables are nested too deep (more than 16)");
+    struct keys k = count_keys(L, index);
+    if (mark && mark == p->m->map && k.other == 0)
+        return pack_map(p, index, k.count, up, depth);
+    bool array = mark && mark == p->m->array;
+    if (k.sequence == k.count && k.length == k.count)
+        return pack_array(p, index, k.count, up, depth);
+    if (!array && k.strings == k.count)
+        return pack_map(p, index, k.count, up, depth);
+    return refuse_mixed(p, index, array, k, up);
+}
+
+static int pack_one(struct packer *p, int index, const struct step *at, int depth)
+{
+    lua_State *L = p->L;
+    size_t size;
+    const char *data;
+    luaL_checkstack(L, 6, "a value to pack");
+    switch (lua_type(L, index)) {
+    case LUA_TNIL: return written(p, at, mpw_nil(p->out));
+    case LUA_TBOOLEAN: return written(p, at, mpw_bool(p->out, lua_toboolean(L, index)));
+    case LUA_TNUMBER: return pack_number(p, index, at);
+    case LUA_TSTRING:
+        data = lua_tolstring(L, index, &size);
+        return written(p, at, mpw_text(p->out, slice_of(data, size)));
+    case LUA_TTABLE: return pack_table(p, index, at, depth);
+    case VM_TCDATA: return pack_cdata(p, index, at);
+    default: break;
+    }
+    if (value_is_null(L, p->m, index))
+        return written(p, at, mpw_nil(p->out));
+    if (value_is_unchanged(L, p->m, index))
+        return refuse(p, at, ERR_BAD_VALUE,
+                      "rtcache.unchanged stands for a whole answer, it is no value");
+    char what[64];
+    const char *type = lua_typename(L, lua_type(L, index));
+    snprintf(what, sizeof what, "a %s cannot be packed", type);
+    return refuse(p, at, ERR_BAD_VALUE, what);
+}
+
+int value_pack(lua_State *L, const struct value_marks *m, int index, const char *root,
+               struct buf *out, struct err *e)
+{
+    struct packer p = {.L = L, .m = m, .root = root, .out = out, .e = e};
+    int top = lua_gettop(L);
+    int rc = pack_one(&p, index < 0 ? top + index + 1 : index, NULL, 0);
+    lua_settop(L, top);
+    return rc;
+}

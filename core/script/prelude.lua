@@ -1,0 +1,327 @@
+-- The sandbox: what a script sees as its globals. Runs once per VM, trusted, as a chunk that gets
+-- the primitives written in C and returns the functions that C keeps.
+--
+-- Every script has an environment of its own with copies of the library tables, so that nothing it
+-- changes is seen by another. Everything here that calls back into a script is written in Lua, not
+-- C: a script may then wait for a backend inside a gsub callback or a sort comparator, and its
+-- bound of CPU time holds there too.
+local raw = ...
+
+local PARK = raw.park -- what a coroutine yields to the runtime when it waits
+
+local pcall, select, type, next, pairs, ipairs = pcall, select, type, next, pairs, ipairs
+local rawget, rawset, rawequal, tostring, tonumber, unpack =
+  rawget, rawset, rawequal, tostring, tonumber, unpack
+local setfenv, setmetatable = setfenv, setmetatable
+local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
+local co_status, co_running = coroutine.status, coroutine.running
+local c_insert, c_remove = table.insert, table.remove
+local floor = math.floor
+local string = string
+local format = string.format
+
+-- Raises a text with the position of the script, whatever lies between.
+local function fail(...)
+  raw.fail(format(...))
+end
+
+-- base -------------------------------------------------------------------------------------------
+
+local base = {
+  _VERSION = _VERSION,
+  assert = raw.assert,
+  error = raw.throw,
+  getmetatable = raw.getmetatable,
+  setmetatable = raw.setmetatable,
+  ipairs = ipairs,
+  next = next,
+  pairs = pairs,
+  pcall = pcall,
+  rawequal = rawequal,
+  rawget = rawget,
+  rawset = rawset,
+  select = select,
+  tonumber = tonumber,
+  tostring = tostring,
+  type = type,
+  unpack = unpack,
+}
+
+function base.rawlen(v)
+  if type(v) ~= "table" and type(v) ~= "string" then
+    fail("rawlen takes a table or a string")
+  end
+  return raw.length(v)
+end
+
+local function after_xpcall(handler, ok, ...)
+  if ok then
+    return true, ...
+  end
+  return false, handler((...))
+end
+
+-- The handler runs after the stack is unwound, so that hooks see it like any other code.
+function base.xpcall(f, handler, ...)
+  return after_xpcall(handler, pcall(f, ...))
+end
+
+-- coroutine --------------------------------------------------------------------------------------
+
+-- Coroutines that scripts made: true, or "waiting" while one waits for a backend.
+local own = setmetatable({}, { __mode = "k" })
+
+local function after_resume(co, ok, first, ...)
+  if ok and first == PARK and co_status(co) == "suspended" then
+    own[co] = "waiting"
+    co_yield(PARK, (...))
+    own[co] = true
+    return after_resume(co, co_resume(co))
+  end
+  return ok, first, ...
+end
+
+local function resume(co, ...)
+  local state = own[co]
+  if state == "waiting" then
+    return false, "cannot resume a coroutine that waits for a backend"
+  elseif not state then
+    if type(co) ~= "thread" then
+      fail("coroutine.resume takes a coroutine, not a %s", type(co))
+    end
+    return false, "cannot resume a coroutine that the script did not make"
+  elseif not raw.has_stack() then
+    return false, "coroutines are nested too deep"
+  end
+  return after_resume(co, co_resume(co, ...))
+end
+
+local function create(f)
+  if type(f) ~= "function" then
+    fail("a coroutine is made of a function, not of a %s", type(f))
+  end
+  local co = co_create(f)
+  own[co] = true
+  return co
+end
+
+local function after_wrap(ok, ...)
+  if ok then
+    return ...
+  end
+  raw.rethrow((...))
+end
+
+local coroutine = {
+  create = create,
+  resume = resume,
+  status = co_status,
+}
+
+function coroutine.wrap(f)
+  local co = create(f)
+  return function(...)
+    return after_wrap(resume(co, ...))
+  end
+end
+
+function coroutine.yield(...)
+  if not own[co_running()] then
+    fail("coroutine.yield outside of a coroutine that the script made")
+  end
+  return co_yield(...)
+end
+
+function coroutine.running()
+  local co = co_running()
+  return own[co] and co or nil
+end
+
+-- string -----------------------------------------------------------------------------------------
+
+local text = {}
+for _, name in ipairs { "byte", "char", "format", "len", "lower", "rep", "reverse", "sub", "upper" } do
+  text[name] = string[name]
+end
+for _, name in ipairs { "find", "match", "gmatch", "gsub" } do
+  text[name] = raw[name] or string[name]
+end
+
+-- table ------------------------------------------------------------------------------------------
+
+local list = { concat = table.concat }
+
+-- Written in Lua where C would move many elements without looking at the clock.
+function list.insert(t, ...)
+  local n = select("#", ...)
+  if n ~= 2 then
+    return c_insert(t, ...)
+  end
+  local at, v = ...
+  if type(t) ~= "table" or type(at) ~= "number" then
+    fail("table.insert takes a table, a position and a value")
+  end
+  at = floor(at)
+  local last = #t + 1
+  if last < at then
+    last = at
+  end
+  for i = last, at + 1, -1 do
+    t[i] = t[i - 1]
+  end
+  t[at] = v
+end
+
+function list.remove(t, at)
+  if at == nil then
+    return c_remove(t)
+  end
+  if type(t) ~= "table" or type(at) ~= "number" then
+    fail("table.remove takes a table and a position")
+  end
+  at = floor(at)
+  local last = #t
+  if at < 1 or at > last then
+    return nil
+  end
+  local v = t[at]
+  for i = at, last - 1 do
+    t[i] = t[i + 1]
+  end
+  t[last] = nil
+  return v
+end
+
+local function less(a, b)
+  return a < b
+end
+
+-- Merges the sorted runs from[lo..mid] and from[mid+1..hi] into to[lo..hi].
+local function merge(from, to, lo, mid, hi, before)
+  local i, j = lo, mid + 1
+  for k = lo, hi do
+    if j > hi or (i <= mid and not before(from[j], from[i])) then
+      to[k] = from[i]
+      i = i + 1
+    else
+      to[k] = from[j]
+      j = j + 1
+    end
+  end
+end
+
+-- A merge sort: stable, n log n whatever the comparator answers, and waiting inside it works.
+function list.sort(t, before)
+  if type(t) ~= "table" then
+    fail("table.sort takes a table, not a %s", type(t))
+  end
+  if before ~= nil and type(before) ~= "function" then
+    fail("table.sort takes a function to compare with, not a %s", type(before))
+  end
+  before = before or less
+  local n = #t
+  local from, to = t, {}
+  local width = 1
+  while width < n do
+    for lo = 1, n, width * 2 do
+      local mid, hi = lo + width - 1, lo + width * 2 - 1
+      if mid > n then
+        mid = n
+      end
+      if hi > n then
+        hi = n
+      end
+      merge(from, to, lo, mid, hi, before)
+    end
+    from, to = to, from
+    width = width * 2
+  end
+  if from ~= t then
+    for i = 1, n do
+      t[i] = from[i]
+    end
+  end
+end
+
+-- environments -----------------------------------------------------------------------------------
+
+local clock = { time = os.time, date = os.date, clock = os.clock }
+
+local function copy(from)
+  local to = {}
+  for k, v in next, from do
+    to[k] = v
+  end
+  return to
+end
+
+local function check_name(name)
+  if type(name) ~= "string" or #name > 128 or not string.find(name, "^[%w_%-]+[%w_%.%-]*$")
+    or string.find(name, "..", 1, true) or string.sub(name, -1) == "." then
+    fail("require takes a module's name: letters, digits, _ and -, with dots between")
+  end
+end
+
+local LOADING = {}
+
+local function make_require(env)
+  local loaded = {}
+  return function(name)
+    check_name(name)
+    local module = loaded[name]
+    if module == LOADING then
+      fail("require \"%s\": the module requires itself", name)
+    elseif module ~= nil then
+      return module
+    end
+    local chunk = raw.load_module(name) -- raises where there is none
+    setfenv(chunk, env)
+    loaded[name] = LOADING
+    local ok, result = pcall(chunk, name)
+    if not ok then
+      loaded[name] = nil
+      raw.rethrow(result)
+    end
+    if result == nil then
+      result = true
+    end
+    loaded[name] = result
+    return result
+  end
+end
+
+-- rtcache: the table of that name, which is copied too; nil before bind/ has made it.
+local function new_env(rtcache)
+  local env = copy(base)
+  env._G = env
+  env.string = copy(text)
+  env.table = copy(list)
+  env.math = copy(math)
+  env.bit = copy(bit)
+  env.coroutine = copy(coroutine)
+  env.os = copy(clock)
+  env.require = make_require(env)
+  if rtcache then
+    env.rtcache = copy(rtcache)
+    env.rtcache.json = copy(rtcache.json)
+  end
+  return env
+end
+
+-- integers ---------------------------------------------------------------------------------------
+
+local ffi = raw.ffi
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+
+local function make_integer(high, low, signed)
+  local v = uint64(high) * 4294967296ULL + uint64(low)
+  return signed and ffi.cast(int64, v) or v
+end
+
+local function integer_kind(v)
+  return ffi.istype(int64, v) and 1 or ffi.istype(uint64, v) and 2 or 0
+end
+
+raw.freeze_strings(text)
+
+return { new_env = new_env, fail = fail, make_integer = make_integer, integer_kind = integer_kind }

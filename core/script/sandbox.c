@@ -1,0 +1,308 @@
+#include "script/sandbox.h"
+
+#include "base/clock.h"
+#include "script/source.h"
+
+#include "embed_api.h"
+#include "embed_prelude.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char park_key;
+
+void sandbox_push_park(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&park_key);
+}
+
+bool sandbox_is_park(lua_State *L, int index)
+{
+    return lua_touserdata(L, index) == (const void *)&park_key;
+}
+
+static struct sandbox *self(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static int raw_fail(lua_State *L)
+{
+    vm_fail(L, "%s", luaL_checkstring(L, 1));
+}
+
+static int raw_rethrow(lua_State *L)
+{
+    lua_settop(L, 1);
+    return lua_error(L);
+}
+
+static int raw_has_stack(lua_State *L)
+{
+    lua_pushboolean(L, vm_has_stack(vm_of(L)));
+    return 1;
+}
+
+static int raw_length(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)lua_objlen(L, 1));
+    return 1;
+}
+
+/* error() of scripts. */
+static int raw_throw(lua_State *L)
+{
+    int level = luaL_optint(L, 2, 1);
+    lua_settop(L, 1);
+    if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
+        luaL_where(L, level);
+        lua_insert(L, 1);
+        lua_concat(L, 2);
+    }
+    vm_note_thrown(L, 1);
+    return lua_error(L);
+}
+
+/* assert() of scripts. */
+static int raw_assert(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (lua_toboolean(L, 1))
+        return lua_gettop(L);
+    if (lua_isnoneornil(L, 2)) {
+        lua_settop(L, 1);
+        lua_pushliteral(L, "assertion failed!");
+    }
+    lua_settop(L, 2);
+    vm_note_thrown(L, 2);
+    return lua_error(L);
+}
+
+static bool is_mark(const struct value_marks *m, const void *metatable)
+{
+    return metatable == m->array || metatable == m->map || metatable == m->bin;
+}
+
+/* Metatables of tables only: those of strings and of the runtime's objects are out of reach. */
+static int raw_getmetatable(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    if (lua_type(L, 1) != LUA_TTABLE || !lua_getmetatable(L, 1) ||
+        is_mark(&self(L)->marks, lua_topointer(L, -1))) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_getfield(L, -1, "__metatable");
+    if (lua_isnil(L, -1))
+        lua_pop(L, 1);
+    return 1;
+}
+
+static int raw_setmetatable(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lua_isnil(L, 2))
+        luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    if (lua_getmetatable(L, 1)) {
+        bool mark = is_mark(&self(L)->marks, lua_topointer(L, -1));
+        lua_pushliteral(L, "__metatable");
+        lua_rawget(L, -2);
+        if (!mark && !lua_isnil(L, -1))
+            vm_fail(L, "this table's metatable is protected");
+        lua_settop(L, 2);
+    }
+    lua_setmetatable(L, 1);
+    return 1;
+}
+
+/* The string library behind ("x"):method(): a table that no script can reach. */
+static int raw_freeze_strings(lua_State *L)
+{
+    lua_pushliteral(L, "");
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_setmetatable(L, -2);
+    return 0;
+}
+
+/* Reads and compiles; pushes the function. An error's text is in e. */
+static int load_file(lua_State *L, const char *dir, const char *file, struct err *e)
+{
+    struct buf text;
+    buf_init(&text, SANDBOX_FILE_MAX);
+    int rc = source_read(dir, file, &text, e);
+    if (rc == 0) {
+        char chunk[256];
+        snprintf(chunk, sizeof chunk, "@%s", file);
+        int status = luaL_loadbufferx(L, text.data ? text.data : "", text.size, chunk, "t");
+        if (status == LUA_ERRMEM)
+            rc = err_set(e, ERR_NOMEM, "%s: not enough memory to compile it", file);
+        else if (status != 0)
+            rc = err_set(e, ERR_SCRIPT, "%s", lua_tostring(L, -1));
+    }
+    buf_fini(&text);
+    return rc;
+}
+
+static int raw_load_module(lua_State *L)
+{
+    struct sandbox *sb = self(L);
+    char file[160];
+    const char *name = luaL_checkstring(L, 1);
+    size_t n = 0;
+    for (; name[n] != '\0' && n < sizeof file - 5; n++)
+        file[n] = name[n] == '.' ? '/' : name[n];
+    strcpy(file + n, ".lua");
+    struct err e;
+    if (source_exists(sb->scripts_dir, file)) {
+        if (load_file(L, sb->scripts_dir, file, &e) != 0)
+            vm_fail(L, "require \"%s\": %s", name, e.text);
+    } else if (sb->lua_dir && source_exists(sb->lua_dir, file)) {
+        if (load_file(L, sb->lua_dir, file, &e) != 0)
+            vm_fail(L, "require \"%s\": %s", name, e.text);
+    } else {
+        vm_fail(L, "require \"%s\": there is no %s in scripts or lua", name, file);
+    }
+    return 1;
+}
+
+void sandbox_push_api(lua_State *L)
+{
+    if (luaL_loadbufferx(L, embed_api, embed_api_size, "=rtcache", "t") != 0)
+        lua_error(L);
+}
+
+void sandbox_add_primitives(lua_State *L)
+{
+    sandbox_push_park(L);
+    lua_setfield(L, -2, "park");
+    lua_pushcfunction(L, raw_fail);
+    lua_setfield(L, -2, "fail");
+    lua_pushcfunction(L, raw_rethrow);
+    lua_setfield(L, -2, "rethrow");
+    lua_pushcfunction(L, raw_has_stack);
+    lua_setfield(L, -2, "has_stack");
+}
+
+static void open_library(lua_State *L, const char *name, lua_CFunction open)
+{
+    lua_pushcfunction(L, open);
+    lua_pushstring(L, name);
+    lua_call(L, 1, 0);
+}
+
+static void push_primitives(lua_State *L, struct sandbox *sb)
+{
+    static const luaL_Reg with_self[] = {
+        {"getmetatable", raw_getmetatable},
+        {"setmetatable", raw_setmetatable},
+        {"load_module", raw_load_module},
+    };
+    static const luaL_Reg plain[] = {
+        {"throw", raw_throw},
+        {"assert", raw_assert},
+        {"length", raw_length},
+        {"freeze_strings", raw_freeze_strings},
+    };
+    lua_newtable(L);
+    sandbox_add_primitives(L);
+    for (size_t i = 0; i < sizeof with_self / sizeof *with_self; i++) {
+        lua_pushlightuserdata(L, sb);
+        lua_pushcclosure(L, with_self[i].func, 1);
+        lua_setfield(L, -2, with_self[i].name);
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+        lua_pushcfunction(L, plain[i].func);
+        lua_setfield(L, -2, plain[i].name);
+    }
+    lua_pushcfunction(L, luaopen_ffi);
+    lua_pushstring(L, LUA_FFILIBNAME);
+    lua_call(L, 1, 1);
+    lua_setfield(L, -2, "ffi");
+}
+
+static int protected_open(lua_State *L)
+{
+    struct sandbox *sb = lua_touserdata(L, 1);
+    open_library(L, "", luaopen_base);
+    open_library(L, LUA_TABLIBNAME, luaopen_table);
+    open_library(L, LUA_STRLIBNAME, luaopen_string);
+    open_library(L, LUA_MATHLIBNAME, luaopen_math);
+    open_library(L, LUA_BITLIBNAME, luaopen_bit);
+    open_library(L, LUA_OSLIBNAME, luaopen_os);
+    lua_getglobal(L, LUA_MATHLIBNAME);
+    lua_getfield(L, -1, "randomseed");
+    lua_pushnumber(L, (lua_Number)clock_us());
+    lua_call(L, 1, 0);
+    if (luaL_loadbufferx(L, embed_prelude, embed_prelude_size, "=rtcache", "t") != 0)
+        return lua_error(L);
+    push_primitives(L, sb);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "new_env");
+    sb->new_env = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getfield(L, -1, "make_integer");
+    lua_getfield(L, -2, "integer_kind");
+    int top = lua_gettop(L);
+    value_setup(L, &sb->marks, top - 1, top);
+    return 0;
+}
+
+int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, const char *lua_dir,
+                 struct err *e)
+{
+    *sb = (struct sandbox){.vm = vm};
+    sb->scripts_dir = strdup(scripts_dir);
+    sb->lua_dir = lua_dir ? strdup(lua_dir) : NULL;
+    int rc = 0;
+    if (!sb->scripts_dir || (lua_dir && !sb->lua_dir))
+        rc = err_set(e, ERR_NOMEM, "no memory for the sandbox");
+    if (rc == 0)
+        rc = vm_protect(vm, protected_open, sb, e);
+    if (rc != 0)
+        sandbox_fini(sb);
+    return rc;
+}
+
+void sandbox_fini(struct sandbox *sb)
+{
+    free(sb->scripts_dir);
+    free(sb->lua_dir);
+    sb->scripts_dir = sb->lua_dir = NULL;
+}
+
+struct loading {
+    struct sandbox *sb;
+    const char *file;
+    int rtcache, ref, rc;
+    struct err *e;
+};
+
+static int protected_load(lua_State *L)
+{
+    struct loading *l = lua_touserdata(L, 1);
+    l->rc = load_file(L, l->sb->scripts_dir, l->file, l->e);
+    if (l->rc != 0)
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, l->sb->new_env);
+    if (l->rtcache == LUA_NOREF)
+        lua_pushnil(L);
+    else
+        lua_rawgeti(L, LUA_REGISTRYINDEX, l->rtcache);
+    lua_call(L, 1, 1);
+    lua_setfenv(L, -2);
+    l->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+int sandbox_load(struct sandbox *sb, const char *file, int rtcache, int *ref, struct err *e)
+{
+    struct loading l = {.sb = sb, .file = file, .rtcache = rtcache, .e = e};
+    int rc = vm_protect(sb->vm, protected_load, &l, e);
+    *ref = l.ref;
+    return rc != 0 ? rc : l.rc;
+}

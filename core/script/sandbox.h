@@ -1,0 +1,42 @@
+/*
+ * sandbox: what scripts may see, and how their text gets into the VM.
+ *
+ * Shape: every script has an environment table of its own (prelude.lua makes it) with copies of the
+ * allowed library tables; what it requires lives in that environment too. Only text is compiled.
+ * Thread: the VM's. Limits: a file of SANDBOX_FILE_MAX bytes; modules from two directories.
+ */
+#ifndef RTCACHE_SCRIPT_SANDBOX_H
+#define RTCACHE_SCRIPT_SANDBOX_H
+
+#include "script/value.h"
+
+#define SANDBOX_FILE_MAX ((size_t)4 * 1024 * 1024)
+
+struct sandbox {
+    struct vm *vm;
+    struct value_marks marks;
+    char *scripts_dir, *lua_dir; /* owned; lua_dir may be NULL */
+    int new_env;                 /* a Lua function in the registry */
+};
+
+/* Opens libraries and the prelude in a new VM, which stays the caller's. */
+int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, const char *lua_dir,
+                 struct err *e) MUST_USE;
+void sandbox_fini(struct sandbox *sb);
+
+/* Compiles scripts_dir/file into a function with a new environment, kept in the registry as *ref.
+ * rtcache: registry reference of the table that scripts know by this name, or LUA_NOREF.
+ * ERR_SCRIPT with file:line, ERR_IO, ERR_NOMEM. */
+int sandbox_load(struct sandbox *sb, const char *file, int rtcache, int *ref,
+                 struct err *e) MUST_USE;
+
+/* The runtime's own Lua text (api.lua) as a function on the stack. Raises. */
+void sandbox_push_api(lua_State *L);
+/* What a waiting coroutine yields first. */
+void sandbox_push_park(lua_State *L);
+bool sandbox_is_park(lua_State *L, int index);
+
+/* Adds raw.park, fail, rethrow and has_stack to the table on top. Raises. */
+void sandbox_add_primitives(lua_State *L);
+
+#endif

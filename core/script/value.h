@@ -1,0 +1,50 @@
+/*
+ * value: Lua values to MessagePack bytes and back.
+ *
+ *   nil <-> nothing   rtcache.null <-> nil   number <-> int (integral, within 2^53) or float
+ *   int64/uint64 cdata <-> int past 2^53   string <-> str or bin   table <-> array or map
+ *
+ * Shape: one walk of the value, O(bytes); a table is an array where its keys are 1..n, a map where
+ * they are strings; {} is an array. Tables that came from MessagePack, rtcache.array and
+ * rtcache.map carry a marking metatable that decides. docs/loaders.md has the table of types.
+ * Thread: the VM's. Limits: nesting MP_DEPTH_MAX, size as the buf's maximum.
+ */
+#ifndef RTCACHE_SCRIPT_VALUE_H
+#define RTCACHE_SCRIPT_VALUE_H
+
+#include "base/buf.h"
+#include "script/vm.h"
+
+/* The objects that values are told by: addresses of Lua objects that the registry keeps. */
+struct value_marks {
+    const void *null, *unchanged;    /* userdata */
+    const void *array, *map, *bin;   /* metatables */
+    int null_ref, unchanged_ref;     /* in the registry */
+    int array_ref, map_ref, bin_ref; /* in the registry */
+    int kind_of_cdata, make_cdata;   /* Lua functions in the registry */
+};
+
+/* Makes the marks. make: at stack index, function(high, low) -> int64 cdata, function(high, low)
+ * -> uint64 cdata, and kind: function(cdata) -> 1 (int64), 2 (uint64) or 0. Raises. */
+void value_setup(lua_State *L, struct value_marks *m, int make, int kind);
+
+/* Packs the value at index. root names it in errors ("value"). May raise only "not enough memory".
+ * ERR_BAD_VALUE with the path to the culprit, ERR_TOO_LARGE, ERR_NOMEM; out may then hold a part.
+ */
+int value_pack(lua_State *L, const struct value_marks *m, int index, const char *root,
+               struct buf *out, struct err *e) MUST_USE;
+
+/* Pushes the value of packed. A nil pushes rtcache.null. Raises, also where packed is malformed. */
+void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed);
+
+void value_push_int(lua_State *L, const struct value_marks *m, int64_t v);
+
+/* Whether the value at index is an exact integer of int64: a number integral within 2^53, or a
+ * cdata. May raise "not enough memory". */
+bool value_int(lua_State *L, const struct value_marks *m, int index, int64_t *out);
+
+void value_push_null(lua_State *L, const struct value_marks *m);
+bool value_is_null(lua_State *L, const struct value_marks *m, int index);
+bool value_is_unchanged(lua_State *L, const struct value_marks *m, int index);
+
+#endif

@@ -1,0 +1,256 @@
+#include "script/vm.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+#include <luajit.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A step too short for the hook to fire is charged its wall time, but no more than this: most of
+ * it may have been another process's. */
+#define UNSEEN_MAX_US 1000
+
+static void on_count(lua_State *L, lua_Debug *ar);
+
+struct vm *vm_of(lua_State *L)
+{
+    void *ud;
+    lua_getallocf(L, &ud);
+    return ud;
+}
+
+/* The first look is at the wall clock, which is cheap to read and never behind the CPU's. */
+static bool deadline_passed(struct vm *vm)
+{
+    if (vm->budget_us == INT64_MAX)
+        return false;
+    if (!vm->started) {
+        vm->started = true;
+        int64_t unseen_us = clock_us() - vm->wall_start_us;
+        if (unseen_us > UNSEEN_MAX_US)
+            unseen_us = UNSEEN_MAX_US;
+        vm->cpu_start_us = clock_thread_cpu_us() - unseen_us;
+    }
+    if (clock_us() - vm->wall_start_us < vm->budget_us)
+        return false;
+    return clock_thread_cpu_us() - vm->cpu_start_us >= vm->budget_us;
+}
+
+bool vm_overdue(struct vm *vm)
+{
+    if (!vm->stopped && deadline_passed(vm)) {
+        vm->stopped = true;
+        lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
+    }
+    return vm->stopped;
+}
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    struct vm *vm = vm_of(L);
+    if (!vm_overdue(vm))
+        return;
+    if (vm->where[0] == '\0')
+        vm_where(L, vm->where, sizeof vm->where);
+    if (lua_isyieldable(L))
+        lua_yield(L, 0);
+    else
+        luaL_error(L, "stopped: its CPU time is over");
+}
+
+static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
+{
+    struct vm *vm = ud;
+    if (new_size == 0) {
+        free(old);
+        vm->used -= old_size;
+        return NULL;
+    }
+    if (new_size > old_size) {
+        if (new_size - old_size > vm->limit || vm->used > vm->limit - (new_size - old_size)) {
+            vm->refused = true;
+            return NULL;
+        }
+        if (new_size >= VM_LOOK_BYTES && vm->L)
+            vm_overdue(vm);
+    }
+    void *data = realloc(old, new_size);
+    if (!data)
+        return NULL;
+    vm->used += new_size - old_size;
+    return data;
+}
+
+static int on_panic(lua_State *L)
+{
+    const char *text = lua_tostring(L, -1);
+    fprintf(stderr, "rtcached: an error outside of any protected call: %s\n", text ? text : "?");
+    abort();
+}
+
+int vm_new(struct vm **out, size_t memory_max, struct err *e)
+{
+    *out = NULL;
+    struct vm *vm = calloc(1, sizeof *vm);
+    if (!vm)
+        return err_set(e, ERR_NOMEM, "no memory for a Lua state");
+    vm->max = vm->limit = memory_max;
+    vm->budget_us = INT64_MAX;
+    lua_State *L = lua_newstate(allocate, vm);
+    if (!L) {
+        free(vm);
+        return err_set(e, ERR_NOMEM, "no memory for a Lua state within %zu bytes", memory_max);
+    }
+    vm->L = L;
+    lua_atpanic(L, on_panic);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_sethook(L, on_count, LUA_MASKCOUNT, VM_HOOK_EVERY);
+    *out = vm;
+    return 0;
+}
+
+void vm_free(struct vm *vm)
+{
+    if (!vm)
+        return;
+    vm->limit = SIZE_MAX;
+    lua_close(vm->L);
+    free(vm);
+}
+
+/* There is no collection in time of need: the collector has to keep ahead of the limit. */
+static void tune_collector(struct vm *vm)
+{
+    bool tight = vm->used > vm->max / 2;
+    if (tight == vm->tight)
+        return;
+    vm->tight = tight;
+    lua_gc(vm->L, LUA_GCSETPAUSE, tight ? 110 : 200);
+    lua_gc(vm->L, LUA_GCSETSTEPMUL, tight ? 400 : 200);
+}
+
+void vm_enter(struct vm *vm, int64_t budget_us, size_t bytes)
+{
+    tune_collector(vm);
+    vm->stopped = vm->refused = vm->started = false;
+    vm->where[0] = '\0';
+    vm->stack_base = __builtin_frame_address(0);
+    vm->wall_start_us = clock_us();
+    vm->budget_us = budget_us;
+    vm->used_start = vm->used;
+    vm->limit = vm->used < vm->max && bytes < vm->max - vm->used ? vm->used + bytes : vm->max;
+}
+
+struct vm_cost vm_leave(struct vm *vm)
+{
+    struct vm_cost cost = {
+        .bytes = (int64_t)vm->used - (int64_t)vm->used_start,
+        .stopped = vm->stopped,
+        .refused = vm->refused,
+    };
+    if (vm->started) {
+        cost.cpu_us = clock_thread_cpu_us() - vm->cpu_start_us;
+    } else {
+        int64_t wall_us = clock_us() - vm->wall_start_us;
+        cost.cpu_us = wall_us < UNSEEN_MAX_US ? wall_us : UNSEEN_MAX_US;
+    }
+    vm->budget_us = INT64_MAX;
+    vm->limit = vm->max;
+    if (vm->stopped) {
+        vm->stopped = false;
+        lua_sethook(vm->L, on_count, LUA_MASKCOUNT, VM_HOOK_EVERY);
+    }
+    return cost;
+}
+
+bool vm_has_stack(const struct vm *vm)
+{
+    const char here = 0;
+    return (uintptr_t)vm->stack_base - (uintptr_t)&here < VM_STACK_MAX;
+}
+
+bool vm_charge(struct vm *vm, size_t bytes)
+{
+    if (bytes > vm->limit || vm->used > vm->limit - bytes) {
+        vm->refused = true;
+        return false;
+    }
+    vm->used += bytes;
+    return true;
+}
+
+void vm_discharge(struct vm *vm, size_t bytes)
+{
+    vm->used -= bytes;
+}
+
+int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e)
+{
+    int top = lua_gettop(vm->L);
+    int rc = lua_cpcall(vm->L, fn, ud);
+    if (rc == 0)
+        return 0;
+    const char *text = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : NULL;
+    if (rc == LUA_ERRMEM)
+        rc = err_set(e, ERR_NOMEM, "not enough memory: the Lua state holds %zu of %zu bytes",
+                     vm->used, vm->max);
+    else
+        rc = err_set(e, ERR_SCRIPT, "%s", text ? text : "an error that is no text");
+    lua_settop(vm->L, top);
+    return rc;
+}
+
+bool vm_where(lua_State *L, char *out, size_t size)
+{
+    lua_Debug ar;
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.source[0] == '@' && ar.currentline > 0) {
+            snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t identity(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TSTRING)
+        return (uint64_t)(uintptr_t)lua_topointer(L, index);
+    size_t size;
+    const char *text = lua_tolstring(L, index, &size);
+    return hash_bytes(text, size, 0) | 1;
+}
+
+void vm_note_thrown(lua_State *L, int index)
+{
+    struct vm *vm = vm_of(L);
+    vm->thrown_id = identity(L, index);
+    vm->thrown_where[0] = '\0';
+    vm_where(L, vm->thrown_where, sizeof vm->thrown_where);
+}
+
+bool vm_was_thrown(lua_State *L, int index)
+{
+    uint64_t id = identity(L, index);
+    return id != 0 && id == vm_of(L)->thrown_id;
+}
+
+int vm_fail(lua_State *L, const char *fmt, ...)
+{
+    char where[VM_WHERE_MAX];
+    char text[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (vm_where(L, where, sizeof where))
+        lua_pushfstring(L, "%s: %s", where, text);
+    else
+        lua_pushstring(L, text);
+    lua_error(L);
+    abort(); /* lua_error does not return */
+}

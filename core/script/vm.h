@@ -1,0 +1,87 @@
+/*
+ * vm: one LuaJIT state whose memory and CPU time are counted and bounded.
+ *
+ *   vm_enter(budget) -> lua_resume -> vm_leave(what it cost)
+ *
+ * Shape: the JIT compiler is off, because compiled loops never look at hooks. A count hook looks at
+ * the deadline every VM_HOOK_EVERY instructions; past it, it fires at every instruction and yields
+ * the coroutine away (it raises where a C function below forbids yielding), so that no pcall can
+ * keep the script going. An allocation of VM_LOOK_BYTES looks at the deadline too.
+ * Thread: one loader thread's. Limits: `max` bytes for the whole state, `limit` for what runs now;
+ * an allocation past it fails with Lua's "not enough memory".
+ */
+#ifndef RTCACHE_SCRIPT_VM_H
+#define RTCACHE_SCRIPT_VM_H
+
+#include "base/err.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#define VM_HOOK_EVERY 1000
+#define VM_LOOK_BYTES 16384
+#define VM_WHERE_MAX  128
+#define VM_STACK_MAX  (256 * 1024) /* bytes of C stack for coroutines inside coroutines */
+
+/* LuaJIT's type of int64 and uint64 values, which lua.h does not name. */
+#define VM_TCDATA 10
+
+struct vm {
+    lua_State *L;
+    size_t used, max, limit;
+    bool refused; /* an allocation hit the limit since vm_enter */
+    bool stopped; /* the deadline passed since vm_enter */
+    bool started; /* cpu_start_us is known */
+    bool tight;   /* the collector works harder, for more than half of max is in use */
+    int64_t wall_start_us, cpu_start_us, budget_us;
+    size_t used_start;
+    char where[VM_WHERE_MAX]; /* "script:line" of the stop */
+    const char *stack_base; /* of the C stack, at vm_enter */
+    /* What error() or assert() threw last, and where: tells it from a fault of the script. */
+    uint64_t thrown_id;
+    char thrown_where[VM_WHERE_MAX];
+};
+
+int vm_new(struct vm **out, size_t memory_max, struct err *e) MUST_USE;
+void vm_free(struct vm *vm); /* NULL is allowed */
+
+struct vm *vm_of(lua_State *L);
+
+/* What runs from now on may use budget_us of CPU and so many more bytes. */
+void vm_enter(struct vm *vm, int64_t budget_us, size_t bytes);
+
+struct vm_cost {
+    int64_t cpu_us;
+    int64_t bytes; /* below 0 when more was collected than allocated */
+    bool stopped, refused;
+};
+/* Lifts the bounds and says what was used since vm_enter. */
+struct vm_cost vm_leave(struct vm *vm);
+
+/* For C functions that work long on behalf of a script: whether its time is over. If so, the hook
+ * is armed: the script stops at its next instruction. */
+bool vm_overdue(struct vm *vm);
+
+/* Whether the C stack has room for another coroutine inside the one that runs. */
+bool vm_has_stack(const struct vm *vm);
+
+/* Bytes held for a script outside of the state count too. False (and nothing is counted) past the
+ * limit. */
+bool vm_charge(struct vm *vm, size_t bytes);
+void vm_discharge(struct vm *vm, size_t bytes);
+
+/* Runs fn with ud as its only argument on the main state, protected and outside of a script's
+ * bounds. ERR_NOMEM, or ERR_SCRIPT with the error's text. */
+int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e) MUST_USE;
+
+/* "script:line" of the innermost frame of L that belongs to a script; false where there is none. */
+bool vm_where(lua_State *L, char *out, size_t size);
+
+/* Notes that the script throws the value at index; and whether the value at index is that. */
+void vm_note_thrown(lua_State *L, int index);
+bool vm_was_thrown(lua_State *L, int index);
+
+/* Raises a text with the script's position in front. */
+int vm_fail(lua_State *L, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+#endif

@@ -1,3 +1,5 @@
+add_custom_target(embed) # all embedded files, for tools that read sources without building
+
 # rtcache_embed(target file symbol): the text of a file as `static const char symbol[]`, NUL-terminated, and the constant symbol_size,
 # in a header named <symbol>.h that the target can include.
 function(rtcache_embed target file symbol)
@@ -8,6 +10,8 @@ function(rtcache_embed target file symbol)
             -P ${CMAKE_SOURCE_DIR}/cmake/embed_file.cmake
     DEPENDS ${CMAKE_SOURCE_DIR}/${file} ${CMAKE_SOURCE_DIR}/cmake/embed_file.cmake)
   target_sources(${target} PRIVATE ${out})
+  add_custom_target(${symbol} DEPENDS ${out})
+  add_dependencies(embed ${symbol})
   target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/embed)
 endfunction()
 

@@ -1,0 +1,163 @@
+# shellcheck shell=bash
+# The stages of `./dev test`, in order. Each is a function stage_NAME with a line of what it is in
+# stage_titles; it goes on after a failure, and the last line of all is "N passed, N failed".
+
+stage_names=(
+    build clang format tidy luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
+    interop fuzz
+)
+declare -A stage_titles=(
+    [build]='server, tool and unit tests with gcc, as released'
+    [clang]='the same with clang'
+    [format]='C sources are as clang-format leaves them'
+    [tidy]='clang-tidy'
+    [luacheck]='Lua sources'
+    [structure]='directions of includes, sizes, threads'
+    [unit]='C unit tests'
+    [unit-asan]='C unit tests under AddressSanitizer and UBSan'
+    [unit-tsan]='C unit tests under ThreadSanitizer'
+    [spec]='specs over the wire, as released'
+    [spec-asan]='specs, the server under AddressSanitizer and UBSan'
+    [spec-tsan]='specs of threads, the server under ThreadSanitizer'
+    [interop]='MessagePack-RPC clients that were written elsewhere'
+    [fuzz]='every fuzz target for 20 seconds'
+)
+
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp"
+
+# What tests run under: ThreadSanitizer's memory map does not fit where addresses are randomized widely.
+under=()
+fix_addresses() {
+    if setarch -R true 2>/dev/null; then under=(setarch -R); fi
+}
+
+run_units() {
+    "${under[@]}" ctest --test-dir "$1" -V -j "$(nproc)" --timeout 300
+}
+
+# run_specs BUILD FILE_OR_FOLDER...
+run_specs() {
+    local build=$1
+    shift
+    RTCACHED=$PWD/$build/rtcached RTCACHE=$PWD/$build/rtcache LUA_PATH='lua/?.lua;tests/?.lua;;' \
+        "${under[@]}" luajit /usr/bin/busted -o plainTerminal "$@"
+}
+
+stage_build() { build_preset release all units; }
+stage_clang() { build_preset clang all units; }
+
+stage_format() { list_sources '*.c' '*.h' | xargs -d '\n' clang-format --dry-run -Werror; }
+
+stage_tidy() {
+    build_preset clang embed
+    .ci/tidy
+}
+
+stage_luacheck() { luacheck -q lua scripts core tests bench; }
+
+stage_structure() {
+    tests/structure/check --self-test
+    tests/structure/check
+}
+
+stage_unit() {
+    build_preset release units
+    run_units build
+}
+
+stage_unit-asan() {
+    build_preset asan units
+    run_units build-asan
+}
+
+stage_unit-tsan() {
+    build_preset tsan units
+    fix_addresses
+    run_units build-tsan
+}
+
+stage_spec() {
+    build_preset release
+    run_specs build tests/spec
+}
+
+stage_spec-asan() {
+    build_preset asan
+    run_specs build-asan tests/spec
+}
+
+stage_spec-tsan() {
+    build_preset tsan
+    fix_addresses
+    SPEC_PATIENCE=60 run_specs build-tsan tests/spec
+}
+
+stage_interop() {
+    build_preset release
+    RTCACHED=$PWD/build/rtcached RTCACHE=$PWD/build/rtcache tests/interop/run
+}
+
+stage_fuzz() { .ci/fuzz 20; }
+
+# Adds up what cmocka, busted and our own checks say they counted: "PASSED FAILED".
+count_results() {
+    awk '
+        match($0, /PASSED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); passed += w[3] }
+        match($0, /FAILED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); failed += w[3] }
+        /^[0-9]+ success(es)? \/ [0-9]+ failures? \/ [0-9]+ errors?/ { passed += $1; failed += $4 + $7 }
+        /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+        END { print passed + 0, failed + 0 }' "$1"
+}
+
+total_passed=0
+total_failed=0
+failures=()
+lines=()
+
+run_stage() {
+    local name=$1 log began=$SECONDS status=0 passed failed word=ok
+    log=build/logs/$name.log
+    mkdir -p build/logs
+    printf '\n== %s: %s\n' "$name" "${stage_titles[$name]}"
+    # A shell of its own: `set -e` holds in it, which it would not behind `||` or `if`.
+    ./dev stage "$name" >"$log" 2>&1 &
+    wait $! || status=$?
+    read -r passed failed < <(count_results "$log")
+    if [ $status != 0 ]; then
+        word=FAILED
+        tail -n 40 "$log"
+        failures+=("$name (log: $log)")
+        if [ "$failed" = 0 ]; then failed=1; fi
+    elif [ $((passed + failed)) = 0 ]; then
+        passed=1
+    fi
+    total_passed=$((total_passed + passed))
+    total_failed=$((total_failed + failed))
+    lines+=("$(printf '%-10s %-6s %5d passed %3d failed %5d s' \
+        "$name" $word "$passed" "$failed" $((SECONDS - began)))")
+    echo "${lines[-1]}"
+}
+
+# stages_run [STAGE...]: all without names.
+stages_run() {
+    local name
+    if [ "${1:-}" = list ]; then
+        for name in "${stage_names[@]}"; do printf '%-10s %s\n' "$name" "${stage_titles[$name]}"; done
+        return
+    fi
+    for name in "$@"; do
+        if [ -z "${stage_titles[$name]:-}" ]; then
+            echo "dev: no stage \"$name\"; there are: ${stage_names[*]}" >&2
+            return 2
+        fi
+    done
+    if [ $# = 0 ]; then set -- "${stage_names[@]}"; fi
+    for name in "$@"; do run_stage "$name"; done
+    printf '\n== all stages, %d s\n' "$SECONDS"
+    printf '%s\n' "${lines[@]}"
+    for name in "${failures[@]}"; do echo "failed: $name"; done
+    echo "$total_passed passed, $total_failed failed"
+    [ "$total_failed" = 0 ] && [ ${#failures[@]} = 0 ]
+}

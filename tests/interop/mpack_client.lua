@@ -18,7 +18,7 @@ local input, at = "", 1
 local function receive_all()
   while waiting > 0 do
     local kind, tag, err, result
-    kind, tag, err, result, at = session:receive(input, at)
+    if at <= #input then kind, tag, err, result, at = session:receive(input, at) end
     if kind == "response" then
       answers[tag] = { err = err, result = result }
       waiting = waiting - 1

@@ -116,8 +116,8 @@ static int parse_option(struct args *a, int argc, char **argv, int *at, struct e
         return err_set(e, ERR_BAD_REQUEST, "--%s takes nothing after it", spec->name);
     if (spec->takes && !text && *at + 1 == argc)
         return err_set(e, ERR_BAD_REQUEST, "--%s takes %s", spec->name, spec->takes);
-    if (spec->takes && !text)
-        text = argv[++*at];
+    if (!text)
+        text = spec->takes ? argv[++*at] : "";
     return set_option(a, id, text, e);
 }
 

@@ -34,10 +34,14 @@ static inline uint64_t big_endian(const unsigned char *p, unsigned width)
     }
 }
 
-static inline int64_t sign_extend(uint64_t v, unsigned width)
+static inline int64_t signed_of(uint64_t v, unsigned width)
 {
-    unsigned shift = 64 - 8 * width;
-    return (int64_t)(v << shift) >> shift;
+    switch (width) {
+    case 1: return (int8_t)v;
+    case 2: return (int16_t)v;
+    case 4: return (int32_t)v;
+    default: return (int64_t)v;
+    }
 }
 
 static double float_of(uint64_t bits, unsigned width)
@@ -83,7 +87,7 @@ static int next_form(struct mp_reader *r, struct mp_token *t, struct form f)
     t->type = (enum mp_type)f.type;
     switch (t->type) {
     case MP_BOOL: t->b = *p == 0xc3; break;
-    case MP_INT: t->i = sign_extend(v, f.width); break;
+    case MP_INT: t->i = signed_of(v, f.width); break;
     case MP_FLOAT: t->d = float_of(v, f.width); break;
     case MP_EXT:
         t->ext_type = (int8_t)p[head - 1];
@@ -273,67 +277,4 @@ int mp_check(struct slice s, struct err *e)
                        scan.offset, (unsigned long long)scan.needed, s.size);
     default: return err_set(e, ERR_PROTOCOL, "byte 0xc1 at %zu is no MessagePack", scan.offset);
     }
-}
-
-/* The size of the well-formed sequence at p (first byte >= 0x80), 0 where there is none. */
-static size_t utf8_sequence(const unsigned char *p, size_t n)
-{
-    unsigned char c = p[0], low = 0x80, high = 0xbf;
-    size_t size;
-
-    if (c >= 0xc2 && c <= 0xdf) {
-        size = 2;
-    } else if (c >= 0xe0 && c <= 0xef) {
-        size = 3;
-        if (c == 0xe0)
-            low = 0xa0; /* shorter forms exist below */
-        if (c == 0xed)
-            high = 0x9f; /* surrogates above */
-    } else if (c >= 0xf0 && c <= 0xf4) {
-        size = 4;
-        if (c == 0xf0)
-            low = 0x90;
-        if (c == 0xf4)
-            high = 0x8f; /* nothing above U+10FFFF */
-    } else {
-        return 0;
-    }
-    if (n < size || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return size;
-}
-
-size_t mp_utf8_prefix(struct slice s)
-{
-    const unsigned char *p = (const unsigned char *)s.data;
-    size_t i = 0;
-
-    while (i < s.size) {
-        uint64_t word;
-        while (s.size - i >= 8) {
-            memcpy(&word, p + i, 8);
-            if (word & 0x8080808080808080U)
-                break;
-            i += 8;
-        }
-        if (i == s.size)
-            break;
-        if (p[i] < 0x80) {
-            i++;
-            continue;
-        }
-        size_t n = utf8_sequence(p + i, s.size - i);
-        if (n == 0)
-            return i;
-        i += n;
-    }
-    return i;
-}
-
-bool mp_utf8_valid(struct slice s)
-{
-    return mp_utf8_prefix(s) == s.size;
 }

@@ -1,0 +1,197 @@
+/* Several threads at one store; every value says what it has to be, so that a torn or a wrong one
+ * is seen. To be run under TSan and ASan as well. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#define THREADS    4
+#define KEYS       400
+#define OPERATIONS 30000
+#define HELD       8
+#define LARGEST    9000
+#define LIMIT      (1 << 20)
+
+struct worker {
+    pthread_t thread;
+    struct store *store;
+    struct rng rng;
+    struct entry *held[HELD]; /* values of earlier reads, looked at again later */
+    unsigned held_key[HELD];
+    const char *wrong; /* what went wrong first */
+    uint64_t hits, gone;
+};
+
+/* What precedes the bytes, all of which are `fill`. */
+struct head {
+    uint32_t key, size, fill;
+};
+
+static struct slice make_value(unsigned key, struct rng *r, char *into)
+{
+    struct head h = {.key = key, .fill = (uint32_t)rng_below(r, 256)};
+    h.size = (uint32_t)(rng_below(r, 10) ? rng_below(r, 200) : rng_below(r, LARGEST));
+    memcpy(into, &h, sizeof(h));
+    memset(into + sizeof(h), (int)h.fill, h.size);
+    return slice_of(into, sizeof(h) + h.size);
+}
+
+static bool value_right(unsigned key, struct slice value)
+{
+    struct head h;
+    if (value.size < sizeof(h))
+        return false;
+    memcpy(&h, value.data, sizeof(h));
+    if (h.key != key || h.size != value.size - sizeof(h))
+        return false;
+    for (size_t i = sizeof(h); i < value.size; i++)
+        if ((unsigned char)value.data[i] != h.fill)
+            return false;
+    return true;
+}
+
+static void note(struct worker *w, bool right, const char *what)
+{
+    if (!right && !w->wrong)
+        w->wrong = what;
+}
+
+static void hold(struct worker *w, unsigned key, struct entry *e)
+{
+    size_t i = rng_below(&w->rng, HELD);
+    if (w->held[i])
+        note(w, value_right(w->held_key[i], entry_value(w->held[i])), "a held value changed");
+    entry_unref(w->held[i]);
+    w->held[i] = e;
+    w->held_key[i] = key;
+}
+
+static void read_one(struct worker *w, unsigned key, struct slice text, uint64_t hash, int64_t now)
+{
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    bool share = rng_below(&w->rng, 8) == 0;
+    note(w, share || buf_grow(&out, rng_below(&w->rng, 2) ? LARGEST : 1) == 0, "no memory");
+    enum lookup status = store_get(w->store, text, hash, now, (unsigned)rng_below(&w->rng, 8),
+                                   share ? NULL : &out, &hit);
+    note(w, hit.age_ms >= 0, "an age below zero");
+    if (status == LOOKUP_MISS)
+        note(w, !hit.entry && !out.size, "a miss with a value");
+    if (status == LOOKUP_FRESH) {
+        w->hits++;
+        struct slice value = hit.entry ? entry_value(hit.entry) : buf_slice(&out);
+        note(w, value_right(key, value), "a torn or wrong value");
+        note(w, hit.version == (int64_t)key * 3, "a wrong version");
+    }
+    if (hit.entry)
+        hold(w, key, hit.entry);
+    buf_fini(&out);
+}
+
+static void put_one(struct worker *w, unsigned key, struct slice text, uint64_t hash, int64_t now)
+{
+    char bytes[sizeof(struct head) + LARGEST];
+    struct rng *r = &w->rng;
+    struct put p = {
+        .key = text,
+        .hash = hash,
+        .value = make_value(key, r, bytes),
+        .negative = rng_below(r, 16) == 0,
+        .has_version = true,
+        .version = (int64_t)key * 3,
+        .ttl_ms = (int64_t)rng_below(r, 2000),
+        .stale_ttl_ms = (int64_t)rng_below(r, 200),
+        .keep_ms = (int64_t)rng_below(r, 400),
+    };
+    note(w, store_put(w->store, &p, now, NULL) == 0, "a put was refused");
+}
+
+static void act(struct worker *w, int64_t now)
+{
+    char text[32];
+    struct rng *r = &w->rng;
+    unsigned key = (unsigned)rng_below(r, KEYS);
+    struct slice k = slice_of(text, (size_t)snprintf(text, sizeof(text), "key:%u", key));
+    uint64_t hash = store_hash(w->store, k);
+    struct store_stats stats;
+    switch (rng_below(r, 32)) {
+    case 0: w->gone += store_remove(w->store, k, hash, now); break;
+    case 1: store_touch(w->store, k, hash, now, (int64_t)rng_below(r, 2000), 10, 10); break;
+    case 2: w->gone += store_tick(w->store, now, rng_below(r, 100)); break;
+    case 3:
+        store_read_stats(w->store, &stats);
+        note(w, stats.bytes <= LIMIT, "past the limit");
+        break;
+    case 4:
+        if (rng_below(r, 50) == 0)
+            store_set_memory(w->store, LIMIT - rng_below(r, LIMIT / 4), now);
+        break;
+    default:
+        if (rng_below(r, 3) == 0)
+            put_one(w, key, k, hash, now);
+        else
+            read_one(w, key, k, hash, now);
+    }
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    for (int i = 0; i < OPERATIONS && !w->wrong; i++) {
+        int64_t lag = (int64_t)rng_below(&w->rng, 8); /* every thread's clock is its own */
+        act(w, i / 4 - lag);
+    }
+    for (int i = 0; i < HELD; i++)
+        entry_unref(w->held[i]);
+    return NULL;
+}
+
+static void threads_see_whole_values_of_their_keys(void **state)
+{
+    (void)state;
+    static struct worker workers[THREADS];
+    struct store_options o = {.memory_bytes = LIMIT, .shards = 2, .seed = 9};
+    struct store_stats stats;
+    struct store *s;
+    assert_int_equal(store_new(&s, &o, NULL), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.store = s, .rng = {.state = 100 + i}};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    uint64_t hits = 0, gone = 0;
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(workers[i].thread, NULL);
+        if (workers[i].wrong)
+            fail_msg("thread %u: %s", i, workers[i].wrong);
+        hits += workers[i].hits;
+        gone += workers[i].gone;
+    }
+    assert_true(hits > OPERATIONS / 4);
+    assert_true(gone > 100);
+    for (unsigned i = 0; i < KEYS; i++) {
+        char text[32];
+        struct slice k = slice_of(text, (size_t)snprintf(text, sizeof(text), "key:%u", i));
+        store_remove(s, k, store_hash(s, k), OPERATIONS);
+    }
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.entries, 0);
+    assert_int_equal(stats.negatives, 0);
+    assert_true(stats.puts > 1000);
+    store_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_see_whole_values_of_their_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

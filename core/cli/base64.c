@@ -7,6 +7,8 @@ static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 int base64_encode(struct buf *out, struct slice bytes)
 {
     size_t size = (bytes.size + 2) / 3 * 4;
+    if (size == 0)
+        return 0;
     int rc = buf_grow(out, size);
     if (rc != 0)
         return rc;
@@ -44,6 +46,8 @@ int base64_decode(struct buf *out, struct slice text)
 {
     size_t padding = 0;
 
+    if (text.size == 0)
+        return 0;
     if (text.size % 4 != 0)
         return ERR_BAD_VALUE;
     while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=')

@@ -1,0 +1,95 @@
+--- Plants one violation of each rule in a tree of its own and expects exactly that report.
+
+local rules = require "rules"
+local tree = require "tree"
+
+local M = {}
+
+local CLEAN = {
+  ["core/base/err.h"] = "int err_set(void);\n",
+  ["core/store/store.h"] = '#include "base/err.h"\n',
+  ["core/store/store.c"] = '#include "store/store.h"\n/* clock_ms() is the caller\'s */\n'
+    .. "int store_get(void)\n{\n    return 0;\n}\n",
+  ["core/bind/run.c"] = '#include "backend/backend.h"\n#include <lua.h>\n',
+  ["core/backend/backend.h"] = "#include <ev.h>\n",
+  ["core/sys/mailbox.h"] = "#include <ev.h>\nstruct mailbox {\n    _Atomic int n;\n};\n",
+  ["core/load/load.c"] = '#include "store/store.h"\nchar template[] = "/tmp/x-XXXXXX";\n',
+  ["tests/unit/store/store_test.c"] = "int main(void);\n",
+  ["tests/unit/store/store_model_test.c"] = "int main(void);\n",
+  ["tests/unit/wire/error_table_test.c"] = "int main(void);\n",
+}
+
+local PLANTED = {
+  { "a folder includes a higher floor", "core/store/store.c", '#include "load/flight.h"\n', 1, "floor 4" },
+  { "a folder includes its neighbour", "core/store/store.c", '#include "backend/x.h"\n', 1, "floor 2" },
+  { "a folder without a floor", "core/util/x.c", "int util_x;\n", 1, "no floor" },
+  { "Lua and a backend outside bind", "core/script/x.c", '#include "bind/x.h"\n', 1, "floor 3" },
+  { "libpq outside backend", "core/load/load.c", "#include <libpq-fe.h>\n", 1, "libpq" },
+  { "Lua outside script and bind", "core/net/io.c", "\n#include <lua.h>\n", 2, "lua.h" },
+  { "libev in the store", "core/store/wheel.c", "#include <ev.h>\n", 1, "ev.h" },
+  { "libev in the store, through a header", "core/store/wheel.c", '#include "sys/mailbox.h"\n', 1, "ev.h" },
+  { "a clock in the store", "core/store/wheel.c", "int x;\nint t = clock_ms();\n", 2, "time" },
+  { "a clock in flights", "core/load/flight.c", "int t = clock_us( );\n", 1, "time" },
+  { "an atomic elsewhere", "core/net/conn.c", "_Atomic int n;\n", 1, "_Atomic" },
+  { "a lock elsewhere", "core/net/conn.h", "pthread_mutex_t lock;\n", 1, "pthread_mutex" },
+  { "a long file", "tests/spec/x_spec.lua", ("local x\n"):rep(501), 501, "501 lines" },
+  { "a long Lua module", "lua/rtcache/x.lua", ("local x\n"):rep(251), 251, "251 lines" },
+  { "a long function", "core/net/conn.c", "int conn_x(void)\n{\n" .. ("    x();\n"):rep(69) .. "}\n", 2, "71 lines" },
+  { "unfinished work", "scripts/user.lua", "-- TODO: later\n", 1, "TODO" },
+  { "unfinished work in C", "core/net/conn.c", "int x; /* XXX */\n", 1, "XXX" },
+  { "a test of nothing", "tests/unit/net/gone_test.c", "int main(void);\n", 1, "mirrors no" },
+}
+
+local function tree_with(path, text)
+  local files = {}
+  for p, t in pairs(CLEAN) do files[p] = t end
+  if path then files[path] = text end
+  return tree.of(files)
+end
+
+local function fails_as_planted(path, text, line, what)
+  local problems = rules.check(tree_with(path, text))
+  local where = ("%s:%d: "):format(path, line)
+  return #problems == 1 and problems[1]:sub(1, #where) == where
+    and problems[1]:find(what, 1, true) ~= nil, problems
+end
+
+--- A folder on disk is read with the same result.
+local function reads_a_folder()
+  local root = os.tmpname()
+  os.remove(root)
+  os.execute(("mkdir -p '%s/core/net' '%s/core/net/corpus'"):format(root, root))
+  for _, path in ipairs { "core/net/conn.c", "core/net/corpus/conn.c" } do
+    local f = assert(io.open(root .. "/" .. path, "w"))
+    f:write "/* \"quoted\" */ char c = '\"'; _Atomic int n; // _Atomic\n"
+    f:close()
+  end
+  local problems = rules.check(tree.read(root))
+  os.execute("rm -r '" .. root .. "'")
+  return #problems == 1 and problems[1]:find("core/net/conn.c:1: _Atomic", 1, true) == 1, problems
+end
+
+---@return integer passed
+---@return integer failed
+function M.run()
+  local passed, failed = 0, 0
+  local function count(name, ok, problems)
+    if ok then
+      passed = passed + 1
+    else
+      failed = failed + 1
+      print(name .. ": not reported as planted, but:\n  " .. table.concat(problems, "\n  "))
+    end
+  end
+  local clean = rules.check(tree_with())
+  count("a clean tree", #clean == 0, clean)
+  for _, p in ipairs(PLANTED) do
+    count(p[1], fails_as_planted(p[2], p[3], p[4], p[5]))
+  end
+  count("a folder", reads_a_folder())
+  local _, warnings = rules.check(tree_with("core/net/conn.c", "int other_x(void)\n{\n}\n"))
+  count("a foreign prefix is a warning", #warnings == 1, warnings)
+  return passed, failed
+end
+
+return M

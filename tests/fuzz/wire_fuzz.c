@@ -1,11 +1,7 @@
 /*
  * wire_fuzz: any bytes as a connection's input, whole and in pieces. What is taken must not depend
  * on the cuts, must lie inside the input, and must be readable by the token reader.
- *
- *   clang -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
- *       -Icore tests/fuzz/wire_fuzz.c core/base/{buf,err}.c \
- *       core/wire/{mp,mp_utf8,mpw,rpc,rpc_answer}.c $(pkg-config --cflags --libs msgpack) -o wire_fuzz
- *   ./wire_fuzz -max_len=4096 -max_total_time=60
+ * Run: ./dev fuzz wire
  */
 #include "wire/mpw.h"
 #include "wire/rpc.h"

@@ -5,8 +5,8 @@
 #include "bind/op.h"
 #include "wire/mpw.h"
 
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SLEEP_MAX_S 3600.
 
@@ -14,48 +14,84 @@ struct database {
     int index;
 };
 
+/* Raises a text with that position in front, or with the stack's where it is NULL. */
+__attribute__((format(printf, 3, 4), noreturn)) static void fail_at(lua_State *L, const char *where,
+                                                                    const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (!where)
+        vm_fail(L, "%s", text);
+    lua_pushfstring(L, "%s: %s", where, text);
+    lua_error(L);
+    abort(); /* lua_error does not return */
+}
+
 /* Raises unless the code that runs may wait for something called `what`. */
-static void check_may_wait(lua_State *L, struct runtime *rt, const char *what)
+static void check_may_wait(lua_State *L, struct runtime *rt, const char *where, const char *what)
 {
     if (!rt->current)
-        vm_fail(L, "%s cannot be called while the script is read, only while a load runs", what);
+        fail_at(L, where, "%s cannot be called while the script is read, only while a load runs",
+                what);
     if (!lua_isyieldable(L))
-        vm_fail(L,
-                "%s cannot wait here: a C function that called back into the script lies between "
-                "(string.format with a __tostring)",
+        fail_at(L, where,
+                "%s cannot wait here: inside a function that string.gsub, table.sort or a "
+                "__tostring calls back",
                 what);
 }
 
-static const struct database *check_database(lua_State *L, const struct runtime *rt, int index,
-                                             const char *shape)
+static const struct database *to_database(lua_State *L, const struct runtime *rt, int index)
 {
-    if (lua_type(L, index) == LUA_TUSERDATA && lua_getmetatable(L, index)) {
-        bool is = lua_topointer(L, -1) == rt->database;
-        lua_pop(L, 1);
-        if (is)
-            return lua_touserdata(L, index);
-    }
-    vm_fail(L, "%s is a method of a backend: call it with a colon, as in ctx.db:%s(sql, ...)",
-            shape, shape);
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    bool is = lua_topointer(L, -1) == rt->database;
+    lua_pop(L, 1);
+    return is ? lua_touserdata(L, index) : NULL;
 }
 
-static void pack_parameters(lua_State *L, struct runtime *rt, const char *shape, int first,
-                            int count)
+/* Looks a method up and notes where that was asked. */
+static int api_database_index(lua_State *L)
 {
-    struct err e;
+    struct runtime *rt = runtime_upvalue(L);
+    lua_settop(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    rt->lookup = vm_where(L, rt->lookup_where, sizeof rt->lookup_where) ? L : NULL;
+    return 1;
+}
+
+/* The line of the script that calls a method now. */
+static void take_position(lua_State *L, struct runtime *rt, char *where, size_t size)
+{
+    bool looked_up = rt->lookup == L;
+    rt->lookup = NULL;
+    if (looked_up)
+        snprintf(where, size, "%s", rt->lookup_where);
+    else if (!vm_where(L, where, size)) {
+        if (rt->current)
+            run_position(rt->current, where, size);
+        else
+            snprintf(where, size, "?");
+    }
+}
+
+static int pack_parameters(lua_State *L, struct runtime *rt, int first, int count, struct err *e)
+{
     struct buf *b = &rt->scratch;
     buf_clear(b);
     if (count == 0)
-        return;
+        return 0;
     int rc = mpw_array(b, (uint32_t)count);
     if (rc != 0)
-        vm_fail(L, "db:%s: no memory for the parameters", shape);
-    for (int i = 0; i < count; i++) {
+        return err_set(e, rc, "no memory for the parameters");
+    for (int i = 0; i < count && rc == 0; i++) {
         char name[32];
         snprintf(name, sizeof name, "parameter %d", i + 1);
-        if (value_pack(L, &rt->sandbox.marks, first + i, name, b, &e) != 0)
-            vm_fail(L, "db:%s: %s", shape, e.text);
+        rc = value_pack(L, &rt->sandbox.marks, first + i, name, b, e);
     }
+    return rc;
 }
 
 /* (shape, self, sql, count, ...) -> op */
@@ -63,22 +99,29 @@ static int api_query(lua_State *L)
 {
     static const char *const shapes[] = {"row", "rows", "value", "exec"};
     struct runtime *rt = runtime_upvalue(L);
+    char where[VM_WHERE_MAX], what[16];
+    struct err e;
+    take_position(L, rt, where, sizeof where);
     const char *shape = luaL_checkstring(L, 1);
-    const struct database *db = check_database(L, rt, 2, shape);
-    char what[16];
+    const struct database *db = to_database(L, rt, 2);
+    if (!db)
+        fail_at(L, where, "%s is a method of a backend: call it with a colon, as db:%s(sql, ...)",
+                shape, shape);
     snprintf(what, sizeof what, "db:%s", shape);
     if (lua_type(L, 3) != LUA_TSTRING)
-        vm_fail(L, "%s: the SQL text is a %s, not a string", what, luaL_typename(L, 3));
-    check_may_wait(L, rt, what);
+        fail_at(L, where, "%s: the SQL text is a %s, not a string", what,
+                lua_isnone(L, 3) ? "nil" : luaL_typename(L, 3));
+    check_may_wait(L, rt, where, what);
     int count = (int)luaL_checkinteger(L, 4);
     lua_settop(L, 4 + count);
-    pack_parameters(L, rt, shape, 5, count);
-    enum query_shape which = QUERY_ROW;
-    while (strcmp(shapes[which], shape) != 0)
-        which++;
-    struct slice sql;
-    sql.data = lua_tolstring(L, 3, &sql.size);
-    op_query(L, rt, db->index, which, sql, &rt->scratch);
+    if (pack_parameters(L, rt, 5, count, &e) != 0)
+        fail_at(L, where, "%s: %s", what, e.text);
+    struct op_request q = {.backend = db->index, .params = &rt->scratch, .where = where};
+    while (strcmp(shapes[q.shape], shape) != 0)
+        q.shape++;
+    q.sql.data = lua_tolstring(L, 3, &q.sql.size);
+    if (!op_query(L, rt, &q))
+        fail_at(L, where, "%s: not enough memory for a query of %zu bytes", what, q.sql.size);
     return 1;
 }
 
@@ -90,8 +133,9 @@ static int api_sleep(lua_State *L)
     double seconds = lua_tonumber(L, 1);
     if (!(seconds >= 0 && seconds <= SLEEP_MAX_S))
         vm_fail(L, "rtcache.sleep takes 0 to %.0f seconds, not %.14g", SLEEP_MAX_S, seconds);
-    check_may_wait(L, rt, "rtcache.sleep");
-    op_sleep(L, rt, seconds);
+    check_may_wait(L, rt, NULL, "rtcache.sleep");
+    if (!op_sleep(L, rt, seconds))
+        vm_fail(L, "rtcache.sleep: not enough memory");
     return 1;
 }
 
@@ -249,7 +293,9 @@ static int api_error_tostring(lua_State *L)
 static int api_database_tostring(lua_State *L)
 {
     struct runtime *rt = runtime_upvalue(L);
-    const struct database *db = check_database(L, rt, 1, "row");
+    const struct database *db = to_database(L, rt, 1);
+    if (!db)
+        vm_fail(L, "this is no backend");
     lua_pushfstring(L, "backend %s", rt->backend_names[db->index]);
     return 1;
 }
@@ -301,7 +347,9 @@ static void make_databases(lua_State *L, struct runtime *rt)
 {
     push_metatable(L);
     rt->database = lua_topointer(L, -1);
-    lua_pushvalue(L, -2);
+    lua_pushlightuserdata(L, rt);
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, api_database_index, 2);
     lua_setfield(L, -2, "__index");
     set_closure(L, rt, "__tostring", api_database_tostring);
     for (size_t i = 0; i < rt->backend_count; i++) {
@@ -334,6 +382,6 @@ void api_setup(lua_State *L, struct runtime *rt)
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "db");
     make_databases(L, rt);
-    lua_getfield(L, -2, "rtcache");
-    rt->rtcache = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, -2);
+    rt->api = luaL_ref(L, LUA_REGISTRYINDEX);
 }

@@ -9,7 +9,7 @@
 
 #include "bind/runtime_priv.h"
 
-/* Makes rt->rtcache, rt->context, rt->error, rt->database and the backends' userdata. Raises. */
+/* Makes rt->api, rt->context, rt->error, rt->database and the backends' userdata. Raises. */
 void api_setup(lua_State *L, struct runtime *rt);
 
 #endif

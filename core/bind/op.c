@@ -1,6 +1,5 @@
 #include "bind/op.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -115,37 +114,35 @@ static void push_number(lua_State *L, struct op *op)
     lua_pushnumber(L, (lua_Number)((uint64_t)op->serial * OP_MAX + op->slot));
 }
 
-void op_query(lua_State *L, struct runtime *rt, int backend, enum query_shape shape,
-              struct slice sql, struct buf *params)
+bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
 {
-    struct op *op = op_new(rt, OP_QUERY, sql.size, params->capacity);
-    if (!op) {
-        buf_fini(params);
-        vm_fail(L, "not enough memory for a query of %zu bytes", sql.size);
-    }
-    memcpy(op->sql, sql.data, sql.size);
-    op->params = *params;
-    *params = (struct buf){0};
-    op->backend = backend;
-    if (!vm_where(L, op->where, sizeof op->where))
-        run_position(rt->current, op->where, sizeof op->where);
-    op->query.sql = slice_of(op->sql, sql.size);
+    struct op *op = op_new(rt, OP_QUERY, q->sql.size, q->params->capacity);
+    if (!op)
+        return false;
+    memcpy(op->sql, q->sql.data, q->sql.size);
+    op->params = *q->params;
+    buf_init(q->params, q->params->max);
+    op->backend = q->backend;
+    snprintf(op->where, sizeof op->where, "%s", q->where);
+    op->query.sql = slice_of(op->sql, q->sql.size);
     op->query.params = buf_slice(&op->params);
-    op->query.shape = shape;
+    op->query.shape = q->shape;
     op->query.done = op_query_done;
     push_number(L, op);
-    backend_submit(rt->backends[backend], &op->query);
+    backend_submit(rt->backends[q->backend], &op->query);
+    return true;
 }
 
-void op_sleep(lua_State *L, struct runtime *rt, double seconds)
+bool op_sleep(lua_State *L, struct runtime *rt, double seconds)
 {
     struct op *op = op_new(rt, OP_SLEEP, 0, 0);
     if (!op)
-        vm_fail(L, "not enough memory for a sleep");
+        return false;
     push_number(L, op);
     ev_now_update(rt->loop);
     ev_timer_init(&op->timer, op_timer_fired, seconds, 0.);
     ev_timer_start(rt->loop, &op->timer);
+    return true;
 }
 
 int op_lua_settled(lua_State *L)

@@ -14,11 +14,17 @@
 
 #define OP_MAX (1u << 20)
 
-/* Pushes the number of a new op of the current run. params is taken over (it is empty afterwards).
- * Raises. */
-void op_query(lua_State *L, struct runtime *rt, int backend, enum query_shape shape,
-              struct slice sql, struct buf *params);
-void op_sleep(lua_State *L, struct runtime *rt, double seconds);
+struct op_request {
+    int backend;
+    enum query_shape shape;
+    struct slice sql;
+    struct buf *params; /* taken over: it is empty afterwards */
+    const char *where;  /* "script:line", for errors */
+};
+
+/* Pushes the number of a new op of the current run. False where there is no memory for it. */
+bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q) MUST_USE;
+bool op_sleep(lua_State *L, struct runtime *rt, double seconds) MUST_USE;
 
 /* Lua functions with the runtime as upvalue. */
 int op_lua_settled(lua_State *L);

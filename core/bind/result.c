@@ -115,9 +115,8 @@ void result_read_error(lua_State *L, const struct run *r, struct run_result *out
 }
 
 /* Fails the run for what it returned. */
-__attribute__((format(printf, 3, 4))) static int refuse(const struct run *r,
-                                                        struct run_result *out, const char *fmt,
-                                                        ...)
+__attribute__((format(printf, 3, 4))) static int refuse(const struct run *r, struct run_result *out,
+                                                        const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX], position[VM_WHERE_MAX];
     va_list args;
@@ -186,8 +185,7 @@ static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
         struct slice tag;
         tag.data = lua_tolstring(L, -1, &tag.size);
         if (tag.size == 0 || tag.size > TAG_SIZE_MAX || !mp_utf8_valid(tag))
-            return refuse(r, out,
-                          "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
+            return refuse(r, out, "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
                           TAG_SIZE_MAX);
         rc = mpw_str(&out->tags, tag);
         lua_pop(L, 1);

@@ -172,8 +172,8 @@ static bool read_bound(struct run *r, struct vm_cost cost, int status, struct ru
         err_set(&out->err, ERR_SCRIPT, "%s: yielded outside of a coroutine of its own", where);
         return true;
     }
-    const char *text = status != 0 && lua_type(r->co, -1) == LUA_TSTRING ? lua_tostring(r->co, -1)
-                                                                          : "";
+    const char *text =
+        status != 0 && lua_type(r->co, -1) == LUA_TSTRING ? lua_tostring(r->co, -1) : "";
     if (status == LUA_ERRMEM || (cost.refused && strstr(text, "not enough memory"))) {
         vm_where(r->co, where, sizeof where);
         rt->stats.memory_stops++;
@@ -224,6 +224,7 @@ static void step(struct run *r)
         rt->stats.parked--;
     }
     rt->current = r;
+    rt->lookup = NULL;
     vm_enter(rt->vm, r->cpu_left_us, r->bytes_left > 0 ? (size_t)r->bytes_left : 0);
     int status = lua_resume(r->co, r->arguments);
     struct vm_cost cost = vm_leave(rt->vm);

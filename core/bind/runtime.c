@@ -178,9 +178,9 @@ static void read_failure(struct reading *g, lua_State *co, int status, struct vm
     char where[VM_WHERE_MAX];
     snprintf(where, sizeof where, "%s:1", g->script->file);
     if (cost.stopped) {
-        g->rc = err_set(g->e, ERR_SCRIPT, "%s: stopped after %lld ms of CPU",
-                        rt->vm->where[0] ? rt->vm->where : where,
-                        (long long)(rt->run_cpu_us / 1000));
+        g->rc =
+            err_set(g->e, ERR_SCRIPT, "%s: stopped after %lld ms of CPU",
+                    rt->vm->where[0] ? rt->vm->where : where, (long long)(rt->run_cpu_us / 1000));
     } else if (status == LUA_YIELD) {
         bad_script(g, "the script yielded while it was read");
     } else if (status == LUA_ERRMEM) {
@@ -244,7 +244,7 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
     for (int i = 0; i < RUNTIME_WHATS; i++)
         s->fn[i] = LUA_NOREF;
     struct reading g = {.rt = rt, .script = s, .chunk = LUA_NOREF, .e = e};
-    int rc = sandbox_load(&rt->sandbox, file, rt->rtcache, &g.chunk, e);
+    int rc = sandbox_load(&rt->sandbox, file, rt->api, &g.chunk, e);
     if (rc == 0) {
         rc = vm_protect(rt->vm, protected_main, &g, e);
         luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, g.chunk);

@@ -66,10 +66,11 @@ struct run_result {
     enum run_outcome outcome;
     struct buf value; /* packed */
     struct err
-        err; /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(),
-                SCRIPT_ERROR for a runtime fault or a bound, BAD_VALUE with the path inside the
-                value, or the code of the backend's error where the script did not catch it */
-    bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise */
+        err;        /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(),
+                       SCRIPT_ERROR for a runtime fault or a bound, BAD_VALUE with the path inside the
+                       value, or the code of the backend's error where the script did not catch it */
+    bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
+                     */
     /* From the options table that a loader may return beside the value; -1 / false where not given.
      */
     int64_t ttl_ms, stale_ttl_ms;

@@ -42,9 +42,9 @@ struct runtime {
     char **backend_names;      /* owned */
     int *backend_refs;         /* their userdata in the registry */
     size_t backend_count;
-    int rtcache; /* the table, in the registry */
-    int context; /* the metatable of ctx */
-    int error;   /* the metatable of error tables */
+    int api;                    /* what api.lua returned, in the registry */
+    int context;                /* the metatable of ctx */
+    int error;                  /* the metatable of error tables */
     const void *database;       /* the metatable of backends */
     struct buf scratch, second; /* emptied by their users before use */
     struct log_site log_site;   /* of scripts that are being read */
@@ -56,7 +56,11 @@ struct runtime {
     struct list runs, ready, spare;
     uint32_t spare_count;
     struct run *current; /* whose script runs now */
-    bool driving;        /* runtime_drive is on the stack */
+    bool driving;        /* runs are being stepped further down the C stack */
+    /* Where a method of a backend was looked up last, and by which coroutine: `return db:row(...)`
+     * is a tail call, which leaves no frame to take the line from. */
+    lua_State *lookup;
+    char lookup_where[VM_WHERE_MAX];
     struct runtime_stats stats;
 };
 

@@ -136,6 +136,15 @@ local function log(level, ...)
   return raw.log(levels.info, ok and text or fail("rtcache.log: %s", text))
 end
 
+-- Scripts expect one; its lines go to the server's log.
+local function print(...)
+  local texts = {}
+  for i = 1, select("#", ...) do
+    texts[i] = tostring((select(i, ...)))
+  end
+  raw.log(levels.info, table.concat(texts, "\t"))
+end
+
 local rtcache = {
   all = all,
   sleep = sleep,
@@ -150,4 +159,4 @@ local rtcache = {
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 
-return { rtcache = rtcache, db = db }
+return { rtcache = rtcache, print = print, db = db }

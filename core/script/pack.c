@@ -51,9 +51,7 @@ static size_t print_key(struct packer *p, const struct step *s, char *out, size_
         if (is_name(text, size))
             return (size_t)snprintf(out, room, ".%s", text);
         return (size_t)snprintf(out, room, "[\"%.64s\"]", text);
-    default:
-        return (size_t)snprintf(out, room, "[%s]",
-                                lua_typename(p->L, lua_type(p->L, s->key)));
+    default: return (size_t)snprintf(out, room, "[%s]", lua_typename(p->L, lua_type(p->L, s->key)));
     }
 }
 

@@ -290,8 +290,8 @@ local function make_require(env)
   end
 end
 
--- rtcache: the table of that name, which is copied too; nil before bind/ has made it.
-local function new_env(rtcache)
+-- api: what api.lua returned; nil where there is none.
+local function new_env(api)
   local env = copy(base)
   env._G = env
   env.string = copy(text)
@@ -301,9 +301,10 @@ local function new_env(rtcache)
   env.coroutine = copy(coroutine)
   env.os = copy(clock)
   env.require = make_require(env)
-  if rtcache then
-    env.rtcache = copy(rtcache)
-    env.rtcache.json = copy(rtcache.json)
+  if api then
+    env.print = api.print
+    env.rtcache = copy(api.rtcache)
+    env.rtcache.json = copy(api.rtcache.json)
   end
   return env
 end

@@ -278,7 +278,7 @@ void sandbox_fini(struct sandbox *sb)
 struct loading {
     struct sandbox *sb;
     const char *file;
-    int rtcache, ref, rc;
+    int api, ref, rc;
     struct err *e;
 };
 
@@ -289,19 +289,19 @@ static int protected_load(lua_State *L)
     if (l->rc != 0)
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, l->sb->new_env);
-    if (l->rtcache == LUA_NOREF)
+    if (l->api == LUA_NOREF)
         lua_pushnil(L);
     else
-        lua_rawgeti(L, LUA_REGISTRYINDEX, l->rtcache);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, l->api);
     lua_call(L, 1, 1);
     lua_setfenv(L, -2);
     l->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
-int sandbox_load(struct sandbox *sb, const char *file, int rtcache, int *ref, struct err *e)
+int sandbox_load(struct sandbox *sb, const char *file, int api, int *ref, struct err *e)
 {
-    struct loading l = {.sb = sb, .file = file, .rtcache = rtcache, .e = e};
+    struct loading l = {.sb = sb, .file = file, .api = api, .e = e};
     int rc = vm_protect(sb->vm, protected_load, &l, e);
     *ref = l.ref;
     return rc != 0 ? rc : l.rc;

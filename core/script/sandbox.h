@@ -25,10 +25,9 @@ int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, con
 void sandbox_fini(struct sandbox *sb);
 
 /* Compiles scripts_dir/file into a function with a new environment, kept in the registry as *ref.
- * rtcache: registry reference of the table that scripts know by this name, or LUA_NOREF.
+ * api: registry reference of what the function of sandbox_push_api returned, or LUA_NOREF.
  * ERR_SCRIPT with file:line, ERR_IO, ERR_NOMEM. */
-int sandbox_load(struct sandbox *sb, const char *file, int rtcache, int *ref,
-                 struct err *e) MUST_USE;
+int sandbox_load(struct sandbox *sb, const char *file, int api, int *ref, struct err *e) MUST_USE;
 
 /* The runtime's own Lua text (api.lua) as a function on the stack. Raises. */
 void sandbox_push_api(lua_State *L);

@@ -36,7 +36,7 @@ struct vm {
     int64_t wall_start_us, cpu_start_us, budget_us;
     size_t used_start;
     char where[VM_WHERE_MAX]; /* "script:line" of the stop */
-    const char *stack_base; /* of the C stack, at vm_enter */
+    const char *stack_base;   /* of the C stack, at vm_enter */
     /* What error() or assert() threw last, and where: tells it from a fault of the script. */
     uint64_t thrown_id;
     char thrown_where[VM_WHERE_MAX];

@@ -221,7 +221,7 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
 {
     struct query *q = call->q;
     ExecStatusType status = PQresultStatus(res);
-    if (!q)
+    if (!q || q->code != 0) /* the first error is the cause */
         return;
     if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         int rc = pg_row_add(&call->rows, q, call->stmt, res);
@@ -232,6 +232,10 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
             pg_pool_end(c->pool, q, rc);
             pg_cancel_settle(c);
         }
+        return;
+    }
+    if (status == PGRES_EMPTY_QUERY) {
+        q->code = err_set(&q->err, ERR_BAD_REQUEST, "the SQL is empty");
         return;
     }
     call->redo = redo_for(call, res);

@@ -1,0 +1,265 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "pg_fixture.h"
+
+#define MANY 1000
+
+static struct fixture *opened(void **state, unsigned share)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    fixture_open(f, share);
+    return f;
+}
+
+static struct backend_stats stats(const struct fixture *f)
+{
+    struct backend_stats s;
+    f->backend->ops->read_stats(f->backend, &s);
+    return s;
+}
+
+static void a_thousand_at_once_each_get_their_own_answer(void **state)
+{
+    struct fixture *f = opened(state, 2);
+    struct ask *asks = calloc(MANY, sizeof *asks);
+    char text[128];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(text, sizeof text, "[%d]", i);
+        ask_init(&asks[i], QUERY_ROW, "SELECT $1::int AS n, repeat('x', $1::int % 50) AS pad",
+                 text);
+        ask_send(f, &asks[i]);
+        assert_int_equal(asks[i].done, 0);
+    }
+    assert_true(stats(f).queued > 0);
+    for (int i = 0; i < MANY; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        snprintf(text, sizeof text, "{\"n\":%d,\"pad\":\"%.*s\"}", i, i % 50,
+                 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+        result_is(&asks[i].q, text);
+        ask_fini(&asks[i]);
+    }
+    assert_int_equal(stats(f).connections, 2);
+    assert_int_equal(stats(f).queries, MANY);
+    assert_int_equal(stats(f).in_flight, 0);
+    free(asks);
+    fixture_close(f);
+}
+
+static void an_error_is_its_own_querys_alone(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    enum { N = 90 };
+    struct ask asks[N];
+    gives(f, QUERY_EXEC, "CREATE TABLE kept (n int)", NULL, "0");
+    for (int i = 0; i < N; i++) {
+        char params[32];
+        snprintf(params, sizeof params, "[%d]", i % 3);
+        const char *sql = i % 3 == 1   ? "SELECT 1 / ($1::int - 1)"
+                          : i % 3 == 2 ? "SELECT nope + $1::int"
+                                       : "INSERT INTO kept VALUES ($1) RETURNING 7";
+        ask_init(&asks[i], QUERY_VALUE, sql, params);
+        ask_send(f, &asks[i]);
+    }
+    for (int i = 0; i < N; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        assert_string_equal(err_name(asks[i].q.code), i % 3 ? "BACKEND_ERROR" : "OK");
+        if (i % 3)
+            assert_memory_equal(asks[i].q.err.text, i % 3 == 1 ? "22012 " : "42703 ", 6);
+        else
+            result_is(&asks[i].q, "7");
+        ask_fini(&asks[i]);
+    }
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM kept", NULL, "30");
+    assert_int_equal(stats(f).disconnects, 0);
+    assert_int_equal(stats(f).failures, 60);
+    fixture_close(f);
+}
+
+static void an_error_at_commit_is_an_error(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)", NULL,
+          "0");
+    gives(f, QUERY_EXEC, "INSERT INTO late VALUES (1)", NULL, "1");
+    fails(f, QUERY_VALUE, "INSERT INTO late VALUES (1) RETURNING n", NULL, ERR_BACKEND, "23505");
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM late", NULL, "1");
+    fixture_close(f);
+}
+
+static void statements_stay_within_their_bound(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.statements = 4;
+    fixture_open(f, 1);
+    char sql[64], want[16];
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 20; i++) {
+            snprintf(sql, sizeof sql, "SELECT %d", i);
+            snprintf(want, sizeof want, "%d", i);
+            gives(f, QUERY_VALUE, sql, NULL, want);
+        }
+    const char *names = "SELECT count(*) FROM pg_prepared_statements";
+    gives(f, QUERY_VALUE, names, NULL, "4");
+    /* All at once: more in the air than may be kept. */
+    struct ask asks[40];
+    for (int i = 0; i < 40; i++) {
+        snprintf(sql, sizeof sql, "SELECT %d + 0", i);
+        ask_init(&asks[i], QUERY_VALUE, "", NULL);
+        asks[i].q.sql = slice_str(strdup(sql));
+        ask_send(f, &asks[i]);
+    }
+    for (int i = 0; i < 40; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        snprintf(want, sizeof want, "%d", i);
+        result_is(&asks[i].q, want);
+        free((void *)asks[i].q.sql.data);
+        ask_fini(&asks[i]);
+    }
+    gives(f, QUERY_VALUE, names, NULL, "4");
+    fixture_close(f);
+}
+
+static void a_table_altered_between_two_reads_is_read_as_it_is(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct fixture other = *f;
+    fixture_open(&other, 1);
+    gives(&other, QUERY_EXEC, "CREATE TABLE alt (id int PRIMARY KEY, a int)", NULL, "0");
+    gives(&other, QUERY_EXEC, "INSERT INTO alt VALUES (1, 2)", NULL, "1");
+    const char *all = "SELECT * FROM alt WHERE id = $1";
+    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":2}");
+    gives(&other, QUERY_EXEC, "ALTER TABLE alt ADD COLUMN b text DEFAULT 'x'", NULL, "0");
+    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":2,\"b\":\"x\"}");
+    gives(&other, QUERY_EXEC, "ALTER TABLE alt RENAME COLUMN a TO c", NULL, "0");
+    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"c\":2,\"b\":\"x\"}");
+    /* The type of a parameter changes with its column. */
+    gives(&other, QUERY_EXEC, "ALTER TABLE alt ALTER COLUMN id TYPE text", NULL, "0");
+    gives(f, QUERY_ROW, all, "[\"1\"]", "{\"id\":\"1\",\"c\":2,\"b\":\"x\"}");
+    gives(&other, QUERY_EXEC, "DROP TABLE alt", NULL, "0");
+    fails(f, QUERY_ROW, all, "[\"1\"]", ERR_BACKEND, "42P01");
+    assert_int_equal(stats(f).disconnects, 0);
+    fixture_close(&other);
+    fixture_close(f);
+}
+
+static void statements_lost_by_the_server_are_prepared_again(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, QUERY_EXEC, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    fixture_close(f);
+}
+
+static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.max_result = 1000;
+    fixture_open(f, 1);
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    struct ask before, after;
+    ask_init(&before, QUERY_VALUE, "SELECT 2", NULL);
+    ask_init(&after, QUERY_VALUE, "SELECT 3", NULL);
+    ask_send(f, &before);
+    struct ask large;
+    ask_init(&large, QUERY_ROWS, "SELECT n FROM generate_series(1, 100000000) n", NULL);
+    ask_send(f, &large);
+    ask_send(f, &after);
+    fixture_wait(f, &large.done, 1);
+    assert_string_equal(err_name(large.q.code), "TOO_LARGE");
+    assert_non_null(strstr(large.q.err.text, "1000 bytes"));
+    fixture_wait(f, &after.done, 1);
+    result_is(&before.q, "2");
+    result_is(&after.q, "3");
+    ask_fini(&large);
+    ask_fini(&before);
+    ask_fini(&after);
+    fails(f, QUERY_VALUE, "SELECT repeat('x', 1001)", NULL, ERR_TOO_LARGE, "max_result");
+    gives(f, QUERY_VALUE, "SELECT 4", NULL, "4");
+    assert_int_equal(stats(f).connects, 1);
+    fixture_close(f);
+}
+
+static void past_the_queues_bound_is_overloaded_at_once(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.max_queue = 3;
+    f->conf.pipeline = 2;
+    fixture_open(f, 1);
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    struct ask asks[6];
+    for (int i = 0; i < 6; i++) {
+        ask_init(&asks[i], QUERY_VALUE, "SELECT 1", NULL);
+        ask_send(f, &asks[i]);
+    }
+    for (int i = 0; i < 6; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        assert_string_equal(err_name(asks[i].q.code), i == 5 ? "OVERLOADED" : "OK");
+        ask_fini(&asks[i]);
+    }
+    fixture_close(f);
+}
+
+static void unref_and_count(struct query *q)
+{
+    struct ask *a = container_of(q, struct ask, q);
+    a->done++;
+    backend_unref(a->backend);
+    ev_break(ev_default_loop(0), EVBREAK_ONE);
+}
+
+static void a_backend_may_end_inside_done(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct ask a;
+    ask_init(&a, QUERY_VALUE, "SELECT 1", NULL);
+    a.q.done = unref_and_count;
+    ask_send(f, &a);
+    fixture_wait(f, &a.done, 1);
+    result_is(&a.q, "1");
+    ask_fini(&a);
+}
+
+static void questions_asked_inside_done_are_answered(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct ask asks[3];
+    for (int i = 0; i < 3; i++) {
+        ask_init(&asks[i], QUERY_VALUE, i == 1 ? "BEGIN" : "SELECT 1", NULL);
+        asks[i].backend = f->backend;
+        asks[i].next = i < 2 ? &asks[i + 1] : NULL;
+    }
+    ask_send(f, &asks[0]);
+    fixture_wait(f, &asks[2].done, 1);
+    assert_int_equal(asks[1].q.code, ERR_BAD_REQUEST);
+    result_is(&asks[2].q, "1");
+    for (int i = 0; i < 3; i++)
+        ask_fini(&asks[i]);
+    fixture_close(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thousand_at_once_each_get_their_own_answer),
+        cmocka_unit_test(an_error_is_its_own_querys_alone),
+        cmocka_unit_test(an_error_at_commit_is_an_error),
+        cmocka_unit_test(statements_stay_within_their_bound),
+        cmocka_unit_test(a_table_altered_between_two_reads_is_read_as_it_is),
+        cmocka_unit_test(statements_lost_by_the_server_are_prepared_again),
+        cmocka_unit_test(a_result_past_its_bound_is_refused_and_the_connection_goes_on),
+        cmocka_unit_test(past_the_queues_bound_is_overloaded_at_once),
+        cmocka_unit_test(a_backend_may_end_inside_done),
+        cmocka_unit_test(questions_asked_inside_done_are_answered),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}

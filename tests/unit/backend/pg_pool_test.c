@@ -77,7 +77,7 @@ static void a_terminated_connection_is_replaced(void **state)
     gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
     struct ask running, behind;
     ask_init(&running, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
-    ask_init(&behind, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&behind, QUERY_VALUE, "SELECT 'behind'", NULL);
     ask_send(f, &running);
     ask_send(f, &behind);
     const char *terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "

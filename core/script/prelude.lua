@@ -2,9 +2,8 @@
 -- the primitives written in C and returns the functions that C keeps.
 --
 -- Every script has an environment of its own with copies of the library tables, so that nothing it
--- changes is seen by another. Everything here that calls back into a script is written in Lua, not
--- C: a script may then wait for a backend inside a gsub callback or a sort comparator, and its
--- bound of CPU time holds there too.
+-- changes is seen by another. What would work long in C without a look at the clock is written in
+-- Lua, or in C of our own.
 local raw = ...
 
 local PARK = raw.park -- what a coroutine yields to the runtime when it waits
@@ -144,7 +143,7 @@ for _, name in ipairs { "byte", "char", "format", "len", "lower", "rep", "revers
   text[name] = string[name]
 end
 for _, name in ipairs { "find", "match", "gmatch", "gsub" } do
-  text[name] = raw[name] or string[name]
+  text[name] = raw[name] -- with a bound of time
 end
 
 -- table ------------------------------------------------------------------------------------------
@@ -210,15 +209,8 @@ local function merge(from, to, lo, mid, hi, before)
   end
 end
 
--- A merge sort: stable, n log n whatever the comparator answers, and waiting inside it works.
-function list.sort(t, before)
-  if type(t) ~= "table" then
-    fail("table.sort takes a table, not a %s", type(t))
-  end
-  if before ~= nil and type(before) ~= "function" then
-    fail("table.sort takes a function to compare with, not a %s", type(before))
-  end
-  before = before or less
+-- A merge sort: stable, and n log n whatever the comparator answers.
+local function sort(t, before)
   local n = #t
   local from, to = t, {}
   local width = 1
@@ -241,6 +233,17 @@ function list.sort(t, before)
       t[i] = from[i]
     end
   end
+end
+
+-- A comparator that waits for a backend is refused, as with the table.sort of any Lua.
+function list.sort(t, before)
+  if type(t) ~= "table" then
+    fail("table.sort takes a table, not a %s", type(t))
+  end
+  if before ~= nil and type(before) ~= "function" then
+    fail("table.sort takes a function to compare with, not a %s", type(before))
+  end
+  raw.call(sort, t, before or less)
 end
 
 -- environments -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "script/source.h"
+#include "script/text.h"
 
 #include "embed_api.h"
 #include "embed_prelude.h"
@@ -42,6 +43,15 @@ static int raw_has_stack(lua_State *L)
 {
     lua_pushboolean(L, vm_has_stack(vm_of(L)));
     return 1;
+}
+
+/* Calls a function with the rest of the arguments, through C: what it runs cannot wait. */
+static int raw_call(lua_State *L)
+{
+    if (!vm_has_stack(vm_of(L)))
+        vm_fail(L, "calls through C functions are nested too deep");
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
 }
 
 static int raw_length(lua_State *L)
@@ -204,6 +214,7 @@ static void push_primitives(lua_State *L, struct sandbox *sb)
         {"load_module", raw_load_module},
     };
     static const luaL_Reg plain[] = {
+        {"call", raw_call},
         {"throw", raw_throw},
         {"assert", raw_assert},
         {"length", raw_length},
@@ -211,6 +222,7 @@ static void push_primitives(lua_State *L, struct sandbox *sb)
     };
     lua_newtable(L);
     sandbox_add_primitives(L);
+    text_add(L);
     for (size_t i = 0; i < sizeof with_self / sizeof *with_self; i++) {
         lua_pushlightuserdata(L, sb);
         lua_pushcclosure(L, with_self[i].func, 1);

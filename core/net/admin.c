@@ -74,6 +74,9 @@ void admin_hello(const struct target *t, struct params *p)
 
 /* ---- loaders ---- */
 
+enum { POLICY_FIELDS = 12, LOADER_FIELDS = 11 };
+
+/* POLICY_FIELDS pairs of the loader's map. */
 static int pack_policy(struct buf *out, const struct policy *p)
 {
     const struct {
@@ -92,9 +95,9 @@ static int pack_policy(struct buf *out, const struct policy *p)
         {"max_queue", p->max_queue},
         {"max_waiters", p->max_waiters},
     };
-    enum { ROWS = sizeof rows / sizeof rows[0] };
-    int rc = mpw_map(out, ROWS + 1);
-    for (size_t i = 0; i < ROWS; i++)
+    int rc = 0;
+    _Static_assert(sizeof rows / sizeof rows[0] + 1 == POLICY_FIELDS, "the count of pairs");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         rc |= mpw_cstr(out, rows[i].name) | mpw_int(out, rows[i].value);
     return rc | mpw_cstr(out, "jitter") | mpw_float(out, p->jitter);
 }
@@ -128,12 +131,12 @@ static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
 {
     const struct conf_loader *l = &s->conf->loaders[i];
     struct totals sum = totals_of(s, i);
-    int rc = mpw_map(out, 12);
+    int rc = mpw_map(out, LOADER_FIELDS + POLICY_FIELDS);
     rc |= mpw_cstr(out, "pattern") | mpw_text(out, slice_str(l->pattern));
     rc |= mpw_cstr(out, "script") | mpw_text(out, slice_str(l->script));
     rc |= mpw_cstr(out, "backend");
     rc |= l->backend ? mpw_text(out, slice_str(l->backend)) : mpw_nil(out);
-    rc |= mpw_cstr(out, "policy") | pack_policy(out, &l->policy);
+    rc |= pack_policy(out, &l->policy);
     rc |= mpw_cstr(out, "in_flight") | mpw_uint(out, sum.in_flight);
     rc |= mpw_cstr(out, "queued") | mpw_uint(out, sum.queued);
     rc |= mpw_cstr(out, "loads") | mpw_uint(out, sum.loads);

@@ -171,13 +171,15 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     }
     s->conf = conf;
     s->started_ms = clock_ms();
-    s->io_count = (unsigned)conf->io_threads;
-    s->loader_count = (unsigned)conf->loader_threads;
+    bool too_many =
+        conf->io_threads > SERVER_THREADS_MAX || conf->loader_threads > SERVER_THREADS_MAX;
+    s->io_count = too_many ? 0 : (unsigned)conf->io_threads;
+    s->loader_count = too_many ? 0 : (unsigned)conf->loader_threads;
     s->log_fd = -1;
     s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     make_loop(s);
     int rc = s->loop ? 0 : err_set(e, ERR_IO, "no event loop could be made");
-    if (rc == 0 && (s->io_count > SERVER_THREADS_MAX || s->loader_count > SERVER_THREADS_MAX))
+    if (rc == 0 && too_many)
         rc = err_set(e, ERR_CONFIG, "%s: at most %d threads of a kind", conf->file,
                      SERVER_THREADS_MAX);
     if (rc == 0)

@@ -130,6 +130,15 @@ static bool has_room(const struct buf *out, size_t n)
            out->data;
 }
 
+static void copy_out(struct buf *out, struct slice value)
+{
+    size_t n = value.size;
+    /* Where gcc knows the bound of n it writes `rep movs`, which takes 6 ns more than the call. */
+    __asm__("" : "+r"(n));
+    memcpy(out->data + out->size, value.data, n);
+    out->size += n;
+}
+
 static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
 {
     hit->has_version = e->flags & ENTRY_VERSIONED;
@@ -165,8 +174,7 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
     bool copy = out && e->value_size <= STORE_COPY_MAX;
     if (value_wanted(status, want)) {
         if (copy && has_room(out, e->value_size)) {
-            memcpy(out->data + out->size, entry_value(e).data, e->value_size);
-            out->size += e->value_size;
+            copy_out(out, entry_value(e));
         } else {
             held = entry_ref(e);
         }

@@ -288,30 +288,6 @@ static void the_queues_add_up_under_random_churn(void **state)
     cache_fini(&c);
 }
 
-static void the_ghost_remembers_lately_and_forgets(void **state)
-{
-    (void)state;
-    struct ghost g;
-    ghost_init(&g);
-    assert_false(ghost_take(&g, hash_of(1)));
-    ghost_add(&g, hash_of(1));
-    ghost_fit(&g, 1000);
-    for (unsigned i = 0; i < 20000; i++)
-        ghost_add(&g, hash_of(i));
-    unsigned lately = 0, long_ago = 0;
-    for (unsigned i = 19500; i < 20000; i++)
-        lately += ghost_take(&g, hash_of(i));
-    for (unsigned i = 0; i < 10000; i++)
-        long_ago += ghost_take(&g, hash_of(i));
-    assert_true(lately >= 490);
-    assert_true(long_ago <= 20);
-    unsigned again = 0;
-    for (unsigned i = 19500; i < 20000; i++)
-        again += ghost_take(&g, hash_of(i));
-    assert_true(again <= 5);
-    ghost_fini(&g);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,7 +300,6 @@ int main(void)
         cmocka_unit_test(what_is_not_read_leaves_in_time),
         cmocka_unit_test(reads_of_a_skewed_load_mostly_hit),
         cmocka_unit_test(the_queues_add_up_under_random_churn),
-        cmocka_unit_test(the_ghost_remembers_lately_and_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

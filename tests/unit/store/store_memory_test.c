@@ -1,0 +1,272 @@
+/* The memory limit, and who leaves for it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+static struct store *new_store(size_t memory, unsigned shards, int64_t now_ms)
+{
+    struct store_options o = {
+        .memory_bytes = memory, .shards = shards, .seed = 5, .now_ms = now_ms};
+    struct store *s;
+    struct err e;
+    assert_int_equal(store_new(&s, &o, &e), 0);
+    return s;
+}
+
+static struct put put_of(struct store *s, const char *key, const char *value)
+{
+    return (struct put){.key = slice_str(key),
+                        .hash = store_hash(s, slice_str(key)),
+                        .value = slice_str(value),
+                        .ttl_ms = 100};
+}
+
+static enum lookup get(struct store *s, const char *key, int64_t now, unsigned want,
+                       struct buf *out, struct hit *hit)
+{
+    return store_get(s, slice_str(key), store_hash(s, slice_str(key)), now, want, out, hit);
+}
+
+static bool drop(struct store *s, const char *key, int64_t now)
+{
+    return store_remove(s, slice_str(key), store_hash(s, slice_str(key)), now);
+}
+
+static void tick_gives_memory_back_in_bounded_steps(void **state)
+{
+    (void)state;
+    struct store *s = new_store(64 << 20, 8, 0);
+    struct store_stats empty, stats;
+    store_read_stats(s, &empty);
+    for (int i = 0; i < 20000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key:%d", i);
+        struct put p = put_of(s, key, "some value");
+        p.ttl_ms = 60000 + i % 100;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    assert_int_equal(store_tick(s, 59999, SIZE_MAX), 0);
+    size_t expired = 0, calls = 0;
+    while (expired < 20000) {
+        size_t n = store_tick(s, 60100 + (int64_t)calls * STORE_TICK_MS, 500);
+        assert_true(n <= 500);
+        expired += n;
+        assert_true(++calls < 400);
+    }
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.entries, 0);
+    assert_int_equal(stats.expirations, 20000);
+    assert_true(stats.bytes < empty.bytes + 16384);
+    store_free(s);
+}
+
+static struct put random_put(struct store *s, struct rng *r, unsigned keys, char key[16],
+                             size_t largest)
+{
+    static char text[1 << 20];
+    snprintf(key, 16, "k%u", (unsigned)rng_below(r, keys));
+    struct put p = put_of(s, key, "");
+    p.value = slice_of(text, rng_below(r, 8) ? rng_below(r, 300) : rng_below(r, largest));
+    p.ttl_ms = rng_below(r, 4) ? (int64_t)rng_below(r, 5000) : 0;
+    p.has_version = rng_below(r, 2);
+    p.negative = rng_below(r, 8) == 0;
+    return p;
+}
+
+static void memory_stays_below_its_limit_under_churn(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        size_t limit = 2 << 20;
+        struct store *s = new_store(limit, 4, 0);
+        struct rng r = {.state = seed};
+        struct store_stats stats;
+        for (int i = 0; i < 60000; i++) {
+            char key[16];
+            size_t largest = i / 10000 % 2 ? 1000 : limit / 4 / 7;
+            struct put p = random_put(s, &r, 30000, key, largest);
+            int rc = store_put(s, &p, i, NULL);
+            assert_true(rc == 0 || rc == ERR_TOO_LARGE);
+            if (rng_below(&r, 10) == 0)
+                drop(s, key, i);
+            if (rng_below(&r, 100) == 0)
+                store_tick(s, i, 50);
+            if (i % 9999 == 0) {
+                limit = (1 + rng_below(&r, 4)) << 20;
+                store_set_memory(s, limit, i);
+            }
+            store_read_stats(s, &stats);
+            assert_int_equal(stats.memory_limit, limit);
+            assert_true(stats.bytes <= limit);
+        }
+        assert_true(stats.evictions > 1000);
+        assert_true(stats.bytes > limit / 2);
+        store_free(s);
+    }
+}
+
+static void a_smaller_limit_evicts_at_once(void **state)
+{
+    (void)state;
+    struct store *s = new_store(16 << 20, 4, 0);
+    struct store_stats stats;
+    for (int i = 0; i < 30000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key:%d", i);
+        struct put p = put_of(s, key, "0123456789012345678901234567890123456789");
+        p.ttl_ms = 0;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    store_read_stats(s, &stats);
+    assert_int_equal(stats.entries, 30000);
+    assert_true(stats.bytes > 1 << 20);
+    store_set_memory(s, 1 << 20, 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.bytes <= 1 << 20);
+    assert_true(stats.entries > 2000);
+    store_set_memory(s, 1, 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.memory_limit >= stats.bytes);
+    store_free(s);
+}
+
+static void a_much_smaller_limit_leaves_room_for_puts(void **state)
+{
+    (void)state;
+    struct store *s = new_store(16 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    struct store_stats stats;
+    buf_init(&out, 0);
+    for (int i = 0; i < 400000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "key:%d", i);
+        struct put p = put_of(s, key, "v");
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+        /* Most earn a place in the main queue. */
+        for (int n = 0; n < 3 && i % 4; n++)
+            get(s, key, 0, 0, &out, &hit);
+        buf_clear(&out);
+    }
+    store_set_memory(s, 40000, 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.bytes <= 40000);
+    assert_true(stats.entries > 10);
+    for (int i = 0; i < 1000; i++) {
+        char key[16];
+        snprintf(key, sizeof(key), "new:%d", i);
+        struct put p = put_of(s, key, "some value that is longer than the others were");
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+        assert_int_equal(get(s, key, 0, 0, &out, &hit), LOOKUP_FRESH);
+    }
+    buf_fini(&out);
+    store_free(s);
+}
+
+static void put_now(struct store *s, const char *kind, int i)
+{
+    char key[24];
+    snprintf(key, sizeof(key), "%s:%d", kind, i);
+    struct put p = put_of(s, key, "value");
+    assert_int_equal(store_put(s, &p, 0, NULL), 0);
+}
+
+static int count_there(struct store *s, const char *kind, int n)
+{
+    struct hit hit;
+    int there = 0;
+    for (int i = 0; i < n; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "%s:%d", kind, i);
+        there += get(s, key, 0, WANT_PEEK, NULL, &hit) == LOOKUP_FRESH;
+        entry_unref(hit.entry);
+    }
+    return there;
+}
+
+static void a_refresh_is_no_read_and_keeps_the_reads_there_were(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct hit hit;
+    for (int i = 0; i < 100; i++) {
+        put_now(s, "read", i);
+        put_now(s, "refreshed", i);
+        char key[24];
+        snprintf(key, sizeof(key), "read:%d", i);
+        for (int n = 0; n < 2; n++) {
+            get(s, key, 0, 0, NULL, &hit);
+            entry_unref(hit.entry);
+        }
+        for (int n = 0; n < 5; n++) {
+            put_now(s, "read", i);
+            put_now(s, "refreshed", i);
+        }
+    }
+    for (int i = 0; i < 20000; i++)
+        put_now(s, "scan", i);
+    assert_int_equal(count_there(s, "read", 100), 100);
+    assert_int_equal(count_there(s, "refreshed", 100), 0);
+    store_free(s);
+}
+
+static void a_scan_leaves_what_is_read_and_peeks_do_not_count(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 1, 0);
+    struct buf out;
+    struct hit hit;
+    buf_init(&out, 0);
+    for (int i = 0; i < 100000; i++) {
+        char key[24], peeked[24];
+        snprintf(key, sizeof(key), "read:%d", i % 500);
+        snprintf(peeked, sizeof(peeked), "peeked:%d", i % 500);
+        if (i < 1000) {
+            struct put p = put_of(s, i % 2 ? key : peeked, "value");
+            p.ttl_ms = 0;
+            assert_int_equal(store_put(s, &p, 0, NULL), 0);
+            p = put_of(s, i % 2 ? peeked : key, "value");
+            p.ttl_ms = 0;
+            assert_int_equal(store_put(s, &p, 0, NULL), 0);
+        }
+        get(s, key, 0, 0, &out, &hit);
+        get(s, peeked, 0, WANT_PEEK, &out, &hit);
+        buf_clear(&out);
+        snprintf(key, sizeof(key), "scan:%d", i);
+        struct put p = put_of(s, key, "value");
+        p.ttl_ms = 0;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    int read = 0, peeks = 0;
+    for (int i = 0; i < 500; i++) {
+        char key[24];
+        snprintf(key, sizeof(key), "read:%d", i);
+        read += get(s, key, 0, WANT_PEEK, &out, &hit) == LOOKUP_FRESH;
+        snprintf(key, sizeof(key), "peeked:%d", i);
+        peeks += get(s, key, 0, WANT_PEEK, &out, &hit) == LOOKUP_FRESH;
+    }
+    assert_true(read >= 480);
+    assert_true(peeks <= 20);
+    buf_fini(&out);
+    store_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tick_gives_memory_back_in_bounded_steps),
+        cmocka_unit_test(memory_stays_below_its_limit_under_churn),
+        cmocka_unit_test(a_smaller_limit_evicts_at_once),
+        cmocka_unit_test(a_much_smaller_limit_leaves_room_for_puts),
+        cmocka_unit_test(a_refresh_is_no_read_and_keeps_the_reads_there_were),
+        cmocka_unit_test(a_scan_leaves_what_is_read_and_peeks_do_not_count),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

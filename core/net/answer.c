@@ -1,20 +1,11 @@
 #include "net/answer.h"
 
+#include "net/many.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
 
 static const char *const status_names[] = {"hit", "stale", "miss", "negative", "stale_error"};
-
-struct many {
-    struct target target;
-    struct buf items; /* packed items, in the order in which they came */
-    uint32_t count, pending;
-    int rc;
-    struct {
-        size_t offset, size;
-    } at[];
-};
 
 struct facts facts_of_hit(enum status status, const struct hit *hit)
 {
@@ -36,7 +27,7 @@ static bool wants_map(const struct target *t)
 static struct buf *out_of(const struct target *t)
 {
     if (t->form == FORM_ITEM && t->many)
-        return &t->many->items;
+        return many_items(t->many);
     if (t->notify || !t->conn)
         return &t->io->sink;
     return conn_out(t->conn);
@@ -73,10 +64,7 @@ void answer_done(struct answer *a, int rc)
     const struct target *t = a->target;
     rc |= a->rc;
     if (t->form == FORM_ITEM) {
-        t->many->rc |= rc;
-        t->many->at[t->index].offset = a->mark;
-        t->many->at[t->index].size = a->out->size - a->mark;
-        many_release(t->many);
+        many_item_done(t->many, t->index, a->mark, rc);
         return;
     }
     if (a->out == &t->io->sink) {
@@ -144,60 +132,8 @@ void answer_error(const struct target *t, const struct err *e)
     a.mark = a.out->size;
     if (t->form == FORM_ITEM) {
         int rc = mpw_map(a.out, 1) | mpw_cstr(a.out, "error");
-        answer_done(&a, rc | rpc_pack_error(a.out, e, wants_map(&t->many->target)));
+        answer_done(&a, rc | rpc_pack_error(a.out, e, wants_map(many_target(t->many))));
         return;
     }
     answer_done(&a, rpc_reply_error(a.out, t->msgid, e, wants_map(t)));
-}
-
-/* ---- get_many ---- */
-
-struct many *many_new(const struct target *t, uint32_t count)
-{
-    struct many *m = calloc(1, sizeof *m + count * sizeof m->at[0]);
-    if (!m)
-        return NULL;
-    m->target = *t;
-    m->target.form = FORM_VALUE;
-    m->count = count;
-    m->pending = count;
-    buf_init(&m->items, (size_t)t->io->snapshot->conf->max_output);
-    return m;
-}
-
-void many_hold(struct many *m)
-{
-    m->pending++;
-}
-
-void many_client_left(struct many *m)
-{
-    m->target.conn = NULL;
-}
-
-static void many_answer(struct many *m)
-{
-    struct answer a;
-    if (m->rc != 0) {
-        struct err e;
-        err_set(&e, ERR_TOO_LARGE, "get_many: an answer above max_output (%zu bytes)",
-                m->items.max);
-        answer_error(&m->target, &e);
-        return;
-    }
-    answer_begin(&a, &m->target);
-    int rc = mpw_array(a.out, m->count);
-    for (uint32_t i = 0; i < m->count; i++)
-        rc |= buf_append(a.out, m->items.data + m->at[i].offset, m->at[i].size);
-    answer_done(&a, rc);
-}
-
-void many_release(struct many *m)
-{
-    if (--m->pending > 0)
-        return;
-    if (m->target.conn)
-        many_answer(m);
-    buf_fini(&m->items);
-    free(m);
 }

@@ -61,11 +61,4 @@ void answer_done(struct answer *a, int rc);
 
 struct facts facts_of_hit(enum status status, const struct hit *hit);
 
-/* get_many: its items are gathered here, in any order, and answered in theirs. */
-struct many *many_new(const struct target *t, uint32_t count); /* NULL: no memory */
-/* Before the first item and after the last one is asked for: keeps it from ending in between. */
-void many_hold(struct many *m);
-void many_release(struct many *m);
-void many_client_left(struct many *m);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/show.h"
+#include "net/many.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>

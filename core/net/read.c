@@ -2,6 +2,7 @@
 #include "net/commands.h"
 
 #include "base/show.h"
+#include "net/many.h"
 #include "net/park.h"
 #include "wire/mpw.h"
 

@@ -1,0 +1,24 @@
+/*
+ * many: one get_many: its items are gathered here, in any order, and answered in theirs.
+ *
+ * Shape: one buffer of packed items, and where each of them lies. Thread: the connection's.
+ * Limits: max_batch keys, max_output bytes.
+ */
+#ifndef RTCACHE_NET_MANY_H
+#define RTCACHE_NET_MANY_H
+
+#include "net/answer.h"
+
+/* NULL: no memory. It waits for count items and is gone with the answer. */
+struct many *many_new(const struct target *t, uint32_t count);
+/* From before the first item is asked for until after the last: keeps it from ending in between. */
+void many_hold(struct many *m);
+void many_release(struct many *m);
+void many_client_left(struct many *m);
+
+/* Where items are packed, one at a time, and the word that one is there: from offset to the end. */
+struct buf *many_items(struct many *m);
+void many_item_done(struct many *m, uint32_t index, size_t offset, int rc);
+const struct target *many_target(const struct many *m);
+
+#endif

@@ -12,10 +12,10 @@ packages_build=(
 packages_lint=(clang clang-tidy clang-format luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
-    luajit lua-busted lua-mpack lua-socket lua-filesystem postgresql sqlite3
+    luajit lua-busted lua-socket lua-filesystem postgresql sqlite3
 )
 packages_interop=(
-    neovim python3 python3-pynvim go:golang-go golang-github-ugorji-go-codec-dev node:nodejs npm:npm
+    neovim lua-mpack python3 python3-pynvim go:golang-go golang-github-ugorji-go-codec-dev node:nodejs npm:npm
 )
 packages_bench=(redis-server redis-tools memcached tarantool valgrind)
 

@@ -4,7 +4,7 @@
 
 stage_names=(
     build clang format tidy luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
-    interop fuzz
+    faults interop fuzz
 )
 declare -A stage_titles=(
     [build]='server, tool and unit tests with gcc, as released'
@@ -19,6 +19,7 @@ declare -A stage_titles=(
     [spec]='specs over the wire, as released'
     [spec-asan]='specs, the server under AddressSanitizer and UBSan'
     [spec-tsan]='specs of threads, the server under ThreadSanitizer'
+    [faults]='crowds, full memory, no descriptors left'
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [fuzz]='every fuzz target for 20 seconds'
 )
@@ -37,11 +38,11 @@ run_units() {
     "${under[@]}" ctest --test-dir "$1" -V -j "$(nproc)" --timeout 300
 }
 
-# run_specs BUILD FILE_OR_FOLDER...
+# run_specs BUILD [ARGUMENT_OF_BUSTED...]; paths stand in .busted.
 run_specs() {
     local build=$1
     shift
-    RTCACHED=$PWD/$build/rtcached RTCACHE=$PWD/$build/rtcache LUA_PATH='lua/?.lua;tests/?.lua;;' \
+    RTCACHED=$PWD/$build/rtcached RTCACHE=$PWD/$build/rtcache \
         "${under[@]}" luajit /usr/bin/busted -o plainTerminal "$@"
 }
 
@@ -80,22 +81,33 @@ stage_unit-tsan() {
 
 stage_spec() {
     build_preset release
-    run_specs build tests/spec
+    run_specs build
 }
 
 stage_spec-asan() {
     build_preset asan
-    run_specs build-asan tests/spec
+    run_specs build-asan
 }
+
+# Those in which several threads have work for one another.
+thread_specs=(
+    tests/spec/0[1-9]_*_spec.lua tests/spec/1[0-2]_*_spec.lua tests/spec/1[678]_*_spec.lua
+)
 
 stage_spec-tsan() {
     build_preset tsan
     fix_addresses
-    SPEC_PATIENCE=60 run_specs build-tsan tests/spec
+    SPEC_PATIENCE=60 run_specs build-tsan "${thread_specs[@]}"
+}
+
+stage_faults() {
+    build_preset release
+    run_specs build --run=faults
 }
 
 stage_interop() {
     build_preset release
+    if [ ! -d tests/interop/node/node_modules ]; then npm ci --prefix tests/interop/node; fi
     RTCACHED=$PWD/build/rtcached RTCACHE=$PWD/build/rtcache tests/interop/run
 }
 
@@ -107,6 +119,8 @@ count_results() {
         match($0, /PASSED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); passed += w[3] }
         match($0, /FAILED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); failed += w[3] }
         /^[0-9]+ success(es)? \/ [0-9]+ failures? \/ [0-9]+ errors?/ { passed += $1; failed += $4 + $7 }
+        /^PASS / { passed++ }
+        /^FAIL / { failed++ }
         /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
         END { print passed + 0, failed + 0 }' "$1"
 }

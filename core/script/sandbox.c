@@ -146,7 +146,9 @@ static int load_file(lua_State *L, const char *dir, const char *file, struct err
     struct buf text;
     buf_init(&text, SANDBOX_FILE_MAX);
     int rc = source_read(dir, file, &text, e);
-    if (rc == 0) {
+    if (rc == 0 && text.size != 0 && text.data[0] == LUA_SIGNATURE[0]) {
+        rc = err_set(e, ERR_SCRIPT, "%s:1: this is bytecode; a script is text", file);
+    } else if (rc == 0) {
         char chunk[256];
         snprintf(chunk, sizeof chunk, "@%s", file);
         int status = luaL_loadbufferx(L, text.data ? text.data : "", text.size, chunk, "t");
@@ -251,9 +253,10 @@ static int protected_open(lua_State *L)
     lua_getfield(L, -1, "randomseed");
     lua_pushnumber(L, (lua_Number)clock_us());
     lua_call(L, 1, 0);
+    push_primitives(L, sb); /* opens ffi, which the prelude's literals would open a second time */
     if (luaL_loadbufferx(L, embed_prelude, embed_prelude_size, "=rtcache", "t") != 0)
         return lua_error(L);
-    push_primitives(L, sb);
+    lua_insert(L, -2);
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "new_env");
     sb->new_env = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -12,6 +12,8 @@
  * it may have been another process's. */
 #define UNSEEN_MAX_US 1000
 
+#define NEW_STATE_BYTES (64 * 1024)
+
 static void on_count(lua_State *L, lua_Debug *ar);
 
 struct vm *vm_of(lua_State *L)
@@ -97,13 +99,19 @@ int vm_new(struct vm **out, size_t memory_max, struct err *e)
     struct vm *vm = calloc(1, sizeof *vm);
     if (!vm)
         return err_set(e, ERR_NOMEM, "no memory for a Lua state");
-    vm->max = vm->limit = memory_max;
+    vm->max = memory_max;
+    vm->limit = SIZE_MAX;
     vm->budget_us = INT64_MAX;
-    lua_State *L = lua_newstate(allocate, vm);
+    /* This LuaJIT crashes when an allocation fails inside lua_newstate: see that there is enough,
+     * and hold it to the limit only afterwards. */
+    void *room = malloc(NEW_STATE_BYTES);
+    free(room);
+    lua_State *L = room && memory_max >= NEW_STATE_BYTES ? lua_newstate(allocate, vm) : NULL;
     if (!L) {
         free(vm);
         return err_set(e, ERR_NOMEM, "no memory for a Lua state within %zu bytes", memory_max);
     }
+    vm->limit = memory_max;
     vm->L = L;
     lua_atpanic(L, on_panic);
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
@@ -194,7 +202,7 @@ int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e)
     if (rc == 0)
         return 0;
     const char *text = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tostring(vm->L, -1) : NULL;
-    if (rc == LUA_ERRMEM)
+    if (rc == LUA_ERRMEM || (text && strcmp(text, "not enough memory") == 0))
         rc = err_set(e, ERR_NOMEM, "not enough memory: the Lua state holds %zu of %zu bytes",
                      vm->used, vm->max);
     else

@@ -330,4 +330,21 @@ static inline void expect_failure(struct bench *b, const char *body, int code, c
     ending_fini(&end);
 }
 
+static inline int with_bench(void **state)
+{
+    struct bench *b = malloc(sizeof *b);
+    bench_start(b, (struct bench_bounds){0});
+    *state = b;
+    return 0;
+}
+
+static inline int without_bench(void **state)
+{
+    bench_stop(*state);
+    free(*state);
+    return 0;
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, with_bench, without_bench)
+
 #endif

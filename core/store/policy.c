@@ -93,11 +93,10 @@ struct entry *policy_victim(struct policy *p, const struct entry *kept)
 
 void policy_evict(struct policy *p, struct entry *e, uint64_t hash)
 {
-    bool in_main = e->state & ENTRY_IN_MAIN;
-    if (!in_main || ghost_bytes(&p->ghost) > 0)
+    if (!(e->state & ENTRY_IN_MAIN)) {
         ghost_fit(&p->ghost, p->count);
-    if (!in_main)
         ghost_add(&p->ghost, hash);
+    }
     policy_remove(p, e);
 }
 

@@ -29,6 +29,7 @@ struct policy {
 
 void policy_init(struct policy *p, size_t capacity_bytes);
 void policy_fini(struct policy *p); /* the entries are not its own */
+/* Also fits the ghost to the entries there are: to be called again as they leave for it. */
 void policy_set_capacity(struct policy *p, size_t capacity_bytes);
 
 /* A key that was not stored. */

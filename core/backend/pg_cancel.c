@@ -26,10 +26,10 @@ static bool given_up(const struct pg_conn *c)
 
 bool pg_cancel_drains(const struct pg_conn *c)
 {
-    return c->cancel || given_up(c);
+    return pg_signal_active(&c->cancel) || given_up(c);
 }
 
-static void wait_and_repeat(struct pg_conn *c)
+static void arm(struct pg_conn *c)
 {
     ev_now_update(c->pool->loop);
     ev_timer_set(&c->timer, c->cancel_wait_s, 0);
@@ -37,26 +37,25 @@ static void wait_and_repeat(struct pg_conn *c)
     c->cancel_wait_s = c->cancel_wait_s * 2 < WAIT_LAST_S ? c->cancel_wait_s * 2 : WAIT_LAST_S;
 }
 
-static void on_cancelled(struct pg_work *job, struct pg_conn *c)
+static void on_cancelled(struct pg_signal *s, const char *failure)
 {
-    struct pg_pool *pool = c->pool;
-    c->cancel = NULL;
-    if (job->err.code != 0)
-        log_warn("pg.cancel_failed", "backend=%s reason=%s", pool->name, log_q(job->err.text));
-    if (c->draining_ms != 0)
-        wait_and_repeat(c);
-    else
-        pg_cancel_settle(c); /* another query, perhaps given up as well */
-    pg_pool_turn(pool);
+    struct pg_conn *c = container_of(s, struct pg_conn, cancel);
+    if (failure[0])
+        log_warn("pg.cancel_failed", "backend=%s reason=%s", c->pool->name, log_q(failure));
+    pg_cancel_settle(c); /* the oldest may be another one, given up as well */
+    pg_pool_turn(c->pool);
+}
+
+void pg_cancel_init(struct pg_conn *c)
+{
+    pg_signal_init(&c->cancel, on_cancelled);
 }
 
 static void send_cancel(struct pg_conn *c)
 {
     struct err e;
-    c->cancel = pg_work_cancel(&c->pool->works, c, c->pg, on_cancelled, &e);
-    if (!c->cancel) {
+    if (pg_signal_send(&c->cancel, c->pool->loop, c->pg, &e) != 0) {
         log_warn("pg.cancel_failed", "backend=%s reason=%s", c->pool->name, log_q(e.text));
-        wait_and_repeat(c);
         return;
     }
     list_for_each (it, &c->steps)
@@ -65,11 +64,14 @@ static void send_cancel(struct pg_conn *c)
 
 void pg_cancel_settle(struct pg_conn *c)
 {
-    if (c->state != PG_READY || c->cancel || c->draining_ms != 0 || !given_up(c))
+    if (c->state != PG_READY || pg_signal_active(&c->cancel) || !given_up(c))
+        return;
+    if (c->draining_ms != 0) /* it was told, and has its time */
         return;
     c->draining_ms = clock_ms();
     c->cancel_wait_s = WAIT_FIRST_S;
     send_cancel(c);
+    arm(c);
 }
 
 void pg_cancel_step_began(struct pg_conn *c)
@@ -84,13 +86,15 @@ void pg_cancel_step_began(struct pg_conn *c)
 void pg_cancel_on_timer(struct pg_conn *c)
 {
     struct err why;
-    if (c->draining_ms == 0 || c->cancel)
+    if (c->draining_ms == 0)
         return;
-    if (clock_ms() - c->draining_ms < c->pool->connect_timeout_ms) {
-        send_cancel(c);
+    if (clock_ms() - c->draining_ms >= c->pool->connect_timeout_ms) {
+        err_set(&why, ERR_BACKEND_DOWN, "a cancelled query did not end within %lld ms",
+                (long long)c->pool->connect_timeout_ms);
+        pg_conn_close(c, &why);
         return;
     }
-    err_set(&why, ERR_BACKEND_DOWN, "a cancelled query did not end within %lld ms",
-            (long long)c->pool->connect_timeout_ms);
-    pg_conn_close(c, &why);
+    if (!pg_signal_active(&c->cancel))
+        send_cancel(c);
+    arm(c);
 }

@@ -17,6 +17,7 @@ int pg_conn_init(struct pg_conn *c, struct pg_pool *pool, uint32_t statements)
     list_init(&c->steps);
     ev_init(&c->io, conn_on_io);
     ev_init(&c->timer, conn_on_timer);
+    pg_cancel_init(c);
     c->io.data = c->timer.data = c;
     return pg_stmt_init(&c->stmts, statements);
 }
@@ -52,9 +53,8 @@ void pg_conn_close(struct pg_conn *c, const struct err *why)
     ev_timer_stop(c->pool->loop, &c->timer);
     if (c->resolve)
         c->resolve->conn = NULL;
-    if (c->cancel)
-        c->cancel->conn = NULL;
-    c->resolve = c->cancel = NULL;
+    c->resolve = NULL;
+    pg_signal_forget(&c->cancel, c->pool->loop);
     c->pg = NULL;
     c->state = PG_CLOSED;
     c->draining_ms = 0;

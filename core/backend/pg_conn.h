@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "backend/pg_row.h"
+#include "backend/pg_signal.h"
 #include "backend/pg_stmt.h"
 #include "backend/pg_work.h"
 
@@ -31,7 +32,8 @@ struct pg_conn {
     struct list steps;     /* sent, oldest first */
     uint32_t in_air;       /* calls that wait for a statement or were sent */
     struct pg_stmts stmts;
-    struct pg_work *resolve, *cancel; /* under way, or NULL */
+    struct pg_work *resolve; /* under way, or NULL */
+    struct pg_signal cancel;
     int64_t opened_ms;
     int64_t draining_ms; /* since when the oldest step is one that was given up; 0: it is not */
     double cancel_wait_s;
@@ -74,6 +76,7 @@ void pg_flow_read(struct pg_conn *c);
 /* Ends every call with why. */
 void pg_flow_fail(struct pg_conn *c, const struct err *why);
 
+void pg_cancel_init(struct pg_conn *c);
 /* Whether the oldest step is of a query that was given up, or a cancel is under way: then nothing
  * new is sent. */
 bool pg_cancel_drains(const struct pg_conn *c);

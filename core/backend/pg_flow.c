@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NULLS_IN_A_ROW                                                                             \
-    3 /* PQgetResult gives one between results; more mean that nothing is there */
+/* PQgetResult gives one NULL between results; more mean that nothing is there. */
+#define NULLS_IN_A_ROW 3
 
 /* ---- sending ---- */
 
 static void append_step(struct pg_conn *c, struct pg_step *step, enum pg_step_kind kind)
 {
     step->kind = kind;
-    step->exposed = c->cancel != NULL;
+    step->exposed = pg_signal_active(&c->cancel);
     list_push_back(&c->steps, &step->link);
 }
 

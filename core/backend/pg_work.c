@@ -1,10 +1,6 @@
 #include "backend/pg_work.h"
 
-#include "backend/pg_error.h"
-
 #include <stdlib.h>
-
-#define WORK_THREADS 2
 
 void pg_work_init(struct pg_works *w, struct ev_loop *loop)
 {
@@ -17,8 +13,6 @@ static void work_free(struct pg_work *job)
 {
     list_remove(&job->link);
     pg_target_hosts_fini(&job->hosts);
-    if (job->cancel)
-        PQfreeCancel(job->cancel);
     free(job);
 }
 
@@ -34,7 +28,7 @@ static void work_run(struct pool_task *t, void *worker)
 {
     (void)worker;
     struct pg_work *job = container_of(t, struct pg_work, task);
-    job->run(job);
+    (void)!pg_target_resolve(job->target, &job->hosts, &job->err);
 }
 
 static void work_done(struct pool_task *t)
@@ -51,7 +45,7 @@ static void work_done(struct pool_task *t)
 
 static struct pg_work *work_new(struct pg_works *w, struct pg_conn *conn, struct err *e)
 {
-    const struct pool_options options = {.name = "pg", .threads = WORK_THREADS};
+    const struct pool_options options = {.name = "pg", .threads = 1};
     if (!w->pool && pool_new(&w->pool, w->loop, &options, e) != 0)
         return NULL;
     struct pg_work *job = calloc(1, sizeof *job);
@@ -66,11 +60,6 @@ static struct pg_work *work_new(struct pg_works *w, struct pg_conn *conn, struct
     return job;
 }
 
-static void resolve_run(struct pg_work *job)
-{
-    (void)!pg_target_resolve(job->target, &job->hosts, &job->err);
-}
-
 struct pg_work *pg_work_resolve(struct pg_works *w, struct pg_conn *conn,
                                 const struct pg_target *target,
                                 void (*done)(struct pg_work *, struct pg_conn *), struct err *e)
@@ -79,36 +68,7 @@ struct pg_work *pg_work_resolve(struct pg_works *w, struct pg_conn *conn,
     if (!job)
         return NULL;
     job->target = target;
-    job->run = resolve_run;
     job->done = done;
-    pool_submit(w->pool, &job->task);
-    return job;
-}
-
-static void cancel_run(struct pg_work *job)
-{
-    char text[256] = "";
-    char line[256];
-    if (PQcancel(job->cancel, text, sizeof text))
-        return;
-    pg_error_one_line(text, line, sizeof line);
-    err_set(&job->err, ERR_BACKEND_DOWN, "%s", line);
-}
-
-struct pg_work *pg_work_cancel(struct pg_works *w, struct pg_conn *conn, PGconn *pg,
-                               void (*done)(struct pg_work *, struct pg_conn *), struct err *e)
-{
-    struct pg_work *job = work_new(w, conn, e);
-    if (!job)
-        return NULL;
-    job->run = cancel_run;
-    job->done = done;
-    job->cancel = PQgetCancel(pg);
-    if (!job->cancel) {
-        err_set(e, ERR_NOMEM, "no memory for a cancel");
-        work_free(job);
-        return NULL;
-    }
     pool_submit(w->pool, &job->task);
     return job;
 }

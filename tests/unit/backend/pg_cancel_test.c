@@ -209,6 +209,44 @@ static void a_server_process_that_never_answers_costs_its_connection_only(void *
     fixture_close(f);
 }
 
+/* Cancels are sent to the server's first process, and wait for it. */
+static void a_stopped_server_holds_up_nobody(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    int first = 0;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.connect_timeout_ms = 200;
+    fixture_open(f, 1);
+    pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    snprintf(path, sizeof path, "%s/data/postmaster.pid", f->server->folder);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &first), 1);
+    fclose(file);
+    assert_int_equal(kill(first, SIGSTOP), 0);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    struct ask stuck, neighbour, later;
+    ask_init(&stuck, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&neighbour, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&later, QUERY_VALUE, "SELECT 1", NULL);
+    ask_send(f, &stuck);
+    ask_send(f, &neighbour);
+    backend_cancel(f->backend, &stuck.q);
+    ask_fini(&stuck);
+    fixture_wait(f, &neighbour.done, 1);
+    assert_string_equal(err_name(neighbour.q.code), "BACKEND_DOWN");
+    ask_send(f, &later); /* connects in vain */
+    fixture_wait(f, &later.done, 1);
+    assert_string_equal(err_name(later.q.code), "BACKEND_DOWN");
+    ask_fini(&neighbour);
+    ask_fini(&later);
+    fixture_close(f); /* does not wait for the cancel */
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(kill(first, SIGCONT), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +255,7 @@ int main(void)
         cmocka_unit_test(neighbours_of_many_cancels_get_their_answers),
         cmocka_unit_test(what_was_not_sent_is_only_removed),
         cmocka_unit_test(a_backend_may_end_while_cancelled_queries_run),
+        cmocka_unit_test(a_stopped_server_holds_up_nobody),
         cmocka_unit_test(a_server_process_that_never_answers_costs_its_connection_only),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

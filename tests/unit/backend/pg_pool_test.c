@@ -202,7 +202,7 @@ static void a_url_that_cannot_be_read_is_refused_without_its_password(void **sta
     }
 }
 
-static void an_open_transaction_does_not_outlive_its_query(void **state)
+static void a_procedure_may_commit_on_its_own(void **state)
 {
     struct fixture *f = opened(state, 1);
     gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
@@ -249,7 +249,7 @@ int main(void)
         cmocka_unit_test(a_name_is_looked_up_and_a_closed_port_is_refused),
         cmocka_unit_test(a_server_that_does_not_answer_is_given_up_in_time),
         cmocka_unit_test(a_url_that_cannot_be_read_is_refused_without_its_password),
-        cmocka_unit_test(an_open_transaction_does_not_outlive_its_query),
+        cmocka_unit_test(a_procedure_may_commit_on_its_own),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -15,7 +15,7 @@ local setfenv, setmetatable = setfenv, setmetatable
 local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
 local co_status, co_running = coroutine.status, coroutine.running
 local c_insert, c_remove = table.insert, table.remove
-local floor = math.floor
+local floor, c_rep = math.floor, string.rep
 local string = string
 local format = string.format
 
@@ -139,11 +139,19 @@ end
 -- string -----------------------------------------------------------------------------------------
 
 local text = {}
-for _, name in ipairs { "byte", "char", "format", "len", "lower", "rep", "reverse", "sub", "upper" } do
+for _, name in ipairs { "byte", "char", "format", "len", "lower", "reverse", "sub", "upper" } do
   text[name] = string[name]
 end
 for _, name in ipairs { "find", "match", "gmatch", "gsub" } do
   text[name] = raw[name] -- with a bound of time
+end
+
+-- C would take a count past 2^31 for a negative one.
+function text.rep(s, n, separator)
+  if type(n) == "number" and n >= 2147483648 then
+    fail("string.rep: not enough memory for %.14g times", n)
+  end
+  return c_rep(s, n, separator)
 end
 
 -- table ------------------------------------------------------------------------------------------

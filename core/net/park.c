@@ -142,11 +142,12 @@ void park(struct request *r, int64_t soft_ms, int64_t hard_ms)
     struct conn *c = r->target.conn;
     r->parked_us = clock_us();
     r->deadline_ms = io->now_ms + hard_ms;
-    r->soft = soft_ms >= 0 && soft_ms < hard_ms;
+    r->soft = soft_ms >= 0;
+    int64_t first_ms = r->soft && soft_ms < hard_ms ? soft_ms : hard_ms;
     list_push_back(&c->parked, &r->link);
     c->parked_count++;
     io->parked_count++;
-    ev_timer_init(&r->timer, park_on_timer, (double)(r->soft ? soft_ms : hard_ms) / 1e3, 0.);
+    ev_timer_init(&r->timer, park_on_timer, (double)first_ms / 1e3, 0.);
     r->timer.data = r;
     ev_timer_start(io->worker.loop, &r->timer);
 }

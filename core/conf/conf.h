@@ -44,7 +44,8 @@ struct conf_loader {
     const char *script;  /* as written, relative to conf->scripts_dir */
     const char *backend; /* NULL: none; ctx.db is nil then */
     struct policy policy;
-    int line; /* of its group in the file */
+    const char *file; /* where it is written: conf->file, or a file that it includes */
+    int line;
 };
 
 enum conf_driver { DRIVER_POSTGRES, DRIVER_SQLITE };
@@ -63,12 +64,15 @@ struct conf_backend {
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
     int64_t busy_timeout_ms; /* sqlite */
+    const char *file;
     int line;
 };
 
 struct conf {
     _Atomic int refs;
-    const char *file; /* absolute */
+    const char *file;         /* absolute */
+    const char *const *files; /* the same, then what it includes, absolute, each once */
+    size_t file_count;
     const char *listen[CONF_LISTEN_MAX];
     size_t listen_count;
     const char *scripts_dir, *lua_dir; /* absolute */
@@ -113,11 +117,13 @@ const char *conf_needs_restart(const struct conf *old, const struct conf *new);
 int conf_write_docs(struct buf *out) MUST_USE;
 
 /* "60s", "1.5h", "250ms", "5min", "2d" and "64kb", "256mb", "1gb", plain bytes. Used for options
- * and by the command line. ERR_CONFIG with what is expected. */
+ * and by the command line. A duration without a unit is refused, but for 0. ERR_CONFIG with what is
+ * expected. */
 int conf_parse_duration(const char *text, int64_t *ms, struct err *e) MUST_USE;
 int conf_parse_size(const char *text, int64_t *bytes, struct err *e) MUST_USE;
 
-/* The nearest of `names` (edit distance of at most 3 and less than half of the name), or NULL. */
+/* The nearest of `names` (edit distance of at most 3 and less than half of the name, where letters
+ * of either case are the same and two that changed places are one edit), or NULL. */
 const char *conf_nearest(const char *name, const char *const *names, size_t count);
 
 #endif

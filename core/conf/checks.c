@@ -1,0 +1,250 @@
+#include "conf/checks.h"
+
+#include "conf/conf_units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define SHARD_LEAST ((int64_t)32 << 10) /* bytes of memory; the store's bound */
+
+/* ---- pairs of options ---- */
+
+/* A problem of a group stands where the option is written, else where the group begins. */
+static const config_setting_t *place_of(const config_setting_t *group, const char *name,
+                                        const char *other)
+{
+    const config_setting_t *s = config_setting_get_member(group, name);
+    if (!s)
+        s = config_setting_get_member(group, other);
+    return s ? s : group;
+}
+
+static bool writes(const config_setting_t *group, const char *name)
+{
+    return config_setting_get_member(group, name) != NULL;
+}
+
+/* Durations of one group; told only where one of the two is written there: what a loader inherits
+ * is told where it comes from. */
+static void check_order(struct reading *r, const config_setting_t *group, const char *less,
+                        int64_t less_ms, const char *more, int64_t more_ms)
+{
+    char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX];
+    if (less_ms <= more_ms || !(writes(group, less) || writes(group, more)))
+        return;
+    reading_wrong(r, place_of(group, less, more), "\"%s\" (%s) is above \"%s\" (%s)", less,
+                  conf_show_duration(less_ms, a), more, conf_show_duration(more_ms, b));
+}
+
+static void check_policy(struct reading *r, const config_setting_t *group, const struct policy *p)
+{
+    check_order(r, group, "stale_wait", p->stale_wait_ms, "wait_timeout", p->wait_timeout_ms);
+    check_order(r, group, "retry_base", p->retry_base_ms, "retry_cap", p->retry_cap_ms);
+    check_order(r, group, "backoff_base", p->backoff_base_ms, "backoff_cap", p->backoff_cap_ms);
+    /* A short load_timeout alone just leaves no time for a retry; a written wait is meant. */
+    if (p->retries > 0 && writes(group, "retry_base"))
+        check_order(r, group, "retry_base", p->retry_base_ms, "load_timeout", p->load_timeout_ms);
+}
+
+static void check_top(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX];
+    if ((c->shards & (c->shards - 1)) != 0)
+        reading_wrong(r, place_of(root, "shards", "shards"),
+                      "\"shards\" is %lld; it must be a power of two", (long long)c->shards);
+    if (c->memory_bytes / c->shards < SHARD_LEAST)
+        reading_wrong(r, place_of(root, "memory", "shards"),
+                      "\"memory\" (%s) is too small for %lld shards; they need %s",
+                      conf_show_size(c->memory_bytes, a), (long long)c->shards,
+                      conf_show_size(c->shards * SHARD_LEAST, b));
+    if (c->max_frame < c->max_value + c->max_key)
+        reading_wrong(r, place_of(root, "max_frame", "max_value"),
+                      "\"max_frame\" (%s) cannot hold a \"max_value\" (%s) and a \"max_key\"",
+                      conf_show_size(c->max_frame, a), conf_show_size(c->max_value, b));
+    if (c->max_output < c->max_value)
+        reading_wrong(r, place_of(root, "max_output", "max_value"),
+                      "\"max_output\" (%s) cannot hold a \"max_value\" (%s)",
+                      conf_show_size(c->max_output, a), conf_show_size(c->max_value, b));
+}
+
+/* ---- addresses ---- */
+
+/* What can be seen without asking for names: "unix:/path", or something, a colon and a port. */
+static bool is_address(const char *text)
+{
+    if (strncmp(text, "unix:", 5) == 0)
+        return text[5] != '\0' && strlen(text + 5) <= 107;
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon[1] == '\0' || strlen(colon + 1) > 5 || strlen(text) > 127)
+        return false;
+    if (strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return false;
+    return strtol(colon + 1, NULL, 10) <= 65535;
+}
+
+static void check_listen(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    const config_setting_t *s = place_of(root, "listen", "listen");
+    for (size_t i = 0; i < c->listen_count; i++) {
+        const char *text = c->listen[i];
+        if (!is_address(text))
+            reading_wrong(r, s,
+                          "\"listen\": \"%.140s\" is no address; write \"host:port\" (port 0 to "
+                          "65535), \"[v6]:port\", \":port\" or \"unix:/path\"",
+                          text);
+        size_t size = strlen(text);
+        bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
+        for (size_t k = 0; k < i && !any_port; k++)
+            if (strcmp(text, c->listen[k]) == 0)
+                reading_wrong(r, s, "\"listen\" has \"%.140s\" twice", text);
+    }
+}
+
+/* ---- files ---- */
+
+static bool is_regular(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool leaves_folder(const char *path)
+{
+    if (path[0] == '/')
+        return true;
+    for (const char *at = path; at; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (at[0] == '.' && at[1] == '.' && (at[2] == '/' || at[2] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static void check_script(struct reading *r, const config_setting_t *group,
+                         const struct conf_loader *l, bool folder_there)
+{
+    const config_setting_t *s = place_of(group, "script", "script");
+    if (leaves_folder(l->script)) {
+        reading_wrong(r, s, "\"script\": \"%.128s\" leaves the folder of scripts", l->script);
+        return;
+    }
+    char path[8192];
+    int n = snprintf(path, sizeof path, "%s/%s", r->conf->scripts_dir, l->script);
+    if (folder_there && (n >= (int)sizeof path || !is_regular(path)))
+        reading_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
+}
+
+/* ---- backends and loaders ---- */
+
+static void check_backend(struct reading *r, const config_setting_t *group,
+                          const struct conf_backend *b)
+{
+    check_order(r, group, "reconnect_base", b->reconnect_base_ms, "reconnect_cap",
+                b->reconnect_cap_ms);
+    const config_setting_t *path = config_setting_get_member(group, "path");
+    const char *text = path ? config_setting_get_string(path) : NULL;
+    if (b->driver == DRIVER_SQLITE && text &&
+        (strcmp(text, ":memory:") == 0 || strncmp(text, "file:", 5) == 0))
+        reading_wrong(r, path, "\"path\" takes the name of a file; \"%.64s\" is none", text);
+    if (b->init && !is_regular(b->init))
+        reading_wrong(r, place_of(group, "init", "init"), "\"init\": there is no file %s", b->init);
+}
+
+static void check_loader_backend(struct reading *r, const config_setting_t *group,
+                                 const struct conf_loader *l)
+{
+    const struct conf *c = r->conf;
+    if (!l->backend || conf_backend_index(c, l->backend) >= 0)
+        return;
+    const char *names[CONF_BACKENDS_MAX];
+    size_t count = 0;
+    for (; count < c->backend_count; count++)
+        names[count] = c->backends[count].name;
+    const char *near = conf_nearest(l->backend, names, count);
+    reading_wrong(r, place_of(group, "backend", "backend"), "there is no backend \"%.64s\"%s%s%s",
+                  l->backend, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static int pattern_order(const void *left, const void *right)
+{
+    const struct conf_loader *const *a = left, *const *b = right;
+    int order = strcmp((*a)->pattern, (*b)->pattern);
+    return order ? order : (*a > *b) - (*a < *b);
+}
+
+/* groups: the list of loaders, in the order of conf->loaders. */
+static void check_patterns(struct reading *r, const config_setting_t *groups)
+{
+    const struct conf *c = r->conf;
+    const struct conf_loader **sorted = malloc((c->loader_count + 1) * sizeof *sorted);
+    if (!sorted) {
+        r->problems->nomem = true;
+        return;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < c->loader_count; i++)
+        if (c->loaders[i].pattern)
+            sorted[count++] = &c->loaders[i];
+    qsort(sorted, count, sizeof *sorted, pattern_order);
+    for (size_t i = 1; i < count; i++) {
+        const struct conf_loader *first = sorted[i - 1], *again = sorted[i];
+        if (strcmp(first->pattern, again->pattern) != 0)
+            continue;
+        const config_setting_t *group =
+            config_setting_get_elem(groups, (unsigned)(again - c->loaders));
+        reading_wrong(r, place_of(group, "pattern", "pattern"),
+                      "pattern \"%.128s\" is that of the loader at %s:%d too", again->pattern,
+                      first->file, first->line);
+    }
+    free(sorted);
+}
+
+static void check_loaders(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    const config_setting_t *groups = config_setting_get_member(root, "loaders");
+    if (c->loader_count == 0)
+        return;
+    bool folder_there = is_folder(c->scripts_dir);
+    if (!folder_there)
+        reading_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
+                      c->scripts_dir);
+    for (size_t i = 0; i < c->loader_count; i++) {
+        const config_setting_t *group = config_setting_get_elem(groups, (unsigned)i);
+        const struct conf_loader *l = &c->loaders[i];
+        if (!config_setting_is_group(group))
+            continue;
+        check_policy(r, group, &l->policy);
+        check_loader_backend(r, group, l);
+        if (l->script)
+            check_script(r, group, l, folder_there);
+    }
+    check_patterns(r, groups);
+}
+
+void checks_run(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    check_top(r, root);
+    check_listen(r, root);
+    if (writes(root, "lua") && !is_folder(c->lua_dir))
+        reading_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
+                      c->lua_dir);
+    const config_setting_t *defaults = config_setting_get_member(root, "defaults");
+    if (defaults && config_setting_is_group(defaults))
+        check_policy(r, defaults, &c->defaults);
+    for (size_t i = 0; i < c->backend_count; i++) {
+        const config_setting_t *all = config_setting_get_member(root, "backends");
+        check_backend(r, config_setting_get_member(all, c->backends[i].name), &c->backends[i]);
+    }
+    check_loaders(r, root);
+}

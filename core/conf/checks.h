@@ -1,0 +1,15 @@
+/*
+ * checks: what one option alone cannot show: options that contradict one another, names that are
+ * not there, files that are missing.
+ *
+ * Thread: the one that loads; it asks the file system. Limits: those of the configuration.
+ */
+#ifndef RTCACHE_CONF_CHECKS_H
+#define RTCACHE_CONF_CHECKS_H
+
+#include "conf/setting.h"
+
+/* After reader_read. What is wrong is among the problems. */
+void checks_run(struct reading *r, const config_setting_t *root);
+
+#endif

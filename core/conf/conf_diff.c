@@ -1,0 +1,25 @@
+/* What differs between two configurations. */
+#include "conf/options.h"
+
+bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *b)
+{
+    if (strcmp(a->name, b->name) != 0 || a->driver != b->driver)
+        return false;
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        if (o->group == GROUP_BACKEND && (o->driver == DRIVER_ANY || o->driver == (int)a->driver) &&
+            !options_equal(o, a, b))
+            return false;
+    }
+    return true;
+}
+
+const char *conf_needs_restart(const struct conf *old, const struct conf *new)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        if (o->group == GROUP_TOP && o->restart && !options_equal(o, old, new))
+            return o->name;
+    }
+    return NULL;
+}

@@ -1,0 +1,205 @@
+#include "conf/options.h"
+
+#define KB   ((int64_t)1 << 10)
+#define MB   ((int64_t)1 << 20)
+#define GB   ((int64_t)1 << 30)
+#define SEC  ((int64_t)1000)
+#define MIN  (60 * SEC)
+#define HOUR (60 * MIN)
+#define DAY  (24 * HOUR)
+#define LONG (3650 * DAY)
+
+/* What every row has. */
+#define ROW(group_, driver_, type_, offset_, name_, fallback_)                                     \
+    .group = group_, .driver = driver_, .type = type_, .offset = offset_, .name = name_,           \
+    .fallback = fallback_
+#define TOP(type_, field, name_, fallback_)                                                        \
+    ROW(GROUP_TOP, DRIVER_ANY, type_, offsetof(struct conf, field), name_, fallback_)
+#define SECTION(name_) ROW(GROUP_TOP, DRIVER_ANY, OPT_SECTION, 0, name_, NULL)
+#define OF_BACKEND(driver_, type_, field, name_, fallback_)                                        \
+    ROW(GROUP_BACKEND, driver_, type_, offsetof(struct conf_backend, field), name_, fallback_)
+#define BACKEND(...)  OF_BACKEND(DRIVER_ANY, __VA_ARGS__)
+#define POSTGRES(...) OF_BACKEND(DRIVER_POSTGRES, __VA_ARGS__)
+#define SQLITE(...)   OF_BACKEND(DRIVER_SQLITE, __VA_ARGS__)
+#define LOADER(type_, field, name_, fallback_)                                                     \
+    ROW(GROUP_LOADER, DRIVER_ANY, type_, offsetof(struct conf_loader, field), name_, fallback_)
+#define POLICY(type_, field, name_, fallback_)                                                     \
+    ROW(GROUP_POLICY, DRIVER_ANY, type_, offsetof(struct policy, field), name_, fallback_)
+
+const char *const options_drivers[] = {
+    [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+
+/* clang-format off */
+const struct option options_table[] = {
+    {TOP(OPT_LISTEN, listen, "listen", "127.0.0.1:7411"), .restart = true,
+     .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; a list of up to 16 is taken. Port 0 takes a free one."},
+    {TOP(OPT_SIZE, memory_bytes, "memory", "256mb"), .least = MB, .most = 64 * KB * GB,
+     .text = "Memory of the entries, their tables included. At least 32 KiB for each shard."},
+    {TOP(OPT_INT, shards, "shards", "64"), .least = 1, .most = 4096, .restart = true,
+     .text = "Parts of the store, each with a lock of its own; a power of two."},
+    {TOP(OPT_INT, io_threads, "io_threads", "1"), .least = 1, .most = 64, .restart = true,
+     .text = "Threads that serve connections and answer hits."},
+    {TOP(OPT_INT, loader_threads, "loader_threads", "1"), .least = 1, .most = 64, .restart = true,
+     .text = "Threads that run loader scripts, each with a Lua VM of its own."},
+    {TOP(OPT_PATH, scripts_dir, "scripts", "scripts"),
+     .text = "The folder of the loader scripts."},
+    {TOP(OPT_PATH, lua_dir, "lua", "lua"),
+     .text = "A folder of further modules that scripts can `require`. The default may be absent."},
+    {TOP(OPT_SIZE, max_key, "max_key", "4096"), .least = 1, .most = 65535,
+     .text = "The longest key."},
+    {TOP(OPT_SIZE, max_value, "max_value", "8mb"), .least = 1, .most = GB,
+     .text = "The largest packed value that is taken from a client or a loader."},
+    {TOP(OPT_SIZE, max_frame, "max_frame", "16mb"), .least = KB, .most = GB,
+     .text = "The largest request; must hold a `max_value` and a `max_key`."},
+    {TOP(OPT_INT, max_connections, "max_connections", "10000"), .least = 1, .most = 1000000,
+     .text = "Clients at once; more are turned away."},
+    {TOP(OPT_INT, max_parked, "max_parked", "20000"), .least = 1, .most = 10000000,
+     .text = "Requests of one connection that wait for loads; more are answered OVERLOADED."},
+    {TOP(OPT_SIZE, max_output, "max_output", "64mb"), .least = 64 * KB, .most = 16 * GB,
+     .text = "Bytes that one connection may leave unread before it is closed."},
+    {TOP(OPT_INT, max_batch, "max_batch", "10000"), .least = 1, .most = 1000000,
+     .text = "Keys of one `get_many`."},
+    {TOP(OPT_DURATION, idle_timeout_ms, "idle_timeout", "0s"), .least = 0, .most = LONG,
+     .text = "A connection that says nothing for so long is closed; 0: never."},
+    {TOP(OPT_DURATION, drain_timeout_ms, "drain_timeout", "10s"), .least = 0, .most = HOUR,
+     .text = "How long a server that goes down waits for the requests in the air."},
+    {TOP(OPT_INT, failed_keys, "failed_keys", "100000"), .least = 1, .most = 100000000, .restart = true,
+     .text = "Keys in backoff after a failed load that are remembered."},
+    {TOP(OPT_BOOL, watch, "watch", "true"),
+     .text = "Reload when the configuration or a script changes on disk."},
+    {TOP(OPT_SIZE, script_memory, "script_memory", "256mb"), .least = MB, .most = 1024 * GB,
+     .text = "Memory of one Lua VM."},
+    {TOP(OPT_DURATION, script_cpu_ms, "script_cpu", "100ms"), .least = 1, .most = HOUR,
+     .text = "CPU time of one run of a script; waiting for a database does not count."},
+    {TOP(OPT_CHOICE, log_level, "log_level", "info"), .choices = levels,
+     .text = "The least important lines that are logged."},
+    {TOP(OPT_PATH, log_file, "log_file", NULL), .restart = true,
+     .text = "Where the log goes; without it to standard error."},
+    {TOP(OPT_STRING, user, "user", NULL), .restart = true,
+     .text = "The user to become when started as root."},
+    {SECTION("defaults"), .text = "The policy that loaders inherit, and that of a `set` without a loader."},
+    {SECTION("backends"), .text = "The databases, by name."},
+    {SECTION("loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
+
+    {BACKEND(OPT_DRIVER, driver, "driver", NULL), .choices = options_drivers, .required = true,
+     .text = "What kind of database it is."},
+    {POSTGRES(OPT_STRING, url, "url", NULL), .required = true,
+     .text = "A libpq connection string or URI. Keep passwords out of the file with `${NAME}`."},
+    {SQLITE(OPT_PATH, path, "path", NULL), .required = true,
+     .text = "The database file."},
+    {SQLITE(OPT_PATH, init, "init", NULL),
+     .text = "SQL that is run once to make the database where there is none."},
+    {POSTGRES(OPT_INT, pool, "pool", "4"), .least = 1, .most = 1000,
+     .text = "Connections, shared out over the loader threads, of which each has at least one."},
+    {SQLITE(OPT_INT, pool, "pool", "2"), .least = 1, .most = 256,
+     .text = "Worker threads, each with a connection."},
+    {POSTGRES(OPT_INT, pipeline, "pipeline", "64"), .least = 1, .most = 10000,
+     .text = "Queries in the air on one connection."},
+    {BACKEND(OPT_INT, max_queue, "max_queue", "100000"), .least = 1, .most = 10000000,
+     .text = "Queries that wait for a connection; more fail with OVERLOADED."},
+    {BACKEND(OPT_INT, statements, "statements", "256"), .least = 1, .most = 100000,
+     .text = "Prepared statements kept on a connection; the least recently used one goes first."},
+    {BACKEND(OPT_SIZE, max_result, "max_result", "8mb"), .least = KB, .most = GB,
+     .text = "The largest result of one query."},
+    {POSTGRES(OPT_DURATION, connect_timeout_ms, "connect_timeout", "5s"), .least = 1, .most = HOUR,
+     .text = "How long connecting may take."},
+    {POSTGRES(OPT_DURATION, reconnect_base_ms, "reconnect_base", "100ms"), .least = 1, .most = HOUR,
+     .text = "The first wait before connecting again; it doubles with every failure."},
+    {POSTGRES(OPT_DURATION, reconnect_cap_ms, "reconnect_cap", "5s"), .least = 1, .most = HOUR,
+     .text = "The longest wait before connecting again."},
+    {SQLITE(OPT_DURATION, busy_timeout_ms, "busy_timeout", "2s"), .least = 0, .most = HOUR,
+     .text = "How long a query waits for a lock on the file."},
+
+    {LOADER(OPT_STRING, pattern, "pattern", NULL), .required = true,
+     .text = "The keys it loads; see [patterns](#patterns)."},
+    {LOADER(OPT_STRING, script, "script", NULL), .required = true,
+     .text = "A file below `scripts`."},
+    {LOADER(OPT_STRING, backend, "backend", NULL),
+     .text = "The backend that the script knows as `ctx.db`."},
+
+    {POLICY(OPT_DURATION, ttl_ms, "ttl", "60s"), .least = 0, .most = LONG,
+     .text = "How long a value is fresh; 0: for ever."},
+    {POLICY(OPT_DURATION, stale_ttl_ms, "stale_ttl", "0s"), .least = 0, .most = LONG,
+     .text = "How long after `ttl` a value is served stale while it is loaded again."},
+    {POLICY(OPT_DURATION, negative_ttl_ms, "negative_ttl", "5s"), .least = 0, .most = LONG,
+     .text = "How long an absence is believed; 0: not at all."},
+    {POLICY(OPT_DURATION, stale_if_error_ms, "stale_if_error", "0s"), .least = 0, .most = LONG,
+     .text = "How long after `ttl` a value is served, marked as such, when loading fails."},
+    {POLICY(OPT_RATIO, jitter, "jitter", "0.1"), .least = 0, .most = 1,
+     .text = "The share by which `ttl` and `stale_ttl` are spread, so that what was stored together does not expire together."},
+    {POLICY(OPT_DURATION, stale_wait_ms, "stale_wait", "0s"), .least = 0, .most = HOUR,
+     .text = "How long a request waits for a fresh value where a stale one is at hand."},
+    {POLICY(OPT_DURATION, wait_timeout_ms, "wait_timeout", "5s"), .least = 1, .most = HOUR,
+     .text = "How long a request waits at all, unless it says otherwise."},
+    {POLICY(OPT_DURATION, load_timeout_ms, "load_timeout", "10s"), .least = 1, .most = HOUR,
+     .text = "How long a load may take, its retries included; then it is cancelled in the database too."},
+    {POLICY(OPT_INT, retries, "retries", "1"), .least = 0, .most = 100,
+     .text = "Further attempts within a load, after errors that may pass."},
+    {POLICY(OPT_DURATION, retry_base_ms, "retry_base", "50ms"), .least = 1, .most = HOUR,
+     .text = "The first wait before a retry; it doubles with every failure."},
+    {POLICY(OPT_DURATION, retry_cap_ms, "retry_cap", "1s"), .least = 1, .most = HOUR,
+     .text = "The longest wait before a retry."},
+    {POLICY(OPT_DURATION, backoff_base_ms, "backoff_base", "200ms"), .least = 1, .most = HOUR,
+     .text = "How long a key is left alone after its load failed; it doubles with every failure."},
+    {POLICY(OPT_DURATION, backoff_cap_ms, "backoff_cap", "30s"), .least = 1, .most = DAY,
+     .text = "The longest time a key is left alone."},
+    {POLICY(OPT_INT, max_loads, "max_loads", "1000"), .least = 1, .most = 1000000,
+     .text = "Loads in the air at once."},
+    {POLICY(OPT_INT, max_queue, "max_queue", "100000"), .least = 0, .most = 10000000,
+     .text = "Loads that wait for a place in the air; more are answered OVERLOADED."},
+    {POLICY(OPT_INT, max_waiters, "max_waiters", "100000"), .least = 1, .most = 10000000,
+     .text = "Requests that wait for one load; more are answered OVERLOADED."},
+    {POLICY(OPT_INT, breaker_failures, "breaker_failures", "50"), .least = 0, .most = 1000000,
+     .text = "Failed loads in a row that open the breaker; 0: no breaker."},
+    {POLICY(OPT_DURATION, breaker_open_ms, "breaker_open", "5s"), .least = 1, .most = DAY,
+     .text = "How long an open breaker refuses before it lets one load through."},
+};
+/* clang-format on */
+
+const size_t options_count = sizeof options_table / sizeof *options_table;
+
+const struct option *options_find(enum option_group group, const char *name, int driver)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        if (o->group == group && (o->driver == DRIVER_ANY || o->driver == driver) &&
+            strcmp(o->name, name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_listen(const struct conf *a, const struct conf *b)
+{
+    if (a->listen_count != b->listen_count)
+        return false;
+    for (size_t i = 0; i < a->listen_count; i++)
+        if (!same_text(a->listen[i], b->listen[i]))
+            return false;
+    return true;
+}
+
+bool options_equal(const struct option *o, const void *a, const void *b)
+{
+    const char *left = (const char *)a + o->offset, *right = (const char *)b + o->offset;
+    switch (o->type) {
+    case OPT_BOOL: return *(const bool *)left == *(const bool *)right;
+    case OPT_INT:
+    case OPT_SIZE:
+    case OPT_DURATION: return *(const int64_t *)left == *(const int64_t *)right;
+    case OPT_RATIO: return memcmp(left, right, sizeof(double)) == 0;
+    case OPT_STRING:
+    case OPT_PATH:
+    case OPT_CHOICE: return same_text(*(const char *const *)left, *(const char *const *)right);
+    case OPT_DRIVER: return memcmp(left, right, sizeof(enum conf_driver)) == 0;
+    case OPT_LISTEN: return same_listen(a, b);
+    case OPT_SECTION: return true;
+    }
+    return true;
+}

@@ -1,0 +1,215 @@
+#include "conf/reader.h"
+
+#include <stdio.h>
+
+#define NAMES_MAX 64
+
+/* Which options a group of the file may hold, and where their values go. */
+struct scope {
+    enum option_group group;
+    void *target;
+};
+
+struct scopes {
+    struct scope list[2];
+    size_t count;
+    int driver;
+};
+
+static bool in_scope(const struct scopes *in, const struct option *o)
+{
+    for (size_t i = 0; i < in->count; i++)
+        if (o->group == in->list[i].group)
+            return true;
+    return false;
+}
+
+static const char *home_of(const struct option *o)
+{
+    switch (o->group) {
+    case GROUP_TOP: return "the top of the file";
+    case GROUP_BACKEND: return "a backend";
+    case GROUP_LOADER: return "a loader";
+    case GROUP_POLICY: return "a loader or \"defaults\"";
+    case GROUP_COUNT: break;
+    }
+    return "";
+}
+
+static void unknown(struct reading *r, const struct scopes *in, const config_setting_t *s)
+{
+    const char *name = config_setting_name(s);
+    const char *names[NAMES_MAX];
+    size_t count = 0;
+    const struct option *elsewhere = NULL;
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        bool here = in_scope(in, o);
+        bool ours = o->driver == DRIVER_ANY || o->driver == in->driver;
+        if (here && !ours && in->driver != DRIVER_ANY && strcmp(o->name, name) == 0) {
+            reading_wrong(r, s, "\"%s\" belongs to %s; this backend's driver is %s", name,
+                          options_drivers[o->driver], options_drivers[in->driver]);
+            return;
+        }
+        if (here && ours && count < NAMES_MAX)
+            names[count++] = o->name;
+        if (!here && !elsewhere && strcmp(o->name, name) == 0)
+            elsewhere = o;
+    }
+    const char *near = conf_nearest(name, names, count);
+    reading_wrong(r, s, "unknown option \"%.64s\"%s%s%s%s%s", name, near ? "; did you mean \"" : "",
+                  near ? near : "", near ? "\"?" : "", elsewhere ? "; it belongs to " : "",
+                  elsewhere ? home_of(elsewhere) : "");
+}
+
+static void read_options(struct reading *r, const struct scopes *in, const config_setting_t *group)
+{
+    for (int i = 0; i < config_setting_length(group); i++) {
+        const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+        const struct option *o = NULL;
+        void *target = NULL;
+        for (size_t k = 0; k < in->count && !o; k++) {
+            o = options_find(in->list[k].group, config_setting_name(s), in->driver);
+            target = in->list[k].target;
+        }
+        if (o)
+            (void)setting_read(r, o, s, target);
+        else
+            unknown(r, in, s);
+    }
+}
+
+/* who: "backend \"main\"", for the error. */
+static void need_options(struct reading *r, const struct scopes *in, const config_setting_t *group,
+                         const char *who)
+{
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        if (o->required && in_scope(in, o) &&
+            (o->driver == DRIVER_ANY || o->driver == in->driver) &&
+            !config_setting_get_member(group, o->name))
+            reading_wrong(r, group, "%s needs \"%s\"", who, o->name);
+    }
+}
+
+/* A member of the root, or NULL where it is absent or of another kind, which is told. */
+static const config_setting_t *section(struct reading *r, const config_setting_t *root,
+                                       const char *name, int type, const char *form)
+{
+    const config_setting_t *s = config_setting_get_member(root, name);
+    if (!s || config_setting_type(s) == type)
+        return s;
+    reading_wrong(r, s, "\"%s\" takes %s", name, form);
+    return NULL;
+}
+
+static void *make_array(struct reading *r, size_t count, size_t size)
+{
+    void *array = arena_alloc(r->arena, count * size);
+    if (!array)
+        r->problems->nomem = true;
+    return array;
+}
+
+static void read_backend(struct reading *r, const config_setting_t *group, struct conf_backend *b)
+{
+    char who[96];
+    b->name = arena_copy(r->arena, slice_str(config_setting_name(group)));
+    struct source_place place = reading_place(r, group);
+    b->file = place.file;
+    b->line = place.line;
+    if (!b->name) {
+        r->problems->nomem = true;
+        return;
+    }
+    struct scopes in = {.list = {{GROUP_BACKEND, b}}, .count = 1, .driver = DRIVER_ANY};
+    snprintf(who, sizeof who, "backend \"%.64s\"", b->name);
+    const config_setting_t *driver = config_setting_get_member(group, "driver");
+    if (!driver) {
+        need_options(r, &in, group, who);
+        return;
+    }
+    if (!setting_read(r, options_find(GROUP_BACKEND, "driver", DRIVER_ANY), driver, b))
+        return;
+    in.driver = (int)b->driver;
+    setting_defaults(r, GROUP_BACKEND, in.driver, b);
+    read_options(r, &in, group);
+    need_options(r, &in, group, who);
+}
+
+static void read_backends(struct reading *r, const config_setting_t *root)
+{
+    struct conf *c = r->conf;
+    const config_setting_t *all = section(r, root, "backends", CONFIG_TYPE_GROUP,
+                                          "a group of backends: { main = { driver = ... } }");
+    int count = all ? config_setting_length(all) : 0;
+    if (count > CONF_BACKENDS_MAX) {
+        reading_wrong(r, all, "there are %d backends; at most %d are taken", count,
+                      CONF_BACKENDS_MAX);
+        return;
+    }
+    c->backends = make_array(r, (size_t)count + 1, sizeof *c->backends);
+    for (int i = 0; c->backends && i < count; i++) {
+        const config_setting_t *group = config_setting_get_elem(all, (unsigned)i);
+        if (config_setting_is_group(group))
+            read_backend(r, group, &c->backends[c->backend_count++]);
+        else
+            reading_wrong(r, group, "backend \"%.64s\" takes a group: { driver = ... }",
+                          config_setting_name(group));
+    }
+}
+
+static void read_defaults(struct reading *r, const config_setting_t *root)
+{
+    const config_setting_t *group =
+        section(r, root, "defaults", CONFIG_TYPE_GROUP, "a group: { ttl = \"60s\", ... }");
+    struct scopes in = {
+        .list = {{GROUP_POLICY, &r->conf->defaults}}, .count = 1, .driver = DRIVER_ANY};
+    if (group)
+        read_options(r, &in, group);
+}
+
+static void read_loader(struct reading *r, const config_setting_t *group, struct conf_loader *l)
+{
+    struct source_place place = reading_place(r, group);
+    l->file = place.file;
+    l->line = place.line;
+    l->policy = r->conf->defaults;
+    struct scopes in = {
+        .list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2, .driver = DRIVER_ANY};
+    read_options(r, &in, group);
+    need_options(r, &in, group, "a loader");
+}
+
+static void read_loaders(struct reading *r, const config_setting_t *root)
+{
+    struct conf *c = r->conf;
+    const config_setting_t *all = section(r, root, "loaders", CONFIG_TYPE_LIST,
+                                          "a list of groups: ( { pattern = ... }, ... )");
+    int count = all ? config_setting_length(all) : 0;
+    if (count > CONF_LOADERS_MAX) {
+        reading_wrong(r, all, "there are %d loaders; at most %d are taken", count,
+                      CONF_LOADERS_MAX);
+        return;
+    }
+    c->loaders = make_array(r, (size_t)count + 1, sizeof *c->loaders);
+    c->loader_count = c->loaders ? (size_t)count : 0;
+    for (int i = 0; c->loaders && i < count; i++) {
+        const config_setting_t *group = config_setting_get_elem(all, (unsigned)i);
+        if (config_setting_is_group(group))
+            read_loader(r, group, &c->loaders[i]);
+        else
+            reading_wrong(r, group, "a loader takes a group: { pattern = ..., script = ... }");
+    }
+}
+
+void reader_read(struct reading *r, const config_setting_t *root)
+{
+    struct scopes top = {.list = {{GROUP_TOP, r->conf}}, .count = 1, .driver = DRIVER_ANY};
+    setting_defaults(r, GROUP_TOP, DRIVER_ANY, r->conf);
+    setting_defaults(r, GROUP_POLICY, DRIVER_ANY, &r->conf->defaults);
+    read_options(r, &top, root);
+    read_defaults(r, root);
+    read_backends(r, root);
+    read_loaders(r, root);
+}

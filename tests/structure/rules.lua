@@ -165,16 +165,42 @@ function rules.mirror(tree, file, report)
   report(1, "mirrors no core/" .. name .. ".c")
 end
 
+-- The functions that a C file exports: name and line.
+local function exports(file)
+  local list = {}
+  for number, line in ipairs(file.code) do
+    local name = line:match "^[%a_][%w_%s%*]-([%a_][%w_]*)%("
+    local local_only = line:match "^static" or line:match "^[%a_]+%(" or line:match ";%s*$"
+    if name and not local_only then list[#list + 1] = { name = name, line = number } end
+  end
+  return list
+end
+
+-- One name, one function: the files of core/ end up in one program.
+function rules.names(tree, file, report)
+  if not file.path:match "^core/.+%.c$" then return end
+  if not tree.exported then
+    tree.exported = {}
+    for _, other in ipairs(tree.list) do
+      for _, e in ipairs(other.path:match "^core/.+%.c$" and exports(other) or {}) do
+        if e.name ~= "main" then
+          tree.exported[e.name] = tree.exported[e.name] or other.path
+        end
+      end
+    end
+  end
+  for _, e in ipairs(exports(file)) do
+    local first = tree.exported[e.name]
+    if first and first ~= file.path then report(e.line, e.name .. " is exported by " .. first .. " too") end
+  end
+end
+
 -- A warning only: what a file exports bears its name. shard.c: shard_*; pg_conn.c: pg_conn_*.
 function M.prefix(_, file, warn)
   local name = file.path:match "^core/.+/([^/]+)%.c$"
   if not name or name == "main" then return end
-  for number, line in ipairs(file.code) do
-    local exported = line:match "^[%a_][%w_%s%*]-([%a_][%w_]*)%("
-    local local_only = line:match "^static" or line:match "^[%a_]+%("
-    if exported and not local_only and exported:sub(1, #name) ~= name then
-      warn(number, "exports " .. exported)
-    end
+  for _, e in ipairs(exports(file)) do
+    if e.name:sub(1, #name) ~= name then warn(e.line, "exports " .. e.name) end
   end
 end
 

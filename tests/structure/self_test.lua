@@ -37,6 +37,7 @@ local PLANTED = {
   { "a long function", "core/net/conn.c", "int conn_x(void)\n{\n" .. ("    x();\n"):rep(69) .. "}\n", 2, "71 lines" },
   { "unfinished work", "scripts/user.lua", "-- TODO: later\n", 1, "TODO" },
   { "unfinished work in C", "core/net/conn.c", "int x; /* XXX */\n", 1, "XXX" },
+  { "a name exported twice", "core/wire/store.c", "int store_get(void)\n{\n}\n", 1, "store_get is exported" },
   { "a test of nothing", "tests/unit/net/gone_test.c", "int main(void);\n", 1, "mirrors no" },
 }
 

@@ -3,7 +3,7 @@
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
-#include <math.h>
+#include <math.h> /* signbit */
 #include <stdio.h>
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
@@ -24,6 +24,12 @@ struct packer {
     struct buf *out;
     struct err *e;
 };
+
+/* Within 2^53, where every integer is exact. */
+static bool is_integral(double d)
+{
+    return d >= -EXACT_MAX && d <= EXACT_MAX && d == (double)(int64_t)d;
+}
 
 static bool is_name(const char *s, size_t size)
 {
@@ -91,7 +97,7 @@ static int pack_one(struct packer *p, int index, const struct step *at, int dept
 static int pack_number(struct packer *p, int index, const struct step *at)
 {
     double d = lua_tonumber(p->L, index);
-    if (d >= -EXACT_MAX && d <= EXACT_MAX && d == floor(d) && !(d == 0 && signbit(d)))
+    if (is_integral(d) && !(d == 0 && signbit(d)))
         return written(p, at, mpw_int(p->out, (int64_t)d));
     return written(p, at, mpw_float(p->out, d));
 }
@@ -126,7 +132,7 @@ static struct keys count_keys(lua_State *L, int index)
             k.strings++;
         } else if (type == LUA_TNUMBER) {
             lua_Number n = lua_tonumber(L, -1);
-            k.sequence += n >= 1 && n <= length && n == floor(n);
+            k.sequence += n >= 1 && n <= length && is_integral(n);
         } else if (type != LUA_TBOOLEAN) {
             k.other++;
         }
@@ -176,7 +182,7 @@ static int refuse_mixed(struct packer *p, int index, bool marked, struct keys k,
         lua_pop(L, 1);
         int type = lua_type(L, at.key);
         lua_Number n = type == LUA_TNUMBER ? lua_tonumber(L, at.key) : 0;
-        bool in_sequence = n >= 1 && n <= length && n == floor(n);
+        bool in_sequence = n >= 1 && n <= length && is_integral(n);
         if (!in_sequence && (want_array || type != LUA_TSTRING))
             break;
     }

@@ -191,7 +191,9 @@ static const char *match_again(struct pattern *p, const char *s, char digit)
     int i = digit - '1';
     if (i < 0 || i >= p->captures || p->capture[i].size == PATTERN_OPEN)
         return give_up(p, "invalid capture index");
-    size_t size = p->capture[i].size > 0 ? (size_t)p->capture[i].size : 0;
+    if (p->capture[i].size == PATTERN_POSITION)
+        return NULL;
+    size_t size = (size_t)p->capture[i].size;
     if ((size_t)(subject_end(p) - s) < size || memcmp(p->capture[i].at, s, size) != 0)
         return NULL;
     return s + size;
@@ -304,11 +306,7 @@ static const char *match_here(struct pattern *p, const char *s, const char *at)
 const char *pattern_match(struct pattern *p, const char *at)
 {
     p->captures = 0;
-    const char *end = match_here(p, at, p->pattern.data);
-    for (int i = 0; end && i < p->captures; i++)
-        if (p->capture[i].size == PATTERN_OPEN)
-            return give_up(p, "unfinished capture");
-    return end;
+    return match_here(p, at, p->pattern.data);
 }
 
 const char *pattern_search(struct pattern *p, const char *at, bool anchored, const char **end)

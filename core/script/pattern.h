@@ -36,7 +36,7 @@ void pattern_init(struct pattern *p, struct slice subject, struct slice pattern,
                   bool (*overdue)(void *arg), void *arg);
 
 /* The end of a match that begins at `at`, or NULL: no match, or problem is set. An anchor (^) is
- * the caller's. */
+ * the caller's, as is a capture that was opened and not closed. */
 const char *pattern_match(struct pattern *p, const char *at);
 
 /* The first match at `at` or later: its begin, and its end in *end; NULL as above. */

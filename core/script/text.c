@@ -14,7 +14,7 @@ static struct slice check_slice(lua_State *L, int index)
     return s;
 }
 
-/* Where a search begins: init as in string.find, negative from the end; past the end: NULL. */
+/* Where a search begins: init as in string.find, negative from the end. */
 static const char *begin_of(lua_State *L, int index, struct slice s)
 {
     lua_Number init = luaL_optnumber(L, index, 1);
@@ -22,7 +22,7 @@ static const char *begin_of(lua_State *L, int index, struct slice s)
         init += (lua_Number)s.size + 1;
     if (!(init >= 1))
         init = 1;
-    return init > (lua_Number)s.size + 1 ? NULL : s.data + (size_t)init - 1;
+    return init > (lua_Number)s.size ? s.data + s.size : s.data + (size_t)init - 1;
 }
 
 static void check_problem(lua_State *L, const struct pattern *p)
@@ -34,6 +34,8 @@ static void check_problem(lua_State *L, const struct pattern *p)
 static void push_capture(lua_State *L, const struct pattern *p, int i)
 {
     const struct pattern_capture *c = &p->capture[i];
+    if (c->size == PATTERN_OPEN)
+        vm_fail(L, "unfinished capture");
     if (c->size == PATTERN_POSITION)
         lua_pushnumber(L, (lua_Number)(c->at - p->subject.data + 1));
     else
@@ -67,10 +69,6 @@ static int search(lua_State *L, bool find)
 {
     struct slice s = check_slice(L, 1), pattern = check_slice(L, 2);
     const char *at = begin_of(L, 3, s), *end;
-    if (!at) {
-        lua_pushnil(L);
-        return 1;
-    }
     if (find && (lua_toboolean(L, 4) || pattern_is_plain(pattern))) {
         at = pattern_find_plain(slice_of(at, (size_t)(s.data + s.size - at)), pattern);
         end = at ? at + pattern.size : NULL;

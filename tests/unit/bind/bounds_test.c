@@ -3,6 +3,8 @@
 
 static const struct bench_bounds tight = {.run_cpu_ms = 20, .memory_max = 32 << 20};
 
+static const struct bench_bounds patient = {.run_cpu_ms = 10000, .memory_max = 32 << 20};
+
 static int with_tight_bench(void **state)
 {
     struct bench *b = malloc(sizeof *b);
@@ -11,7 +13,16 @@ static int with_tight_bench(void **state)
     return 0;
 }
 
-#define TIGHT(name) cmocka_unit_test_setup_teardown(name, with_tight_bench, without_bench)
+static int with_patient_bench(void **state)
+{
+    struct bench *b = malloc(sizeof *b);
+    bench_start(b, patient);
+    *state = b;
+    return 0;
+}
+
+#define TIGHT(name)   cmocka_unit_test_setup_teardown(name, with_tight_bench, without_bench)
+#define PATIENT(name) cmocka_unit_test_setup_teardown(name, with_patient_bench, without_bench)
 
 static void stops_what_does_not_end(void **state)
 {
@@ -136,7 +147,7 @@ static void stops_what_takes_all_memory(void **state)
     }
     struct runtime_stats stats;
     runtime_read_stats(b->rt, &stats);
-    assert_true(stats.memory_stops >= 3);
+    assert_true(stats.memory_stops >= 5);
     assert_true(stats.memory_bytes < 32 << 20);
 }
 
@@ -195,7 +206,7 @@ static void refuses_what_nests_too_deep(void **state)
         "return f()",
         "local p = ('(a'):rep(1000) return ('a'):rep(1000):find(p)",
         "return ('a'):rep(1000):find(('a?'):rep(1000) .. 'b')",
-        "return ('x'):rep(1000):match(('%b()'):rep(500) .. ('x*'):rep(500))",
+        "return ('x'):rep(1000):match(('x*'):rep(500))",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         struct ending end;
@@ -243,9 +254,9 @@ int main(void)
         TIGHT(stops_what_does_not_end),
         TIGHT(counts_the_time_of_all_resumes_together),
         TIGHT(names_the_line_that_was_stopped),
-        TIGHT(stops_what_takes_all_memory),
-        TIGHT(says_which_limit_of_memory_was_passed),
-        TIGHT(keeps_parked_runs_whole),
+        PATIENT(stops_what_takes_all_memory),
+        PATIENT(says_which_limit_of_memory_was_passed),
+        PATIENT(keeps_parked_runs_whole),
         TIGHT(refuses_what_nests_too_deep),
         TIGHT(stays_sound_over_many_stops),
     };

@@ -1,0 +1,273 @@
+#include "script/lab.h"
+
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+static int pack_top(struct lab *lab, struct buf *out, struct err *e)
+{
+    buf_init(out, 0);
+    return value_pack(lab->vm->L, &lab->sandbox.marks, -1, "value", out, e);
+}
+
+static void expect_bytes(struct lab *lab, const char *expression, const char *bytes, size_t size)
+{
+    char text[300];
+    struct buf out;
+    struct err e;
+    snprintf(text, sizeof text, "return %s", expression);
+    lab_get(lab, text);
+    if (pack_top(lab, &out, &e) != 0)
+        fail_msg("%s: %s", expression, e.text);
+    if (out.size != size || memcmp(out.data, bytes, size) != 0)
+        fail_msg("%s: %zu bytes, the first %02x", expression, out.size,
+                 (unsigned)(unsigned char)out.data[0]);
+    assert_int_equal(mp_check(buf_slice(&out), &e), 0);
+    buf_fini(&out);
+}
+
+#define BYTES(lab, expression, bytes) expect_bytes(lab, expression, bytes, sizeof bytes - 1)
+
+static void packs_every_type(void **state)
+{
+    struct lab *lab = *state;
+    BYTES(lab, "nil", "\xc0");
+    BYTES(lab, "true", "\xc3");
+    BYTES(lab, "false", "\xc2");
+    BYTES(lab, "0", "\x00");
+    BYTES(lab, "-1", "\xff");
+    BYTES(lab, "127", "\x7f");
+    BYTES(lab, "2^53", "\xcf\x00\x20\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "-2^53", "\xd3\xff\xe0\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "2^54", "\xcb\x43\x50\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "1.5", "\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "1/0", "\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "-1/0", "\xcb\xff\xf0\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "-0.0 * 1", "\xcb\x80\x00\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "9007199254740993LL", "\xcf\x00\x20\x00\x00\x00\x00\x00\x01");
+    BYTES(lab, "-9223372036854775807LL - 1", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00");
+    BYTES(lab, "18446744073709551615ULL", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff");
+    BYTES(lab, "5LL", "\x05");
+    BYTES(lab, "5ULL", "\x05");
+    BYTES(lab, "'text'", "\xa4text");
+    BYTES(lab, "''", "\xa0");
+    BYTES(lab, "'\\255'", "\xc4\x01\xff");
+    BYTES(lab, "'Gr\xc3\xbc\xc3\x9f'", "\xa6Gr\xc3\xbc\xc3\x9f");
+    BYTES(lab, "{}", "\x90");
+    BYTES(lab, "{ 1, 2 }", "\x92\x01\x02");
+    BYTES(lab, "{ a = { 1 } }", "\x81\xa1\x61\x91\x01");
+    BYTES(lab, "{ { {} } }", "\x91\x91\x90");
+}
+
+static void refuse(struct lab *lab, const char *text, int code, const char *expected)
+{
+    struct buf out;
+    struct err e;
+    lab_get(lab, text);
+    int rc = pack_top(lab, &out, &e);
+    buf_fini(&out);
+    if (rc != code || strcmp(e.text, expected) != 0)
+        fail_msg("%s: %s, not \"%s\"", text, rc ? e.text : "packed", expected);
+}
+
+static void names_the_path_to_what_it_refuses(void **state)
+{
+    struct lab *lab = *state;
+    refuse(lab, "return type", ERR_BAD_VALUE, "value: a function cannot be packed");
+    refuse(lab, "return { items = { 1, 2, { price = type } } }", ERR_BAD_VALUE,
+           "value.items[3].price: a function cannot be packed");
+    refuse(lab, "return { ['a b'] = { coroutine.create(type) } }", ERR_BAD_VALUE,
+           "value[\"a b\"][1]: a thread cannot be packed");
+    refuse(lab, "local t = { x = {} } t.x.y = t return t", ERR_BAD_VALUE,
+           "value.x.y: a table that contains itself cannot be packed");
+    refuse(lab, "return { 1i }", ERR_BAD_VALUE,
+           "value[1]: a cdata that is no 64-bit integer cannot be packed");
+    refuse(lab, "return { a = { 1, 2, x = 3 } }", ERR_BAD_VALUE,
+           "value.a.x: this key does not fit beside 1..n: a table is an array or a map, not both");
+    refuse(lab, "return { [1.5] = 1 }", ERR_BAD_VALUE,
+           "value[1.5]: this key is neither a string nor in a sequence 1..n (rtcache.map takes "
+           "numbers and booleans as keys)");
+    refuse(lab, "return { [true] = 1 }", ERR_BAD_VALUE,
+           "value[boolean]: this key is neither a string nor in a sequence 1..n (rtcache.map takes "
+           "numbers and booleans as keys)");
+    refuse(lab, "local t = {} t[1] = 1 t[100] = 2 return t", ERR_BAD_VALUE,
+           "value[100]: this key does not fit beside 1..n: a table is an array or a map, not both");
+    refuse(lab, "local d = {} local at = d for i = 1, 20 do at[1] = {} at = at[1] end return d",
+           ERR_BAD_VALUE,
+           "value[1][1][1][1][1][1][1][1][1][1][1][1][1][1][1][1]: tables are nested too deep "
+           "(more than 16)");
+    refuse(
+        lab, "local long = ('k'):rep(70) return { [long] = type }", ERR_BAD_VALUE,
+        "value[\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\"]: a function "
+        "cannot be packed");
+}
+
+static void packs_as_deep_as_it_may_be_read(void **state)
+{
+    struct lab *lab = *state;
+    struct buf out;
+    struct err e;
+    lab_get(lab, "local d = {} local at = d for i = 1, 15 do at[1] = {} at = at[1] end return d");
+    assert_int_equal(pack_top(lab, &out, &e), 0);
+    assert_int_equal(mp_check(buf_slice(&out), &e), 0);
+    value_unpack(lab->vm->L, &lab->sandbox.marks, buf_slice(&out));
+    buf_fini(&out);
+}
+
+static void keeps_to_the_size_of_the_buffer(void **state)
+{
+    struct lab *lab = *state;
+    struct buf out;
+    struct err e;
+    lab_get(lab, "return { a = { ('x'):rep(50), ('y'):rep(60) } }");
+    buf_init(&out, 100);
+    assert_int_equal(value_pack(lab->vm->L, &lab->sandbox.marks, -1, "value", &out, &e),
+                     ERR_TOO_LARGE);
+    assert_string_equal(e.text, "value.a[2]: the packed value passes 100 bytes");
+    buf_fini(&out);
+}
+
+struct bytes {
+    struct lab *lab;
+    struct slice packed;
+};
+
+static int protected_round(lua_State *L)
+{
+    struct bytes *b = lua_touserdata(L, 1);
+    value_unpack(L, &b->lab->sandbox.marks, b->packed);
+    return 0;
+}
+
+/* What is unpacked and packed again is the same bytes. */
+static void expect_round(struct lab *lab, const char *bytes, size_t size)
+{
+    struct buf out;
+    struct err e;
+    lua_settop(lab->vm->L, 0);
+    value_unpack(lab->vm->L, &lab->sandbox.marks, slice_of(bytes, size));
+    if (pack_top(lab, &out, &e) != 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(out.size, size);
+    assert_memory_equal(out.data, bytes, size);
+    buf_fini(&out);
+}
+
+#define ROUND(lab, bytes) expect_round(lab, bytes, sizeof bytes - 1)
+
+static void gives_back_the_bytes_that_it_read(void **state)
+{
+    struct lab *lab = *state;
+    ROUND(lab, "\xc0");
+    ROUND(lab, "\xc3");
+    ROUND(lab, "\xcf\x00\x20\x00\x00\x00\x00\x00\x01");
+    ROUND(lab, "\xcf\xff\xff\xff\xff\xff\xff\xff\xff");
+    ROUND(lab, "\xd3\x80\x00\x00\x00\x00\x00\x00\x00");
+    ROUND(lab, "\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00");
+    ROUND(lab, "\xa4text");
+    ROUND(lab, "\xc4\x02\xff\xfe");
+    ROUND(lab, "\x80");         /* an empty map stays a map */
+    ROUND(lab, "\x90");         /* and an empty array an array */
+    ROUND(lab, "\x81\x01\xc0"); /* an integer key, a null inside */
+    ROUND(lab, "\x81\xa1s\x80");
+    ROUND(lab, "\x93\xc0\xc0\xc0");
+    ROUND(lab, "\x92\x80\x90");
+    ROUND(lab, "\x81\xc3\x01");
+}
+
+static void keeps_integers_exact(void **state)
+{
+    struct lab *lab = *state;
+    lua_State *L = lab->vm->L;
+    static const int64_t values[] = {0,
+                                     1,
+                                     -1,
+                                     INT64_C(1) << 53,
+                                     (INT64_C(1) << 53) + 1,
+                                     -(INT64_C(1) << 53) - 1,
+                                     INT64_MAX,
+                                     INT64_MIN,
+                                     INT64_C(0x0123456789abcdef),
+                                     -INT64_C(0x0123456789abcdef)};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        int64_t got;
+        lua_settop(L, 0);
+        value_push_int(L, &lab->sandbox.marks, values[i]);
+        assert_true(value_int(L, &lab->sandbox.marks, 1, &got));
+        assert_int_equal(got, values[i]);
+    }
+    lab_expect(lab, "return tostring(9007199254740993LL + 1)", "9007199254740994LL");
+    int64_t got;
+    lab_get(lab, "return 1.5");
+    assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
+    lab_get(lab, "return 2^60");
+    assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
+    lab_get(lab, "return 0/0");
+    assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
+    lab_get(lab, "return '1'");
+    assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
+}
+
+static void refuses_malformed_bytes(void **state)
+{
+    struct lab *lab = *state;
+    static const struct slice cases[] = {
+        {"", 0},
+        {"\xc1", 1},
+        {"\xa4te", 3},
+        {"\x92\x01", 2},
+        {"\xdd\xff\xff\xff\xff", 5},
+        {"\xdf\x7f\xff\xff\xff", 5},
+        {"\x01\x01", 2},
+        {"\xd4\x01\x02", 3},
+        {"\x81\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00\x01", 11},
+        {"\x81\x01", 2},
+        {"\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x01", 20},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bytes b = {.lab = lab, .packed = cases[i]};
+        struct err e;
+        assert_int_equal(vm_protect(lab->vm, protected_round, &b, &e), ERR_SCRIPT);
+        assert_true(e.text[0] != '\0');
+    }
+}
+
+/* Every prefix and every changed byte of a value: an error or a value, never a crash. */
+static void survives_any_bytes(void **state)
+{
+    struct lab *lab = *state;
+    static const char whole[] = "\x84\xa1"
+                                "a\x93\x01\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\xc0\xa1"
+                                "b\x81\xa1"
+                                "c\xc4\x02\xff\xfe\xa1"
+                                "d\xcf\xff\xff\xff\xff\xff\xff"
+                                "\xff\xff\xa1"
+                                "e\xd3\x80\x00\x00\x00\x00\x00\x00\x00";
+    char copy[sizeof whole];
+    struct err e;
+    for (size_t at = 0; at < sizeof whole - 1; at++) {
+        for (int byte = 0; byte < 256; byte++) {
+            memcpy(copy, whole, sizeof whole);
+            copy[at] = (char)byte;
+            struct bytes b = {.lab = lab, .packed = slice_of(copy, sizeof whole - 1)};
+            int rc = vm_protect(lab->vm, protected_round, &b, &e);
+            assert_true(rc == 0 || rc == ERR_SCRIPT);
+        }
+        struct bytes b = {.lab = lab, .packed = slice_of(whole, at)};
+        assert_int_equal(vm_protect(lab->vm, protected_round, &b, &e), ERR_SCRIPT);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LAB(packs_every_type),
+        LAB(names_the_path_to_what_it_refuses),
+        LAB(packs_as_deep_as_it_may_be_read),
+        LAB(keeps_to_the_size_of_the_buffer),
+        LAB(gives_back_the_bytes_that_it_read),
+        LAB(keeps_integers_exact),
+        LAB(refuses_malformed_bytes),
+        LAB(survives_any_bytes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,7 +1,7 @@
 #include "script/sandbox.h"
 
 #include "base/clock.h"
-#include "script/source.h"
+#include "script/script_file.h"
 #include "script/text.h"
 
 #include "embed_api.h"
@@ -145,7 +145,7 @@ static int load_file(lua_State *L, const char *dir, const char *file, struct err
 {
     struct buf text;
     buf_init(&text, SANDBOX_FILE_MAX);
-    int rc = source_read(dir, file, &text, e);
+    int rc = script_file_read(dir, file, &text, e);
     if (rc == 0 && text.size != 0 && text.data[0] == LUA_SIGNATURE[0]) {
         rc = err_set(e, ERR_SCRIPT, "%s:1: this is bytecode; a script is text", file);
     } else if (rc == 0) {
@@ -171,10 +171,10 @@ static int raw_load_module(lua_State *L)
         file[n] = name[n] == '.' ? '/' : name[n];
     strcpy(file + n, ".lua");
     struct err e;
-    if (source_exists(sb->scripts_dir, file)) {
+    if (script_file_exists(sb->scripts_dir, file)) {
         if (load_file(L, sb->scripts_dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
-    } else if (sb->lua_dir && source_exists(sb->lua_dir, file)) {
+    } else if (sb->lua_dir && script_file_exists(sb->lua_dir, file)) {
         if (load_file(L, sb->lua_dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
     } else {

@@ -1,4 +1,4 @@
-#include "script/source.h"
+#include "script/script_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@ static bool join(const char *dir, const char *file, char *path)
     return n > 0 && n < PATH_MAX;
 }
 
-bool source_exists(const char *dir, const char *file)
+bool script_file_exists(const char *dir, const char *file)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -39,7 +39,7 @@ static int read_all(int fd, const char *path, struct buf *out, struct err *e)
     }
 }
 
-int source_read(const char *dir, const char *file, struct buf *out, struct err *e)
+int script_file_read(const char *dir, const char *file, struct buf *out, struct err *e)
 {
     char path[PATH_MAX];
     if (!join(dir, file, path))

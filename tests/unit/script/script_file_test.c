@@ -1,6 +1,6 @@
 #include "script/lab.h"
 
-#include "script/source.h"
+#include "script/script_file.h"
 
 #include <sys/stat.h>
 
@@ -11,18 +11,18 @@ static void reads_regular_files_within_bounds(void **state)
     struct buf text;
     char path[128];
     lab_write(lab, "a.lua", "return 1");
-    assert_true(source_exists(lab->dir, "a.lua"));
-    assert_false(source_exists(lab->dir, "b.lua"));
+    assert_true(script_file_exists(lab->dir, "a.lua"));
+    assert_false(script_file_exists(lab->dir, "b.lua"));
     buf_init(&text, 0);
-    assert_int_equal(source_read(lab->dir, "a.lua", &text, &e), 0);
+    assert_int_equal(script_file_read(lab->dir, "a.lua", &text, &e), 0);
     assert_true(slice_eq_str(buf_slice(&text), "return 1"));
     buf_fini(&text);
-    assert_int_equal(source_read(lab->dir, "b.lua", &text, &e), ERR_IO);
+    assert_int_equal(script_file_read(lab->dir, "b.lua", &text, &e), ERR_IO);
     assert_non_null(strstr(e.text, "b.lua: No such file or directory"));
-    assert_int_equal(source_read(lab->dir, ".", &text, &e), ERR_IO);
+    assert_int_equal(script_file_read(lab->dir, ".", &text, &e), ERR_IO);
     snprintf(path, sizeof path, "%s/pipe", lab->dir);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(source_read(lab->dir, "pipe", &text, &e), ERR_IO);
+    assert_int_equal(script_file_read(lab->dir, "pipe", &text, &e), ERR_IO);
     assert_non_null(strstr(e.text, "no regular file"));
     char *large = malloc(5001);
     memset(large, ' ', 5000);
@@ -30,13 +30,13 @@ static void reads_regular_files_within_bounds(void **state)
     lab_write(lab, "large.lua", large);
     free(large);
     buf_init(&text, 4096);
-    assert_int_equal(source_read(lab->dir, "large.lua", &text, &e), ERR_TOO_LARGE);
+    assert_int_equal(script_file_read(lab->dir, "large.lua", &text, &e), ERR_TOO_LARGE);
     buf_fini(&text);
     char *name = malloc(5001);
     memset(name, 'n', 5000);
     name[5000] = '\0';
-    assert_int_equal(source_read(lab->dir, name, &text, &e), ERR_IO);
-    assert_false(source_exists(lab->dir, name));
+    assert_int_equal(script_file_read(lab->dir, name, &text, &e), ERR_IO);
+    assert_false(script_file_exists(lab->dir, name));
     free(name);
 }
 

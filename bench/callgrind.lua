@@ -7,9 +7,27 @@ local peers = require "peers"
 local report = require "report"
 
 local DEPTHS = { 1, 16 }
+local SHOWN = 15
 local options = report.options(arg, { requests = 20000 })
 
--- Instructions of a whole run, and its profile.
+-- Instructions by function, and of the whole run, from a profile.
+local function read_profile(out)
+  local f = io.popen("callgrind_annotate --auto=no --threshold=100 '" .. out .. "' 2>/dev/null")
+  local by_function, total = {}, nil
+  for line in f:lines() do
+    local number, what = line:match "^%s*([%d,]+)%s*%b()%s+(.*)$"
+    local n = number and tonumber((number:gsub(",", "")))
+    if n and what:find "PROGRAM TOTALS" then
+      total = n
+    elseif n then
+      what = what:gsub(" %[.*%]$", ""):gsub("^[^:]*/", "")
+      by_function[what] = (by_function[what] or 0) + n
+    end
+  end
+  f:close()
+  return by_function, assert(total, "callgrind counted nothing")
+end
+
 local function count(depth, requests)
   local out = os.tmpname()
   local server = peers.start_rtcached({}, function(command)
@@ -21,38 +39,38 @@ local function count(depth, requests)
     "--connections", 1, "--depth", depth, "--keys", 1000, "--fill", "--requests", requests,
   })
   server:stop()
-  local total = tonumber(files.read(out):match "totals: (%d+)" or files.read(out):match "summary: (%d+)")
-  return assert(total, "callgrind counted nothing"), out
+  local by_function, total = read_profile(out)
+  os.remove(out)
+  return by_function, total
 end
 
-local function profile(out)
-  local f = io.popen("callgrind_annotate --auto=no '" .. out .. "' 2>/dev/null")
-  local lines = {}
-  for line in f:lines() do
-    local instructions, percent, what = line:match "^%s*([%d,]+)%s*%((%s*[%d%.]+%%)%)%s+(.*)$"
-    if instructions and #lines < 15 and not what:find "PROGRAM TOTALS" then
-      lines[#lines + 1] = ("    %16s %s  %s"):format(instructions, percent,
-        (what:gsub(" %[.*%]$", ""):gsub("^%S*/", "")))
-    end
+local function costliest(once, twice)
+  local list = {}
+  for what, n in pairs(twice) do
+    list[#list + 1] = { what, (n - (once[what] or 0)) / options.requests }
   end
-  f:close()
-  return table.concat(lines, "\n") .. "\n"
+  table.sort(list, function(a, b) return a[2] > b[2] end)
+  local rows = {}
+  for i = 1, math.min(SHOWN, #list) do rows[i] = { list[i][1], ("%.0f"):format(list[i][2]) } end
+  return report.table({ "where", "instructions per hit" }, rows)
+end
+
+local function measure()
+  local rows, where = {}, nil
+  for _, depth in ipairs(DEPTHS) do
+    local once, total_once = count(depth, options.requests)
+    local twice, total_twice = count(depth, 2 * options.requests)
+    rows[#rows + 1] = { tostring(depth), ("%.0f"):format((total_twice - total_once) / options.requests) }
+    where = costliest(once, twice)
+  end
+  return ("## Instructions per hit\n\nOf the whole server, in user space, one connection: the difference of runs of "
+    .. "%s and %s hits\nunder callgrind.\n\n"):format(report.whole(2 * options.requests),
+    report.whole(options.requests))
+    .. report.table({ "in flight", "instructions per hit" }, rows)
+    .. ("\nWith %d in flight, by function:\n\n"):format(DEPTHS[#DEPTHS]) .. where
 end
 
 if not files.read(Server.binary) then error("no " .. Server.binary, 0) end
-local rows, last = {}, nil
-for _, depth in ipairs(DEPTHS) do
-  local once, first = count(depth, options.requests)
-  local twice, second = count(depth, 2 * options.requests)
-  rows[#rows + 1] = { tostring(depth), ("%.0f"):format((twice - once) / options.requests) }
-  os.remove(first)
-  if last then os.remove(last) end
-  last = second
-end
-local text = ("## Instructions per hit\n\nOf the whole server, in user space, one connection, difference of %s "
-  .. "and %s hits under callgrind.\n\n"):format(report.whole(2 * options.requests),
-  report.whole(options.requests))
-  .. report.table({ "in flight", "instructions per hit" }, rows)
-io.write(text, "\nwhere (start included):\n\n", profile(last))
-os.remove(last)
+local text = measure()
+io.write(text)
 if options.save then report.save("callgrind", text) end

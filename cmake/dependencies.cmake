@@ -8,6 +8,9 @@ pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(LIBCONFIG REQUIRED IMPORTED_TARGET libconfig)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 
+# xxHash is used from its header alone.
+find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
+
 # libev ships no pkg-config file in Debian.
 find_path(LIBEV_INCLUDE ev.h REQUIRED)
 find_library(LIBEV_LIBRARY ev REQUIRED)

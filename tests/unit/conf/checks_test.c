@@ -1,0 +1,400 @@
+/* What conf_load refuses, and what it says then: the line, and the text after it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "conf/conf.h"
+#include "conf/folder.h"
+
+/* The report of a configuration that must be refused, NUL-terminated. */
+static void refused(struct buf *report, struct err *e)
+{
+    struct conf *c = (struct conf *)report;
+    buf_init(report, 0);
+    err_clear(e);
+    int rc = conf_load(in_folder("rtcache.conf"), &c, report, e);
+    if (rc != ERR_CONFIG)
+        fail_msg("conf_load gave %d, %s", rc, e->text);
+    assert_int_equal(e->code, ERR_CONFIG);
+    assert_null(c);
+    assert_int_equal(buf_append(report, "", 1), 0);
+}
+
+static void assert_has(const char *report, const char *file, int line, const char *says)
+{
+    char want[1024];
+    snprintf(want, sizeof want, "%s:%d: %s\n", in_folder(file), line, says);
+    if (!strstr(report, want))
+        fail_msg("the report\n%s\nlacks\n%s", report, want);
+}
+
+/* The one problem that the text has. */
+static void assert_says(const char *text, int line, const char *says)
+{
+    struct buf report;
+    struct err e;
+    write_file("rtcache.conf", text);
+    refused(&report, &e);
+    assert_has(report.data, "rtcache.conf", line, says);
+    const char *newline = strchr(report.data, '\n');
+    if (newline[1] != '\0')
+        fail_msg("more than one problem:\n%s", report.data);
+    if (strlen(e.text) != (size_t)(newline - report.data) ||
+        strncmp(e.text, report.data, strlen(e.text)) != 0)
+        fail_msg("the error is \"%s\", the report \"%s\"", e.text, report.data);
+    buf_fini(&report);
+}
+
+static int make(void **state)
+{
+    if (folder_make(state) != 0 || mkdir(in_folder("scripts"), 0700) != 0)
+        return -1;
+    write_file("scripts/user.lua", "return {}\n");
+    return 0;
+}
+
+static void a_missing_file_is_named(void **state)
+{
+    (void)state;
+    struct conf *c;
+    struct err e;
+    assert_int_equal(conf_load("/nonexistent/rtcache.conf", &c, NULL, &e), ERR_CONFIG);
+    assert_string_equal(e.text, "/nonexistent/rtcache.conf: cannot read the configuration: "
+                                "No such file or directory");
+    assert_int_equal(conf_load(folder, &c, NULL, &e), ERR_CONFIG);
+    assert_non_null(strstr(e.text, ": cannot read the configuration: it is a folder"));
+    assert_int_equal(conf_load("", &c, NULL, &e), ERR_CONFIG);
+    assert_null(c);
+}
+
+static void syntax_errors_show_their_line(void **state)
+{
+    (void)state;
+    assert_says("watch = true\nlisten : : \"x\"\n", 2,
+                "syntax error, at or before: listen : : \"x\"");
+    assert_says("watch = true\n\nwatch = false\n", 3,
+                "a name is given twice, at or before: watch = false");
+    assert_says("watch = true\nuser = \"a\n", 2, "a string has no closing quote on its line");
+    assert_says("\n /* \n\n", 2, "the comment that begins here has no end");
+    assert_says("idle_timeout = 60s\n", 1,
+                "a number is followed by letters; durations and sizes are written in quotes: "
+                "\"60s\", \"256mb\"");
+    assert_says("max_key = 99999999999999999999\n", 1, "a number is too large");
+    assert_says("user = \"a\\x00b\"\n", 1, "a string holds a NUL byte");
+    assert_says("watch = true @include \"x\"\n", 1,
+                "'@' begins nothing but a line of the form @include \"file\"");
+}
+
+static void unknown_names_come_with_the_nearest(void **state)
+{
+    (void)state;
+    assert_says("\nmemroy = 1\n", 2, "unknown option \"memroy\"; did you mean \"memory\"?");
+    assert_says("defaults = { stael_ttl = \"5s\" }\n", 1,
+                "unknown option \"stael_ttl\"; did you mean \"stale_ttl\"?");
+    assert_says("colour = 1\n", 1, "unknown option \"colour\"");
+    assert_says("ttl = \"5s\"\n", 1,
+                "unknown option \"ttl\"; it belongs to a loader or \"defaults\"");
+    assert_says("backends = { a = { driver = \"sqlite\", path = \"x\", pol = 1 } }\n", 1,
+                "unknown option \"pol\"; did you mean \"pool\"?");
+}
+
+static void an_option_of_another_driver_is_told_so(void **state)
+{
+    (void)state;
+    assert_says("backends = {\n a = { driver = \"sqlite\", path = \"x\",\n url = \"x\" } }\n", 3,
+                "\"url\" belongs to postgres; this backend's driver is sqlite");
+    assert_says("backends = { a = { driver = \"postgres\", url = \"x\", busy_timeout = 0 } }\n", 1,
+                "\"busy_timeout\" belongs to sqlite; this backend's driver is postgres");
+}
+
+static void a_wrong_type_says_what_is_expected_and_what_is_there(void **state)
+{
+    (void)state;
+    assert_says("watch = \"yes\"\n", 1, "\"watch\" takes true or false, found a string");
+    assert_says("shards = 1.5\n", 1, "\"shards\" takes an integer, found the number 1.5");
+    assert_says("memory = true\n", 1, "\"memory\" takes a size such as \"256mb\", found true");
+    assert_says("user = 7\n", 1, "\"user\" takes a string, found the integer 7");
+    assert_says("listen = (\"a:1\", 7)\n", 1,
+                "\"listen\" takes a string or a list of strings, found the integer 7");
+    assert_says("defaults = { jitter = \"x\" }\n", 1, "\"jitter\" takes a number, found a string");
+    assert_says("idle_timeout = { }\n", 1,
+                "\"idle_timeout\" takes a duration such as \"60s\", found a group");
+    assert_says("idle_timeout = 60\n", 1,
+                "\"idle_timeout\" takes a duration, found 60 without a unit: write \"60s\" or "
+                "\"60ms\"");
+    assert_says("idle_timeout = \"5m\"\n", 1,
+                "\"idle_timeout\": expected a duration such as \"60s\" (units: ms, s, min, h, d), "
+                "found \"5m\"");
+    assert_says("backends = ()\n", 1,
+                "\"backends\" takes a group of backends: { main = { driver = ... } }");
+    assert_says("loaders = { }\n", 1,
+                "\"loaders\" takes a list of groups: ( { pattern = ... }, ... )");
+    assert_says("defaults = 5\n", 1, "\"defaults\" takes a group: { ttl = \"60s\", ... }");
+    assert_says("loaders = ( 5 )\n", 1, "a loader takes a group: { pattern = ..., script = ... }");
+    assert_says("backends = { a = 5 }\n", 1, "backend \"a\" takes a group: { driver = ... }");
+}
+
+static void bounds_are_told(void **state)
+{
+    (void)state;
+    assert_says("max_key = 65536\n", 1,
+                "\"max_key\" is 64kb; it must be at least 1 and at most 65535");
+    assert_says("script_memory = \"1kb\"\n", 1,
+                "\"script_memory\" is 1kb; it must be at least 1mb and at most 1024gb");
+    assert_says("drain_timeout = \"2h\"\n", 1,
+                "\"drain_timeout\" is 2h; it must be at least 0s and at most 1h");
+    assert_says("max_batch = -1\n", 1,
+                "\"max_batch\" is -1; it must be at least 1 and at most 1000000");
+    assert_says("defaults = { jitter = 1.5 }\n", 1,
+                "\"jitter\" is 1.5; it must be at least 0 and at most 1");
+    assert_says("log_level = \"warning\"\n", 1,
+                "\"log_level\" is \"warning\"; it must be one of \"debug\", \"info\", \"warn\", "
+                "\"error\"; did you mean \"warn\"?");
+    assert_says("listen = ()\n", 1,
+                "\"listen\" has 0 addresses; it must have at least 1 and at most 16");
+    assert_says("user = \"\"\n", 1, "\"user\" is empty");
+}
+
+static void the_environment_must_have_the_variable(void **state)
+{
+    (void)state;
+    unsetenv("RTCACHE_TEST_NONE");
+    assert_says("user = \"${RTCACHE_TEST_NONE}\"\n", 1,
+                "\"user\": the environment has no RTCACHE_TEST_NONE");
+    assert_says("user = \"${x\"\n", 1,
+                "\"user\": expected ${NAME}, found \"${x\"; $${ stands for ${ itself");
+    assert_says("user = \"${1x}\"\n", 1,
+                "\"user\": expected ${NAME}, found \"${1x}\"; $${ stands for ${ itself");
+    char *text = calloc(1, 5000);
+    assert_non_null(text);
+    memset(text, 'a', 4999);
+    setenv("RTCACHE_TEST_LONG", text, 1);
+    free(text);
+    assert_says("user = \"${RTCACHE_TEST_LONG}\"\n", 1, "\"user\" is longer than 4096 bytes");
+    unsetenv("RTCACHE_TEST_LONG");
+}
+
+static void options_that_contradict_one_another_are_refused(void **state)
+{
+    (void)state;
+    assert_says("defaults = { wait_timeout = \"1s\"\n stale_wait = \"2s\" }\n", 2,
+                "\"stale_wait\" (2s) is above \"wait_timeout\" (1s)");
+    assert_says("defaults = { retry_cap = \"10ms\" }\n", 1,
+                "\"retry_base\" (50ms) is above \"retry_cap\" (10ms)");
+    assert_says("defaults = { backoff_base = \"1min\" }\n", 1,
+                "\"backoff_base\" (1min) is above \"backoff_cap\" (30s)");
+    assert_says("defaults = { retry_base = \"1s\", load_timeout = \"500ms\" }\n", 1,
+                "\"retry_base\" (1s) is above \"load_timeout\" (500ms)");
+    assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
+    assert_says("memory = \"1mb\"\n", 1,
+                "\"memory\" (1mb) is too small for 64 shards; they need 2mb");
+    assert_says("max_value = \"16mb\"\n", 1,
+                "\"max_frame\" (16mb) cannot hold a \"max_value\" (16mb) and a \"max_key\"");
+    assert_says("max_output = \"1mb\"\n", 1,
+                "\"max_output\" (1mb) cannot hold a \"max_value\" (8mb)");
+    assert_says(
+        "backends = { a = { driver = \"postgres\", url = \"x\", reconnect_base = \"6s\" } }\n", 1,
+        "\"reconnect_base\" (6s) is above \"reconnect_cap\" (5s)");
+}
+
+/* What is wrong with the defaults is told once, not for each loader that inherits it. */
+static void a_contradiction_is_told_where_it_is_written(void **state)
+{
+    (void)state;
+    assert_says("defaults = { retry_cap = \"10ms\" }\n"
+                "loaders = ( { pattern = \"a\", script = \"user.lua\" },\n"
+                "            { pattern = \"b\", script = \"user.lua\" } )\n",
+                1, "\"retry_base\" (50ms) is above \"retry_cap\" (10ms)");
+    assert_says("loaders = ( { pattern = \"a\", script = \"user.lua\" },\n"
+                "            { pattern = \"b\", script = \"user.lua\", retry_cap = \"10ms\" } )\n",
+                2, "\"retry_base\" (50ms) is above \"retry_cap\" (10ms)");
+}
+
+static void addresses_are_looked_at(void **state)
+{
+    (void)state;
+    const char *wrong[] = {"7411", "127.0.0.1", "a:", "a:65536", "a:x", "unix:"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[64], says[256];
+        snprintf(text, sizeof text, "listen = \"%s\"\n", wrong[i]);
+        snprintf(says, sizeof says,
+                 "\"listen\": \"%s\" is no address; write \"host:port\" (port 0 to 65535), "
+                 "\"[v6]:port\", \":port\" or \"unix:/path\"",
+                 wrong[i]);
+        assert_says(text, 1, says);
+    }
+    assert_says("listen = (\"a:1\", \"a:1\")\n", 1, "\"listen\" has \"a:1\" twice");
+}
+
+static void backends_need_what_their_driver_needs(void **state)
+{
+    (void)state;
+    assert_says("backends = {\n a = { pool = 3 } }\n", 2, "backend \"a\" needs \"driver\"");
+    assert_says("backends = {\n a = { driver = \"postgres\" } }\n", 2,
+                "backend \"a\" needs \"url\"");
+    assert_says("backends = { a = { driver = \"sqlite\" } }\n", 1, "backend \"a\" needs \"path\"");
+    assert_says("backends = { a = { driver = \"postgress\" } }\n", 1,
+                "\"driver\" is \"postgress\"; it must be one of \"postgres\", \"sqlite\"; did you "
+                "mean \"postgres\"?");
+    assert_says("backends = { a = { driver = \"sqlite\", path = \":memory:\" } }\n", 1,
+                "\"path\" takes the name of a file; \":memory:\" is none");
+    char says[PATH_MAX + 64];
+    snprintf(says, sizeof says, "\"init\": there is no file %s", in_folder("none.sql"));
+    assert_says("backends = { a = { driver = \"sqlite\", path = \"x\", init = \"none.sql\" } }\n",
+                1, says);
+    assert_says(
+        "backends = {\n a = { driver = \"postgres\", url = \"x\" }\n"
+        " a = { driver = \"postgres\", url = \"y\" } }\n",
+        3, "a name is given twice, at or before: a = { driver = \"postgres\", url = \"y\" } }");
+}
+
+static void loaders_need_a_pattern_and_a_script_that_is_there(void **state)
+{
+    (void)state;
+    assert_says("loaders = (\n { script = \"user.lua\" } )\n", 2, "a loader needs \"pattern\"");
+    assert_says("loaders = (\n { pattern = \"a\" } )\n", 2, "a loader needs \"script\"");
+    char says[PATH_MAX + 64];
+    snprintf(says, sizeof says, "\"script\": there is no file %s", in_folder("scripts/none.lua"));
+    assert_says("loaders = ( { pattern = \"a\",\n script = \"none.lua\" } )\n", 2, says);
+    const char *leaving[] = {"../x.lua", "/etc/passwd", "a/../b.lua", ".."};
+    for (size_t i = 0; i < sizeof leaving / sizeof *leaving; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "loaders = ( { pattern = \"a\", script = \"%s\" } )\n",
+                 leaving[i]);
+        snprintf(says, sizeof says, "\"script\": \"%s\" leaves the folder of scripts", leaving[i]);
+        assert_says(text, 1, says);
+    }
+    snprintf(says, sizeof says, "\"scripts\": there is no folder %s", in_folder("nowhere"));
+    assert_says("\nscripts = \"nowhere\"\n"
+                "loaders = ( { pattern = \"a\", script = \"user.lua\" } )\n",
+                2, says);
+    snprintf(says, sizeof says, "\"lua\": there is no folder %s", in_folder("nowhere"));
+    assert_says("lua = \"nowhere\"\n", 1, says);
+}
+
+static void loaders_name_backends_that_are_there(void **state)
+{
+    (void)state;
+    assert_says("backends = { main = { driver = \"sqlite\", path = \"x\" } }\n"
+                "loaders = ( { pattern = \"a\", script = \"user.lua\",\n backend = \"mian\" } )\n",
+                3, "there is no backend \"mian\"; did you mean \"main\"?");
+    assert_says("loaders = ( { pattern = \"a\", script = \"user.lua\", backend = \"main\" } )\n", 1,
+                "there is no backend \"main\"");
+}
+
+static void equal_patterns_are_refused(void **state)
+{
+    (void)state;
+    char says[PATH_MAX + 64];
+    snprintf(says, sizeof says, "pattern \"a\" is that of the loader at %s:1 too",
+             in_folder("rtcache.conf"));
+    assert_says("loaders = ( { pattern = \"a\", script = \"user.lua\" },\n"
+                "{ pattern = \"b\", script = \"user.lua\" },\n"
+                "{ pattern = \"a\", script = \"user.lua\" } )\n",
+                3, says);
+}
+
+static void all_problems_are_told_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    write_file("rtcache.conf", "loaders = ( { pattern = \"a\", script = \"none.lua\" } )\n"
+                               "watch = 1\n"
+                               "@include \"inc.conf\"\n"
+                               "shards = 3\n");
+    write_file("inc.conf", "\nmax_batch = 0\n\nmemroy = 1\n");
+    struct buf report;
+    struct err e;
+    refused(&report, &e);
+    const char *at = report.data;
+    const struct {
+        const char *file;
+        int line;
+    } want[] = {{"rtcache.conf", 1},
+                {"rtcache.conf", 2},
+                {"inc.conf", 2},
+                {"inc.conf", 4},
+                {"rtcache.conf", 4}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        char start[PATH_MAX + 64];
+        snprintf(start, sizeof start, "%s:%d: ", in_folder(want[i].file), want[i].line);
+        if (strncmp(at, start, strlen(start)) != 0)
+            fail_msg("line %zu of\n%s\nis not for %s", i, report.data, start);
+        at = strchr(at, '\n') + 1;
+    }
+    assert_int_equal(*at, '\0');
+    assert_non_null(strstr(e.text, "rtcache.conf:1: \"script\""));
+    buf_fini(&report);
+}
+
+static void syntax_errors_in_included_files_name_these(void **state)
+{
+    (void)state;
+    write_file("rtcache.conf", "watch = true\n@include \"inc.conf\"\n");
+    write_file("inc.conf", "\n\nshards == 4\n");
+    struct buf report;
+    struct err e;
+    refused(&report, &e);
+    assert_has(report.data, "inc.conf", 3, "syntax error, at or before: shards == 4");
+    buf_fini(&report);
+}
+
+static void more_problems_than_can_be_kept_are_counted(void **state)
+{
+    (void)state;
+    struct buf text, report;
+    struct err e;
+    buf_init(&text, 0);
+    for (int i = 0; i < 600; i++)
+        assert_int_equal(buf_printf(&text, "wrong_%d = 1\n", i), 0);
+    write_bytes("rtcache.conf", text.data, text.size);
+    buf_fini(&text);
+    refused(&report, &e);
+    assert_non_null(strstr(report.data, "and 100 problems more\n"));
+    buf_fini(&report);
+}
+
+static void too_many_backends_and_loaders_are_refused(void **state)
+{
+    (void)state;
+    struct buf text;
+    buf_init(&text, 0);
+    assert_int_equal(buf_printf(&text, "backends = {"), 0);
+    for (int i = 0; i <= CONF_BACKENDS_MAX; i++)
+        assert_int_equal(buf_printf(&text, " b%d = { }", i), 0);
+    assert_int_equal(buf_append(&text, "}\n", 3), 0);
+    assert_says(text.data, 1, "there are 65 backends; at most 64 are taken");
+    buf_clear(&text);
+    assert_int_equal(buf_printf(&text, "loaders = ("), 0);
+    for (int i = 0; i <= CONF_LOADERS_MAX; i++)
+        assert_int_equal(buf_printf(&text, "%s{ }", i ? "," : ""), 0);
+    assert_int_equal(buf_append(&text, ")\n", 3), 0);
+    assert_says(text.data, 1, "there are 4097 loaders; at most 4096 are taken");
+    buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(syntax_errors_show_their_line),
+        cmocka_unit_test(unknown_names_come_with_the_nearest),
+        cmocka_unit_test(an_option_of_another_driver_is_told_so),
+        cmocka_unit_test(a_wrong_type_says_what_is_expected_and_what_is_there),
+        cmocka_unit_test(bounds_are_told),
+        cmocka_unit_test(the_environment_must_have_the_variable),
+        cmocka_unit_test(options_that_contradict_one_another_are_refused),
+        cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
+        cmocka_unit_test(addresses_are_looked_at),
+        cmocka_unit_test(backends_need_what_their_driver_needs),
+        cmocka_unit_test(loaders_need_a_pattern_and_a_script_that_is_there),
+        cmocka_unit_test(loaders_name_backends_that_are_there),
+        cmocka_unit_test(equal_patterns_are_refused),
+        cmocka_unit_test(all_problems_are_told_in_the_order_of_the_file),
+        cmocka_unit_test(syntax_errors_in_included_files_name_these),
+        cmocka_unit_test(more_problems_than_can_be_kept_are_counted),
+        cmocka_unit_test(too_many_backends_and_loaders_are_refused),
+    };
+    return cmocka_run_group_tests(tests, make, folder_remove);
+}

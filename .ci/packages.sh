@@ -5,7 +5,7 @@
 # command from elsewhere (a newer node, say). Every package stands in the README with its reason.
 
 packages_build=(
-    gcc libc6-dev cmake ninja:ninja-build pkg-config:pkgconf
+    gcc libc6-dev make cmake ninja:ninja-build pkg-config:pkgconf
     'libluajit-5.1-dev|libluajit2-5.1-dev' libev-dev libmsgpack-dev libpq-dev libsqlite3-dev
     libconfig-dev libjansson-dev libxxhash-dev
 )

@@ -11,14 +11,21 @@ static const void *keep(lua_State *L, int *ref)
     return address;
 }
 
+static int name_tostring(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return 1;
+}
+
 static const void *make_singleton(lua_State *L, const char *name, int *ref)
 {
     lua_newuserdata(L, 1);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 2);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_pushstring(L, name);
-    lua_setfield(L, -2, "__name");
+    lua_pushcclosure(L, name_tostring, 1);
+    lua_setfield(L, -2, "__tostring");
     lua_setmetatable(L, -2);
     return keep(L, ref);
 }

@@ -132,8 +132,8 @@ describe("bytes that are no MessagePack-RPC", function()
 
   it("may be larger than max_frame, which is said before all of it has come", function()
     rejected("\148\0\5\163set\146\161k\219\0\32\0\0" .. ("x"):rep(1000), TOO_LARGE)
-    local message = rejected("\148\0\5\163set\146\161k\148" .. ("\218\255\255" .. ("x"):rep(65535)):rep(17)
-      , { TOO_LARGE = true, PROTOCOL = true })
+    local message = rejected("\148\0\5\163set\146\161k\220\0\17" .. ("\218\255\255" .. ("x"):rep(65535)):rep(17),
+      { TOO_LARGE = true, PROTOCOL = true })
     assert.truthy(message[3]:match "^TOO_LARGE ", message[3])
   end)
 

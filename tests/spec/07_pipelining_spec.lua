@@ -17,6 +17,7 @@ describe("pipelined requests", function()
     source:close()
     server:stop()
   end)
+  after_each(function() source:open_gates() end)
   before_each(function() cache = server:connect() end)
 
   it("are all answered, each under its own id", function()

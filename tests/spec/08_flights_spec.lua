@@ -9,6 +9,7 @@ describe("a flight, the one load in progress for a key,", function()
 
   setup(function()
     server, source = Source.postgres {
+      options = { defaults = { retries = 0 } },
       loaders = {
         { pattern = "user:*", ttl = "60s", wait_timeout = "60s", load_timeout = "60s" },
         { pattern = "few:*", ttl = "60s", wait_timeout = "60s", load_timeout = "60s", max_waiters = 5 },
@@ -19,6 +20,7 @@ describe("a flight, the one load in progress for a key,", function()
     source:close()
     server:stop()
   end)
+  after_each(function() source:open_gates() end)
 
   it("is joined by all who ask: 2,000 requests make one query", function()
     source:put("user:hot", "one", { gate = GATE })

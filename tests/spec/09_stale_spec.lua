@@ -24,6 +24,7 @@ describe("a stale entry", function()
     source:close()
     server:stop()
   end)
+  after_each(function() source:open_gates() end)
 
   local function load_and_age(key)
     expect.value(cache:get(key))

@@ -60,10 +60,10 @@ describe("a load that fails", function()
   end)
 
   it("may be thrown, returned, or a fault of the script", function()
-    expect.error("LOAD_FAILED", { "odd.lua:5", "thrown on purpose" }, cache:get "odd:throws")
+    expect.error("LOAD_FAILED", { "odd.lua:4", "thrown on purpose" }, cache:get "odd:throws")
     expect.error("LOAD_FAILED", "a table of error", cache:get "odd:table")
     expect.error("LOAD_FAILED", "given back", cache:get "odd:nil err")
-    expect.error("SCRIPT_ERROR", { "odd.lua:8", "nil" }, cache:get "odd:fault")
+    expect.error("SCRIPT_ERROR", { "odd.lua:7", "nil" }, cache:get "odd:fault")
     assert.equal("odd:works", expect.value(cache:get "odd:works"))
   end)
 

@@ -9,7 +9,7 @@ describe("values of PostgreSQL", function()
   local server, source, cache
 
   setup(function()
-    server, source = Source.postgres {
+    server, source = Source.postgres({
       loaders = {
         { pattern = "sql:*", script = "sql.lua", negative_ttl = "60s" },
         { pattern = "rows:*", script = "rows.lua", negative_ttl = "60s" },
@@ -51,7 +51,7 @@ describe("values of PostgreSQL", function()
           }
         ]=],
       },
-    }
+    }, nil, { pool = 1, pipeline = 64 })
     source.db:exec [[
       CREATE TABLE several (id int PRIMARY KEY, name text);
       INSERT INTO several VALUES (1, 'one'), (2, NULL), (3, 'three');

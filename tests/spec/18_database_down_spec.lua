@@ -26,7 +26,7 @@ describe("when the database", function()
       },
       options = { max_parked = 5000 },
     }, cluster, {
-      pool = 2, max_queue = 5000, reconnect_base = "100ms", reconnect_cap = "200ms",
+      pool = 2, pipeline = 64, max_queue = 5000, reconnect_base = "100ms", reconnect_cap = "200ms",
     })
     cache = server:connect()
   end)
@@ -95,6 +95,7 @@ describe("when the database", function()
     round()
     for _ = 1, 3 do
       cluster:kill()
+      for i = 1, 100 do await_expired("plain:" .. i) end
       round()
       cluster:launch()
       source.db:reconnect()
@@ -185,7 +186,7 @@ describe("when the database was never there", function()
       scripts = { ["source.lua"] = Source.script },
     }
     local cache = server:connect()
-    expect.error("BACKEND_DOWN", { "user:1", "main" }, cache:get "user:1")
+    expect.error("BACKEND_DOWN", { "user:1", "/nowhere/at/all" }, cache:get "user:1")
     expect.value(cache:set("user:2", "set"))
     assert.equal("set", expect.value(cache:get "user:2"))
     server:stop()

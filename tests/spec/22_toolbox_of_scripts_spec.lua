@@ -8,7 +8,7 @@ describe("a script's toolbox:", function()
   local server, source, cache
 
   setup(function()
-    server, source = Source.postgres({
+    server, source = Source.postgres {
       options = {
         defaults = { retries = 0, breaker_failures = 0, wait_timeout = "60s", load_timeout = "60s", ttl = "60s" },
       },
@@ -82,13 +82,14 @@ describe("a script's toolbox:", function()
           return { load = function(key, ctx) return tools[ctx.match[1] ](ctx) end }
         ]],
       },
-    }, nil, { pool = 4, pipeline = 1 })
+    }
     cache = server:connect()
   end)
   teardown(function()
     source:close()
     server:stop()
   end)
+  after_each(function() source:open_gates() end)
 
   it("several calls run at once, and their results come in order", function()
     source.db:shut(GATE)

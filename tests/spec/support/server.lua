@@ -41,7 +41,8 @@ local REPORTS = {
 local function conf_text(folder, o)
   local options = {
     listen = { "127.0.0.1:0", "unix:" .. folder .. "/rtcache.sock" },
-    memory = "64mb",
+    memory = "256mb",
+    shards = 8,
     watch = false,
     scripts = "scripts",
   }

@@ -76,7 +76,8 @@ function Source.postgres(o, cluster, backend)
   local db = cluster and cluster:database() or postgres.database()
   db:exec(SCHEMA)
   o.backends = o.backends or {}
-  o.backends.main = { driver = "postgres", url = db.url, pool = 4 }
+  -- One query to a connection: a query that waits at a gate must hold up nothing behind it.
+  o.backends.main = { driver = "postgres", url = db.url, pool = 8, pipeline = 1 }
   for name, v in pairs(backend or {}) do o.backends.main[name] = v end
   return Server.start(o), setmetatable({ db = db }, Source)
 end
@@ -112,6 +113,9 @@ end
 function Source:await_gate(gate, count)
   wait.until_true("a load at the gate", function() return self.db:waiting(gate) >= (count or 1) end)
 end
+
+--- Opens every gate; for the end of a test that may have failed in the middle.
+function Source:open_gates() self.db:exec "SELECT pg_advisory_unlock_all()" end
 
 function Source:close() self.db:close() end
 

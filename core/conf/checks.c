@@ -33,8 +33,8 @@ static void check_order(struct reading *r, const config_setting_t *group, const 
     char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX];
     if (less_ms <= more_ms || !(writes(group, less) || writes(group, more)))
         return;
-    reading_wrong(r, place_of(group, less, more), "\"%s\" (%s) is above \"%s\" (%s)", less,
-                  conf_show_duration(less_ms, a), more, conf_show_duration(more_ms, b));
+    setting_wrong(r, place_of(group, less, more), "\"%s\" (%s) is above \"%s\" (%s)", less,
+                  conf_units_show_duration(less_ms, a), more, conf_units_show_duration(more_ms, b));
 }
 
 static void check_policy(struct reading *r, const config_setting_t *group, const struct policy *p)
@@ -52,21 +52,22 @@ static void check_top(struct reading *r, const config_setting_t *root)
     const struct conf *c = r->conf;
     char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX];
     if ((c->shards & (c->shards - 1)) != 0)
-        reading_wrong(r, place_of(root, "shards", "shards"),
+        setting_wrong(r, place_of(root, "shards", "shards"),
                       "\"shards\" is %lld; it must be a power of two", (long long)c->shards);
     if (c->memory_bytes / c->shards < SHARD_LEAST)
-        reading_wrong(r, place_of(root, "memory", "shards"),
+        setting_wrong(r, place_of(root, "memory", "shards"),
                       "\"memory\" (%s) is too small for %lld shards; they need %s",
-                      conf_show_size(c->memory_bytes, a), (long long)c->shards,
-                      conf_show_size(c->shards * SHARD_LEAST, b));
+                      conf_units_show_size(c->memory_bytes, a), (long long)c->shards,
+                      conf_units_show_size(c->shards * SHARD_LEAST, b));
     if (c->max_frame < c->max_value + c->max_key)
-        reading_wrong(r, place_of(root, "max_frame", "max_value"),
+        setting_wrong(r, place_of(root, "max_frame", "max_value"),
                       "\"max_frame\" (%s) cannot hold a \"max_value\" (%s) and a \"max_key\"",
-                      conf_show_size(c->max_frame, a), conf_show_size(c->max_value, b));
+                      conf_units_show_size(c->max_frame, a), conf_units_show_size(c->max_value, b));
     if (c->max_output < c->max_value)
-        reading_wrong(r, place_of(root, "max_output", "max_value"),
+        setting_wrong(r, place_of(root, "max_output", "max_value"),
                       "\"max_output\" (%s) cannot hold a \"max_value\" (%s)",
-                      conf_show_size(c->max_output, a), conf_show_size(c->max_value, b));
+                      conf_units_show_size(c->max_output, a),
+                      conf_units_show_size(c->max_value, b));
 }
 
 /* ---- addresses ---- */
@@ -91,7 +92,7 @@ static void check_listen(struct reading *r, const config_setting_t *root)
     for (size_t i = 0; i < c->listen_count; i++) {
         const char *text = c->listen[i];
         if (!is_address(text))
-            reading_wrong(r, s,
+            setting_wrong(r, s,
                           "\"listen\": \"%.140s\" is no address; write \"host:port\" (port 0 to "
                           "65535), \"[v6]:port\", \":port\" or \"unix:/path\"",
                           text);
@@ -99,7 +100,7 @@ static void check_listen(struct reading *r, const config_setting_t *root)
         bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
         for (size_t k = 0; k < i && !any_port; k++)
             if (strcmp(text, c->listen[k]) == 0)
-                reading_wrong(r, s, "\"listen\" has \"%.140s\" twice", text);
+                setting_wrong(r, s, "\"listen\" has \"%.140s\" twice", text);
     }
 }
 
@@ -134,13 +135,13 @@ static void check_script(struct reading *r, const config_setting_t *group,
 {
     const config_setting_t *s = place_of(group, "script", "script");
     if (leaves_folder(l->script)) {
-        reading_wrong(r, s, "\"script\": \"%.128s\" leaves the folder of scripts", l->script);
+        setting_wrong(r, s, "\"script\": \"%.128s\" leaves the folder of scripts", l->script);
         return;
     }
     char path[8192];
     int n = snprintf(path, sizeof path, "%s/%s", r->conf->scripts_dir, l->script);
     if (folder_there && (n >= (int)sizeof path || !is_regular(path)))
-        reading_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
+        setting_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
 }
 
 /* ---- backends and loaders ---- */
@@ -154,9 +155,9 @@ static void check_backend(struct reading *r, const config_setting_t *group,
     const char *text = path ? config_setting_get_string(path) : NULL;
     if (b->driver == DRIVER_SQLITE && text &&
         (strcmp(text, ":memory:") == 0 || strncmp(text, "file:", 5) == 0))
-        reading_wrong(r, path, "\"path\" takes the name of a file; \"%.64s\" is none", text);
+        setting_wrong(r, path, "\"path\" takes the name of a file; \"%.64s\" is none", text);
     if (b->init && !is_regular(b->init))
-        reading_wrong(r, place_of(group, "init", "init"), "\"init\": there is no file %s", b->init);
+        setting_wrong(r, place_of(group, "init", "init"), "\"init\": there is no file %s", b->init);
 }
 
 static void check_loader_backend(struct reading *r, const config_setting_t *group,
@@ -170,7 +171,7 @@ static void check_loader_backend(struct reading *r, const config_setting_t *grou
     for (; count < c->backend_count; count++)
         names[count] = c->backends[count].name;
     const char *near = conf_nearest(l->backend, names, count);
-    reading_wrong(r, place_of(group, "backend", "backend"), "there is no backend \"%.64s\"%s%s%s",
+    setting_wrong(r, place_of(group, "backend", "backend"), "there is no backend \"%.64s\"%s%s%s",
                   l->backend, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -201,7 +202,7 @@ static void check_patterns(struct reading *r, const config_setting_t *groups)
             continue;
         const config_setting_t *group =
             config_setting_get_elem(groups, (unsigned)(again - c->loaders));
-        reading_wrong(r, place_of(group, "pattern", "pattern"),
+        setting_wrong(r, place_of(group, "pattern", "pattern"),
                       "pattern \"%.128s\" is that of the loader at %s:%d too", again->pattern,
                       first->file, first->line);
     }
@@ -216,7 +217,7 @@ static void check_loaders(struct reading *r, const config_setting_t *root)
         return;
     bool folder_there = is_folder(c->scripts_dir);
     if (!folder_there)
-        reading_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
+        setting_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
                       c->scripts_dir);
     for (size_t i = 0; i < c->loader_count; i++) {
         const config_setting_t *group = config_setting_get_elem(groups, (unsigned)i);
@@ -237,7 +238,7 @@ void checks_run(struct reading *r, const config_setting_t *root)
     check_top(r, root);
     check_listen(r, root);
     if (writes(root, "lua") && !is_folder(c->lua_dir))
-        reading_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
+        setting_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
                       c->lua_dir);
     const config_setting_t *defaults = config_setting_get_member(root, "defaults");
     if (defaults && config_setting_is_group(defaults))

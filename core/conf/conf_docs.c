@@ -26,11 +26,11 @@ static int write_range(struct buf *out, const struct option *o)
     int rc = 0;
     switch (o->type) {
     case OPT_DURATION:
-        return buf_printf(out, "%s to %s", conf_show_duration(o->least, least),
-                          conf_show_duration(o->most, most));
+        return buf_printf(out, "%s to %s", conf_units_show_duration(o->least, least),
+                          conf_units_show_duration(o->most, most));
     case OPT_SIZE:
-        return buf_printf(out, "%s to %s", conf_show_size(o->least, least),
-                          conf_show_size(o->most, most));
+        return buf_printf(out, "%s to %s", conf_units_show_size(o->least, least),
+                          conf_units_show_size(o->most, most));
     case OPT_INT:
     case OPT_RATIO: return buf_printf(out, "%lld to %lld", (long long)o->least, (long long)o->most);
     case OPT_BOOL: return buf_printf(out, "true, false");

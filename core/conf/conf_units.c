@@ -115,12 +115,12 @@ static const char *show(const struct unit *units, int64_t value, const char *zer
     return shown;
 }
 
-const char *conf_show_duration(int64_t ms, char *shown)
+const char *conf_units_show_duration(int64_t ms, char *shown)
 {
     return show(durations, ms, "s", "ms", shown);
 }
 
-const char *conf_show_size(int64_t bytes, char *shown)
+const char *conf_units_show_size(int64_t bytes, char *shown)
 {
     return show(sizes, bytes, "", "", shown);
 }

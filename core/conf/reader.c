@@ -47,7 +47,7 @@ static void unknown(struct reading *r, const struct scopes *in, const config_set
         bool here = in_scope(in, o);
         bool ours = o->driver == DRIVER_ANY || o->driver == in->driver;
         if (here && !ours && in->driver != DRIVER_ANY && strcmp(o->name, name) == 0) {
-            reading_wrong(r, s, "\"%s\" belongs to %s; this backend's driver is %s", name,
+            setting_wrong(r, s, "\"%s\" belongs to %s; this backend's driver is %s", name,
                           options_drivers[o->driver], options_drivers[in->driver]);
             return;
         }
@@ -57,7 +57,7 @@ static void unknown(struct reading *r, const struct scopes *in, const config_set
             elsewhere = o;
     }
     const char *near = conf_nearest(name, names, count);
-    reading_wrong(r, s, "unknown option \"%.64s\"%s%s%s%s%s", name, near ? "; did you mean \"" : "",
+    setting_wrong(r, s, "unknown option \"%.64s\"%s%s%s%s%s", name, near ? "; did you mean \"" : "",
                   near ? near : "", near ? "\"?" : "", elsewhere ? "; it belongs to " : "",
                   elsewhere ? home_of(elsewhere) : "");
 }
@@ -88,7 +88,7 @@ static void need_options(struct reading *r, const struct scopes *in, const confi
         if (o->required && in_scope(in, o) &&
             (o->driver == DRIVER_ANY || o->driver == in->driver) &&
             !config_setting_get_member(group, o->name))
-            reading_wrong(r, group, "%s needs \"%s\"", who, o->name);
+            setting_wrong(r, group, "%s needs \"%s\"", who, o->name);
     }
 }
 
@@ -99,7 +99,7 @@ static const config_setting_t *section(struct reading *r, const config_setting_t
     const config_setting_t *s = config_setting_get_member(root, name);
     if (!s || config_setting_type(s) == type)
         return s;
-    reading_wrong(r, s, "\"%s\" takes %s", name, form);
+    setting_wrong(r, s, "\"%s\" takes %s", name, form);
     return NULL;
 }
 
@@ -115,7 +115,7 @@ static void read_backend(struct reading *r, const config_setting_t *group, struc
 {
     char who[96];
     b->name = arena_copy(r->arena, slice_str(config_setting_name(group)));
-    struct source_place place = reading_place(r, group);
+    struct source_place place = setting_place(r, group);
     b->file = place.file;
     b->line = place.line;
     if (!b->name) {
@@ -144,7 +144,7 @@ static void read_backends(struct reading *r, const config_setting_t *root)
                                           "a group of backends: { main = { driver = ... } }");
     int count = all ? config_setting_length(all) : 0;
     if (count > CONF_BACKENDS_MAX) {
-        reading_wrong(r, all, "there are %d backends; at most %d are taken", count,
+        setting_wrong(r, all, "there are %d backends; at most %d are taken", count,
                       CONF_BACKENDS_MAX);
         return;
     }
@@ -154,7 +154,7 @@ static void read_backends(struct reading *r, const config_setting_t *root)
         if (config_setting_is_group(group))
             read_backend(r, group, &c->backends[c->backend_count++]);
         else
-            reading_wrong(r, group, "backend \"%.64s\" takes a group: { driver = ... }",
+            setting_wrong(r, group, "backend \"%.64s\" takes a group: { driver = ... }",
                           config_setting_name(group));
     }
 }
@@ -171,7 +171,7 @@ static void read_defaults(struct reading *r, const config_setting_t *root)
 
 static void read_loader(struct reading *r, const config_setting_t *group, struct conf_loader *l)
 {
-    struct source_place place = reading_place(r, group);
+    struct source_place place = setting_place(r, group);
     l->file = place.file;
     l->line = place.line;
     l->policy = r->conf->defaults;
@@ -188,7 +188,7 @@ static void read_loaders(struct reading *r, const config_setting_t *root)
                                           "a list of groups: ( { pattern = ... }, ... )");
     int count = all ? config_setting_length(all) : 0;
     if (count > CONF_LOADERS_MAX) {
-        reading_wrong(r, all, "there are %d loaders; at most %d are taken", count,
+        setting_wrong(r, all, "there are %d loaders; at most %d are taken", count,
                       CONF_LOADERS_MAX);
         return;
     }
@@ -199,7 +199,7 @@ static void read_loaders(struct reading *r, const config_setting_t *root)
         if (config_setting_is_group(group))
             read_loader(r, group, &c->loaders[i]);
         else
-            reading_wrong(r, group, "a loader takes a group: { pattern = ..., script = ... }");
+            setting_wrong(r, group, "a loader takes a group: { pattern = ..., script = ... }");
     }
 }
 

@@ -8,19 +8,19 @@
 
 #define SHOWN_MAX 96
 
-void reading_wrong(struct reading *r, const config_setting_t *at, const char *fmt, ...)
+void setting_wrong(struct reading *r, const config_setting_t *at, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    struct source_place place = reading_place(r, at);
+    struct source_place place = setting_place(r, at);
     problems_add(r->problems, place.file, place.line, at->line, "%s", text);
 }
 
 /* The root has no line: it stands for the first one. */
-struct source_place reading_place(const struct reading *r, const config_setting_t *at)
+struct source_place setting_place(const struct reading *r, const config_setting_t *at)
 {
     return source_place(r->source, at->line ? at->line : 1);
 }
@@ -68,7 +68,7 @@ static const char *found(const config_setting_t *s, char *shown)
 static bool wrong_type(struct reading *r, const struct option *o, const config_setting_t *s)
 {
     char shown[SHOWN_MAX];
-    reading_wrong(r, s, "\"%s\" takes %s, found %s", o->name, setting_form(o->type),
+    setting_wrong(r, s, "\"%s\" takes %s, found %s", o->name, setting_form(o->type),
                   found(s, shown));
     return false;
 }
@@ -96,7 +96,7 @@ static const char *expand_one(struct reading *r, const config_setting_t *s, cons
     struct slice variable = slice_of(at + 2, end ? (size_t)(end - at) - 2 : 0);
     char key[128];
     if (!end || !is_variable(variable) || variable.size >= sizeof key) {
-        reading_wrong(r, s, "\"%s\": expected ${NAME}, found \"%.32s\"; $${ stands for ${ itself",
+        setting_wrong(r, s, "\"%s\": expected ${NAME}, found \"%.32s\"; $${ stands for ${ itself",
                       name, at);
         return NULL;
     }
@@ -104,14 +104,14 @@ static const char *expand_one(struct reading *r, const config_setting_t *s, cons
     key[variable.size] = '\0';
     const char *value = getenv(key);
     if (!value) {
-        reading_wrong(r, s, "\"%s\": the environment has no %s", name, key);
+        setting_wrong(r, s, "\"%s\": the environment has no %s", name, key);
         return NULL;
     }
     int rc = buf_append(out, value, strlen(value));
     if (rc == ERR_NOMEM)
         r->problems->nomem = true;
     else if (rc != 0)
-        reading_wrong(r, s, "\"%s\" is longer than %d bytes", name, SETTING_TEXT_MAX);
+        setting_wrong(r, s, "\"%s\" is longer than %d bytes", name, SETTING_TEXT_MAX);
     return rc == 0 ? end + 1 : NULL;
 }
 
@@ -139,9 +139,9 @@ static const char *read_text(struct reading *r, const char *name, const config_s
     }
     const char *text = NULL;
     if (rc == ERR_TOO_LARGE)
-        reading_wrong(r, s, "\"%s\" is longer than %d bytes", name, SETTING_TEXT_MAX);
+        setting_wrong(r, s, "\"%s\" is longer than %d bytes", name, SETTING_TEXT_MAX);
     else if (rc == 0 && at && out.size == 0)
-        reading_wrong(r, s, "\"%s\" is empty", name);
+        setting_wrong(r, s, "\"%s\" is empty", name);
     else if (rc == 0 && at)
         text = arena_copy(r->arena, buf_slice(&out));
     if (rc == ERR_NOMEM || (rc == 0 && at && out.size != 0 && !text))
@@ -174,7 +174,7 @@ static int choice(struct reading *r, const struct option *o, const config_settin
         snprintf(all + size, sizeof all - size, "%s\"%s\"", count ? ", " : "", o->choices[count]);
     }
     const char *near = conf_nearest(text, o->choices, count);
-    reading_wrong(r, s, "\"%s\" is \"%.64s\"; it must be one of %s%s%s%s", o->name, text, all,
+    setting_wrong(r, s, "\"%s\" is \"%.64s\"; it must be one of %s%s%s%s", o->name, text, all,
                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return -1;
 }
@@ -184,9 +184,9 @@ static int choice(struct reading *r, const struct option *o, const config_settin
 static const char *shown_value(enum option_type type, int64_t value, char *shown)
 {
     if (type == OPT_DURATION)
-        return conf_show_duration(value, shown);
+        return conf_units_show_duration(value, shown);
     if (type == OPT_SIZE)
-        return conf_show_size(value, shown);
+        return conf_units_show_size(value, shown);
     snprintf(shown, CONF_SHOWN_MAX, "%lld", (long long)value);
     return shown;
 }
@@ -197,7 +197,7 @@ static bool in_bounds(struct reading *r, const struct option *o, const config_se
     if (value >= o->least && value <= o->most)
         return true;
     char is[CONF_SHOWN_MAX], least[CONF_SHOWN_MAX], most[CONF_SHOWN_MAX];
-    reading_wrong(r, s, "\"%s\" is %s; it must be at least %s and at most %s", o->name,
+    setting_wrong(r, s, "\"%s\" is %s; it must be at least %s and at most %s", o->name,
                   shown_value(o->type, value, is), shown_value(o->type, o->least, least),
                   shown_value(o->type, o->most, most));
     return false;
@@ -216,7 +216,7 @@ static bool read_number(struct reading *r, const struct option *o, const config_
     if (is_integer(s)) {
         value = config_setting_get_int64(s);
         if (o->type == OPT_DURATION && value != 0) {
-            reading_wrong(r, s,
+            setting_wrong(r, s,
                           "\"%s\" takes a duration, found %lld without a unit: write \"%llds\" or "
                           "\"%lldms\"",
                           o->name, (long long)value, (long long)value, (long long)value);
@@ -230,7 +230,7 @@ static bool read_number(struct reading *r, const struct option *o, const config_
             return false;
         if ((o->type == OPT_SIZE ? conf_parse_size(text, &value, &e)
                                  : conf_parse_duration(text, &value, &e)) != 0) {
-            reading_wrong(r, s, "\"%s\": %s", o->name, e.text);
+            setting_wrong(r, s, "\"%s\": %s", o->name, e.text);
             return false;
         }
     } else {
@@ -250,7 +250,7 @@ static bool read_ratio(struct reading *r, const struct option *o, const config_s
     double value =
         is_integer(s) ? (double)config_setting_get_int64(s) : config_setting_get_float(s);
     if (!(value >= (double)o->least && value <= (double)o->most)) {
-        reading_wrong(r, s, "\"%s\" is %g; it must be at least %lld and at most %lld", o->name,
+        setting_wrong(r, s, "\"%s\" is %g; it must be at least %lld and at most %lld", o->name,
                       value, (long long)o->least, (long long)o->most);
         return false;
     }
@@ -266,7 +266,7 @@ static bool read_listen(struct reading *r, const struct option *o, const config_
     bool many = config_setting_is_list(s) || config_setting_is_array(s);
     int count = many ? config_setting_length(s) : 1;
     if (count == 0 || count > CONF_LISTEN_MAX) {
-        reading_wrong(r, s, "\"%s\" has %d addresses; it must have at least 1 and at most %d",
+        setting_wrong(r, s, "\"%s\" has %d addresses; it must have at least 1 and at most %d",
                       o->name, count, CONF_LISTEN_MAX);
         return false;
     }

@@ -27,9 +27,9 @@ struct reading {
 };
 
 /* A problem at the line of a setting. */
-void reading_wrong(struct reading *r, const config_setting_t *at, const char *fmt, ...)
+void setting_wrong(struct reading *r, const config_setting_t *at, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-struct source_place reading_place(const struct reading *r, const config_setting_t *at);
+struct source_place setting_place(const struct reading *r, const config_setting_t *at);
 
 /* Whether s is right; otherwise the problem is told and target keeps what it had. */
 bool setting_read(struct reading *r, const struct option *o, const config_setting_t *s,

@@ -103,14 +103,14 @@ static void what_is_shown_can_be_read_back(void **state)
                               60000, 90000, 3600000, 1 << 20, INT64_MAX};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char shown[CONF_SHOWN_MAX];
-        assert_duration(conf_show_duration(values[i], shown), values[i]);
-        assert_size(conf_show_size(values[i], shown), values[i]);
+        assert_duration(conf_units_show_duration(values[i], shown), values[i]);
+        assert_size(conf_units_show_size(values[i], shown), values[i]);
     }
     char shown[CONF_SHOWN_MAX];
-    assert_string_equal(conf_show_duration(90000, shown), "90s");
-    assert_string_equal(conf_show_duration(300000, shown), "5min");
-    assert_string_equal(conf_show_size(1 << 20, shown), "1mb");
-    assert_string_equal(conf_show_size(4097, shown), "4097");
+    assert_string_equal(conf_units_show_duration(90000, shown), "90s");
+    assert_string_equal(conf_units_show_duration(300000, shown), "5min");
+    assert_string_equal(conf_units_show_size(1 << 20, shown), "1mb");
+    assert_string_equal(conf_units_show_size(4097, shown), "4097");
 }
 
 int main(void)

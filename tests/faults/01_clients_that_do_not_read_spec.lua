@@ -10,7 +10,7 @@ describe("clients that ask and do not read", function()
 
   setup(function()
     server = Server.start {
-      options = { max_output = "1mb", memory = "64mb", max_parked = 100 },
+      options = { max_output = "1mb", max_value = "512kb", max_parked = 100 },
       loaders = { { pattern = "slow:*", script = "slow.lua", wait_timeout = "10min", load_timeout = "10min" } },
       scripts = { ["slow.lua"] = "return { load = function() rtcache.sleep(600) return 1 end }" },
     }
@@ -30,7 +30,9 @@ describe("clients that ask and do not read", function()
     end
     assert.equal("pong", expect.value(witness:ping()))
     -- 20 connections of 1 MiB, what one more answer brings, and what the kernel's buffers took.
-    assert.truthy(process.resident(server.pid) - before < 60 * MEBIBYTE)
+    if not Server.is_sanitized() then
+      assert.truthy(process.resident(server.pid) - before < 60 * MEBIBYTE)
+    end
     wait.until_true("they are cut", function()
       return expect.value(witness:stats()).counters.connections_cut > 0
         or expect.value(witness:stats()).counters.connections_closed > 0

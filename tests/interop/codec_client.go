@@ -28,7 +28,9 @@ func run(network, address string) {
 	defer client.Close()
 
 	call := func(method string, result interface{}, args ...interface{}) {
-		err := client.Call(method, codec.MsgpackSpecRpcMultiArgs(args), result)
+		// A nil slice would be sent as nil, which is no array of params.
+		params := append(codec.MsgpackSpecRpcMultiArgs{}, args...)
+		err := client.Call(method, params, result)
 		check(err == nil, "%s %v: %v", method, args, err)
 	}
 	var text string

@@ -127,7 +127,9 @@ describe("bytes that are no MessagePack-RPC", function()
     end
     for _, c in ipairs(clients) do c:close() end
     -- 220 connections with their buffers are allowed 16 MiB, one bomb alone would take 256 MiB.
-    assert.truthy(process.resident(server.pid) - before < 16 * 1048576)
+    if not Server.is_sanitized() then
+      assert.truthy(process.resident(server.pid) - before < 16 * 1048576)
+    end
   end)
 
   it("may be larger than max_frame, which is said before all of it has come", function()

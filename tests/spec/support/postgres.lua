@@ -16,7 +16,6 @@ local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local CONF = [[
 listen_addresses = ''
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 shared_buffers = 16MB
 max_connections = 60

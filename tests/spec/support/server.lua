@@ -25,6 +25,12 @@ end
 Server.binary = absolute(os.getenv "RTCACHED" or "build/rtcached")
 Server.tool = absolute(os.getenv "RTCACHE" or "build/rtcache")
 
+--- Whether it was built with a sanitizer, whose memory is no measure of the server's.
+function Server.is_sanitized()
+  local program = files.read(Server.binary) or ""
+  return program:find("__asan_init", 1, true) ~= nil or program:find("__tsan_init", 1, true) ~= nil
+end
+
 local REPORTS = {
   "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:",
 }

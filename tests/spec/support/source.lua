@@ -62,7 +62,11 @@ function Source.sqlite(o)
   o.backends.main = { driver = "sqlite", path = "source.db" }
   local server = Server.prepare(o)
   local db = Sqlite.open(server.folder .. "/source.db", SCHEMA)
-  server:launch()
+  local ok, err = pcall(server.launch, server)
+  if not ok then
+    server:remove()
+    error(err, 2)
+  end
   return server, setmetatable({ db = db }, Source)
 end
 

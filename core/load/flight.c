@@ -285,11 +285,11 @@ bool flights_leave(struct flights *fl, struct waiter *w)
 
 /* ---- the load's side ---- */
 
-bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation)
+bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation, bool queued)
 {
     struct shard *s = shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
-    bool wanted = f->waiter_count > 0 || f->background;
+    bool wanted = f->waiter_count > 0 || f->background || !queued;
     if (wanted)
         f->generation = generation;
     else if (!f->detached)

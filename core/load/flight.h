@@ -127,10 +127,10 @@ enum join flights_join(struct flights *fl, const struct join_request *q, struct 
 /* true: w was parked and is the caller's again; false: its delivery is under way. */
 bool flights_leave(struct flights *fl, struct waiter *w);
 
-/* The load begins, with this generation's script. false: nobody waits for it any more and it is no
- * background load; it has left the table, and the caller drops its reference without flights_end.
- */
-bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation);
+/* The load begins, with this generation's script. false (only where it was queued): nobody waits
+ * for it any more and it is no background load; it has left the table, and the caller drops its
+ * reference without flights_end. */
+bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation, bool queued);
 
 /* What a load ended with. */
 struct outcome {

@@ -68,12 +68,12 @@ static void begin(struct gate *g, struct load *ld)
     if (!breaker_lets(g, ld))
         return;
     g->in_flight++;
+    publish(g);
     load_begin(ld);
 }
 
-/* Begins queued loads while there is room, foreground first. A load may end inside load_begin,
- * which comes back here through gate_left: the flag keeps that from nesting. */
-static void pump(struct gate *g)
+/* A load may end inside load_begin, which comes back here: the flag keeps that from nesting. */
+void gate_pump(struct gate *g)
 {
     if (g->pumping)
         return;
@@ -83,7 +83,6 @@ static void pump(struct gate *g)
         begin(g, gate_pop_queued(g));
     }
     g->pumping = false;
-    publish(g);
     loader_set_unref(set);
 }
 
@@ -97,15 +96,15 @@ void gate_admit(struct gate *g, struct load *ld)
         load_refuse(ld, &err);
         return;
     }
+    ld->waited = g->queued > 0 || g->in_flight >= g->max_loads;
     list_push_back(ld->flight->background ? &g->background : &g->foreground, &ld->link);
     g->queued++;
-    pump(g);
+    publish(g);
+    gate_pump(g);
 }
 
 void gate_left(struct gate *g)
 {
     g->in_flight--;
-    pump(g);
-    if (!g->pumping)
-        publish(g);
+    publish(g);
 }

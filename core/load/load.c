@@ -66,9 +66,10 @@ static void load_end(struct load *ld, struct outcome *o)
     uint64_t us = (uint64_t)(clock_us() - ld->started_us);
     o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     metrics_observe(l->metrics, H_LOAD_US, us);
+    gate_left(g);
     loader_end_flight(l, ld->flight, o);
     load_free(ld);
-    gate_left(g);
+    gate_pump(g);
     loader_set_unref(set);
 }
 
@@ -119,10 +120,10 @@ static void load_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* Whether another attempt was set up. */
-static bool load_retries(struct load *ld, const struct err *err)
+static bool load_retries(struct load *ld, bool retryable)
 {
     const struct policy *p = policy_of(ld);
-    if (ld->attempt > p->retries || !err_retryable(err->code) || loader_of(ld)->stopping)
+    if (ld->attempt > p->retries || !retryable || loader_of(ld)->stopping)
         return false;
     int64_t wait_ms = spread_backoff_ms((unsigned)ld->attempt, p->retry_base_ms, p->retry_cap_ms,
                                         &loader_of(ld)->rng);
@@ -183,7 +184,7 @@ static void load_run_done(struct run *run, struct run_result *r, void *arg)
     ld->run = NULL;
     if (r->outcome != RUN_FAILED)
         load_succeeded(ld, r);
-    else if (!load_retries(ld, &r->err))
+    else if (!load_retries(ld, r->retryable))
         load_failed(ld, &r->err);
 }
 
@@ -239,12 +240,12 @@ void load_begin(struct load *ld)
     struct loader *l = loader_of(ld);
     struct gate *g = ld->gate;
     ld->started_us = clock_us();
-    if (!flights_begin(l->options.flights, ld->flight, g->set->snapshot->generation)) {
+    if (!flights_begin(l->options.flights, ld->flight, g->set->snapshot->generation, ld->waited)) {
         breaker_gave_up(&g->breaker);
         flight_unref(ld->flight);
         load_free(ld);
         gate_left(g);
-        return;
+        return; /* to gate_pump, which goes on */
     }
     list_push_back(&l->running, &ld->link);
     metrics_inc(l->metrics, M_LOADS);

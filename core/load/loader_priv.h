@@ -50,6 +50,7 @@ struct load {
     struct hit stored_hit;
     int64_t queued_us, started_us, deadline_ms;
     int attempt;
+    bool waited; /* it could not begin at once */
     ev_timer deadline, retry;
 };
 
@@ -68,12 +69,14 @@ struct loader {
 struct loader_set *loader_set_ref(struct loader_set *set);
 void loader_set_unref(struct loader_set *set);
 
-/* gate.c: admission. A load passes through gate_admit once and through gate_left once after it
- * began. */
+/* gate.c: admission. A load passes through gate_admit once and, where it began, through gate_left
+ * once, before its waiters hear of its end, so that who asks for the counters then sees them
+ * without it. */
 void gate_init(struct gate *g, struct loader_set *set, size_t index);
 void gate_admit(struct gate *g, struct load *ld);
-/* A load in the air has ended: the next queued ones begin. */
 void gate_left(struct gate *g);
+/* Begins queued loads while there is room, foreground first. */
+void gate_pump(struct gate *g);
 /* The next queued load, out of its queue; NULL where there is none. */
 struct load *gate_pop_queued(struct gate *g);
 

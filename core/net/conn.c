@@ -125,6 +125,23 @@ static bool conn_write(struct conn *c)
     return true;
 }
 
+/* After malformed bytes: closing with input unread would reset the connection, and the error that
+ * was just written with it. So it is half-closed, and what still comes is thrown away until the
+ * client closes, for CONN_LINGER_MS at most. */
+static void conn_linger(struct conn *c)
+{
+    c->linger_until_ms = c->io->now_ms + CONN_LINGER_MS;
+    if (shutdown(c->reading.fd, SHUT_WR) != 0)
+        conn_close(c);
+    else
+        ev_io_start(c->io->worker.loop, &c->reading);
+}
+
+bool conn_lingered(const struct conn *c, int64_t now_ms)
+{
+    return c->linger_until_ms != 0 && now_ms >= c->linger_until_ms;
+}
+
 void conn_flush(struct conn *c)
 {
     struct ev_loop *loop = c->io->worker.loop;
@@ -136,7 +153,9 @@ void conn_flush(struct conn *c)
     if (c->out.size == 0) {
         conn_give_back(c);
         ev_io_stop(loop, &c->writing);
-        if (c->finish)
+        if (c->linger)
+            conn_linger(c);
+        else if (c->finish)
             conn_close(c);
         else if (!c->io->draining)
             ev_io_start(loop, &c->reading);
@@ -171,7 +190,7 @@ static void conn_malformed(struct conn *c, uint32_t msgid, const struct err *e)
     if (rpc_reply_error(conn_out(c), msgid, e, c->errors_as_map) != 0)
         c->broken = true;
     conn_stop_reading(c);
-    c->finish = true;
+    c->finish = c->linger = true;
 }
 
 /* Dispatches the whole messages of `in`; the bytes used. */
@@ -230,6 +249,11 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     io->now_ms = clock_ms();
+    if (c->linger) {
+        if (n <= 0 || conn_lingered(c, io->now_ms))
+            conn_close(c);
+        return;
+    }
     if (n <= 0) {
         /* The client has left; what is answered already may still reach one that half-closed. */
         if (n < 0)

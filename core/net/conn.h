@@ -13,6 +13,7 @@
 #include "wire/rpc.h"
 
 #define CONN_OUT_PAUSE (1024 * 1024)
+#define CONN_LINGER_MS 1000
 
 struct conn {
     struct list link;   /* io->conns */
@@ -29,11 +30,15 @@ struct conn {
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
     bool finish;  /* close when out is written */
-    bool broken;  /* close at the next safe point */
+    bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
+    int64_t linger_until_ms;
+    bool broken; /* close at the next safe point */
 };
 
 /* fd is handed over. */
 void conn_open(struct io *io, int fd);
+/* Whether its time to linger is over. */
+bool conn_lingered(const struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
 void conn_close(struct conn *c);
 /* Where answers go; after writing outside the connection's own turn call conn_touch. */

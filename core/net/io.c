@@ -29,12 +29,14 @@ static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop, (void)events;
     struct io *io = watcher->data;
     int64_t idle_ms = io->snapshot ? io->snapshot->conf->idle_timeout_ms : 0;
-    if (idle_ms <= 0)
-        return;
-    int64_t before_ms = clock_ms() - idle_ms;
+    int64_t now_ms = clock_ms();
     list_for_each_safe (link, next, &io->conns) {
         struct conn *c = container_of(link, struct conn, link);
-        if (c->active_ms > before_ms || c->parked_count > 0)
+        if (conn_lingered(c, now_ms)) {
+            conn_close(c);
+            continue;
+        }
+        if (idle_ms <= 0 || c->active_ms > now_ms - idle_ms || c->parked_count > 0)
             continue;
         metrics_inc(io->metrics, M_CONNECTIONS_IDLE);
         log_info("conn.idle", "id=%llu idle_ms=%lld", (unsigned long long)c->id,

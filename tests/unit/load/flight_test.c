@@ -129,10 +129,10 @@ static void a_load_nobody_waits_for_is_not_begun(void **state)
     struct join_result r;
     join_as(w, "k", &a, &r);
     flights_leave(w->flights, &a);
-    assert_false(flights_begin(w->flights, r.flight, 1));
+    assert_false(flights_begin(w->flights, r.flight, 1, true));
     flight_unref(r.flight);
     assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
-    assert_true(flights_begin(w->flights, r.flight, 1));
+    assert_true(flights_begin(w->flights, r.flight, 1, true));
     struct outcome o = found(value_a);
     bool stored;
     assert_int_equal(end_with(w, r.flight, &o, &stored), 0);
@@ -147,7 +147,7 @@ static void race_01_a_load_in_flight_is_not_stored_after_an_invalidation(void **
     bool stored;
     struct slice k = slice_str("k");
     join_as(w, "k", &a, &r);
-    flights_begin(w->flights, r.flight, 1);
+    flights_begin(w->flights, r.flight, 1, true);
     flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
     struct outcome o = found(value_a);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
@@ -203,7 +203,7 @@ static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void
     bool stored;
     join_as(w, "k", &a, &r);
     struct flight *old = r.flight;
-    flights_begin(w->flights, old, 1);
+    flights_begin(w->flights, old, 1, true);
     struct join_request q = request_for(w, "k", &b);
     struct buf room;
     buf_init(&room, 0);
@@ -215,7 +215,7 @@ static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void
     o.generation = 2;
     assert_int_equal(end_with(w, old, &o, &stored), 1);
     assert_false(stored);
-    flights_begin(w->flights, r.flight, 2);
+    flights_begin(w->flights, r.flight, 2, true);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
     assert_true(stored);
 }

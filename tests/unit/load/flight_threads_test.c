@@ -101,7 +101,7 @@ static void end_one(struct hammer *h, struct flight *f)
 {
     bool stored;
     struct outcome o = found(value_a);
-    if (!flights_begin(h->world->flights, f, 1)) {
+    if (!flights_begin(h->world->flights, f, 1, true)) {
         flight_unref(f);
         return;
     }

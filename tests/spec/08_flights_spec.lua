@@ -39,7 +39,7 @@ describe("a flight, the one load in progress for a key,", function()
       for _, id in ipairs(ids[i]) do assert.equal("one", expect.value(c:receive(id))) end
     end
     assert.equal(1, source:loads "user:hot")
-    assert.equal(0, server:loader("user:*").in_flight)
+    server:await_loader("user:*", "in_flight", 0)
   end)
 
   it("gives an absence to all who wait, too", function()
@@ -136,9 +136,7 @@ describe("a flight, the one load in progress for a key,", function()
     source.db:open(GATE)
     expect.value(reader:receive(id))
     assert.equal("set", expect.value(writer:get "user:set meanwhile"))
-    wait.until_true("the load has ended", function()
-      return server:loader("user:*").in_flight == 0
-    end)
+    server:await_loader("user:*", "in_flight", 0)
     assert.equal("set", expect.value(writer:get "user:set meanwhile"))
   end)
 

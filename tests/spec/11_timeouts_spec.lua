@@ -116,7 +116,7 @@ describe("a time limit", function()
       source:put("user:after " .. i, "fine")
       assert.equal("fine", expect.value(cache:get("user:after " .. i)))
     end
-    wait.until_true("no load is left", function() return server:loader("limited:*").in_flight == 0 end)
+    server:await_loader("limited:*", "in_flight", 0)
   end)
 
   it("of a load wakes all who wait for it", function()

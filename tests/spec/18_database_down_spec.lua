@@ -31,6 +31,7 @@ describe("when the database", function()
     cache = server:connect()
   end)
   after_each(function()
+    if cluster.frozen then cluster:thaw() end
     source:close()
     server:stop()
   end)
@@ -158,8 +159,10 @@ describe("when the database", function()
     for i = 1, 2000 do ids[i] = parked:send("get", "user:parked " .. i) end
     assert.equal("pong", expect.value(parked:ping()))
     for _ = 1, 200 do assert.equal("hit", expect.value(cache:get "user:hit")) end
-    local loader = server:loader "user:*"
-    assert.equal(2000, loader.in_flight + loader.queued)
+    wait.until_true("2,000 loads are in the air or queued", function()
+      local loader = server:loader "user:*"
+      return loader.in_flight + loader.queued == 2000
+    end)
     expect.error("TIMEOUT", {}, cache:get("user:parked 1", { timeout_ms = 50 }))
     cluster:thaw()
     for i = 1, 2000 do assert.equal("value " .. i, expect.value(parked:receive(ids[i], 60))) end

@@ -101,8 +101,10 @@ function Server:launch()
   while true do
     local line = self.process:line(wait.PATIENCE)
     if not line then
+      local status = self.process:wait(0)
       self.process:finish()
-      error("the server did not become ready; its log:\n" .. self:log(), 2)
+      if status == 127 then error("cannot run " .. Server.binary, 2) end
+      error(("the server did not become ready (%s); its log:\n%s"):format(status or "it runs", self:log()), 2)
     end
     if line == "ready" then break end
     local address = line:match "^listening on (.+)$"
@@ -162,6 +164,13 @@ function Server:loader(pattern)
     if l.pattern == pattern then return l end
   end
   error("no loader " .. pattern, 2)
+end
+
+--- Waits until a field of a loader has a value; the loader's thread counts on its own time.
+function Server:await_loader(pattern, field, expected)
+  wait.until_true(("%s of %s is %s"):format(field, pattern, tostring(expected)), function()
+    return self:loader(pattern)[field] == expected
+  end)
 end
 
 function Server:close_clients()

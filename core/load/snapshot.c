@@ -13,7 +13,7 @@ static int compile_routes(struct snapshot *s, struct err *e)
         patterns[i] = conf->loaders[i].pattern;
         rc = route_check(patterns[i], e);
         if (rc != 0)
-            err_prefix(e, "%s:%d", conf->file, conf->loaders[i].line);
+            err_prefix(e, "%s:%d", conf->loaders[i].file, conf->loaders[i].line);
     }
     if (rc == 0)
         rc = routes_new(&s->routes, patterns, conf->loader_count, e);

@@ -81,7 +81,7 @@ static void on_everywhere(struct reload *r)
     snapshot_unref(s->snapshot);
     s->snapshot = snapshot_ref(r->next);
     s->generation = r->next->generation;
-    const struct conf *conf = s->snapshot->conf;
+    struct conf *conf = s->snapshot->conf;
     store_set_memory(s->store, (size_t)conf->memory_bytes, clock_ms());
     watch_set(s->watch, conf);
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));

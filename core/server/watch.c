@@ -26,7 +26,7 @@ struct watch {
     int fd;
     int dirs[WATCH_DIRS_MAX]; /* watch descriptors */
     size_t dir_count;
-    char conf_name[NAME_MAX + 1];
+    struct conf *conf; /* the names of its files are looked for in events; shared */
 };
 
 static bool is_script(const char *name)
@@ -88,7 +88,8 @@ static void hash_file(struct walk *w, const char *path)
 uint64_t watch_fingerprint(const struct conf *conf)
 {
     struct walk w = {.on_file = hash_file};
-    hash_file(&w, conf->file);
+    for (size_t i = 0; i < conf->file_count; i++)
+        hash_file(&w, conf->files[i]);
     walk_dir(&w, conf->scripts_dir, 0);
     walk_dir(&w, conf->lua_dir, 0);
     return w.hash;
@@ -110,11 +111,33 @@ static void add_dir(struct walk *w, const char *path)
         watch->dirs[watch->dir_count++] = wd;
 }
 
+/* The folder of a configuration file; inotify gives one that is there already the same descriptor.
+ */
+static void add_parent(struct walk *w, const char *file)
+{
+    char dir[PATH_MAX];
+    snprintf(dir, sizeof dir, "%s", file);
+    char *slash = strrchr(dir, '/');
+    if (slash)
+        *slash = '\0';
+    add_dir(w, slash && slash != dir ? dir : "/");
+}
+
+static bool is_conf_file(const struct conf *conf, const char *name)
+{
+    for (size_t i = 0; conf && i < conf->file_count; i++) {
+        const char *slash = strrchr(conf->files[i], '/');
+        if (strcmp(name, slash ? slash + 1 : conf->files[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool matters(const struct watch *w, const struct inotify_event *event)
 {
     if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR))
         return true;
-    return event->len > 0 && (is_script(event->name) || strcmp(event->name, w->conf_name) == 0);
+    return event->len > 0 && (is_script(event->name) || is_conf_file(w->conf, event->name));
 }
 
 static void watch_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -167,25 +190,22 @@ int watch_new(struct watch **out, struct ev_loop *loop, void (*changed)(void *ar
     return 0;
 }
 
-void watch_set(struct watch *w, const struct conf *conf)
+void watch_set(struct watch *w, struct conf *conf)
 {
     if (w->fd < 0)
         return;
     for (size_t i = 0; i < w->dir_count; i++)
         (void)inotify_rm_watch(w->fd, w->dirs[i]);
     w->dir_count = 0;
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s", conf->file);
-    char *slash = strrchr(dir, '/');
-    snprintf(w->conf_name, sizeof w->conf_name, "%.*s", NAME_MAX, slash ? slash + 1 : dir);
-    if (slash)
-        *slash = '\0';
+    conf_unref(w->conf);
+    w->conf = conf_ref(conf);
+    if (!conf->watch)
+        return;
     struct walk walk = {.on_dir = add_dir, .watch = w};
-    if (conf->watch) {
-        add_dir(&walk, slash ? dir : ".");
-        walk_dir(&walk, conf->scripts_dir, 0);
-        walk_dir(&walk, conf->lua_dir, 0);
-    }
+    for (size_t i = 0; i < conf->file_count; i++)
+        add_parent(&walk, conf->files[i]);
+    walk_dir(&walk, conf->scripts_dir, 0);
+    walk_dir(&walk, conf->lua_dir, 0);
 }
 
 void watch_free(struct watch *w)
@@ -197,5 +217,6 @@ void watch_free(struct watch *w)
         ev_io_stop(w->loop, &w->readable);
         close(w->fd);
     }
+    conf_unref(w->conf);
     free(w);
 }

@@ -21,7 +21,7 @@ struct watch;
 int watch_new(struct watch **out, struct ev_loop *loop, void (*changed)(void *arg), void *arg,
               struct err *e) MUST_USE;
 /* Watches the folders of this configuration instead of the former ones. */
-void watch_set(struct watch *w, const struct conf *conf);
+void watch_set(struct watch *w, struct conf *conf);
 void watch_free(struct watch *w); /* NULL is allowed */
 
 /* A hash over the configuration file and all scripts, to tell a change from a touch. */

@@ -22,7 +22,26 @@ describe("a flight, the one load in progress for a key,", function()
   end)
   after_each(function() source:open_gates() end)
 
-  it("is joined by all who ask: 2,000 requests make one query", function()
+  it("is joined by all who ask: 10,000 gets of one absent key make one query", function()
+    source:put("user:nobody", "", { gate = GATE })
+    source.db:shut(GATE)
+    local clients, ids = {}, {}
+    for i = 1, 50 do
+      clients[i] = server:connect({ tcp = i % 2 == 0 })
+      ids[i] = {}
+      for j = 1, 200 do ids[i][j] = clients[i]:send("get", "user:nobody") end
+    end
+    source:await_gate(GATE)
+    for _, c in ipairs(clients) do assert.equal("pong", expect.value(c:ping())) end
+    source:remove "user:nobody"
+    source.db:open(GATE)
+    for i, c in ipairs(clients) do
+      for _, id in ipairs(ids[i]) do expect.absent(c:receive(id)) end
+    end
+    assert.equal(1, source:loads "user:nobody")
+  end)
+
+  it("is joined by all who ask for a value, over TCP and Unix sockets", function()
     source:put("user:hot", "one", { gate = GATE })
     source.db:shut(GATE)
     local clients, ids = {}, {}

@@ -188,12 +188,12 @@ static void options_that_contradict_one_another_are_refused(void **state)
     assert_says("defaults = { retry_base = \"1s\", load_timeout = \"500ms\" }\n", 1,
                 "\"retry_base\" (1s) is above \"load_timeout\" (500ms)");
     assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
-    assert_says("memory = \"1mb\"\n", 1,
+    assert_says("memory = \"1mb\"; shards = 64\n", 1,
                 "\"memory\" (1mb) is too small for 64 shards; they need 2mb");
     assert_says("max_value = \"16mb\"\n", 1,
                 "\"max_frame\" (16mb) cannot hold a \"max_value\" (16mb) and a \"max_key\"");
-    assert_says("max_output = \"1mb\"\n", 1,
-                "\"max_output\" (1mb) cannot hold a \"max_value\" (8mb)");
+    assert_says("max_output = \"512kb\"\n", 1,
+                "\"max_output\" (512kb) cannot hold a \"max_value\" (1mb)");
     assert_says(
         "backends = { a = { driver = \"postgres\", url = \"x\", reconnect_base = \"6s\" } }\n", 1,
         "\"reconnect_base\" (6s) is above \"reconnect_cap\" (5s)");

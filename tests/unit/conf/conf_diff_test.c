@@ -46,7 +46,7 @@ static void a_value_written_otherwise_is_no_change(void **state)
     (void)state;
     assert_null(restart("", ""));
     assert_null(
-        restart("listen = \"127.0.0.1:7411\"", "listen = [\"127.0.0.1:7411\"]; shards = 64"));
+        restart("listen = \"127.0.0.1:7411\"", "listen = [\"127.0.0.1:7411\"]; shards = 16"));
 }
 
 static void what_can_change_while_running_needs_no_restart(void **state)

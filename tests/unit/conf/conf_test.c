@@ -31,7 +31,7 @@ static void an_empty_file_is_all_defaults(void **state)
     assert_int_equal(c->listen_count, 1);
     assert_string_equal(c->listen[0], "127.0.0.1:7411");
     assert_int_equal(c->memory_bytes, 256 << 20);
-    assert_int_equal(c->shards, 64);
+    assert_int_equal(c->shards, 16);
     assert_int_equal(c->io_threads, 1);
     assert_int_equal(c->loader_threads, 1);
     assert_string_equal(c->file, in_folder("rtcache.conf"));
@@ -41,7 +41,7 @@ static void an_empty_file_is_all_defaults(void **state)
     assert_null(c->log_file);
     assert_string_equal(c->log_level, "info");
     assert_int_equal(c->max_key, 4096);
-    assert_int_equal(c->max_value, 8 << 20);
+    assert_int_equal(c->max_value, 1 << 20);
     assert_int_equal(c->max_frame, 16 << 20);
     assert_int_equal(c->max_connections, 10000);
     assert_int_equal(c->max_parked, 20000);

@@ -250,27 +250,17 @@ int loader_new(struct loader **out, const struct loader_options *o, struct err *
     return 0;
 }
 
-static void loader_recv_hello(struct message *m, void *owner)
+static void loader_recv_begin(struct message *m, void *owner)
 {
+    (void)m;
     struct loader *l = owner;
     l->metrics = metrics_mine();
-    free(m);
-}
-
-static int send_plain(struct loader *l, void (*recv)(struct message *, void *))
-{
-    struct message *m = malloc(sizeof *m);
-    if (!m)
-        return ERR_NOMEM;
-    m->recv = recv;
-    mailbox_send(&l->worker.mailbox, m);
-    return 0;
 }
 
 int loader_start(struct loader *l, struct err *e)
 {
-    if (send_plain(l, loader_recv_hello) != 0)
-        return err_set(e, ERR_NOMEM, "no memory to start a loader thread");
+    l->begin.recv = loader_recv_begin;
+    mailbox_send(&l->worker.mailbox, &l->begin);
     return worker_start(&l->worker, e);
 }
 

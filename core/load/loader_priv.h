@@ -62,7 +62,7 @@ struct loader {
     struct list running; /* loads in the air */
     struct metrics *metrics;
     struct rng rng;
-    struct message stop;
+    struct message begin, stop;
     bool stopping;
 };
 

@@ -82,8 +82,8 @@ static void io_recv_begin(struct message *m, void *owner)
 
 int io_start(struct io *io, struct err *e)
 {
-    io->stop.recv = io_recv_begin;
-    mailbox_send(&io->worker.mailbox, &io->stop);
+    io->begin.recv = io_recv_begin;
+    mailbox_send(&io->worker.mailbox, &io->begin);
     return worker_start(&io->worker, e);
 }
 

@@ -63,7 +63,7 @@ struct io {
     struct buf sink;   /* answers nobody asked for */
     struct ev_prepare flush;
     struct ev_timer sweep; /* idle connections */
-    struct message stop;
+    struct message begin, stop;
     bool draining;
     struct message *drained; /* sent to control when nothing is parked any more */
     char *read_room;         /* IO_READ_BYTES */

@@ -140,9 +140,8 @@ run_stage() {
     log=build/logs/$name.log
     mkdir -p build/logs
     printf '\n== %s: %s\n' "$name" "${stage_titles[$name]}"
-    # A shell of its own: `set -e` holds in it, which it would not behind `||` or `if`.
-    ./dev stage "$name" >"$log" 2>&1 &
-    wait $! || status=$?
+    # A process of its own: `set -e` holds in it, which it would not in a function behind `||`.
+    ./dev stage "$name" >"$log" 2>&1 || status=$?
     read -r passed failed < <(count_results "$log")
     if [ $status != 0 ]; then
         word=FAILED

@@ -108,9 +108,13 @@ describe("a loader with bounds", function()
     end
   end)
 
-  local function fail(pattern, count)
-    for i = 1, count do
-      local key = pattern .. "bad " .. i
+  local failing = 0
+
+  -- Failed loads in a row, each of another key, for a key that failed is in backoff.
+  local function fail(prefix, count)
+    for _ = 1, count do
+      failing = failing + 1
+      local key = prefix .. "bad " .. failing
       source:put(key, "", { fail = "no" })
       expect.error("LOAD_FAILED", "no", cache:get(key))
     end

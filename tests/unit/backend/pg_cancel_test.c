@@ -8,14 +8,6 @@
 
 #include "pg_fixture.h"
 
-static struct fixture *opened(void **state, unsigned share)
-{
-    struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    fixture_open(f, share);
-    return f;
-}
-
 static int64_t integer(struct fixture *f, const char *sql)
 {
     struct ask a;
@@ -131,10 +123,8 @@ static void neighbours_of_many_cancels_get_their_answers(void **state)
             ask_fini(&n[i]);
         }
     }
-    struct backend_stats s;
-    f->backend->ops->read_stats(f->backend, &s);
-    assert_int_equal(s.cancels, ROUNDS);
-    assert_int_equal(s.disconnects, 0);
+    assert_int_equal(stats(f).cancels, ROUNDS);
+    assert_int_equal(stats(f).disconnects, 0);
     fixture_close(f);
 }
 

@@ -154,6 +154,22 @@ static inline void fixture_open(struct fixture *f, unsigned share)
         fail_msg("%s", e.text);
 }
 
+/* The fixture with the settings of fixture_conf, and a backend with so many connections. */
+static inline struct fixture *opened(void **state, unsigned share)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    fixture_open(f, share);
+    return f;
+}
+
+static inline struct backend_stats stats(const struct fixture *f)
+{
+    struct backend_stats s;
+    f->backend->ops->read_stats(f->backend, &s);
+    return s;
+}
+
 static inline void fixture_close(struct fixture *f)
 {
     backend_unref(f->backend);

@@ -8,21 +8,6 @@
 
 #define MANY 1000
 
-static struct fixture *opened(void **state, unsigned share)
-{
-    struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    fixture_open(f, share);
-    return f;
-}
-
-static struct backend_stats stats(const struct fixture *f)
-{
-    struct backend_stats s;
-    f->backend->ops->read_stats(f->backend, &s);
-    return s;
-}
-
 static void a_thousand_at_once_each_get_their_own_answer(void **state)
 {
     struct fixture *f = opened(state, 2);

@@ -10,21 +10,6 @@
 
 #include "pg_fixture.h"
 
-static struct fixture *opened(void **state, unsigned share)
-{
-    struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    fixture_open(f, share);
-    return f;
-}
-
-static struct backend_stats stats(const struct fixture *f)
-{
-    struct backend_stats s;
-    f->backend->ops->read_stats(f->backend, &s);
-    return s;
-}
-
 /* Asks until an answer comes: every refusal says when to come back. */
 static void until_up(struct fixture *f)
 {

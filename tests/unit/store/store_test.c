@@ -4,36 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "store/store.h"
-
-static struct store *new_store(size_t memory, unsigned shards, int64_t now_ms)
-{
-    struct store_options o = {
-        .memory_bytes = memory, .shards = shards, .seed = 5, .now_ms = now_ms};
-    struct store *s;
-    struct err e;
-    assert_int_equal(store_new(&s, &o, &e), 0);
-    return s;
-}
-
-static struct put put_of(struct store *s, const char *key, const char *value)
-{
-    return (struct put){.key = slice_str(key),
-                        .hash = store_hash(s, slice_str(key)),
-                        .value = slice_str(value),
-                        .ttl_ms = 100};
-}
-
-static enum lookup get(struct store *s, const char *key, int64_t now, unsigned want,
-                       struct buf *out, struct hit *hit)
-{
-    return store_get(s, slice_str(key), store_hash(s, slice_str(key)), now, want, out, hit);
-}
-
-static bool drop(struct store *s, const char *key, int64_t now)
-{
-    return store_remove(s, slice_str(key), store_hash(s, slice_str(key)), now);
-}
+#include "store_world.h"
 
 static void a_stored_value_comes_back(void **state)
 {

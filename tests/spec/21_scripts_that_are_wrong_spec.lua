@@ -6,6 +6,7 @@ describe("a loader script that is wrong from the start", function()
     local ok, err = pcall(server.launch, server)
     server:remove()
     assert.is_false(ok, "the server must refuse to start")
+    assert.equal(1, server.process.status, err)
     return err
   end
 
@@ -27,6 +28,12 @@ describe("a loader script that is wrong from the start", function()
   it("keeps the server from starting when it does not return a table with load", function()
     for _, text in ipairs { "return 42", "return {}", "", "return { load = 1 }" } do
       says("a.lua", refusal({ { pattern = "a:*", script = "a.lua" } }, { ["a.lua"] = text }))
+    end
+  end)
+
+  it("never leaves the server hanging between start and end", function()
+    for _ = 1, 40 do
+      refusal({ { pattern = "a:*", script = "a.lua" } }, { ["a.lua"] = "return 42" })
     end
   end)
 

@@ -58,14 +58,7 @@ missing_packages() {
 }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        echo "dev: no root and no sudo; as root: $*" >&2
-        return 1
-    fi
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # Nothing that is installed here starts a service or makes a database cluster of its own.
@@ -95,6 +88,10 @@ end_quiet() {
 }
 
 install_packages() {
+    if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+        echo "dev: packages are missing; as root: apt-get install --no-install-recommends $*" >&2
+        return 1
+    fi
     echo "dev: installing $*"
     keep_quiet
     as_root apt-get update -q || echo 'dev: apt-get update failed; going on with what is known' >&2

@@ -63,10 +63,11 @@ describe("a time limit", function()
   end)
 
   it("of 0 takes what is there and waits for nothing", function()
-    source:put("user:4", "there")
+    gated "user:4"
     expect.error("TIMEOUT", "user:4", cache:get("user:4", { timeout_ms = 0 }))
-    assert.equal("there", expect.value(cache:get "user:4"))
-    assert.equal("there", expect.value(cache:get("user:4", { timeout_ms = 0 })))
+    source.db:open(GATE)
+    assert.equal("late", expect.value(cache:get "user:4"))
+    assert.equal("late", expect.value(cache:get("user:4", { timeout_ms = 0 })))
   end)
 
   it("is the loader's wait_timeout where the request has none", function()

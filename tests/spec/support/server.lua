@@ -104,7 +104,8 @@ function Server:launch()
       local status = self.process:wait(0)
       self.process:finish()
       if status == 127 then error("cannot run " .. Server.binary, 2) end
-      error(("the server did not become ready (%s); its log:\n%s"):format(status and "exit code " .. status or "it still runs", self:log()), 2)
+      local state = status and "exit code " .. status or "it still runs"
+      error(("the server did not become ready (%s); its log:\n%s"):format(state, self:log()), 2)
     end
     if line == "ready" then break end
     local address = line:match "^listening on (.+)$"

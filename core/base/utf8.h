@@ -38,6 +38,8 @@ static inline size_t utf8_cut(const char *text, size_t size)
         unsigned char c = (unsigned char)text[size - back];
         if ((c & 0xC0) == 0x80)
             continue;
+        if (c > 0xF4) /* begins nothing */
+            return size;
         size_t wanted = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
         return wanted > back ? size - back : size;
     }

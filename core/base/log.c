@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/show.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
+#define RING_BYTES     (ERR_TEXT_MAX + 64)
+#define LOG_KEY_MAX    32
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -58,6 +62,14 @@ static size_t stamp(char *line, size_t room, int64_t wall_ms)
     return n + (size_t)snprintf(line + n, room - n, ".%03dZ", (int)(wall_ms % 1000));
 }
 
+/* What a printf that returned n has put into room bytes, without the NUL. */
+static size_t put(int n, size_t room)
+{
+    if (n < 0)
+        return 0;
+    return (size_t)n < room ? (size_t)n : room - 1;
+}
+
 void log_write(struct log_site *site, enum log_level level, const char *event, const char *pairs,
                ...)
 {
@@ -69,19 +81,19 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
         return;
     char line[LINE_MAX_BYTES];
     size_t n = stamp(line, sizeof line, wall_ms);
-    n += (size_t)snprintf(line + n, sizeof line - n, " %-5s %s", level_names[level], event);
+    size_t room = sizeof line - n;
+    n += put(snprintf(line + n, room, " %-5s %s", level_names[level], event), room);
+    room = sizeof line - n;
     if (swallowed != 0)
-        n += (size_t)snprintf(line + n, sizeof line - n, " suppressed=%u", swallowed);
-    if (pairs[0] != '\0') {
+        n += put(snprintf(line + n, room, " suppressed=%u", swallowed), room);
+    if (pairs[0] != '\0' && n + 1 < sizeof line) {
         line[n++] = ' ';
         va_list args;
         va_start(args, pairs);
-        int more = vsnprintf(line + n, sizeof line - n, pairs, args);
+        n += put(vsnprintf(line + n, sizeof line - n, pairs, args), sizeof line - n);
         va_end(args);
-        n += more > 0 ? (size_t)more : 0;
     }
-    if (n > sizeof line - 1)
-        n = sizeof line - 1;
+    n = utf8_cut(line, n);
     line[n++] = '\n';
     ssize_t written = write(atomic_load(&log_fd), line, n);
     (void)written; /* a log that cannot be written must not stop the server */
@@ -89,43 +101,26 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
 
 static char *ring_next(void)
 {
-    static _Thread_local char ring[8][ERR_TEXT_MAX + 64];
+    static _Thread_local char ring[8][RING_BYTES];
     static _Thread_local unsigned at;
     return ring[at++ % 8];
-}
-
-static size_t escape(char *out, size_t room, struct slice s)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s.size && n + 5 < room; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\')
-            n += (size_t)snprintf(out + n, room - n, "\\%c", c);
-        else if (c < 0x20 || c == 0x7F)
-            n += (size_t)snprintf(out + n, room - n, "\\x%02x", c);
-        else
-            out[n++] = (char)c;
-    }
-    out[n] = '\0';
-    return n;
 }
 
 const char *log_q(const char *text)
 {
     char *out = ring_next();
     out[0] = '"';
-    size_t n = 1 + escape(out + 1, ERR_TEXT_MAX + 32, slice_str(text ? text : ""));
-    out[n] = '"';
-    out[n + 1] = '\0';
+    size_t n = 1 + show_bytes(out + 1, RING_BYTES - 2, slice_str(text), "\"\\");
+    memcpy(out + n, "\"", 2);
     return out;
 }
 
 const char *log_key(struct slice key)
 {
     char *out = ring_next();
-    struct slice head = slice_of(key.data, key.size < 32 ? key.size : 32);
+    size_t most = key.size > LOG_KEY_MAX ? utf8_cut(key.data, LOG_KEY_MAX) : key.size;
     out[0] = '"';
-    size_t n = 1 + escape(out + 1, 256, head);
-    snprintf(out + n, 32, key.size > 32 ? "...\"(%zu)" : "\"", key.size);
+    size_t n = 1 + show_bytes(out + 1, RING_BYTES / 2, slice_of(key.data, most), "\"\\");
+    snprintf(out + n, RING_BYTES - n, most < key.size ? "...\"(%zu)" : "\"", key.size);
     return out;
 }

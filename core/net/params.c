@@ -125,9 +125,11 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
             *(struct slice *)s->to = t.bytes;
         break;
     }
+    bool number = s->type == OPTION_MS || s->type == OPTION_INT;
+    bool beyond = number && (t.type == MP_INT || t.type == MP_UINT);
     if (!fits)
         return err_set(e, ERR_BAD_REQUEST, "%s: option %s is %s, and this is %s", p->method,
-                       s->name, wanted, t.type == MP_INT ? "out of bounds" : type_text(&t));
+                       s->name, wanted, beyond ? "out of bounds" : type_text(&t));
     if (s->given)
         *s->given = true;
     return 0;
@@ -160,7 +162,10 @@ int params_options(struct params *p, const struct option_spec *specs, size_t cou
     int rc = next_token(p, &t, e);
     if (rc != 0)
         return rc;
-    if (t.type != MP_MAP || p->left > 0)
+    if (t.type == MP_MAP && p->left > 0)
+        return err_set(e, ERR_BAD_REQUEST, "%s: %u arguments are given, and it takes %u", p->method,
+                       p->index - 1 + p->left, p->index - 1);
+    if (t.type != MP_MAP)
         return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is a map of options, and this is %s",
                        p->method, p->index - 1, type_text(&t));
     uint32_t pairs = t.count;

@@ -1,0 +1,45 @@
+/*
+ * flight_priv: what the files of flights share; nobody else includes it.
+ *
+ * Thread: every function but flight_shard_of is called with the shard's lock held.
+ */
+#ifndef RTCACHE_LOAD_FLIGHT_PRIV_H
+#define RTCACHE_LOAD_FLIGHT_PRIV_H
+
+#include "base/rng.h"
+#include "load/flight.h"
+#include "store/floor.h"
+
+#include <pthread.h>
+
+struct flight_shard {
+    _Alignas(64) pthread_mutex_t lock;
+    struct list *buckets; /* a power of two of them */
+    size_t bucket_count;
+    size_t count;
+    struct list failed; /* oldest first */
+    size_t failed_count, failed_dropped, loading_count;
+    struct rng rng;
+};
+
+struct flights {
+    struct store *store;
+    unsigned shard_count, slots;
+    size_t failed_max; /* per shard */
+    void (*deliver)(struct message *m, void *owner);
+    struct flight_shard shards[];
+};
+
+/* The hash's low bits pick the store's slots; the flights take others. */
+static inline struct flight_shard *flight_shard_of(struct flights *fl, uint64_t hash)
+{
+    return &fl->shards[(hash >> 40) & (fl->shard_count - 1)];
+}
+
+struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint64_t hash);
+/* Takes over one reference. */
+void flight_table_add(struct flight_shard *s, struct flight *f);
+/* Takes f out of the table and drops the table's reference. */
+void flight_table_drop(struct flight_shard *s, struct flight *f);
+
+#endif

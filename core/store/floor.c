@@ -1,0 +1,132 @@
+#include "store/floor.h"
+
+#include <stdlib.h>
+
+#define BUCKETS_FIRST 16
+#define SWEEP_EACH    2 /* expired floors that leave with each one raised */
+
+struct floor {
+    struct list chain, ending;
+    uint64_t hash;
+    int64_t version, until_ms;
+};
+
+int floors_init(struct floors *fl, size_t most)
+{
+    *fl = (struct floors){.most = most > 0 ? most : 1, .bucket_count = BUCKETS_FIRST};
+    list_init(&fl->ending);
+    fl->buckets = malloc(BUCKETS_FIRST * sizeof *fl->buckets);
+    if (!fl->buckets)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < BUCKETS_FIRST; i++)
+        list_init(&fl->buckets[i]);
+    return 0;
+}
+
+static void drop(struct floors *fl, struct floor *f)
+{
+    list_remove(&f->chain);
+    list_remove(&f->ending);
+    fl->count--;
+    free(f);
+}
+
+void floors_fini(struct floors *fl)
+{
+    if (!fl->buckets)
+        return;
+    while (!list_empty(&fl->ending))
+        drop(fl, container_of(fl->ending.next, struct floor, ending));
+    free(fl->buckets);
+    fl->buckets = NULL;
+}
+
+/* The shard was picked by other bits. */
+static struct list *bucket_of(const struct floors *fl, uint64_t hash)
+{
+    return &fl->buckets[(hash >> 8) & (fl->bucket_count - 1)];
+}
+
+static struct floor *find(const struct floors *fl, uint64_t hash)
+{
+    struct list *bucket = bucket_of(fl, hash);
+    list_for_each (link, bucket) {
+        struct floor *f = container_of(link, struct floor, chain);
+        if (f->hash == hash)
+            return f;
+    }
+    return NULL;
+}
+
+/* Doubles the buckets where chains get long; without memory they stay long. */
+static void grow(struct floors *fl)
+{
+    if (fl->count < fl->bucket_count * 2)
+        return;
+    size_t old_count = fl->bucket_count;
+    struct list *old = fl->buckets, *link;
+    struct list *fresh = malloc(old_count * 2 * sizeof *fresh);
+    if (!fresh)
+        return;
+    for (size_t i = 0; i < old_count * 2; i++)
+        list_init(&fresh[i]);
+    fl->buckets = fresh;
+    fl->bucket_count = old_count * 2;
+    for (size_t i = 0; i < old_count; i++)
+        while ((link = list_pop_front(&old[i])))
+            list_push_back(bucket_of(fl, container_of(link, struct floor, chain)->hash), link);
+    free(old);
+}
+
+size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most)
+{
+    size_t expired = 0;
+    while (expired < most && !list_empty(&fl->ending)) {
+        struct floor *f = container_of(fl->ending.next, struct floor, ending);
+        if (f->until_ms > now_ms)
+            break;
+        drop(fl, f);
+        expired++;
+    }
+    return expired;
+}
+
+enum floor_raised floors_raise(struct floors *fl, uint64_t hash, int64_t version, int64_t now_ms,
+                               int64_t ttl_ms)
+{
+    enum floor_raised raised = FLOOR_RAISED;
+    floors_expire(fl, now_ms, SWEEP_EACH);
+    struct floor *f = find(fl, hash);
+    if (!f) {
+        f = calloc(1, sizeof *f);
+        if (!f)
+            return FLOOR_NOMEM;
+        if (fl->count >= fl->most) {
+            drop(fl, container_of(fl->ending.next, struct floor, ending));
+            fl->dropped++;
+            raised = FLOOR_DROPPED;
+        }
+        grow(fl);
+        f->hash = hash;
+        f->version = version;
+        list_init(&f->ending);
+        list_push_back(bucket_of(fl, hash), &f->chain);
+        fl->count++;
+    } else if (f->until_ms <= now_ms || version > f->version) {
+        f->version = version;
+    }
+    /* ttl_ms is the same for all, but for a reload between: ends rise but for that. */
+    f->until_ms = now_ms + ttl_ms;
+    list_remove(&f->ending);
+    list_push_back(&fl->ending, &f->ending);
+    return raised;
+}
+
+bool floors_get(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version)
+{
+    struct floor *f = find(fl, hash);
+    if (!f || f->until_ms <= now_ms)
+        return false;
+    *version = f->version;
+    return true;
+}

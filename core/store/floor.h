@@ -1,0 +1,45 @@
+/*
+ * floor: the lowest version of a key that may still be stored or served, outside eviction.
+ *
+ *   hash --> { version, until } , in the order in which they end
+ *
+ * A floor outlives the entry it speaks of, for `ttl_ms` after it was last raised, so that a load
+ * which began before an invalidation, or reads a lagging replica, finds it however late it ends.
+ * Keys are told apart by their 64-bit keyed hash: two that collide share the higher floor.
+ * Shape: a chained hash table that grows to `most` floors of 48 bytes; every operation O(1).
+ * Pure. Thread: under its owner's lock. Limits: `most`; past it the floor nearest its end is
+ * dropped, and the owner is told, who voids the loads in progress (reliability rule 11).
+ */
+#ifndef RTCACHE_STORE_FLOOR_H
+#define RTCACHE_STORE_FLOOR_H
+
+#include "base/err.h"
+#include "base/list.h"
+
+#include <stdint.h>
+
+struct floors {
+    struct list *buckets;
+    size_t bucket_count, count, most;
+    struct list ending; /* nearest its end first */
+    uint64_t dropped;   /* early */
+};
+
+int floors_init(struct floors *fl, size_t most) MUST_USE; /* ERR_NOMEM */
+void floors_fini(struct floors *fl);
+
+enum floor_raised {
+    FLOOR_RAISED,
+    FLOOR_DROPPED, /* raised, and another one had to go before its time */
+    FLOOR_NOMEM,   /* not raised */
+};
+
+/* Floors only rise: a lower version leaves the height as it is, and prolongs it. */
+enum floor_raised floors_raise(struct floors *fl, uint64_t hash, int64_t version, int64_t now_ms,
+                               int64_t ttl_ms);
+/* Whether the key has a floor; *version gets it. */
+bool floors_get(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version);
+/* Floors whose time is over leave, at most `most`; how many. */
+size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most);
+
+#endif

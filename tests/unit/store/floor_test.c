@@ -1,0 +1,107 @@
+/* Floors on a virtual clock: they only rise, outlive entries, are bounded, and say when one had to
+ * go. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "store/floor.h"
+
+#define TTL 1000
+
+static void a_floor_only_rises_while_it_lasts(void **state)
+{
+    (void)state;
+    struct floors fl;
+    int64_t v = 0;
+    assert_int_equal(floors_init(&fl, 100), 0);
+    assert_false(floors_get(&fl, 1, 0, &v));
+    assert_int_equal(floors_raise(&fl, 1, 7, 0, TTL), FLOOR_RAISED);
+    assert_int_equal(floors_raise(&fl, 1, 5, 10, TTL), FLOOR_RAISED);
+    assert_true(floors_get(&fl, 1, 20, &v));
+    assert_int_equal(v, 7);
+    floors_raise(&fl, 1, 9, 30, TTL);
+    assert_true(floors_get(&fl, 1, 1029, &v));
+    assert_int_equal(v, 9);
+    assert_false(floors_get(&fl, 1, 1030, &v));
+    floors_raise(&fl, 1, -3, 2000, TTL);
+    assert_true(floors_get(&fl, 1, 2001, &v));
+    assert_int_equal(v, -3);
+    floors_fini(&fl);
+}
+
+static void past_its_bound_the_one_nearest_its_end_goes_and_is_counted(void **state)
+{
+    (void)state;
+    struct floors fl;
+    int64_t v;
+    assert_int_equal(floors_init(&fl, 3), 0);
+    for (uint64_t h = 1; h <= 3; h++)
+        assert_int_equal(floors_raise(&fl, h, 1, (int64_t)h, TTL), FLOOR_RAISED);
+    floors_raise(&fl, 1, 1, 4, TTL); /* 2 is the nearest to its end now */
+    assert_int_equal(floors_raise(&fl, 4, 1, 5, TTL), FLOOR_DROPPED);
+    assert_true(floors_get(&fl, 1, 6, &v));
+    assert_false(floors_get(&fl, 2, 6, &v));
+    assert_int_equal(fl.dropped, 1);
+    assert_int_equal(fl.count, 3);
+    floors_fini(&fl);
+}
+
+static void expired_ones_make_room_without_being_counted(void **state)
+{
+    (void)state;
+    struct floors fl;
+    assert_int_equal(floors_init(&fl, 2), 0);
+    floors_raise(&fl, 1, 1, 0, TTL);
+    floors_raise(&fl, 2, 1, 0, TTL);
+    assert_int_equal(floors_raise(&fl, 3, 1, TTL, TTL), FLOOR_RAISED);
+    assert_int_equal(fl.dropped, 0);
+    assert_int_equal(fl.count, 1);
+    assert_int_equal(floors_expire(&fl, 2 * TTL, 10), 1);
+    floors_fini(&fl);
+}
+
+enum { MODEL_KEYS = 200, MODEL_STEPS = 20000 };
+
+static void agrees_with_a_plain_array(void **state)
+{
+    (void)state;
+    struct floors fl;
+    struct {
+        int64_t version, until;
+    } model[MODEL_KEYS] = {{0}};
+    struct rng rng = {42};
+    int64_t now = 1;
+    assert_int_equal(floors_init(&fl, MODEL_KEYS), 0);
+    for (int i = 0; i < MODEL_STEPS; i++) {
+        uint64_t k = rng_below(&rng, MODEL_KEYS);
+        now += (int64_t)rng_below(&rng, 8);
+        if (rng_below(&rng, 2) == 0) {
+            int64_t version = (int64_t)rng_below(&rng, 1000) - 500;
+            assert_int_equal(floors_raise(&fl, k << 8, version, now, TTL), FLOOR_RAISED);
+            if (model[k].until <= now || version > model[k].version)
+                model[k].version = version;
+            model[k].until = now + TTL;
+        } else {
+            int64_t v = 0;
+            bool there = floors_get(&fl, k << 8, now, &v);
+            assert_int_equal(there, model[k].until > now);
+            if (there)
+                assert_int_equal(v, model[k].version);
+        }
+    }
+    floors_fini(&fl);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_floor_only_rises_while_it_lasts),
+        cmocka_unit_test(past_its_bound_the_one_nearest_its_end_goes_and_is_counted),
+        cmocka_unit_test(expired_ones_make_room_without_being_counted),
+        cmocka_unit_test(agrees_with_a_plain_array),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

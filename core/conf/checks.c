@@ -160,19 +160,20 @@ static void check_backend(struct reading *r, const config_setting_t *group,
         setting_wrong(r, place_of(group, "init", "init"), "\"init\": there is no file %s", b->init);
 }
 
-static void check_loader_backend(struct reading *r, const config_setting_t *group,
-                                 const struct conf_loader *l)
+/* A backend that another option names. */
+static void check_named_backend(struct reading *r, const config_setting_t *group,
+                                const char *option, const char *named)
 {
     const struct conf *c = r->conf;
-    if (!l->backend || conf_backend_index(c, l->backend) >= 0)
-        return;
     const char *names[CONF_BACKENDS_MAX];
     size_t count = 0;
+    if (!named || conf_backend_index(c, named) >= 0)
+        return;
     for (; count < c->backend_count; count++)
         names[count] = c->backends[count].name;
-    const char *near = conf_nearest(l->backend, names, count);
-    setting_wrong(r, place_of(group, "backend", "backend"), "there is no backend \"%.64s\"%s%s%s",
-                  l->backend, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    const char *near = conf_nearest(named, names, count);
+    setting_wrong(r, place_of(group, option, option), "there is no backend \"%.64s\"%s%s%s", named,
+                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 static int pattern_order(const void *left, const void *right)
@@ -225,7 +226,7 @@ static void check_loaders(struct reading *r, const config_setting_t *root)
         if (!config_setting_is_group(group))
             continue;
         check_policy(r, group, &l->policy);
-        check_loader_backend(r, group, l);
+        check_named_backend(r, group, "backend", l->backend);
         if (l->script)
             check_script(r, group, l, folder_there);
     }
@@ -245,7 +246,9 @@ void checks_run(struct reading *r, const config_setting_t *root)
         check_policy(r, defaults, &c->defaults);
     for (size_t i = 0; i < c->backend_count; i++) {
         const config_setting_t *all = config_setting_get_member(root, "backends");
-        check_backend(r, config_setting_get_member(all, c->backends[i].name), &c->backends[i]);
+        const config_setting_t *group = config_setting_get_member(all, c->backends[i].name);
+        check_backend(r, group, &c->backends[i]);
+        check_named_backend(r, group, "primary", c->backends[i].primary);
     }
     check_loaders(r, root);
 }

@@ -43,6 +43,7 @@ struct conf_loader {
     const char *pattern;
     const char *script;  /* as written, relative to conf->scripts_dir */
     const char *backend; /* NULL: none; ctx.db is nil then */
+    bool versioned;      /* a value without a version fails its load */
     struct policy policy;
     const char *file; /* where it is written: conf->file, or a file that it includes */
     int line;
@@ -53,14 +54,15 @@ enum conf_driver { DRIVER_POSTGRES, DRIVER_SQLITE };
 struct conf_backend {
     const char *name;
     enum conf_driver driver;
-    const char *url;    /* postgres: a libpq connection string or URI */
-    const char *path;   /* sqlite: absolute by now */
-    const char *init;   /* sqlite: SQL file that makes the database where there is none; or NULL */
-    int64_t pool;       /* postgres: connections; sqlite: worker threads */
-    int64_t pipeline;   /* postgres: queries in the air on one connection */
-    int64_t max_queue;  /* queries waiting for a connection; past it OVERLOADED */
-    int64_t statements; /* prepared statements kept per connection, least recently used out */
-    int64_t max_result; /* bytes of one result */
+    const char *url;     /* postgres: a libpq connection string or URI */
+    const char *path;    /* sqlite: absolute by now */
+    const char *init;    /* sqlite: SQL file that makes the database where there is none; or NULL */
+    const char *primary; /* the backend to ask when this one lags behind a floor; or NULL */
+    int64_t pool;        /* postgres: connections; sqlite: worker threads */
+    int64_t pipeline;    /* postgres: queries in the air on one connection */
+    int64_t max_queue;   /* queries waiting for a connection; past it OVERLOADED */
+    int64_t statements;  /* prepared statements kept per connection, least recently used out */
+    int64_t max_result;  /* bytes of one result */
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
     int64_t busy_timeout_ms; /* sqlite */
@@ -88,8 +90,10 @@ struct conf {
     int64_t max_batch;       /* keys of one get_many */
     int64_t idle_timeout_ms; /* 0: never */
     int64_t drain_timeout_ms;
-    int64_t failed_keys; /* keys in backoff that are remembered */
-    bool watch;          /* reload when a file changes */
+    int64_t failed_keys;  /* keys in backoff that are remembered */
+    int64_t floor_ttl_ms; /* how long an invalidated version stays out */
+    int64_t floors;       /* keys whose floor is remembered */
+    bool watch;           /* reload when a file changes */
     int64_t script_memory, script_cpu_ms;
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;

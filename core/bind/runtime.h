@@ -89,7 +89,7 @@ struct run_request {
     int backend;         /* index for ctx.db, or -1 */
     const char *pattern; /* of the loader, for messages */
     int attempt;         /* ctx.attempt, from 1 */
-    int64_t deadline_ms; /* clock_ms; ctx.deadline_ms is what is left. The caller enforces it */
+    int64_t deadline_ms; /* clock_ms; ctx:deadline_ms() is what is left. The caller enforces it */
     struct slice
         value; /* what is stored, packed, for ctx.value (decoded when asked for); empty: none */
     bool has_version; /* ctx.version */

@@ -80,21 +80,32 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
         f->failures = failed->failures;
         flight_table_drop(s, failed);
     }
+    f->epoch = s->epoch;
     flight_table_add(s, f);
     park(f, q);
     out->flight = f;
     return JOIN_STARTED;
 }
 
+static bool look_again(struct flights *fl, const struct join_request *q, struct join_result *out)
+{
+    size_t mark = q->out->size;
+    out->lookup = store_get(fl->store, q->key, q->hash, q->now_ms, 0, q->out, &out->hit);
+    if (out->lookup != LOOKUP_FRESH && out->lookup != LOOKUP_NEGATIVE)
+        return false;
+    if (!q->min_version || (out->hit.has_version && out->hit.version >= *q->min_version))
+        return true;
+    q->out->size = mark;
+    entry_unref(out->hit.entry);
+    return false;
+}
+
 static enum join join_locked(struct flights *fl, struct flight_shard *s,
                              const struct join_request *q, struct join_result *out)
 {
     /* The load may just have ended: look again, now that no load of this key can end. */
-    if (q->waiter && !q->reload) {
-        out->lookup = store_get(fl->store, q->key, q->hash, q->now_ms, 0, q->out, &out->hit);
-        if (out->lookup == LOOKUP_FRESH || out->lookup == LOOKUP_NEGATIVE)
-            return JOIN_HIT;
-    }
+    if (q->waiter && !q->reload && look_again(fl, q, out))
+        return JOIN_HIT;
     struct flight *f = flight_table_find(s, q->key, q->hash);
     if (f && f->loading && f->generation < q->generation) {
         flight_table_drop(s, f);
@@ -142,10 +153,12 @@ bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation, bo
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
     bool wanted = f->waiter_count > 0 || f->background || !queued;
-    if (wanted)
+    if (wanted) {
         f->generation = generation;
-    else if (!f->detached)
+        f->epoch = s->epoch;
+    } else if (!f->detached) {
         flight_table_drop(s, f);
+    }
     pthread_mutex_unlock(&s->lock);
     return wanted;
 }

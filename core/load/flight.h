@@ -54,6 +54,7 @@ struct flight {
     _Atomic int refs;       /* table, load, one per slot in delivery */
     uint64_t hash;
     uint64_t generation;    /* of the configuration its load uses: under the lock */
+    uint64_t epoch;         /* of its shard when the load began: under the lock */
     uint32_t waiter_count;  /* under the lock */
     uint32_t failures;      /* in a row */
     int64_t retry_at_ms;    /* FAILED */
@@ -79,6 +80,7 @@ struct flights_options {
     unsigned shards;     /* a power of two */
     unsigned slots;      /* I/O threads */
     size_t failed_max;
+    size_t floors_max;
     uint64_t seed;
     void (*deliver)(struct message *m,
                     void *owner); /* receives a slot's message on its I/O thread */
@@ -113,6 +115,7 @@ struct join_request {
     struct waiter *waiter; /* NULL: in the background, nobody waits */
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */
     struct buf *out;       /* for JOIN_HIT; as store_get's. NULL with reload or without a waiter */
+    const int64_t *min_version; /* what is stored below it does not count; NULL: anything does */
 };
 
 struct join_result {
@@ -141,24 +144,45 @@ struct outcome {
     int64_t ttl_ms, stale_ttl_ms, keep_ms; /* jittered; for ABSENT ttl_ms is its negative_ttl */
     uint32_t load_us;
     const struct err *err; /* FAILED, REFUSED */
+    bool replica; /* the source lags, and there is one that does not: an absence below a floor
+                     proves nothing */
     int64_t backoff_base_ms, backoff_cap_ms;
     uint64_t
         generation; /* the loader thread's current one; a newer one than the flight's voids it */
 };
 
-/* Ends f: stores its result if its token still holds, takes it out of the table or into backoff.
- * The caller keeps its reference, then delivers f->slots[] whose waiters are not empty (each such
- * slot has got a reference of its own). *stored tells whether the result was stored. */
+struct verdict {
+    bool stored;
+    bool below;    /* the result is below the key's floor: nothing ended, the source is to be asked
+                      again */
+    int64_t floor; /* then */
+};
+
+/* Ends f: stores its result if its token still holds and its version is high enough, takes it out
+ * of the table or into backoff. The caller keeps its reference, then delivers f->slots[] whose
+ * waiters are not empty (each such slot has got a reference of its own). */
 void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,
-                 bool *stored);
+                 struct verdict *v);
 
 /* What changes a key from outside: a load in flight is left to its waiters and will not be stored.
  */
-bool flights_invalidate(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms);
+struct invalidation {
+    struct slice key;
+    uint64_t hash;
+    int64_t now_ms;
+    const int64_t
+        *version; /* what is older is dropped, and stays out for floor_ttl_ms; NULL: all is */
+    int64_t floor_ttl_ms;
+};
+
+/* *dropped: whether an entry was. ERR_NOMEM: there was no memory for the floor; the entry is gone
+ * and loads in the air are void, but a lagging source may bring the old version back. */
+int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped) MUST_USE;
+/* ERR_VERSION_CONFLICT where a newer version is stored or known of. */
 int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 
 struct flights_stats {
-    uint64_t loading, failed, failed_dropped;
+    uint64_t loading, failed, failed_dropped, floors, floors_dropped;
 };
 void flights_read_stats(struct flights *fl, struct flights_stats *out);
 

@@ -52,7 +52,8 @@ static void enter_backoff(struct flights *fl, struct flight_shard *s, struct fli
     }
 }
 
-static void keep_outcome(struct flight *f, const struct outcome *o)
+static void keep_outcome(struct flight *f, const struct outcome *o, struct entry *value,
+                         struct err *err)
 {
     f->end = o->end;
     f->has_version = o->has_version;
@@ -60,36 +61,44 @@ static void keep_outcome(struct flight *f, const struct outcome *o)
     f->ttl_ms = o->ttl_ms;
     f->load_us = o->load_us;
     f->retry_after_ms = -1;
+    f->value = value;
+    f->err = err;
     if (o->err) {
         f->err_code = o->err->code;
         f->retry_after_ms = o->err->retry_after_ms;
-        f->err = malloc(sizeof *f->err);
-        if (f->err)
-            *f->err = *o->err;
     }
-    if (o->end == END_FOUND) {
-        f->value = entry_new_value(o->value);
-        if (!f->value) {
-            f->end = END_REFUSED;
-            f->err_code = ERR_NOMEM;
-        }
+    if (o->end == END_FOUND && !value) {
+        f->end = END_REFUSED;
+        f->err_code = ERR_NOMEM;
     }
 }
 
-void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,
-                 bool *stored)
+/* Below the floor nothing is delivered, whoever waits. What carries no version is not judged: its
+ * loader has none (the guarantees say so), but an absence from a source that lags may be one from
+ * before. */
+static bool is_below(struct flight_shard *s, const struct flight *f, const struct outcome *o,
+                     int64_t now_ms, int64_t *floor)
 {
-    struct flight_shard *s = flight_shard_of(fl, f->hash);
-    *stored = false;
-    keep_outcome(f, o); /* nobody else reads it before the end of this function */
-    pthread_mutex_lock(&s->lock);
-    if (o->end == END_FAILED) {
-        enter_backoff(fl, s, f, o, now_ms);
-    } else if (!f->detached) {
-        if (o->end != END_REFUSED && f->generation >= o->generation)
-            *stored = store_outcome(fl, f, o, now_ms);
-        flight_table_drop(s, f);
-    }
+    bool judged = (o->end == END_FOUND && o->has_version) || (o->end == END_ABSENT && o->replica);
+    return judged && floors_get(&s->floors, f->hash, now_ms, floor) &&
+           (o->end == END_ABSENT || o->version < *floor);
+}
+
+/* The token: the flight's identity (not detached), its shard's epoch, its script's generation; and
+ * the version of what is stored, which never goes back. */
+static bool may_store(struct flights *fl, struct flight_shard *s, const struct flight *f,
+                      const struct outcome *o, int64_t now_ms)
+{
+    int64_t stored;
+    if (f->detached || f->epoch != s->epoch || f->generation < o->generation)
+        return false;
+    return !(o->end == END_FOUND && o->has_version &&
+             flight_stored_version(fl, flight_key(f), f->hash, now_ms, &stored) &&
+             stored > o->version);
+}
+
+static void hand_over_waiters(struct flight *f)
+{
     for (unsigned i = 0; i < f->slot_count; i++) {
         if (list_empty(&f->slots[i].waiters))
             continue;
@@ -98,5 +107,35 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
             container_of(link, struct waiter, link)->flight = NULL;
         }
     }
+}
+
+void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,
+                 struct verdict *v)
+{
+    struct flight_shard *s = flight_shard_of(fl, f->hash);
+    /* Made before the lock is taken. */
+    struct entry *value = o->end == END_FOUND ? entry_new_value(o->value) : NULL;
+    struct err *err = o->err ? malloc(sizeof *err) : NULL;
+    if (err)
+        *err = *o->err;
+    *v = (struct verdict){0};
+    pthread_mutex_lock(&s->lock);
+    if (is_below(s, f, o, now_ms, &v->floor)) {
+        pthread_mutex_unlock(&s->lock);
+        v->below = true;
+        entry_unref(value);
+        free(err);
+        return;
+    }
+    keep_outcome(f, o, value, err);
+    if (o->end == END_FAILED) {
+        enter_backoff(fl, s, f, o, now_ms);
+    } else {
+        if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms))
+            v->stored = store_outcome(fl, f, o, now_ms);
+        if (!f->detached)
+            flight_table_drop(s, f);
+    }
+    hand_over_waiters(f);
     pthread_mutex_unlock(&s->lock);
 }

@@ -20,6 +20,8 @@ struct flight_shard {
     struct list failed; /* oldest first */
     size_t failed_count, failed_dropped, loading_count;
     struct rng rng;
+    struct floors floors;
+    uint64_t epoch; /* moves where a floor was lost: loads from before may not store */
 };
 
 struct flights {
@@ -37,6 +39,9 @@ static inline struct flight_shard *flight_shard_of(struct flights *fl, uint64_t 
 }
 
 struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint64_t hash);
+/* The version of what is stored, a value of any age; false: nothing is, or it has none. */
+bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
+                           int64_t *version);
 /* Takes over one reference. */
 void flight_table_add(struct flight_shard *s, struct flight *f);
 /* Takes f out of the table and drops the table's reference. */

@@ -20,7 +20,8 @@ int flights_new(struct flights **out, const struct flights_options *o, struct er
     for (unsigned i = 0; i < o->shards; i++) {
         struct flight_shard *s = &fl->shards[i];
         s->buckets = malloc(BUCKETS_FIRST * sizeof *s->buckets);
-        if (!s->buckets) {
+        if (!s->buckets || floors_init(&s->floors, o->floors_max / o->shards) != 0) {
+            free(s->buckets);
             flights_free(fl);
             return err_set(e, ERR_NOMEM, "no memory for %u flight shards", o->shards);
         }
@@ -48,6 +49,7 @@ void flights_free(struct flights *fl)
                 flight_unref(container_of(link, struct flight, chain));
         }
         pthread_mutex_destroy(&s->lock);
+        floors_fini(&s->floors);
         free(s->buckets);
     }
     free(fl);
@@ -124,6 +126,8 @@ void flights_read_stats(struct flights *fl, struct flights_stats *out)
         out->loading += s->loading_count;
         out->failed += s->failed_count;
         out->failed_dropped += s->failed_dropped;
+        out->floors += s->floors.count;
+        out->floors_dropped += s->floors.dropped;
         pthread_mutex_unlock(&s->lock);
     }
 }

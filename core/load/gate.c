@@ -20,6 +20,8 @@ void gate_init(struct gate *g, struct loader_set *set, size_t index)
     g->max_queue = share_of(g->conf->policy.max_queue, conf->loader_threads);
     g->counters = snapshot_counters(set->snapshot, set->loader->options.index, index);
     g->backend = g->conf->backend ? conf_backend_index(conf, g->conf->backend) : -1;
+    const char *primary = g->backend >= 0 ? conf->backends[g->backend].primary : NULL;
+    g->primary = primary ? conf_backend_index(conf, primary) : -1;
     g->script = -1;
 }
 

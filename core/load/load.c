@@ -57,22 +57,6 @@ struct flight *load_give_back(struct load *ld)
     return f;
 }
 
-/* Frees ld, tells its gate, and ends its flight with o. */
-static void load_end(struct load *ld, struct outcome *o)
-{
-    struct gate *g = ld->gate;
-    struct loader *l = loader_of(ld);
-    struct loader_set *set = loader_set_ref(g->set);
-    uint64_t us = (uint64_t)(clock_us() - ld->started_us);
-    o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
-    metrics_observe(l->metrics, H_LOAD_US, us);
-    gate_left(g);
-    loader_end_flight(l, ld->flight, o);
-    load_free(ld);
-    gate_pump(g);
-    loader_set_unref(set);
-}
-
 static void count_end(struct load *ld, enum flight_end end)
 {
     struct gate *g = ld->gate;
@@ -93,6 +77,28 @@ static void count_end(struct load *ld, enum flight_end end)
     }
 }
 
+/* Ends ld's flight with o; then ld is gone, and its gate has been told. false: the result is below
+ * the key's floor, which v tells, and nothing has ended. */
+static bool load_end(struct load *ld, struct outcome *o, struct verdict *v)
+{
+    struct gate *g = ld->gate;
+    struct loader *l = loader_of(ld);
+    uint64_t us = (uint64_t)(clock_us() - ld->started_us);
+    o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    loader_end(l, ld->flight, o, v);
+    if (v->below)
+        return false;
+    struct loader_set *set = loader_set_ref(g->set);
+    metrics_observe(l->metrics, H_LOAD_US, us);
+    count_end(ld, o->end);
+    gate_left(g);
+    loader_wake(l, ld->flight);
+    load_free(ld);
+    gate_pump(g);
+    loader_set_unref(set);
+    return true;
+}
+
 static void load_failed(struct load *ld, struct err *err)
 {
     char key[SHOW_KEY_TEXT];
@@ -101,14 +107,14 @@ static void load_failed(struct load *ld, struct err *err)
              log_q(ld->gate->conf->pattern), log_key(flight_key(ld->flight)), ld->attempt,
              err_name(err->code), log_q(err->text));
     err_prefix(err, "%s", key);
-    count_end(ld, END_FAILED);
+    struct verdict v;
     struct outcome o = {
         .end = END_FAILED,
         .err = err,
         .backoff_base_ms = policy_of(ld)->backoff_base_ms,
         .backoff_cap_ms = policy_of(ld)->backoff_cap_ms,
     };
-    load_end(ld, &o);
+    (void)load_end(ld, &o, &v); /* a failure is below nothing */
 }
 
 static void load_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
@@ -119,20 +125,45 @@ static void load_on_retry(struct ev_loop *loop, ev_timer *timer, int events)
     load_attempt(ld);
 }
 
+static bool load_waits(struct load *ld, unsigned waits)
+{
+    const struct policy *p = policy_of(ld);
+    int64_t wait_ms =
+        spread_backoff_ms(waits, p->retry_base_ms, p->retry_cap_ms, &loader_of(ld)->rng);
+    if (loader_of(ld)->stopping || clock_ms() + wait_ms >= ld->deadline_ms)
+        return false;
+    ev_timer_set(&ld->retry, (double)wait_ms / 1e3, 0.);
+    ev_timer_start(loader_of(ld)->worker.loop, &ld->retry);
+    return true;
+}
+
 /* Whether another attempt was set up. */
 static bool load_retries(struct load *ld, bool retryable)
 {
-    const struct policy *p = policy_of(ld);
-    if (ld->attempt > p->retries || !retryable || loader_of(ld)->stopping)
-        return false;
-    int64_t wait_ms = spread_backoff_ms((unsigned)ld->attempt, p->retry_base_ms, p->retry_cap_ms,
-                                        &loader_of(ld)->rng);
-    if (clock_ms() + wait_ms >= ld->deadline_ms)
-        return false;
-    struct ev_loop *loop = loader_of(ld)->worker.loop;
-    ev_timer_set(&ld->retry, (double)wait_ms / 1e3, 0.);
-    ev_timer_start(loop, &ld->retry);
-    return true;
+    bool left = ld->attempt - (int)ld->belows <= policy_of(ld)->retries;
+    return left && retryable && load_waits(ld, (unsigned)ld->attempt);
+}
+
+/* The source answered what an invalidation has overtaken: it lags. From here on its primary is
+ * asked, where one is named, until the deadline. */
+static void load_below(struct load *ld, const struct outcome *o, const struct verdict *v)
+{
+    bool first = ld->gate->primary >= 0 && !ld->from_primary;
+    ld->from_primary = ld->gate->primary >= 0;
+    ld->belows++;
+    metrics_inc(loader_of(ld)->metrics, M_LOADS_BELOW);
+    if (first) {
+        load_attempt(ld);
+        return;
+    }
+    if (load_waits(ld, ld->belows))
+        return;
+    struct err err;
+    err_set(&err, ERR_STALE_SOURCE,
+            "%s: the source has version %lld, where %lld is known of (load_timeout %lld ms)",
+            ld->gate->conf->script, (long long)o->version, (long long)v->floor,
+            (long long)policy_of(ld)->load_timeout_ms);
+    load_failed(ld, &err);
 }
 
 /* rtcache.unchanged: what is stored gets new deadlines. */
@@ -167,14 +198,22 @@ static void load_succeeded(struct load *ld, struct run_result *r)
         .stale_ttl_ms =
             spread_ms(r->stale_ttl_ms >= 0 ? r->stale_ttl_ms : p->stale_ttl_ms, p->jitter, rng),
         .keep_ms = p->stale_if_error_ms,
+        .replica = ld->gate->primary >= 0 && !ld->from_primary,
     };
     struct err err;
+    if (r->outcome == RUN_FOUND && !r->has_version && ld->gate->conf->versioned) {
+        err_set(&err, ERR_BAD_VALUE, "%s: its loader is versioned, but the value came without one",
+                ld->gate->conf->script);
+        load_failed(ld, &err);
+        return;
+    }
     if (r->outcome == RUN_UNCHANGED && !take_unchanged(ld, &o, &err)) {
         load_failed(ld, &err);
         return;
     }
-    count_end(ld, o.end);
-    load_end(ld, &o);
+    struct verdict v;
+    if (!load_end(ld, &o, &v))
+        load_below(ld, &o, &v);
 }
 
 static void load_run_done(struct run *run, struct run_result *r, void *arg)
@@ -216,7 +255,7 @@ static void load_attempt(struct load *ld)
         .key = key,
         .captures = match.capture,
         .capture_count = match.captures,
-        .backend = g->backend,
+        .backend = ld->from_primary ? g->primary : g->backend,
         .pattern = g->conf->pattern,
         .attempt = ld->attempt,
         .deadline_ms = ld->deadline_ms,

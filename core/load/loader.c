@@ -132,13 +132,17 @@ static int set_new(struct loader *l, struct snapshot *snapshot, struct err *e)
 
 /* ---- flights ---- */
 
-void loader_end_flight(struct loader *l, struct flight *f, struct outcome *o)
+void loader_end(struct loader *l, struct flight *f, struct outcome *o, struct verdict *v)
 {
-    bool stored;
     o->generation = l->current ? l->current->snapshot->generation : 0;
-    flights_end(l->options.flights, f, o, clock_ms(), &stored);
-    if (!stored && o->store && (o->end == END_FOUND || (o->end == END_ABSENT && o->ttl_ms > 0)))
+    flights_end(l->options.flights, f, o, clock_ms(), v);
+    bool lasts = o->end == END_FOUND || (o->end == END_ABSENT && o->ttl_ms > 0);
+    if (!v->below && !v->stored && o->store && lasts)
         metrics_inc(l->metrics, M_LOADS_VOIDED);
+}
+
+void loader_wake(struct loader *l, struct flight *f)
+{
     for (unsigned i = 0; i < l->options.slot_count; i++)
         if (!list_empty(&f->slots[i].waiters))
             mailbox_send(l->options.slots[i], &f->slots[i].message);
@@ -151,7 +155,9 @@ void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *
     char key[SHOW_KEY_TEXT];
     err_prefix(&with_key, "%s", show_key(key, flight_key(f)));
     struct outcome o = {.end = END_REFUSED, .err = &with_key};
-    loader_end_flight(l, f, &o);
+    struct verdict v;
+    loader_end(l, f, &o, &v);
+    loader_wake(l, f);
 }
 
 static void admit(struct loader *l, struct flight *f)

@@ -37,7 +37,7 @@ struct gate {
     struct list foreground, background; /* queued loads */
     uint32_t in_flight, queued;
     uint32_t max_loads, max_queue; /* this thread's share */
-    int script, backend;
+    int script, backend, primary;  /* -1: none */
     bool pumping;
 };
 
@@ -50,7 +50,9 @@ struct load {
     struct hit stored_hit;
     int64_t queued_us, started_us, deadline_ms;
     int attempt;
-    bool waited; /* it could not begin at once */
+    unsigned belows;   /* answers that were below the floor */
+    bool from_primary; /* since the first of them */
+    bool waited;       /* it could not begin at once */
     ev_timer deadline, retry;
 };
 
@@ -89,8 +91,10 @@ void load_shutdown(struct load *ld);
 /* A queued load gives its flight back and is gone. */
 struct flight *load_give_back(struct load *ld);
 
-/* Ends the flight with o, wakes its waiters, and drops the load's reference. */
-void loader_end_flight(struct loader *l, struct flight *f, struct outcome *o);
+/* Ends the flight with o, unless o is below its floor; then wake its waiters, which drops the
+ * load's reference. */
+void loader_end(struct loader *l, struct flight *f, struct outcome *o, struct verdict *v);
+void loader_wake(struct loader *l, struct flight *f);
 void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *err);
 
 #endif

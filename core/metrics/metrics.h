@@ -48,6 +48,7 @@
     X(M_LOADS_RETRIED, "loads_retried", "further attempts within a load")                          \
     X(M_LOADS_VOIDED, "loads_voided",                                                              \
       "results not stored: invalidated, set or reloaded meanwhile")                                \
+    X(M_LOADS_BELOW, "loads_below", "answers of a source below an invalidated version")            \
     X(M_LOADS_REFUSED, "loads_refused", "loads past max_loads and max_queue")                      \
     X(M_BREAKER_OPENED, "breaker_opened", "times a breaker opened")                                \
     X(M_BREAKER_REFUSED, "breaker_refused", "loads refused by an open breaker")                    \

@@ -95,6 +95,7 @@ static int make_store(struct server *s, struct err *e)
         .shards = (unsigned)s->conf->shards,
         .slots = s->io_count,
         .failed_max = (size_t)s->conf->failed_keys,
+        .floors_max = (size_t)s->conf->floors,
         .seed = rng_os(),
         .deliver = park_recv_delivery,
     };

@@ -2,61 +2,6 @@
  */
 #include "flight_world.h"
 
-static const char value_b[] = "\xa1"
-                              "b";
-
-static enum join join_as(struct world *w, const char *key, struct waiter *waiter,
-                         struct join_result *out)
-{
-    struct buf room;
-    buf_init(&room, 0);
-    struct join_request q = request_for(w, key, waiter);
-    q.out = &room;
-    memset(out, 0, sizeof *out);
-    enum join joined = flights_join(w->flights, &q, out);
-    buf_fini(&room);
-    return joined;
-}
-
-/* Ends a flight as a loader thread would, and delivers to whoever waits. The number of waiters. */
-static unsigned end_with(struct world *w, struct flight *f, const struct outcome *o, bool *stored)
-{
-    unsigned woken = 0;
-    flights_end(w->flights, f, o, w->now_ms, stored);
-    for (unsigned i = 0; i < 2; i++) {
-        if (list_empty(&f->slots[i].waiters))
-            continue;
-        while (list_pop_front(&f->slots[i].waiters))
-            woken++;
-        flight_unref(f);
-    }
-    flight_unref(f);
-    return woken;
-}
-
-static void fail_load(struct world *w, struct flight *f, const char *text)
-{
-    struct err err;
-    bool stored;
-    err_set(&err, ERR_BACKEND_DOWN, "%s", text);
-    struct outcome o = {
-        .end = END_FAILED, .err = &err, .backoff_base_ms = 1000, .backoff_cap_ms = 8000};
-    end_with(w, f, &o, &stored);
-    assert_false(stored);
-}
-
-static enum lookup lookup(struct world *w, const char *key)
-{
-    struct hit hit;
-    struct buf out;
-    buf_init(&out, 0);
-    struct slice k = slice_str(key);
-    enum lookup got = store_get(w->store, k, store_hash(w->store, k), w->now_ms,
-                                WANT_STALE | WANT_PEEK, &out, &hit);
-    buf_fini(&out);
-    return got;
-}
-
 static void one_flight_per_key_and_all_waiters_are_woken(void **state)
 {
     struct world *w = *state;
@@ -145,10 +90,9 @@ static void race_01_a_load_in_flight_is_not_stored_after_an_invalidation(void **
     struct waiter a = {0};
     struct join_result r;
     bool stored;
-    struct slice k = slice_str("k");
     join_as(w, "k", &a, &r);
     flights_begin(w->flights, r.flight, 1, true);
-    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    invalidate(w, "k", NULL);
     struct outcome o = found(value_a);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
     assert_false(stored);
@@ -161,10 +105,9 @@ static void race_02_a_get_after_the_invalidation_starts_a_load_of_its_own(void *
     struct waiter a = {0}, b = {0};
     struct join_result r;
     bool stored;
-    struct slice k = slice_str("k");
     join_as(w, "k", &a, &r);
     struct flight *old = r.flight;
-    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    invalidate(w, "k", NULL);
     assert_int_equal(join_as(w, "k", &b, &r), JOIN_STARTED);
     struct outcome late = found(value_a), fresh = found(value_b);
     assert_int_equal(end_with(w, r.flight, &fresh, &stored), 1);
@@ -265,9 +208,8 @@ static void a_detached_load_that_fails_still_protects_the_source(void **state)
     struct world *w = *state;
     struct waiter a = {0};
     struct join_result r;
-    struct slice k = slice_str("k");
     join_as(w, "k", &a, &r);
-    flights_invalidate(w->flights, k, store_hash(w->store, k), w->now_ms);
+    invalidate(w, "k", NULL);
     fail_load(w, r.flight, "down");
     assert_int_equal(join_as(w, "k", NULL, &r), JOIN_BACKOFF);
 }

@@ -59,6 +59,13 @@ static void receive(struct joiner *j)
     }
 }
 
+static void invalidate_it(struct world *w, const struct join_request *q)
+{
+    bool dropped;
+    struct invalidation i = {.key = q->key, .hash = q->hash, .now_ms = w->now_ms};
+    assert_int_equal(flights_invalidate(w->flights, &i, &dropped), 0);
+}
+
 static void *joiner_main(void *arg)
 {
     struct joiner *j = arg;
@@ -79,7 +86,7 @@ static void *joiner_main(void *arg)
         enum join joined = flights_join(w->flights, &q, &r);
         buf_fini(&room);
         if ((rng >> 45) % 5 == 0)
-            flights_invalidate(w->flights, q.key, q.hash, w->now_ms);
+            invalidate_it(w, &q);
         if (joined == JOIN_HIT) {
             j->hits++;
             free(waiter);
@@ -99,13 +106,13 @@ static void *joiner_main(void *arg)
 
 static void end_one(struct hammer *h, struct flight *f)
 {
-    bool stored;
+    struct verdict v;
     struct outcome o = found(value_a);
     if (!flights_begin(h->world->flights, f, 1, true)) {
         flight_unref(f);
         return;
     }
-    flights_end(h->world->flights, f, &o, h->world->now_ms, &stored);
+    flights_end(h->world->flights, f, &o, h->world->now_ms, &v);
     for (unsigned i = 0; i < 2; i++)
         if (!list_empty(&f->slots[i].waiters))
             inbox_put(&h->inboxes[i], &f->slots[i].message);

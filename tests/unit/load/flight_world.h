@@ -13,10 +13,13 @@
 #include "load/flight.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-static const char value_a[] = "\xa1"
-                              "a";
+__attribute__((unused)) static const char value_a[] = "\xa1"
+                                                      "a";
+__attribute__((unused)) static const char value_b[] = "\xa1"
+                                                      "b";
 
 struct world {
     struct store *store;
@@ -24,12 +27,12 @@ struct world {
     int64_t now_ms;
 };
 
-static void never(struct message *m, void *owner)
+static inline void never(struct message *m, void *owner)
 {
     (void)m, (void)owner;
 }
 
-static struct world *world_new(size_t failed_max)
+static inline struct world *world_new(size_t failed_max)
 {
     struct world *w = calloc(1, sizeof *w);
     w->now_ms = 1000000;
@@ -41,6 +44,7 @@ static struct world *world_new(size_t failed_max)
         .shards = 1,
         .slots = 2,
         .failed_max = failed_max,
+        .floors_max = 100,
         .seed = 7,
         .deliver = never,
     };
@@ -48,26 +52,27 @@ static struct world *world_new(size_t failed_max)
     return w;
 }
 
-static void world_free(struct world *w)
+static inline void world_free(struct world *w)
 {
     flights_free(w->flights);
     store_free(w->store);
     free(w);
 }
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
     *state = world_new(100);
     return 0;
 }
 
-static int teardown(void **state)
+static inline int teardown(void **state)
 {
     world_free(*state);
     return 0;
 }
 
-static struct join_request request_for(struct world *w, const char *key, struct waiter *waiter)
+static inline struct join_request request_for(struct world *w, const char *key,
+                                              struct waiter *waiter)
 {
     struct slice k = slice_str(key);
     return (struct join_request){
@@ -81,7 +86,7 @@ static struct join_request request_for(struct world *w, const char *key, struct 
     };
 }
 
-static struct outcome found(const char *packed)
+static inline struct outcome found(const char *packed)
 {
     return (struct outcome){
         .end = END_FOUND,
@@ -90,6 +95,80 @@ static struct outcome found(const char *packed)
         .ttl_ms = 1000,
         .generation = 1,
     };
+}
+
+static inline enum join join_as(struct world *w, const char *key, struct waiter *waiter,
+                                struct join_result *out)
+{
+    struct buf room;
+    buf_init(&room, 0);
+    struct join_request q = request_for(w, key, waiter);
+    q.out = &room;
+    memset(out, 0, sizeof *out);
+    enum join joined = flights_join(w->flights, &q, out);
+    buf_fini(&room);
+    return joined;
+}
+
+enum { BELOW = 9999 }; /* nothing ended: the flight is still its load's */
+
+static inline bool invalidate(struct world *w, const char *key, const int64_t *version)
+{
+    bool dropped;
+    struct slice k = slice_str(key);
+    struct invalidation i = {
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .now_ms = w->now_ms,
+        .version = version,
+        .floor_ttl_ms = 60000,
+    };
+    assert_int_equal(flights_invalidate(w->flights, &i, &dropped), 0);
+    return dropped;
+}
+
+/* Ends a flight as a loader thread would, and delivers to whoever waits. The number of waiters. */
+static inline unsigned end_with(struct world *w, struct flight *f, const struct outcome *o,
+                                bool *stored)
+{
+    unsigned woken = 0;
+    struct verdict v;
+    flights_end(w->flights, f, o, w->now_ms, &v);
+    *stored = v.stored;
+    if (v.below)
+        return BELOW;
+    for (unsigned i = 0; i < 2; i++) {
+        if (list_empty(&f->slots[i].waiters))
+            continue;
+        while (list_pop_front(&f->slots[i].waiters))
+            woken++;
+        flight_unref(f);
+    }
+    flight_unref(f);
+    return woken;
+}
+
+static inline void fail_load(struct world *w, struct flight *f, const char *text)
+{
+    struct err err;
+    bool stored;
+    err_set(&err, ERR_BACKEND_DOWN, "%s", text);
+    struct outcome o = {
+        .end = END_FAILED, .err = &err, .backoff_base_ms = 1000, .backoff_cap_ms = 8000};
+    end_with(w, f, &o, &stored);
+    assert_false(stored);
+}
+
+static inline enum lookup lookup(struct world *w, const char *key)
+{
+    struct hit hit;
+    struct buf out;
+    buf_init(&out, 0);
+    struct slice k = slice_str(key);
+    enum lookup got = store_get(w->store, k, store_hash(w->store, k), w->now_ms,
+                                WANT_STALE | WANT_PEEK, &out, &hit);
+    buf_fini(&out);
+    return got;
 }
 
 #endif

@@ -26,8 +26,13 @@ static const struct command commands[] = {
      "store a value in the cache alone",
      "VALUE is JSON; with --raw it is text, kept as a string; - reads standard input.\n"
      "{\"$bin\": \"base64\"} and {\"$ext\": [type, \"base64\"]} stand for binary and ext."},
-    {"invalidate", "KEY...", 1, -1, 0, COMMAND_FOUND, "invalidate",
+    {"invalidate", "KEY...", 1, -1, ARGS_BIT(ARGS_VERSION_OF), COMMAND_FOUND, "invalidate",
      "drop entries: never served again",
+     "With --value-version: only what is older, which also stays out for floor_ttl.\n"
+     "Prints for each key, in their order, whether there was an entry.\n"
+     "Exit code 1: there was none for some key."},
+    {"expire", "KEY...", 1, -1, 0, COMMAND_FOUND, "expire",
+     "serve entries as stale from now on, while they are loaded again",
      "Prints for each key, in their order, whether there was an entry.\n"
      "Exit code 1: there was none for some key."},
     {"refresh", "KEY", 1, 1, ARGS_BIT(ARGS_BACKGROUND), COMMAND_ENTRY, "refresh",

@@ -25,7 +25,9 @@ struct target {
     struct many *many; /* FORM_ITEM */
     uint32_t msgid, index;
     enum form form;
-    bool notify; /* a notification: nothing is answered */
+    bool notify;  /* a notification: nothing is answered */
+    bool has_min; /* a value below min_version, or without a version, is no answer */
+    int64_t min_version;
     bool strict; /* refresh: a failure is answered as one, whatever is stored */
 };
 

@@ -19,6 +19,8 @@ void read_refresh(const struct target *t, struct params *p);
 /* write.c */
 void write_set(const struct target *t, struct params *p);
 void write_invalidate(const struct target *t, struct params *p);
+void write_invalidate_many(const struct target *t, struct params *p);
+void write_expire(const struct target *t, struct params *p);
 void write_touch(const struct target *t, struct params *p);
 
 /* admin.c */

@@ -23,6 +23,8 @@ static const struct method methods[] = {
     METHOD("get_many", 1, 2, "(keys, options?)", read_get_many),
     METHOD("set", 2, 3, "(key, value, options?)", write_set),
     METHOD("invalidate", 1, 2, "(key, options?)", write_invalidate),
+    METHOD("invalidate_many", 1, 2, "(keys, options?)", write_invalidate_many),
+    METHOD("expire", 1, 2, "(key, options?)", write_expire),
     METHOD("peek", 1, 2, "(key, options?)", read_peek),
     METHOD("refresh", 1, 2, "(key, options?)", read_refresh),
     METHOD("touch", 1, 2, "(key, options?)", write_touch),

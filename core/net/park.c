@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#define AGAIN_FIRST_MS 10 /* doubles up to 32 times that */
+
 static struct slice request_key(const struct request *r)
 {
     return slice_of(r->key, r->key_size);
@@ -45,6 +47,20 @@ static void unpark(struct request *r)
     io_unparked(io);
 }
 
+static void arm(struct request *r, enum park_timer what, int64_t ms)
+{
+    struct ev_loop *loop = r->target.io->worker.loop;
+    r->timer_is = what;
+    ev_timer_stop(loop, &r->timer);
+    ev_timer_set(&r->timer, ms > 0 ? (double)ms / 1e3 : 0., 0.);
+    ev_timer_start(loop, &r->timer);
+}
+
+static bool is_too_old(const struct target *t, bool has_version, int64_t version)
+{
+    return t->has_min && !(has_version && version >= t->min_version);
+}
+
 /* What is stored and may be served when a load did not come through. */
 static bool answer_kept(const struct target *t, struct slice key, uint64_t hash,
                         const struct err *why)
@@ -55,8 +71,10 @@ static bool answer_kept(const struct target *t, struct slice key, uint64_t hash,
     answer_open(&a, t);
     enum lookup found =
         store_get(io->options.store, key, hash, io->now_ms, WANT_STALE | WANT_KEPT, a.out, &hit);
-    if (found != LOOKUP_FRESH && found != LOOKUP_STALE && found != LOOKUP_KEPT) {
+    bool there = found == LOOKUP_FRESH || found == LOOKUP_STALE || found == LOOKUP_KEPT;
+    if (!there || is_too_old(t, hit.has_version, hit.version)) {
         answer_undo(&a);
+        entry_unref(hit.entry);
         return false;
     }
     if (hit.entry) {
@@ -88,7 +106,7 @@ static void park_on_deadline(struct request *r)
     char text[SHOW_KEY_TEXT];
     struct err e;
     err_set(&e, ERR_TIMEOUT, "%s: no answer within %lld ms", show_key(text, request_key(r)),
-            (long long)(r->deadline_ms - r->parked_us / 1000));
+            (long long)r->wait_ms);
     park_answer_failure(&r->target, request_key(r), r->hash, &e);
     unpark(r);
 }
@@ -103,16 +121,14 @@ static void park_on_soft(struct request *r)
     answer_open(&a, &r->target);
     enum lookup found =
         store_get(io->options.store, request_key(r), r->hash, io->now_ms, WANT_STALE, a.out, &hit);
-    bool there = found == LOOKUP_FRESH || found == LOOKUP_STALE;
+    bool there = (found == LOOKUP_FRESH || found == LOOKUP_STALE) &&
+                 !is_too_old(&r->target, hit.has_version, hit.version);
     if (!there || !flights_leave(io->options.flights, &r->waiter)) {
         answer_undo(&a);
         entry_unref(hit.entry);
         if (there)
             return; /* its delivery is under way */
-        r->soft = false;
-        double left = (double)(r->deadline_ms - io->now_ms) / 1e3;
-        ev_timer_set(&r->timer, left > 0 ? left : 0., 0.);
-        ev_timer_start(io->worker.loop, &r->timer);
+        arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
         return;
     }
     if (hit.entry) {
@@ -125,31 +141,81 @@ static void park_on_soft(struct request *r)
     unpark(r);
 }
 
+/* The result was older than the request's min_version: the source is asked again, a little later
+ * each time, until the deadline. Other waiters were content. */
+static void park_again(struct request *r)
+{
+    int64_t wait_ms = AGAIN_FIRST_MS << (r->agains < 5 ? r->agains : 5);
+    r->agains++;
+    if (r->target.io->now_ms + wait_ms < r->deadline_ms) {
+        arm(r, PARK_AGAIN, wait_ms);
+        return;
+    }
+    char text[SHOW_KEY_TEXT];
+    struct err e;
+    err_set(&e, ERR_STALE_SOURCE, "%s: the source has no version of %lld or above within %lld ms",
+            show_key(text, request_key(r)), (long long)r->target.min_version,
+            (long long)r->wait_ms);
+    answer_error(&r->target, &e);
+    unpark(r);
+}
+
+static void park_on_again(struct request *r)
+{
+    struct io *io = r->target.io;
+    int loader;
+    struct join_result joined;
+    struct join_request q = {
+        .key = request_key(r),
+        .hash = r->hash,
+        .now_ms = io->now_ms,
+        .generation = io->snapshot->generation,
+        .max_waiters = snapshot_policy(io->snapshot, request_key(r), &loader)->max_waiters,
+        .slot = io->options.index,
+        .waiter = &r->waiter,
+        .reload = true,
+    };
+    enum join join = loader < 0 ? JOIN_NOMEM : flights_join(io->options.flights, &q, &joined);
+    if (join == JOIN_STARTED || join == JOIN_PARKED) {
+        arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
+        if (join == JOIN_STARTED)
+            loader_submit(io_loader(io, r->hash), joined.flight);
+        return;
+    }
+    char text[SHOW_KEY_TEXT];
+    if (join != JOIN_BACKOFF)
+        err_set(&joined.err, loader < 0 ? ERR_NO_LOADER : ERR_OVERLOADED,
+                "%s: the source could not be asked again", show_key(text, request_key(r)));
+    answer_error(&r->target, &joined.err);
+    unpark(r);
+}
+
 static void park_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct request *r = timer->data;
     r->target.io->now_ms = clock_ms();
-    if (r->soft)
-        park_on_soft(r);
-    else
-        park_on_deadline(r);
+    switch (r->timer_is) {
+    case PARK_SOFT: park_on_soft(r); break;
+    case PARK_HARD: park_on_deadline(r); break;
+    case PARK_AGAIN: park_on_again(r); break;
+    }
 }
 
 void park(struct request *r, int64_t soft_ms, int64_t hard_ms)
 {
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
+    bool soft = soft_ms >= 0;
     r->parked_us = clock_us();
+    r->wait_ms = hard_ms;
     r->deadline_ms = io->now_ms + hard_ms;
-    r->soft = soft_ms >= 0;
-    int64_t first_ms = r->soft && soft_ms < hard_ms ? soft_ms : hard_ms;
     list_push_back(&c->parked, &r->link);
     c->parked_count++;
     io->parked_count++;
-    ev_timer_init(&r->timer, park_on_timer, (double)first_ms / 1e3, 0.);
+    ev_timer_init(&r->timer, park_on_timer, 0., 0.);
     r->timer.data = r;
-    ev_timer_start(io->worker.loop, &r->timer);
+    arm(r, soft ? PARK_SOFT : PARK_HARD, soft && soft_ms < hard_ms ? soft_ms : hard_ms);
 }
 
 /* ---- delivery and leaving ---- */
@@ -187,8 +253,14 @@ void park_recv_delivery(struct message *m, void *owner)
     while ((link = list_pop_front(&slot->waiters))) {
         struct request *r =
             container_of(container_of(link, struct waiter, link), struct request, waiter);
-        answer_outcome(r, slot->flight);
-        unpark(r);
+        const struct flight *f = slot->flight;
+        if (f->end == END_FOUND && r->target.conn &&
+            is_too_old(&r->target, f->has_version, f->version)) {
+            park_again(r);
+        } else {
+            answer_outcome(r, f);
+            unpark(r);
+        }
     }
     flight_unref(slot->flight);
 }
@@ -203,7 +275,7 @@ void park_client_left(struct conn *c)
         r->target.conn = NULL;
         if (r->target.many)
             many_client_left(r->target.many);
-        if (!flights_leave(c->io->options.flights, &r->waiter))
+        if (r->timer_is != PARK_AGAIN && !flights_leave(c->io->options.flights, &r->waiter))
             continue; /* its delivery frees it */
         unpark(r);
         if (gone.many)

@@ -15,9 +15,15 @@ struct request {
     struct list link; /* conn->parked; alone once the client has left */
     struct target target;
     ev_timer timer;
-    int64_t parked_us, deadline_ms;
+    int64_t parked_us, deadline_ms, wait_ms; /* wait_ms: what the deadline was made of */
     uint64_t hash;
-    bool soft; /* the timer is stale_wait's, not the deadline's */
+    enum park_timer {
+        PARK_SOFT,
+        PARK_HARD,
+        PARK_AGAIN
+    } timer_is;      /* stale_wait's, the deadline's, or until
+                        the source is asked again */
+    unsigned agains; /* results below its min_version */
     uint32_t key_size;
     char key[];
 };

@@ -12,7 +12,9 @@ struct read {
     struct slice key; /* borrowed from the input */
     uint64_t hash;
     int64_t timeout_ms, stale_wait_ms; /* -1: the loader's */
-    bool reload;                       /* refresh */
+    int64_t min_version;
+    bool has_min; /* what is older than min_version, or has no version, will not do */
+    bool reload;  /* refresh */
 };
 
 /* The value did not fit under the store's lock: it comes by reference. */
@@ -60,7 +62,13 @@ static struct join_request join_of(const struct read *r, const struct policy *po
         .max_waiters = policy->max_waiters,
         .slot = io->options.index,
         .reload = r->reload,
+        .min_version = r->has_min ? &r->min_version : NULL,
     };
+}
+
+static bool is_old(const struct read *r, const struct hit *hit)
+{
+    return r->has_min && !(hit->has_version && hit->version >= r->min_version);
 }
 
 /* Starts a load that nobody waits for. false: the key is in backoff, err has why. */
@@ -91,6 +99,8 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
         refuse(r, ERR_NOMEM, "no memory to wait for a load");
         return;
     }
+    request->target.has_min = r->has_min;
+    request->target.min_version = r->min_version;
     struct join_request q = join_of(r, policy);
     struct join_result joined = {0};
     struct answer a;
@@ -122,7 +132,7 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
         return;
     case JOIN_BACKOFF:
         metrics_inc(io->metrics, M_BACKOFF_ANSWERS);
-        park_answer_failure(&r->target, r->key, r->hash, &joined.err);
+        park_answer_failure(&request->target, r->key, r->hash, &joined.err);
         break;
     case JOIN_FULL:
         metrics_inc(io->metrics, M_WAITERS_REFUSED);
@@ -168,7 +178,13 @@ static void read_key(struct read *r)
     struct hit hit;
     r->hash = store_hash(io->options.store, r->key);
     answer_open(&a, &r->target);
-    switch (store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit)) {
+    enum lookup found =
+        store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit);
+    if (__builtin_expect(found != LOOKUP_MISS && is_old(r, &hit), 0)) {
+        entry_unref(hit.entry);
+        found = LOOKUP_MISS;
+    }
+    switch (found) {
     case LOOKUP_FRESH:
         metrics_inc(io->metrics, M_HITS);
         close_hit(&a, STATUS_HIT, &hit, NULL);
@@ -191,8 +207,9 @@ static int read_options(struct read *r, struct params *p, struct err *e)
     const struct option_spec specs[] = {
         {"timeout_ms", OPTION_MS, &r->timeout_ms, NULL},
         {"stale_wait_ms", OPTION_MS, &r->stale_wait_ms, NULL},
+        {"min_version", OPTION_INT, &r->min_version, &r->has_min},
     };
-    return params_options(p, specs, 2, e);
+    return params_options(p, specs, 3, e);
 }
 
 static void read_one(const struct target *t, struct params *p, enum form form)
@@ -288,11 +305,12 @@ void read_refresh(const struct target *t, struct params *p)
     const struct option_spec specs[] = {
         {"timeout_ms", OPTION_MS, &r.timeout_ms, NULL},
         {"background", OPTION_BOOL, &background, NULL},
+        {"min_version", OPTION_INT, &r.min_version, &r.has_min},
     };
     struct err e;
     r.target.form = FORM_ENTRY;
     r.target.strict = true;
-    if (params_key(p, &r.key, &e) != 0 || params_options(p, specs, 2, &e) != 0) {
+    if (params_key(p, &r.key, &e) != 0 || params_options(p, specs, 3, &e) != 0) {
         answer_error(t, &e);
         return;
     }

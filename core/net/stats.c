@@ -54,6 +54,8 @@ static int pack_flights(struct buf *out, const struct io *io)
         {"loading", s.loading},
         {"backoff", s.failed},
         {"backoff_dropped", s.failed_dropped},
+        {"floors", s.floors},
+        {"floors_dropped", s.floors_dropped},
     };
     return pack_rows(out, "flights", rows, sizeof rows / sizeof rows[0]);
 }

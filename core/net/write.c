@@ -2,6 +2,9 @@
 #include "net/commands.h"
 
 #include "load/spread.h"
+#include "wire/mpw.h"
+
+#define ALREADY_OVER (-1) /* a ttl that has ended: stale from now on */
 
 static struct put put_by_policy(const struct io *io, struct slice key)
 {
@@ -53,7 +56,86 @@ void write_set(const struct target *t, struct params *p)
     answer_true(t, true);
 }
 
+/* One key; 1: an entry was dropped, 0: there was none, or an error. */
+static int invalidate(struct io *io, struct slice key, const int64_t *version, struct err *e)
+{
+    struct invalidation i = {
+        .key = key,
+        .hash = store_hash(io->options.store, key),
+        .now_ms = io->now_ms,
+        .version = version,
+        .floor_ttl_ms = io->snapshot->conf->floor_ttl_ms,
+    };
+    bool dropped;
+    metrics_inc(io->metrics, M_INVALIDATIONS);
+    int rc = flights_invalidate(io->options.flights, &i, &dropped);
+    if (rc != 0)
+        return err_set(e, rc, "invalidate: no memory to remember the version");
+    return dropped;
+}
+
+/* The trailing options of both; *version is NULL where none is given. */
+static int invalidate_options(struct params *p, int64_t *room, const int64_t **version,
+                              struct err *e)
+{
+    bool given = false;
+    const struct option_spec specs[] = {{"version", OPTION_INT, room, &given}};
+    int rc = params_options(p, specs, 1, e);
+    *version = given ? room : NULL;
+    return rc;
+}
+
 void write_invalidate(const struct target *t, struct params *p)
+{
+    struct slice key;
+    struct err e;
+    int64_t room;
+    const int64_t *version;
+    int rc = params_key(p, &key, &e);
+    if (rc == 0)
+        rc = invalidate_options(p, &room, &version, &e);
+    if (rc == 0)
+        rc = invalidate(t->io, key, version, &e);
+    if (rc < 0)
+        answer_error(t, &e);
+    else
+        answer_true(t, rc > 0);
+}
+
+void write_invalidate_many(const struct target *t, struct params *p)
+{
+    struct err e;
+    int64_t room, dropped = 0;
+    const int64_t *version;
+    uint32_t count = 0;
+    struct mp_token token;
+    struct slice key;
+    int rc = params_array(p, &count, &e);
+    struct params keys = *p;
+    for (uint32_t i = 0; i < count && rc == 0; i++)
+        if (mp_next(&p->at, &token) != MP_OK)
+            rc = err_set(&e, ERR_BAD_REQUEST, "invalidate_many: the array of keys is malformed");
+        else
+            rc = params_check_key(p, &token, &key, &e);
+    if (rc == 0)
+        rc = invalidate_options(p, &room, &version, &e);
+    /* All is well formed: from here on it is all keys, or an error that says that some may be left.
+     */
+    for (uint32_t i = 0; i < count && rc >= 0; i++) {
+        if (mp_next(&keys.at, &token) == MP_OK)
+            rc = invalidate(t->io, token.bytes, version, &e);
+        dropped += rc > 0;
+    }
+    if (rc < 0) {
+        answer_error(t, &e);
+        return;
+    }
+    struct answer a;
+    answer_begin(&a, t);
+    answer_done(&a, mpw_int(a.out, dropped));
+}
+
+void write_expire(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
     struct slice key;
@@ -62,9 +144,9 @@ void write_invalidate(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    metrics_inc(io->metrics, M_INVALIDATIONS);
-    answer_true(t, flights_invalidate(io->options.flights, key, store_hash(io->options.store, key),
-                                      io->now_ms));
+    struct put put = put_by_policy(io, key);
+    answer_true(t, store_touch(io->options.store, key, put.hash, io->now_ms, ALREADY_OVER,
+                               put.stale_ttl_ms, put.keep_ms));
 }
 
 void write_touch(const struct target *t, struct params *p)

@@ -237,7 +237,8 @@ local function each_without_nulls(list)
 end
 
 for name, arguments in pairs {
-  ping = 0, hello = 0, get = 1, set = 2, invalidate = 1, touch = 1, stats = 0, loaders = 0, reload = 0,
+  ping = 0, hello = 0, get = 1, set = 2, invalidate = 1, invalidate_many = 1, expire = 1, touch = 1,
+  stats = 0, loaders = 0, reload = 0,
 } do
   method(name, arguments)
 end

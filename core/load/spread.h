@@ -23,8 +23,8 @@ static inline int64_t spread_ms(int64_t ms, double jitter, struct rng *rng)
 static inline int64_t spread_backoff_ms(unsigned n, int64_t base_ms, int64_t cap_ms,
                                         struct rng *rng)
 {
-    unsigned shift = n > 1 ? n - 1 : 0;
-    int64_t most = shift < 30 && base_ms << shift < cap_ms ? base_ms << shift : cap_ms;
+    unsigned shift = n > 63 ? 62 : n > 1 ? n - 1 : 0;
+    int64_t most = base_ms <= cap_ms >> shift ? base_ms << shift : cap_ms;
     return 1 + (int64_t)rng_below(rng, (uint64_t)(most > 0 ? most : 0));
 }
 

@@ -2,6 +2,16 @@
 
 #include <stdlib.h>
 
+/* The loader whose pattern another has before it; NULL where there is none. */
+static const struct conf_loader *find_twin(const struct conf *conf)
+{
+    for (size_t i = 1; i < conf->loader_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(conf->loaders[i].pattern, conf->loaders[k].pattern) == 0)
+                return &conf->loaders[i];
+    return NULL;
+}
+
 static int compile_routes(struct snapshot *s, struct err *e)
 {
     const struct conf *conf = s->conf;
@@ -9,37 +19,42 @@ static int compile_routes(struct snapshot *s, struct err *e)
     if (!patterns)
         return err_set(e, ERR_NOMEM, "no memory for %zu patterns", conf->loader_count);
     int rc = 0;
+    const struct conf_loader *wrong = NULL;
     for (size_t i = 0; i < conf->loader_count && rc == 0; i++) {
         patterns[i] = conf->loaders[i].pattern;
         rc = route_check(patterns[i], e);
-        if (rc != 0)
-            err_prefix(e, "%s:%d", conf->loaders[i].file, conf->loaders[i].line);
+        wrong = rc == 0 ? NULL : &conf->loaders[i];
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = routes_new(&s->routes, patterns, conf->loader_count, e);
+        wrong = rc == 0 ? NULL : find_twin(conf);
+    }
+    if (wrong)
+        err_prefix(e, "%s:%d", wrong->file, wrong->line);
     free(patterns);
     return rc;
 }
 
+static void add_totals(struct loader_counters *to, const struct loader_counters *from)
+{
+    atomic_fetch_add(&to->loads, atomic_load(&from->loads));
+    atomic_fetch_add(&to->found, atomic_load(&from->found));
+    atomic_fetch_add(&to->absent, atomic_load(&from->absent));
+    atomic_fetch_add(&to->failed, atomic_load(&from->failed));
+    atomic_fetch_add(&to->refused, atomic_load(&from->refused));
+}
+
+/* Threads that are no more leave theirs to those that are. */
 static void carry_totals(struct snapshot *s, const struct snapshot *before)
 {
-    if (!before)
-        return;
-    for (size_t i = 0; i < s->conf->loader_count; i++) {
+    size_t threads = (size_t)s->conf->loader_threads;
+    for (size_t i = 0; i < s->conf->loader_count; i++)
         for (size_t k = 0; k < before->conf->loader_count; k++) {
             if (strcmp(s->conf->loaders[i].pattern, before->conf->loaders[k].pattern) != 0)
                 continue;
-            for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
-                struct loader_counters *to = snapshot_counters(s, t, i);
-                struct loader_counters *from = snapshot_counters(before, t, k);
-                atomic_init(&to->loads, atomic_load(&from->loads));
-                atomic_init(&to->found, atomic_load(&from->found));
-                atomic_init(&to->absent, atomic_load(&from->absent));
-                atomic_init(&to->failed, atomic_load(&from->failed));
-                atomic_init(&to->refused, atomic_load(&from->refused));
-            }
+            for (size_t t = 0; t < (size_t)before->conf->loader_threads; t++)
+                add_totals(snapshot_counters(s, t % threads, i), snapshot_counters(before, t, k));
         }
-    }
 }
 
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
@@ -60,7 +75,8 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
         snapshot_unref(s);
         return rc;
     }
-    carry_totals(s, before);
+    if (before)
+        carry_totals(s, before);
     *out = s;
     return 0;
 }

@@ -1,0 +1,206 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "load/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOADERS 3
+#define HELD    1000 /* references: so many that none of the tests ends a configuration */
+
+/* A configuration of so many of the patterns. */
+struct plan {
+    struct conf conf;
+    struct conf_loader loaders[LOADERS];
+};
+
+static void plan_init(struct plan *p, int threads, const char *const *patterns, size_t count)
+{
+    memset(p, 0, sizeof *p);
+    atomic_init(&p->conf.refs, HELD);
+    p->conf.loader_threads = threads;
+    p->conf.loaders = p->loaders;
+    p->conf.loader_count = count;
+    p->conf.defaults.ttl_ms = 1;
+    for (size_t i = 0; i < count; i++) {
+        p->loaders[i] = (struct conf_loader){
+            .pattern = patterns[i], .file = "/etc/rtcache.conf", .line = 10 + (int)i};
+        p->loaders[i].policy.ttl_ms = 100 + (int64_t)i;
+    }
+}
+
+static struct snapshot *snapshot_of(struct plan *p, const struct snapshot *before)
+{
+    struct snapshot *s;
+    struct err e;
+    if (snapshot_new(&s, &p->conf, 5, before, &e) != 0)
+        fail_msg("%s", e.text);
+    return s;
+}
+
+static int held(const struct plan *p)
+{
+    return atomic_load(&p->conf.refs);
+}
+
+static void a_key_has_the_policy_of_its_loader_or_the_defaults(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, 2, (const char *[]){"user:*", "user:admin:*", "team:*"}, 3);
+    struct snapshot *s = snapshot_of(&p, NULL);
+    int loader;
+    assert_int_equal(s->generation, 5);
+    assert_int_equal(snapshot_policy(s, slice_str("user:42"), &loader)->ttl_ms, 100);
+    assert_int_equal(loader, 0);
+    assert_int_equal(snapshot_policy(s, slice_str("user:admin:1"), &loader)->ttl_ms, 101);
+    assert_int_equal(loader, 1);
+    assert_int_equal(snapshot_policy(s, slice_str("other"), &loader)->ttl_ms, 1);
+    assert_int_equal(loader, -1);
+    snapshot_unref(s);
+}
+
+static void a_configuration_without_loaders_is_one(void **state)
+{
+    (void)state;
+    struct plan p;
+    int loader;
+    plan_init(&p, 4, NULL, 0);
+    struct snapshot *s = snapshot_of(&p, NULL);
+    assert_ptr_equal(snapshot_policy(s, slice_str("user:42"), &loader), &p.conf.defaults);
+    assert_int_equal(loader, -1);
+    struct snapshot *next = snapshot_of(&p, s);
+    snapshot_unref(s);
+    snapshot_unref(next);
+}
+
+static void the_last_reference_lets_go_of_the_configuration(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, 1, (const char *[]){"*"}, 1);
+    struct snapshot *s = snapshot_of(&p, NULL);
+    assert_ptr_equal(snapshot_ref(s), s);
+    snapshot_unref(s);
+    assert_int_equal(held(&p), HELD);
+    snapshot_unref(s);
+    assert_int_equal(held(&p), HELD - 1);
+    snapshot_unref(NULL);
+}
+
+static void a_pattern_that_is_wrong_is_named_with_its_line(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct snapshot *s = (struct snapshot *)&p;
+    struct err e;
+    plan_init(&p, 1, (const char *[]){"user:*", "team\\", "*"}, 3);
+    assert_int_equal(snapshot_new(&s, &p.conf, 1, NULL, &e), ERR_CONFIG);
+    assert_null(s);
+    assert_non_null(strstr(e.text, "/etc/rtcache.conf:11: "));
+    assert_non_null(strstr(e.text, "team\\"));
+    assert_int_equal(held(&p), HELD); /* it is still the caller's */
+}
+
+static void a_pattern_given_twice_is_named(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct snapshot *s;
+    struct err e;
+    plan_init(&p, 1, (const char *[]){"user:*", "*", "user:*"}, 3);
+    assert_int_equal(snapshot_new(&s, &p.conf, 1, NULL, &e), ERR_CONFIG);
+    assert_null(s);
+    assert_non_null(strstr(e.text, "user:*"));
+    assert_non_null(strstr(e.text, "/etc/rtcache.conf:12: "));
+    assert_int_equal(held(&p), HELD);
+}
+
+static void count(struct snapshot *s, size_t thread, size_t loader, uint64_t n)
+{
+    struct loader_counters *c = snapshot_counters(s, thread, loader);
+    atomic_store(&c->loads, n);
+    atomic_store(&c->found, n + 1);
+    atomic_store(&c->absent, n + 2);
+    atomic_store(&c->failed, n + 3);
+    atomic_store(&c->refused, n + 4);
+    atomic_store(&c->in_flight, 5);
+    atomic_store(&c->queued, 6);
+    atomic_store(&c->breaker, 1);
+}
+
+/* The loads of all threads; that the other totals went with them. */
+static uint64_t total(const struct snapshot *s, size_t loader)
+{
+    uint64_t loads = 0, others = 0;
+    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
+        struct loader_counters *c = snapshot_counters(s, t, loader);
+        loads += atomic_load(&c->loads);
+        others += atomic_load(&c->found) + atomic_load(&c->absent) + atomic_load(&c->failed) +
+                  atomic_load(&c->refused);
+        /* What is of this moment starts anew. */
+        assert_int_equal(atomic_load(&c->in_flight), 0);
+        assert_int_equal(atomic_load(&c->queued), 0);
+        assert_int_equal(atomic_load(&c->breaker), 0);
+    }
+    assert_int_equal((others - 4 * loads) % 10, 0);
+    assert_int_equal(others > 0, loads > 0);
+    return loads;
+}
+
+static void the_totals_of_equal_patterns_go_on(void **state)
+{
+    (void)state;
+    struct plan old, new;
+    plan_init(&old, 2, (const char *[]){"user:*", "gone:*", "team:*"}, 3);
+    plan_init(&new, 2, (const char *[]){"team:*", "new:*", "user:*"}, 3);
+    struct snapshot *before = snapshot_of(&old, NULL);
+    for (size_t t = 0; t < 2; t++)
+        for (size_t i = 0; i < 3; i++)
+            count(before, t, i, 1000 * (i + 1) + t);
+    struct snapshot *s = snapshot_of(&new, before);
+    assert_int_equal(total(s, 0), 3000 + 3001);
+    assert_int_equal(total(s, 1), 0);
+    assert_int_equal(total(s, 2), 1000 + 1001);
+    assert_int_equal(atomic_load(&snapshot_counters(s, 1, 2)->loads), 1001);
+    snapshot_unref(before);
+    snapshot_unref(s);
+}
+
+static void totals_outlive_a_change_in_the_number_of_threads(void **state)
+{
+    (void)state;
+    static const int threads[] = {1, 2, 3, 5};
+    const char *const patterns[] = {"user:*", "team:*"};
+    for (size_t i = 0; i < 4; i++) {
+        struct plan old, new;
+        plan_init(&old, 3, patterns, 2);
+        plan_init(&new, threads[i], patterns, 2);
+        struct snapshot *before = snapshot_of(&old, NULL);
+        for (size_t t = 0; t < 3; t++)
+            count(before, t, 1, 100 * (t + 1));
+        struct snapshot *s = snapshot_of(&new, before);
+        assert_int_equal(total(s, 0), 0);
+        assert_int_equal(total(s, 1), 600);
+        snapshot_unref(before);
+        snapshot_unref(s);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_has_the_policy_of_its_loader_or_the_defaults),
+        cmocka_unit_test(a_configuration_without_loaders_is_one),
+        cmocka_unit_test(the_last_reference_lets_go_of_the_configuration),
+        cmocka_unit_test(a_pattern_that_is_wrong_is_named_with_its_line),
+        cmocka_unit_test(a_pattern_given_twice_is_named),
+        cmocka_unit_test(the_totals_of_equal_patterns_go_on),
+        cmocka_unit_test(totals_outlive_a_change_in_the_number_of_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -17,15 +17,12 @@ void buf_fini(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
-int buf_grow(struct buf *b, size_t n)
+static int reserve(struct buf *b, size_t need)
 {
-    size_t need;
-    if (__builtin_add_overflow(b->size, n, &need))
-        return ERR_NOMEM;
-    if (b->max != 0 && need > b->max)
-        return ERR_TOO_LARGE;
     if (need <= b->capacity)
         return 0;
+    if (need > PTRDIFF_MAX)
+        return ERR_NOMEM;
     size_t capacity = b->capacity ? b->capacity : BUF_FIRST;
     while (capacity < need)
         capacity *= 2;
@@ -35,6 +32,16 @@ int buf_grow(struct buf *b, size_t n)
     b->data = data;
     b->capacity = capacity;
     return 0;
+}
+
+int buf_grow(struct buf *b, size_t n)
+{
+    size_t need;
+    if (__builtin_add_overflow(b->size, n, &need))
+        return ERR_NOMEM;
+    if (b->max != 0 && need > b->max)
+        return ERR_TOO_LARGE;
+    return reserve(b, need);
 }
 
 int buf_append(struct buf *b, const void *data, size_t n)
@@ -56,7 +63,9 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     va_end(args);
     if (n < 0)
         return ERR_INTERNAL;
-    int rc = buf_grow(b, (size_t)n + 1);
+    int rc = buf_grow(b, (size_t)n);
+    if (rc == 0)
+        rc = reserve(b, b->size + (size_t)n + 1); /* the NUL does not count */
     if (rc != 0)
         return rc;
     va_start(args, fmt);

@@ -29,7 +29,8 @@ int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf
  */
 static inline char *buf_room(struct buf *b, size_t n)
 {
-    if (b->capacity - b->size < n && buf_grow(b, n) != 0)
+    bool fits = b->capacity - b->size >= n && (b->max == 0 || b->size + n <= b->max);
+    if (!fits && buf_grow(b, n) != 0)
         return NULL;
     return b->data + b->size;
 }

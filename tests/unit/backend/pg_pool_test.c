@@ -162,6 +162,7 @@ static void a_server_that_does_not_answer_is_given_up_in_time(void **state)
     snprintf(url, sizeof url, "postgresql:///x?host=%s", folder);
     f->conf = fixture_conf(url);
     f->conf.connect_timeout_ms = 100;
+    f->conf.reconnect_base_ms = f->conf.reconnect_cap_ms = 1000000; /* one connect, no second */
     fixture_open(f, 1);
     fails(f, QUERY_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "no answer within 100 ms");
     assert_int_equal(stats(f).timeouts, 1);

@@ -108,6 +108,14 @@ static void arguments_are_taken_in_order_and_counted(void **state)
     is_error(params_key(&p, &key, &e), &e, ERR_BAD_REQUEST, "set: argument 3 is missing");
 }
 
+static void no_value(struct params p, int code, const char *text)
+{
+    struct slice value;
+    struct err e;
+    int rc = params_value(&p, &value, &e);
+    is_error(rc, &e, code, text);
+}
+
 static void a_value_is_whole_and_within_its_bound(void **state)
 {
     (void)state;
@@ -119,12 +127,18 @@ static void a_value_is_whole_and_within_its_bound(void **state)
     p = CALL("set", 1, "\xb0xxxxxxxxxxxxxxxx");
     is_error(params_value(&p, &value, &e), &e, ERR_TOO_LARGE,
              "set: a value of 17 bytes; max_value is 16");
-    p = CALL("set", 1, "\x92\x01");
-    is_error(params_value(&p, &value, &e), &e, ERR_BAD_REQUEST,
+    no_value(CALL("set", 1, "\x92\x01"), ERR_BAD_REQUEST,
              "set: argument 1, the value, is missing or malformed");
-    p = CALL("set", 1, "\xc1");
-    is_error(params_value(&p, &value, &e), &e, ERR_BAD_REQUEST,
+    no_value(CALL("set", 1, "\xc1"), ERR_BAD_REQUEST,
              "set: argument 1, the value, is missing or malformed");
+}
+
+static void no_array(struct params p, const char *text)
+{
+    uint32_t count;
+    struct err e;
+    int rc = params_array(&p, &count, &e);
+    is_error(rc, &e, ERR_BAD_REQUEST, text);
 }
 
 static void an_array_of_keys_is_bounded(void **state)
@@ -143,11 +157,9 @@ static void an_array_of_keys_is_bounded(void **state)
     p = CALL("get_many", 1, "\xdd\xff\xff\xff\xff");
     is_error(params_array(&p, &count, &e), &e, ERR_BAD_REQUEST,
              "get_many: 4294967295 keys; max_batch is 3");
-    p = CALL("get_many", 1, "\xa1k");
-    is_error(params_array(&p, &count, &e), &e, ERR_BAD_REQUEST,
+    no_array(CALL("get_many", 1, "\xa1k"),
              "get_many: argument 1 is an array of keys, and this is a str");
-    p = CALL("get_many", 0, "");
-    is_error(params_array(&p, &count, &e), &e, ERR_BAD_REQUEST, "get_many: argument 1 is missing");
+    no_array(CALL("get_many", 0, ""), "get_many: argument 1 is missing");
 }
 
 /* What a method with an option of every type reads. */

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define HOLD_MS 250
+
 /* ---- outcomes ---- */
 
 void pg_pool_end(struct pg_pool *p, struct query *q, int code)
@@ -91,23 +93,43 @@ static void fail_queue(struct pg_pool *p)
     int64_t left = p->retry_ms - clock_ms();
     while (!list_empty(&p->queue)) {
         struct pg_call *call = pop_call(p);
-        err_set(&call->q->err, ERR_BACKEND_DOWN, "%s", p->down.text);
+        err_set(&call->q->err, ERR_BACKEND_DOWN, "backend \"%s\": %s", p->name, p->down.text);
         call->q->err.retry_after_ms = (int32_t)(left > 0 ? left : 0);
         pg_pool_end(p, call->q, ERR_BACKEND_DOWN);
         free(call);
     }
 }
 
+/* Whether a connection will be there in a moment: its end, good or bad, dispatches again. */
+static bool opens_soon(const struct pg_pool *p)
+{
+    int64_t since_ms = clock_ms() - HOLD_MS;
+    for (unsigned i = 0; i < p->conn_count; i++) {
+        const struct pg_conn *c = &p->conns[i];
+        if (c->state != PG_CLOSED && c->state != PG_READY && c->opened_ms >= since_ms)
+            return true;
+    }
+    return false;
+}
+
+/* A query that may be slow holds up what stands behind it in its pipeline. So one connection is
+ * kept idle as long as the pool has any, and a query waits for one that is just being opened. */
 void pg_pool_dispatch(struct pg_pool *p)
 {
-    while (!list_empty(&p->queue)) {
-        struct pg_conn *c = least_loaded(p);
-        if (!c || c->in_air > 0)
+    bool sent = false;
+    struct pg_conn *c;
+    while (!list_empty(&p->queue) && (c = least_loaded(p)) != NULL) {
+        if (c->in_air > 0) {
             open_another(p);
-        if (!c)
-            break;
+            if (opens_soon(p))
+                break;
+        }
         pg_flow_take(c, pop_call(p));
+        sent = true;
     }
+    c = least_loaded(p);
+    if (!list_empty(&p->queue) || (sent && (!c || c->in_air > 0)))
+        open_another(p);
     if (!list_empty(&p->queue) && all_closed(p))
         fail_queue(p);
 }

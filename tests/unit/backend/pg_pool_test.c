@@ -206,8 +206,8 @@ static void connections_open_as_they_are_needed(void **state)
     struct ask a[3];
     for (int i = 0; i < 5; i++)
         gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    assert_int_equal(stats(f).connections, 1);
-    assert_int_equal(stats(f).idle, 1);
+    /* The one in use, and one that is kept idle, which may be there already. */
+    assert_in_range(stats(f).connections, 1, 2);
     for (int i = 0; i < 3; i++) {
         ask_init(&a[i], QUERY_VALUE, "SELECT 1 FROM pg_sleep(0.05)", NULL);
         ask_send(f, &a[i]);
@@ -217,7 +217,7 @@ static void connections_open_as_they_are_needed(void **state)
         result_is(&a[i].q, "1");
         ask_fini(&a[i]);
     }
-    assert_int_equal(stats(f).connections, 2);
+    assert_int_equal(stats(f).connections, 3);
     gives(f, QUERY_VALUE,
           "SELECT application_name FROM pg_stat_activity WHERE pid = "
           "pg_backend_pid()",

@@ -27,7 +27,7 @@ packages_of() {
     case $1 in
         test)
             printf '%s\n' "${packages_lint[@]}" "${packages_fuzz[@]}" "${packages_spec[@]}" \
-                "${packages_interop[@]}" libcmocka-dev
+                "${packages_interop[@]}" libcmocka-dev spin
             ;;
         lint) printf '%s\n' "${packages_lint[@]}" ;;
         fuzz) printf '%s\n' "${packages_fuzz[@]}" ;;

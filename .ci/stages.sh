@@ -4,7 +4,7 @@
 
 stage_names=(
     build clang format tidy luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
-    faults interop fuzz
+    faults interop model fuzz
 )
 declare -A stage_titles=(
     [build]='server, tool and unit tests with gcc, as released'
@@ -21,6 +21,7 @@ declare -A stage_titles=(
     [spec-tsan]='specs of threads, the server under ThreadSanitizer'
     [faults]='crowds, full memory, no descriptors left'
     [interop]='MessagePack-RPC clients that were written elsewhere'
+    [model]='the protocol of tokens and floors, searched by spin'
     [fuzz]='every fuzz target for 20 seconds'
 )
 
@@ -115,6 +116,8 @@ stage_interop() {
     if [ ! -d tests/interop/node/node_modules ]; then npm ci --prefix tests/interop/node; fi
     RTCACHED=$PWD/build/rtcached RTCACHE=$PWD/build/rtcache tests/interop/run
 }
+
+stage_model() { tests/model/run; }
 
 stage_fuzz() { .ci/fuzz 20; }
 

@@ -42,6 +42,7 @@ static void check_policy(struct reading *r, const config_setting_t *group, const
     check_order(r, group, "stale_wait", p->stale_wait_ms, "wait_timeout", p->wait_timeout_ms);
     check_order(r, group, "retry_base", p->retry_base_ms, "retry_cap", p->retry_cap_ms);
     check_order(r, group, "backoff_base", p->backoff_base_ms, "backoff_cap", p->backoff_cap_ms);
+    check_order(r, group, "load_timeout", p->load_timeout_ms, "floor_ttl", r->conf->floor_ttl_ms);
     /* A short load_timeout alone just leaves no time for a retry; a written wait is meant. */
     if (p->retries > 0 && writes(group, "retry_base"))
         check_order(r, group, "retry_base", p->retry_base_ms, "load_timeout", p->load_timeout_ms);

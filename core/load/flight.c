@@ -148,13 +148,14 @@ bool flights_leave(struct flights *fl, struct waiter *w)
     return parked;
 }
 
-bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation, bool queued)
+bool flights_begin(struct flights *fl, struct flight *f, const struct beginning *b, bool *primary)
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
-    bool wanted = f->waiter_count > 0 || f->background || !queued;
+    bool wanted = f->waiter_count > 0 || f->background || !b->queued;
+    *primary = b->now_ms < s->lossy_until_ms;
     if (wanted) {
-        f->generation = generation;
+        f->generation = b->generation;
         f->epoch = s->epoch;
     } else if (!f->detached) {
         flight_table_drop(s, f);

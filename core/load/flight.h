@@ -130,10 +130,17 @@ enum join flights_join(struct flights *fl, const struct join_request *q, struct 
 /* true: w was parked and is the caller's again; false: its delivery is under way. */
 bool flights_leave(struct flights *fl, struct waiter *w);
 
-/* The load begins, with this generation's script. false (only where it was queued): nobody waits
- * for it any more and it is no background load; it has left the table, and the caller drops its
- * reference without flights_end. */
-bool flights_begin(struct flights *fl, struct flight *f, uint64_t generation, bool queued);
+/* How a load is to begin. */
+struct beginning {
+    uint64_t generation; /* of the scripts it runs */
+    int64_t now_ms;
+    bool queued; /* it had to wait for its turn */
+};
+
+/* The load begins. *primary: a floor of its shard had to go early, so a source that lags proves
+ * nothing. false (only where it was queued): nobody waits for it any more and it is no background
+ * load; it has left the table, and the caller drops its reference without flights_end. */
+bool flights_begin(struct flights *fl, struct flight *f, const struct beginning *b, bool *primary);
 
 /* What a load ended with. */
 struct outcome {

@@ -30,8 +30,10 @@ int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *d
     if (i->version) {
         enum floor_raised raised =
             floors_raise(&s->floors, i->hash, *i->version, i->now_ms, i->floor_ttl_ms);
-        if (raised != FLOOR_RAISED)
+        if (raised != FLOOR_RAISED) {
             s->epoch++;
+            s->lossy_until_ms = i->now_ms + i->floor_ttl_ms;
+        }
         if (raised == FLOOR_NOMEM)
             rc = ERR_NOMEM;
     }

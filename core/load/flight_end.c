@@ -74,13 +74,19 @@ static void keep_outcome(struct flight *f, const struct outcome *o, struct entry
 }
 
 /* Below the floor nothing is delivered, whoever waits. What carries no version is not judged: its
- * loader has none (the guarantees say so), but an absence from a source that lags may be one from
- * before. */
+ * loader has none (the guarantees say so). What a lagging source says proves nothing where it is an
+ * absence below a floor, or where a floor went early since the load began, which its waiters may
+ * have been promised. */
 static bool is_below(struct flight_shard *s, const struct flight *f, const struct outcome *o,
                      int64_t now_ms, int64_t *floor)
 {
-    bool judged = (o->end == END_FOUND && o->has_version) || (o->end == END_ABSENT && o->replica);
-    return judged && floors_get(&s->floors, f->hash, now_ms, floor) &&
+    *floor = INT64_MIN;
+    bool came = o->end == END_FOUND || o->end == END_ABSENT;
+    if (came && o->replica && f->epoch != s->epoch)
+        return true;
+    if (!came || (o->end == END_ABSENT ? !o->replica : !o->has_version))
+        return false;
+    return floors_get(&s->floors, f->hash, now_ms, floor) &&
            (o->end == END_ABSENT || o->version < *floor);
 }
 

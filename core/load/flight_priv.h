@@ -21,7 +21,9 @@ struct flight_shard {
     size_t failed_count, failed_dropped, loading_count;
     struct rng rng;
     struct floors floors;
-    uint64_t epoch; /* moves where a floor was lost: loads from before may not store */
+    uint64_t epoch;         /* moves where a floor was lost: loads from before may not store */
+    int64_t lossy_until_ms; /* till then a floor is missing: loads read the primary, where there is
+                               one */
 };
 
 struct flights {

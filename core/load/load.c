@@ -279,13 +279,20 @@ void load_begin(struct load *ld)
     struct loader *l = loader_of(ld);
     struct gate *g = ld->gate;
     ld->started_us = clock_us();
-    if (!flights_begin(l->options.flights, ld->flight, g->set->snapshot->generation, ld->waited)) {
+    bool primary;
+    struct beginning b = {
+        .generation = g->set->snapshot->generation,
+        .now_ms = clock_ms(),
+        .queued = ld->waited,
+    };
+    if (!flights_begin(l->options.flights, ld->flight, &b, &primary)) {
         breaker_gave_up(&g->breaker);
         flight_unref(ld->flight);
         load_free(ld);
         gate_left(g);
         return; /* to gate_pump, which goes on */
     }
+    ld->from_primary = primary && g->primary >= 0;
     list_push_back(&l->running, &ld->link);
     metrics_inc(l->metrics, M_LOADS);
     if (ld->flight->background)

@@ -51,7 +51,7 @@ struct load {
     int64_t queued_us, started_us, deadline_ms;
     int attempt;
     unsigned belows;   /* answers that were below the floor */
-    bool from_primary; /* since the first of them */
+    bool from_primary; /* since the first of them, or from the start */
     bool waited;       /* it could not begin at once */
     ev_timer deadline, retry;
 };

@@ -90,7 +90,7 @@ void write_invalidate(const struct target *t, struct params *p)
     struct slice key;
     struct err e;
     int64_t room;
-    const int64_t *version;
+    const int64_t *version = NULL;
     int rc = params_key(p, &key, &e);
     if (rc == 0)
         rc = invalidate_options(p, &room, &version, &e);
@@ -106,9 +106,9 @@ void write_invalidate_many(const struct target *t, struct params *p)
 {
     struct err e;
     int64_t room, dropped = 0;
-    const int64_t *version;
+    const int64_t *version = NULL;
     uint32_t count = 0;
-    struct mp_token token;
+    struct mp_token token = {0};
     struct slice key;
     int rc = params_array(p, &count, &e);
     struct params keys = *p;

@@ -187,6 +187,8 @@ static void options_that_contradict_one_another_are_refused(void **state)
                 "\"backoff_base\" (1min) is above \"backoff_cap\" (30s)");
     assert_says("defaults = { retry_base = \"1s\", load_timeout = \"500ms\" }\n", 1,
                 "\"retry_base\" (1s) is above \"load_timeout\" (500ms)");
+    assert_says("floor_ttl = \"5s\"; defaults = { load_timeout = \"6s\"; wait_timeout = \"1s\" }\n",
+                1, "\"load_timeout\" (6s) is above \"floor_ttl\" (5s)");
     assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
     assert_says("memory = \"1mb\"; shards = 64\n", 1,
                 "\"memory\" (1mb) is too small for 64 shards; they need 2mb");

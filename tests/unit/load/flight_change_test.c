@@ -41,7 +41,7 @@ static void race_03_a_result_below_the_floor_is_neither_stored_nor_delivered(voi
     int64_t v = 7;
     invalidate(w, "k", &v);
     assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
-    flights_begin(w->flights, r.flight, 1, true);
+    begin(w, r.flight, 1, NULL);
     struct outcome lagging = found_version(6), caught_up = found_version(7);
     assert_int_equal(end_with(w, r.flight, &lagging, &stored), BELOW);
     assert_non_null(a.flight);
@@ -100,9 +100,23 @@ static void race_11_a_floor_that_had_to_go_voids_the_loads_beside_it(void **stat
     assert_int_equal(stats.floors, 100);
     assert_int_equal(stats.floors_dropped, 1);
     struct outcome o = found_version(5);
+    o.replica =
+        true; /* whose waiters may have been promised more: it is read again, from the primary */
+    assert_int_equal(end_with(w, r.flight, &o, &stored), BELOW);
+    o.replica = false;
     assert_int_equal(end_with(w, r.flight, &o, &stored), 0);
     assert_false(stored);
-    load_version(w, 5); /* one that begins now is good */
+    load_version(w, 5); /* one that begins now is good, if it reads what does not lag */
+    bool primary = false;
+    assert_int_equal(join_as(w, "other", NULL, &r), JOIN_STARTED);
+    begin(w, r.flight, 1, &primary);
+    assert_true(primary);
+    end_with(w, r.flight, &o, &stored);
+    w->now_ms += 60000;
+    assert_int_equal(join_as(w, "another", NULL, &r), JOIN_STARTED);
+    begin(w, r.flight, 1, &primary);
+    assert_false(primary);
+    end_with(w, r.flight, &o, &stored);
 }
 
 static void race_13_what_is_stored_never_goes_back_by_a_load_or_a_set(void **state)

@@ -74,10 +74,10 @@ static void a_load_nobody_waits_for_is_not_begun(void **state)
     struct join_result r;
     join_as(w, "k", &a, &r);
     flights_leave(w->flights, &a);
-    assert_false(flights_begin(w->flights, r.flight, 1, true));
+    assert_false(begin(w, r.flight, 1, NULL));
     flight_unref(r.flight);
     assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
-    assert_true(flights_begin(w->flights, r.flight, 1, true));
+    assert_true(begin(w, r.flight, 1, NULL));
     struct outcome o = found(value_a);
     bool stored;
     assert_int_equal(end_with(w, r.flight, &o, &stored), 0);
@@ -91,7 +91,7 @@ static void race_01_a_load_in_flight_is_not_stored_after_an_invalidation(void **
     struct join_result r;
     bool stored;
     join_as(w, "k", &a, &r);
-    flights_begin(w->flights, r.flight, 1, true);
+    begin(w, r.flight, 1, NULL);
     invalidate(w, "k", NULL);
     struct outcome o = found(value_a);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
@@ -146,7 +146,7 @@ static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void
     bool stored;
     join_as(w, "k", &a, &r);
     struct flight *old = r.flight;
-    flights_begin(w->flights, old, 1, true);
+    begin(w, old, 1, NULL);
     struct join_request q = request_for(w, "k", &b);
     struct buf room;
     buf_init(&room, 0);
@@ -158,7 +158,7 @@ static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void
     o.generation = 2;
     assert_int_equal(end_with(w, old, &o, &stored), 1);
     assert_false(stored);
-    flights_begin(w->flights, r.flight, 2, true);
+    begin(w, r.flight, 2, NULL);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
     assert_true(stored);
 }

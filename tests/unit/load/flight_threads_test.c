@@ -108,7 +108,7 @@ static void end_one(struct hammer *h, struct flight *f)
 {
     struct verdict v;
     struct outcome o = found(value_a);
-    if (!flights_begin(h->world->flights, f, 1, true)) {
+    if (!begin(h->world, f, 1, NULL)) {
         flight_unref(f);
         return;
     }

@@ -171,4 +171,11 @@ static inline enum lookup lookup(struct world *w, const char *key)
     return got;
 }
 
+static inline bool begin(struct world *w, struct flight *f, uint64_t generation, bool *primary)
+{
+    bool unused;
+    struct beginning b = {.generation = generation, .now_ms = w->now_ms, .queued = true};
+    return flights_begin(w->flights, f, &b, primary ? primary : &unused);
+}
+
 #endif

@@ -17,8 +17,8 @@ declare -A stage_titles=(
     [unit-asan]='C unit tests under AddressSanitizer and UBSan'
     [unit-tsan]='C unit tests under ThreadSanitizer'
     [spec]='specs over the wire, as released'
-    [spec-asan]='specs, the server under AddressSanitizer and UBSan'
-    [spec-tsan]='specs of threads, the server under ThreadSanitizer'
+    [spec-asan]='specs, the server with more threads under AddressSanitizer and UBSan'
+    [spec-tsan]='specs of threads, the server with more of them under ThreadSanitizer'
     [faults]='crowds, full memory, no descriptors left'
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [model]='the protocol of tokens and floors, searched by spin'
@@ -92,7 +92,7 @@ stage_spec() {
 
 stage_spec-asan() {
     build_preset asan
-    run_specs build-asan
+    SPEC_THREADS=2 run_specs build-asan
 }
 
 # Those in which several threads have work for one another.
@@ -103,7 +103,7 @@ thread_specs=(
 stage_spec-tsan() {
     build_preset tsan
     fix_addresses
-    SPEC_PATIENCE=60 run_specs build-tsan "${thread_specs[@]}"
+    SPEC_THREADS=2 SPEC_PATIENCE=60 run_specs build-tsan "${thread_specs[@]}"
 }
 
 stage_faults() {

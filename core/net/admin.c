@@ -29,8 +29,9 @@ void admin_ping(const struct target *t, struct params *p)
 
 static int pack_hello(struct buf *out, const struct conf *conf)
 {
-    size_t count;
-    const char *const *names = dispatch_names(&count);
+    uint32_t count = 0;
+    while (dispatch_name(count))
+        count++;
     int rc = mpw_map(out, 7);
     rc |= mpw_cstr(out, "server") | mpw_cstr(out, "rtcache");
     rc |= mpw_cstr(out, "version") | mpw_cstr(out, RTCACHE_VERSION);
@@ -38,9 +39,9 @@ static int pack_hello(struct buf *out, const struct conf *conf)
     rc |= mpw_cstr(out, "max_frame") | mpw_int(out, conf->max_frame);
     rc |= mpw_cstr(out, "max_key") | mpw_int(out, conf->max_key);
     rc |= mpw_cstr(out, "max_value") | mpw_int(out, conf->max_value);
-    rc |= mpw_cstr(out, "methods") | mpw_array(out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        rc |= mpw_cstr(out, names[i]);
+    rc |= mpw_cstr(out, "methods") | mpw_array(out, count);
+    for (uint32_t i = 0; i < count; i++)
+        rc |= mpw_cstr(out, dispatch_name(i));
     return rc;
 }
 

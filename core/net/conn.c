@@ -161,6 +161,8 @@ void conn_flush(struct conn *c)
             ev_io_start(loop, &c->reading);
         return;
     }
+    if (c->finish && c->linger_until_ms == 0)
+        c->linger_until_ms = c->io->now_ms + CONN_FINISH_MS;
     if (c->out.size > (size_t)c->io->snapshot->conf->max_output) {
         metrics_inc(c->io->metrics, M_CONNECTIONS_CUT);
         log_warn("conn.cut", "id=%llu reason=\"unread output past max_output\" bytes=%zu",

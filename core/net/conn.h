@@ -14,6 +14,7 @@
 
 #define CONN_OUT_PAUSE (1024 * 1024)
 #define CONN_LINGER_MS 1000
+#define CONN_FINISH_MS 10000 /* for the last answers to be taken */
 
 struct conn {
     struct list link;   /* io->conns */

@@ -45,13 +45,9 @@ static const struct method *find(struct slice name)
     return NULL;
 }
 
-const char *const *dispatch_names(size_t *count)
+const char *dispatch_name(size_t i)
 {
-    static const char *names[METHOD_COUNT];
-    for (size_t i = 0; i < METHOD_COUNT; i++)
-        names[i] = methods[i].name;
-    *count = METHOD_COUNT;
-    return names;
+    return i < METHOD_COUNT ? methods[i].name : NULL;
 }
 
 void dispatch(struct conn *c, const struct rpc_msg *m)

@@ -12,7 +12,7 @@
 /* Answers m, now or later. c may be broken afterwards, but is still there. */
 void dispatch(struct conn *c, const struct rpc_msg *m);
 
-/* The names of all methods, in the table's order; *count of them. */
-const char *const *dispatch_names(size_t *count);
+/* The name of the i-th method; NULL past the last one. */
+const char *dispatch_name(size_t i);
 
 #endif

@@ -16,6 +16,7 @@ describe("a loader with bounds", function()
       return l
     end
     server, source = Source.postgres {
+      options = { loader_threads = 1 }, -- which would share the bounds out
       loaders = {
         loader("narrow:*", { max_loads = 2, max_queue = 3, breaker_failures = 0 }),
         loader("free:*", {}),

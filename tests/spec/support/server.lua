@@ -60,6 +60,12 @@ local function conf_text(folder, o)
     for name, v in pairs(l) do loaders[i][name] = v end
   end
   if #loaders > 0 then options.loaders = loaders end
+  -- Results must be the same with more threads of each kind; bounds per loader thread would not.
+  local threads = tonumber(os.getenv "SPEC_THREADS")
+  if threads then
+    options.io_threads = options.io_threads or threads
+    options.loader_threads = options.loader_threads or threads
+  end
   return conf.text(options)
 end
 

@@ -17,7 +17,7 @@ local function load(_, ctx)
     return nil
   end
 
-  -- What depends on the team can be dropped with it: invalidate_tag "team:7".
+  -- Tags name what else the value depends on.
   local tags
   if row.team_id ~= rtcache.null then
     tags = { "team:" .. row.team_id }

@@ -7,6 +7,7 @@
 #include "server/reload.h"
 #include "server/watch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define TICK_MOST 20000 /* entries expired per tick */
@@ -66,13 +68,21 @@ static void raise_descriptor_limit(const struct conf *conf)
                  (unsigned long long)limit.rlim_cur, (long long)conf->max_connections);
 }
 
-static int drop_privileges(const struct conf *conf, struct err *e)
+static int drop_privileges(struct server *s, struct err *e)
 {
+    const struct conf *conf = s->conf;
     if (!conf->user || geteuid() != 0)
         return 0;
     const struct passwd *pw = getpwnam(conf->user);
     if (!pw)
         return err_set(e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);
+    /* Who may connect is then for the socket's folder to say. */
+    for (unsigned i = 0; i < s->listener_count; i++) {
+        const struct addr *a = &s->listeners[i].addr;
+        if (addr_is_unix(a) &&
+            lchown(((const struct sockaddr_un *)&a->sa)->sun_path, pw->pw_uid, pw->pw_gid) != 0)
+            return err_set(e, ERR_IO, "user: %s: %s", a->text, strerror(errno));
+    }
     if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0)
         return err_set(e, ERR_IO, "user: cannot become \"%s\"", conf->user);
@@ -188,7 +198,7 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     if (rc == 0)
         rc = listen_open(s, e);
     if (rc == 0)
-        rc = drop_privileges(conf, e);
+        rc = drop_privileges(s, e);
     raise_descriptor_limit(conf);
     if (rc == 0)
         rc = make_store(s, e);

@@ -29,6 +29,24 @@ describe("a server's life", function()
     server:stop()
   end)
 
+  it("becomes another user when root starts it, with its socket", function()
+    local function output(command)
+      local pipe = assert(io.popen(command))
+      local text = pipe:read "*a"
+      pipe:close()
+      return (text:gsub("%s+$", ""))
+    end
+    local root = output "id -u" == "0"
+    local server = Server.prepare { options = { user = "nobody" } }
+    output(("chmod 755 %s %s/scripts"):format(server.folder, server.folder))
+    server:launch()
+    local wanted = root and "nobody" or output "id -un"
+    assert.equal(wanted, output("stat -c %U /proc/" .. server.pid))
+    assert.equal(wanted, output("stat -c %U " .. server.socket_path))
+    assert.equal("pong", server:connect():ping())
+    server:stop()
+  end)
+
   it("ends with SIGINT as well", function()
     local server = Server.start {}
     server:connect():ping()

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define TELL_SECONDS .5
+
 /* ---- sets: a snapshot made ready on this thread ---- */
 
 struct loader_set *loader_set_ref(struct loader_set *set)
@@ -256,11 +258,31 @@ int loader_new(struct loader **out, const struct loader_options *o, struct err *
     return 0;
 }
 
+static void loader_on_telling(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct loader *l = timer->data;
+    struct loader_set *set = l->current;
+    if (!set)
+        return;
+    for (size_t i = 0; i < set->snapshot->conf->backend_count; i++) {
+        struct backend_stats now = {0};
+        set->backends[i]->ops->read_stats(set->backends[i], &now);
+        snapshot_tell_backend(set->snapshot, l->options.index, i, &now);
+    }
+    struct runtime_stats now = {0};
+    runtime_read_stats(set->runtime, &now);
+    snapshot_tell_scripts(set->snapshot, l->options.index, &now);
+}
+
 static void loader_recv_begin(struct message *m, void *owner)
 {
     (void)m;
     struct loader *l = owner;
     l->metrics = metrics_mine();
+    ev_timer_init(&l->telling, loader_on_telling, TELL_SECONDS, TELL_SECONDS);
+    l->telling.data = l;
+    ev_timer_start(l->worker.loop, &l->telling);
 }
 
 int loader_start(struct loader *l, struct err *e)
@@ -294,6 +316,7 @@ static void loader_recv_stop(struct message *m, void *owner)
     loader_set_unref(l->prepared);
     loader_set_unref(l->current);
     l->prepared = l->current = NULL;
+    ev_timer_stop(l->worker.loop, &l->telling);
     l->stopping = true;
     worker_stop(&l->worker);
 }

@@ -65,6 +65,7 @@ struct loader {
     struct metrics *metrics;
     struct rng rng;
     struct message begin, stop;
+    ev_timer telling; /* its backends' and scripts' numbers, to the snapshot */
     bool stopping;
 };
 

@@ -12,6 +12,69 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     return NULL;
 }
 
+/* Each field is one number of backend_stats or runtime_stats, as words that any thread may read. */
+#define BACKEND_FIELDS(X)                                                                          \
+    X(queries)                                                                                     \
+    X(failures)                                                                                    \
+    X(connects)                                                                                    \
+    X(disconnects)                                                                                 \
+    X(cancels)                                                                                     \
+    X(timeouts)                                                                                    \
+    X(connections)                                                                                 \
+    X(idle)                                                                                        \
+    X(in_flight)                                                                                   \
+    X(queued)
+#define SCRIPT_FIELDS(X)                                                                           \
+    X(runs)                                                                                        \
+    X(failures)                                                                                    \
+    X(cpu_stops)                                                                                   \
+    X(memory_stops)                                                                                \
+    X(memory_bytes)                                                                                \
+    X(parked)
+
+#define WORD(field) _Atomic uint64_t field;
+#define TELL(field) atomic_store_explicit(&to->field, now->field, memory_order_relaxed);
+#define ADD(field)  sum->field += atomic_load_explicit(&from->field, memory_order_relaxed);
+
+struct backend_numbers {
+    BACKEND_FIELDS(WORD)
+};
+
+struct script_numbers {
+    SCRIPT_FIELDS(WORD)
+};
+
+void snapshot_tell_backend(struct snapshot *s, size_t thread, size_t backend,
+                           const struct backend_stats *now)
+{
+    struct backend_numbers *to = &s->backends[thread * s->conf->backend_count + backend];
+    BACKEND_FIELDS(TELL)
+}
+
+void snapshot_tell_scripts(struct snapshot *s, size_t thread, const struct runtime_stats *now)
+{
+    struct script_numbers *to = &s->scripts[thread];
+    SCRIPT_FIELDS(TELL)
+}
+
+void snapshot_ask_backend(const struct snapshot *s, size_t backend, struct backend_stats *sum)
+{
+    *sum = (struct backend_stats){0};
+    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
+        const struct backend_numbers *from = &s->backends[t * s->conf->backend_count + backend];
+        BACKEND_FIELDS(ADD)
+    }
+}
+
+void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum)
+{
+    *sum = (struct runtime_stats){0};
+    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
+        const struct script_numbers *from = &s->scripts[t];
+        SCRIPT_FIELDS(ADD)
+    }
+}
+
 static int compile_routes(struct snapshot *s, struct err *e)
 {
     const struct conf *conf = s->conf;
@@ -68,8 +131,13 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
     s->generation = generation;
     s->conf = conf;
     size_t count = (size_t)conf->loader_threads * conf->loader_count;
+    size_t threads = (size_t)conf->loader_threads;
     s->counters = calloc(count + 1, sizeof *s->counters);
-    int rc = s->counters ? compile_routes(s, e) : err_set(e, ERR_NOMEM, "no memory for counters");
+    s->backends = calloc(threads * conf->backend_count + 1, sizeof *s->backends);
+    s->scripts = calloc(threads, sizeof *s->scripts);
+    int rc = s->counters && s->backends && s->scripts
+                 ? compile_routes(s, e)
+                 : err_set(e, ERR_NOMEM, "no memory for counters");
     if (rc != 0) {
         s->conf = NULL; /* still the caller's */
         snapshot_unref(s);
@@ -93,6 +161,8 @@ void snapshot_unref(struct snapshot *s)
         return;
     routes_free(s->routes);
     free(s->counters);
+    free(s->backends);
+    free(s->scripts);
     conf_unref(s->conf);
     free(s);
 }

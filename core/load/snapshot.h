@@ -7,6 +7,7 @@
 #ifndef RTCACHE_LOAD_SNAPSHOT_H
 #define RTCACHE_LOAD_SNAPSHOT_H
 
+#include "bind/runtime.h"
 #include "conf/conf.h"
 #include "load/route.h"
 
@@ -19,12 +20,18 @@ struct loader_counters {
     _Atomic int breaker; /* enum breaker_state */
 };
 
+/* What a loader thread last said of its backends and its scripts; see loader.c for how often. */
+struct backend_numbers;
+struct script_numbers;
+
 struct snapshot {
     _Atomic int refs;
     uint64_t generation;
     struct conf *conf; /* shared */
     struct routes *routes;
     struct loader_counters *counters; /* [loader_threads][loaders] */
+    struct backend_numbers *backends; /* [loader_threads][backends] */
+    struct script_numbers *scripts;   /* [loader_threads] */
 };
 
 /* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
@@ -35,6 +42,13 @@ struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* NULL is allowed */
 
 struct loader_counters *snapshot_counters(const struct snapshot *s, size_t thread, size_t loader);
+
+void snapshot_tell_backend(struct snapshot *s, size_t thread, size_t backend,
+                           const struct backend_stats *now);
+void snapshot_tell_scripts(struct snapshot *s, size_t thread, const struct runtime_stats *now);
+/* The sums over the loader threads. */
+void snapshot_ask_backend(const struct snapshot *s, size_t backend, struct backend_stats *sum);
+void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum);
 
 /* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);

@@ -60,6 +60,39 @@ static int pack_flights(struct buf *out, const struct io *io)
     return pack_rows(out, "flights", rows, sizeof rows / sizeof rows[0]);
 }
 
+static int pack_backends(struct buf *out, const struct snapshot *snapshot)
+{
+    const struct conf *conf = snapshot->conf;
+    int rc = mpw_cstr(out, "backends") | mpw_map(out, (uint32_t)conf->backend_count);
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        struct backend_stats b;
+        snapshot_ask_backend(snapshot, i, &b);
+        const struct row rows[] = {
+            {"queries", b.queries},         {"failures", b.failures}, {"connects", b.connects},
+            {"disconnects", b.disconnects}, {"cancels", b.cancels},   {"timeouts", b.timeouts},
+            {"connections", b.connections}, {"idle", b.idle},         {"in_flight", b.in_flight},
+            {"queued", b.queued},
+        };
+        rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
+    }
+    return rc;
+}
+
+static int pack_scripts(struct buf *out, const struct snapshot *snapshot)
+{
+    struct runtime_stats s;
+    snapshot_ask_scripts(snapshot, &s);
+    const struct row rows[] = {
+        {"runs", s.runs},
+        {"failures", s.failures},
+        {"cpu_stops", s.cpu_stops},
+        {"memory_stops", s.memory_stops},
+        {"memory_bytes", s.memory_bytes},
+        {"parked", s.parked},
+    };
+    return pack_rows(out, "scripts", rows, sizeof rows / sizeof rows[0]);
+}
+
 static int pack_counters(struct buf *out)
 {
     int rc = mpw_cstr(out, "counters") | mpw_map(out, M_COUNT);
@@ -96,8 +129,9 @@ void stats_answer(const struct target *t, struct params *p)
     const struct io *io = t->io;
     struct answer a;
     answer_begin(&a, t);
-    int rc = mpw_map(a.out, 6);
+    int rc = mpw_map(a.out, 8);
     rc |= mpw_cstr(a.out, "version") | mpw_cstr(a.out, RTCACHE_VERSION);
     rc |= pack_server(a.out, io) | pack_store(a.out, io) | pack_flights(a.out, io);
+    rc |= pack_backends(a.out, io->snapshot) | pack_scripts(a.out, io->snapshot);
     answer_done(&a, rc | pack_counters(a.out) | pack_times(a.out));
 }

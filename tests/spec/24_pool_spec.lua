@@ -1,5 +1,6 @@
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
+local wait = require "spec.support.wait"
 
 local GATE = 24
 
@@ -18,6 +19,15 @@ describe("a pool of pipelined connections", function()
     assert.is_nil(cache.answers[slow])
     source.db:open(GATE)
     assert.equal("slow", expect.value(cache:receive(slow)))
+    local stats
+    wait.until_true("the numbers of the backend and of the scripts", function()
+      stats = expect.value(cache:stats())
+      return stats.scripts.runs == 2 and stats.backends.main.in_flight == 0
+    end)
+    assert.truthy(stats.backends.main.queries >= 5)
+    assert.truthy(stats.backends.main.connections >= 2)
+    assert.equal(0, stats.backends.main.queued)
+    assert.equal(0, stats.scripts.cpu_stops)
     source:close()
     server:stop()
   end)

@@ -38,7 +38,8 @@
     X(ERR_CANCELLED, -21, "CANCELLED", true, "the work was given up before its end")               \
     X(ERR_STALE_SOURCE, -22, "STALE_SOURCE", true, "the source stays below the wanted version")    \
     X(ERR_VERSION_CONFLICT, -23, "VERSION_CONFLICT", false, "a newer version is stored")           \
-    X(ERR_IO, -24, "IO", false, "a call to the operating system failed")
+    X(ERR_IO, -24, "IO", false, "a call to the operating system failed")                           \
+    X(ERR_WRITE_UNKNOWN, -25, "WRITE_UNKNOWN", false, "whether the write took place is not known")
 
 enum err_code {
 #define ERR_ENUM(name, number, wire, retryable, text) name = number,
@@ -46,7 +47,7 @@ enum err_code {
 #undef ERR_ENUM
 };
 
-#define ERR_COUNT    25 /* codes are -1 .. -(ERR_COUNT - 1) */
+#define ERR_COUNT    26 /* codes are -1 .. -(ERR_COUNT - 1) */
 #define ERR_TEXT_MAX 480
 
 struct err {

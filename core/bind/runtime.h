@@ -55,8 +55,10 @@ struct runtime_stats {
 void runtime_read_stats(const struct runtime *rt, struct runtime_stats *out);
 
 enum run_outcome {
-    RUN_FOUND,     /* value */
+    RUN_FOUND,     /* value; of a save: the row as it is now, to be stored */
     RUN_ABSENT,    /* return nil */
+    RUN_DONE,      /* save and remove: it is done, and there is no value: nothing, nil or true, and
+                      perhaps options (a version) beside true */
     RUN_FAILED,    /* thrown, or nil, err */
     RUN_UNCHANGED, /* rtcache.unchanged */
 };
@@ -69,6 +71,7 @@ struct run_result {
         err;        /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(),
                        SCRIPT_ERROR for a runtime fault or a bound, BAD_VALUE with the path inside the
                        value, or the code of the backend's error where the script did not catch it */
+    bool started;   /* RUN_FAILED: a query was sent, so a write may have taken place */
     bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
                      */
     /* From the options table that a loader may return beside the value; -1 / false where not given.
@@ -81,7 +84,7 @@ struct run_result {
 
 /* All slices are borrowed until run_start returns. */
 struct run_request {
-    enum run_what what; /* RUN_LOAD now; the others come with writes and batches */
+    enum run_what what; /* RUN_LOAD, RUN_SAVE, RUN_REMOVE; RUN_LOAD_MANY comes with batches */
     int script;
     struct slice key;
     const struct slice *captures; /* ctx.match */
@@ -92,8 +95,9 @@ struct run_request {
     int64_t deadline_ms; /* clock_ms; ctx:deadline_ms() is what is left. The caller enforces it */
     struct slice
         value; /* what is stored, packed, for ctx.value (decoded when asked for); empty: none */
-    bool has_version; /* ctx.version */
+    bool has_version; /* ctx.version: of what is stored; of a write: what its client has seen */
     int64_t version;
+    struct slice input; /* RUN_SAVE: the value to be saved, packed */
     /* Called once, unless the run is cancelled; perhaps before run_start returns. r is the run,
      * which ends with the call. */
     void (*done)(struct run *r, struct run_result *result, void *arg);

@@ -35,6 +35,9 @@ struct policy {
     int64_t max_loads;                       /* in the air at once */
     int64_t max_queue;                       /* waiting for a place in the air */
     int64_t max_waiters;                     /* parked on one flight */
+    int64_t max_writes;                      /* puts and deletes in the air at once */
+    int64_t max_write_queue;                 /* waiting for a place, or for their key */
+    int64_t write_timeout_ms;                /* how long save or remove may take */
     int64_t breaker_failures;                /* in a row, which open the breaker; 0: no breaker */
     int64_t breaker_open_ms;                 /* then one probe is let through */
 };
@@ -44,6 +47,7 @@ struct conf_loader {
     const char *script;  /* as written, relative to conf->scripts_dir */
     const char *backend; /* NULL: none; ctx.db is nil then */
     bool versioned;      /* a value without a version fails its load */
+    const char *write;   /* what put and delete do to the entry: through, invalidate, none */
     struct policy policy;
     const char *file; /* where it is written: conf->file, or a file that it includes */
     int line;
@@ -58,11 +62,14 @@ struct conf_backend {
     const char *path;    /* sqlite: absolute by now */
     const char *init;    /* sqlite: SQL file that makes the database where there is none; or NULL */
     const char *primary; /* the backend to ask when this one lags behind a floor; or NULL */
-    int64_t pool;        /* postgres: connections; sqlite: worker threads */
-    int64_t pipeline;    /* postgres: queries in the air on one connection */
-    int64_t max_queue;   /* queries waiting for a connection; past it OVERLOADED */
-    int64_t statements;  /* prepared statements kept per connection, least recently used out */
-    int64_t max_result;  /* bytes of one result */
+    const char *feed;    /* postgres: the channel on which it tells of changes; or NULL */
+    int64_t feed_heartbeat_ms;
+    int64_t feed_grace_ms; /* without the feed for so long, nothing fed by it is fresh */
+    int64_t pool;          /* postgres: connections; sqlite: worker threads */
+    int64_t pipeline;      /* postgres: queries in the air on one connection */
+    int64_t max_queue;     /* queries waiting for a connection; past it OVERLOADED */
+    int64_t statements;    /* prepared statements kept per connection, least recently used out */
+    int64_t max_result;    /* bytes of one result */
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
     int64_t busy_timeout_ms; /* sqlite */
@@ -90,10 +97,14 @@ struct conf {
     int64_t max_batch;       /* keys of one get_many */
     int64_t idle_timeout_ms; /* 0: never */
     int64_t drain_timeout_ms;
-    int64_t failed_keys;  /* keys in backoff that are remembered */
-    int64_t floor_ttl_ms; /* how long an invalidated version stays out */
-    int64_t floors;       /* keys whose floor is remembered */
-    bool watch;           /* reload when a file changes */
+    int64_t failed_keys;       /* keys in backoff that are remembered */
+    int64_t floor_ttl_ms;      /* how long an invalidated version stays out */
+    int64_t floors;            /* keys whose floor is remembered */
+    int64_t tag_slots;         /* tags share these; a power of two */
+    int64_t max_globs;         /* invalidate_match whose scan has not ended */
+    int64_t max_subscriptions; /* of one connection */
+    int64_t max_notices;       /* on their way to one I/O thread's subscribers */
+    bool watch;                /* reload when a file changes */
     int64_t script_memory, script_cpu_ms;
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;

@@ -28,6 +28,7 @@
 
 const char *const options_drivers[] = {
     [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
+static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
@@ -70,6 +71,14 @@ const struct option options_table[] = {
      .text = "How long versions below an invalidated one are kept out; longer than any load takes and any replica lags."},
     {TOP(OPT_INT, floors, "floors", "1000000"), .least = 1, .most = 1000000000, .restart = true,
      .text = "Keys whose invalidated version is remembered, of about 100 bytes each; past it the one nearest its end is forgotten, and the loads in progress beside it are not stored."},
+    {TOP(OPT_INT, tag_slots, "tag_slots", "65536"), .least = 1, .most = 1 << 28, .restart = true,
+     .text = "Slots that the tags share, of 16 bytes each; a power of two. `invalidate_tag` also drops what carries another tag of the same slot."},
+    {TOP(OPT_INT, max_globs, "max_globs", "64"), .least = 1, .most = 100, .restart = true,
+     .text = "`invalidate_match` and `expire_match` whose scan of the memory has not ended; more are answered OVERLOADED."},
+    {TOP(OPT_INT, max_subscriptions, "max_subscriptions", "10000"), .least = 0, .most = 10000000,
+     .text = "Keys, patterns and tags that one connection may subscribe to."},
+    {TOP(OPT_INT, max_notices, "max_notices", "100000"), .least = 1, .most = 10000000, .restart = true,
+     .text = "Notifications on their way to the subscribers of one I/O thread; past it they are dropped, and every subscriber there is told `lost`."},
     {TOP(OPT_BOOL, watch, "watch", "true"),
      .text = "Reload when the configuration or a script changes on disk."},
     {TOP(OPT_SIZE, script_memory, "script_memory", "256mb"), .least = MB, .most = 1024 * GB,
@@ -96,6 +105,12 @@ const struct option options_table[] = {
      .text = "SQL that is run once to make the database where there is none."},
     {BACKEND(OPT_STRING, primary, "primary", NULL),
      .text = "The backend to ask instead where this one, a replica, is behind an invalidated version."},
+    {POSTGRES(OPT_STRING, feed, "feed", NULL),
+     .text = "The channel on which the database tells of changes with NOTIFY; `rtcache watch-sql` prints the triggers. See [consistency](consistency.md#changes-from-the-database)."},
+    {POSTGRES(OPT_DURATION, feed_heartbeat_ms, "feed_heartbeat", "5s"), .least = 10, .most = HOUR,
+     .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again."},
+    {POSTGRES(OPT_DURATION, feed_grace_ms, "feed_grace", "1min"), .least = 0, .most = DAY,
+     .text = "How long entries count as fresh while the feed is cut."},
     {POSTGRES(OPT_INT, pool, "pool", "4"), .least = 1, .most = 1000,
      .text = "Connections, shared out over the loader threads, of which each has at least one."},
     {SQLITE(OPT_INT, pool, "pool", "2"), .least = 1, .most = 256,
@@ -125,6 +140,8 @@ const struct option options_table[] = {
      .text = "The backend that the script knows as `ctx.db`."},
     {LOADER(OPT_BOOL, versioned, "versioned", "false"),
      .text = "Every value must come with a version; a load that gives none fails."},
+    {LOADER(OPT_CHOICE, write, "write", "through"), .choices = writes,
+     .text = "What a `put` or `delete` does to the entry once the script's `save` or `remove` has succeeded: `through` stores what `save` returned if it came with a version, `invalidate` drops the entry, `none` leaves it to others (a feed)."},
 
     {POLICY(OPT_DURATION, ttl_ms, "ttl", "60s"), .least = 0, .most = LONG,
      .text = "How long a value is fresh; 0: for ever."},
@@ -158,6 +175,12 @@ const struct option options_table[] = {
      .text = "Loads that wait for a place in the air; more are answered OVERLOADED."},
     {POLICY(OPT_INT, max_waiters, "max_waiters", "100000"), .least = 1, .most = 10000000,
      .text = "Requests that wait for one load; more are answered OVERLOADED."},
+    {POLICY(OPT_INT, max_writes, "max_writes", "1000"), .least = 1, .most = 1000000,
+     .text = "`put` and `delete` in the air at once."},
+    {POLICY(OPT_INT, max_write_queue, "max_write_queue", "100000"), .least = 0, .most = 10000000,
+     .text = "`put` and `delete` that wait for a place in the air or for another one of their key; more are answered OVERLOADED."},
+    {POLICY(OPT_DURATION, write_timeout_ms, "write_timeout", "10s"), .least = 1, .most = HOUR,
+     .text = "How long `save` or `remove` may take; then it is cancelled in the database, and its outcome is unknown."},
     {POLICY(OPT_INT, breaker_failures, "breaker_failures", "50"), .least = 0, .most = 1000000,
      .text = "Failed loads in a row that open the breaker; 0: no breaker."},
     {POLICY(OPT_DURATION, breaker_open_ms, "breaker_open", "5s"), .least = 1, .most = DAY,

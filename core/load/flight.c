@@ -81,6 +81,7 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
         flight_table_drop(s, failed);
     }
     f->epoch = s->epoch;
+    f->since = marks_now(fl->marks);
     flight_table_add(s, f);
     park(f, q);
     out->flight = f;
@@ -107,7 +108,9 @@ static enum join join_locked(struct flights *fl, struct flight_shard *s,
     if (q->waiter && !q->reload && look_again(fl, q, out))
         return JOIN_HIT;
     struct flight *f = flight_table_find(s, q->key, q->hash);
-    if (f && f->loading && f->generation < q->generation) {
+    if (f && f->loading &&
+        (f->generation < q->generation ||
+         marks_judge_key(fl->marks, q->key, f->since) == MARK_HARD)) {
         flight_table_drop(s, f);
         f = NULL;
     }
@@ -157,9 +160,21 @@ bool flights_begin(struct flights *fl, struct flight *f, const struct beginning 
     if (wanted) {
         f->generation = b->generation;
         f->epoch = s->epoch;
+        f->since = marks_now(fl->marks);
     } else if (!f->detached) {
         flight_table_drop(s, f);
     }
     pthread_mutex_unlock(&s->lock);
     return wanted;
+}
+
+bool flights_again(struct flights *fl, struct flight *f, int64_t now_ms)
+{
+    struct flight_shard *s = flight_shard_of(fl, f->hash);
+    pthread_mutex_lock(&s->lock);
+    f->epoch = s->epoch;
+    f->since = marks_now(fl->marks);
+    bool primary = now_ms < s->lossy_until_ms;
+    pthread_mutex_unlock(&s->lock);
+    return primary;
 }

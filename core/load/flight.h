@@ -31,6 +31,7 @@ struct waiter {
     struct flight
         *flight; /* under the shard's lock; NULL: not parked (left, or about to be delivered) */
     uint64_t hash;
+    uint64_t seq; /* marks_now when its request came: set by the caller */
 };
 
 /* One per I/O thread in every flight; what wakes that thread. */
@@ -54,7 +55,8 @@ struct flight {
     _Atomic int refs;       /* table, load, one per slot in delivery */
     uint64_t hash;
     uint64_t generation;    /* of the configuration its load uses: under the lock */
-    uint64_t epoch;         /* of its shard when the load began: under the lock */
+    uint64_t epoch;         /* of its shard when the attempt began: under the lock */
+    uint64_t since;         /* marks_now then: likewise */
     uint32_t waiter_count;  /* under the lock */
     uint32_t failures;      /* in a row */
     int64_t retry_at_ms;    /* FAILED */
@@ -67,6 +69,7 @@ struct flight {
     int err_code;
     int32_t retry_after_ms; /* -1: unknown */
     bool has_version;
+    bool overtaken; /* by a tag or a pattern: a waiter whose seq is above since asks again */
     int64_t version, ttl_ms; /* ttl_ms 0: no end */
     uint32_t load_us;
     /* Then the slots, then the key. */
@@ -77,6 +80,7 @@ struct flight {
 
 struct flights_options {
     struct store *store; /* borrowed */
+    struct marks *marks; /* borrowed; NULL: there are no tags and no patterns */
     unsigned shards;     /* a power of two */
     unsigned slots;      /* I/O threads */
     size_t failed_max;
@@ -142,6 +146,10 @@ struct beginning {
  * load; it has left the table, and the caller drops its reference without flights_end. */
 bool flights_begin(struct flights *fl, struct flight *f, const struct beginning *b, bool *primary);
 
+/* Another attempt of the same load begins: what it brings is judged by its own start (reliability
+ * rule 18). Whether it has to read the primary, as of flights_begin. */
+bool flights_again(struct flights *fl, struct flight *f, int64_t now_ms);
+
 /* What a load ended with. */
 struct outcome {
     enum flight_end end;
@@ -150,6 +158,8 @@ struct outcome {
     int64_t version;
     int64_t ttl_ms, stale_ttl_ms, keep_ms; /* jittered; for ABSENT ttl_ms is its negative_ttl */
     uint32_t load_us;
+    const uint32_t *tags; /* FOUND: slots (marks.h) */
+    unsigned tag_count;
     const struct err *err; /* FAILED, REFUSED */
     bool replica; /* the source lags, and there is one that does not: an absence below a floor
                      proves nothing */
@@ -180,11 +190,36 @@ struct invalidation {
     const int64_t
         *version; /* what is older is dropped, and stays out for floor_ttl_ms; NULL: all is */
     int64_t floor_ttl_ms;
+    bool gone; /* at that version the row was deleted: an absence may be kept, as it may not be
+                  below any other floor */
 };
 
 /* *dropped: whether an entry was. ERR_NOMEM: there was no memory for the floor; the entry is gone
  * and loads in the air are void, but a lagging source may bring the old version back. */
 int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped) MUST_USE;
+
+/* What is stored is stale from now on, and a load in the air is not stored; whether there was an
+ * entry. */
+bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now_ms);
+
+/* All keys that match: nothing that is stored, or is being loaded, is served any more; soft: it is
+ * served as stale. In force when it returns. ERR_OVERLOADED, ERR_NOMEM: of store_apply_glob; loads
+ * in the air are void all the same. */
+int flights_match(struct flights *fl, const struct glob *g, bool soft, struct err *e) MUST_USE;
+
+/* What a write to the source ended with; its load began at put.since. */
+struct written {
+    const struct put *put; /* its version is the one that the source gave it */
+    int64_t now_ms;
+    int64_t floor_ttl_ms;
+};
+/* Write-through: loads in the air are void, the floor rises to the version, and the value is stored
+ * unless something newer is known of (*stored says). Errors as flights_invalidate. */
+int flights_write(struct flights *fl, const struct written *w, bool *stored) MUST_USE;
+/* Whether a write took place is not known: the entry is dropped, and until until_ms what is loaded
+ * is delivered and not kept (reliability rule 14). */
+int flights_doubt(struct flights *fl, const struct invalidation *i, int64_t until_ms) MUST_USE;
+
 /* ERR_VERSION_CONFLICT where a newer version is stored or known of. */
 int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 

@@ -4,6 +4,8 @@
 
 #include "base/show.h"
 
+#define TTL_OVER (-1) /* stale from now on */
+
 bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
                            int64_t *version)
 {
@@ -21,22 +23,35 @@ static void detach(struct flight_shard *s, struct slice key, uint64_t hash)
         flight_table_drop(s, f);
 }
 
+/* A floor that is not there, or whose place another one had to leave: what was promised by it is
+ * kept by loads that read the primary. */
+static int note_raised(struct flight_shard *s, enum floor_raised raised, int64_t until_ms)
+{
+    if (raised != FLOOR_RAISED) {
+        s->epoch++;
+        s->lossy_until_ms = until_ms;
+    }
+    return raised == FLOOR_NOMEM ? ERR_NOMEM : 0;
+}
+
+static int raise_floor(struct flight_shard *s, const struct invalidation *i)
+{
+    struct floor_raise r = {
+        .hash = i->hash,
+        .version = *i->version,
+        .now_ms = i->now_ms,
+        .ttl_ms = i->floor_ttl_ms,
+        .gone = i->gone,
+    };
+    return note_raised(s, floors_raise(&s->floors, &r), i->now_ms + i->floor_ttl_ms);
+}
+
 int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped)
 {
     struct flight_shard *s = flight_shard_of(fl, i->hash);
-    int rc = 0;
     int64_t stored;
     pthread_mutex_lock(&s->lock);
-    if (i->version) {
-        enum floor_raised raised =
-            floors_raise(&s->floors, i->hash, *i->version, i->now_ms, i->floor_ttl_ms);
-        if (raised != FLOOR_RAISED) {
-            s->epoch++;
-            s->lossy_until_ms = i->now_ms + i->floor_ttl_ms;
-        }
-        if (raised == FLOOR_NOMEM)
-            rc = ERR_NOMEM;
-    }
+    int rc = i->version ? raise_floor(s, i) : 0;
     detach(s, i->key, i->hash);
     if (i->version && flight_stored_version(fl, i->key, i->hash, i->now_ms, &stored) &&
         stored >= *i->version)
@@ -44,6 +59,34 @@ int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *d
     else
         *dropped = store_remove(fl->store, i->key, i->hash, i->now_ms);
     pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now_ms)
+{
+    struct flight_shard *s = flight_shard_of(fl, deadlines->hash);
+    pthread_mutex_lock(&s->lock);
+    detach(s, deadlines->key, deadlines->hash);
+    bool there = store_touch(fl->store, deadlines->key, deadlines->hash, now_ms, TTL_OVER,
+                             deadlines->stale_ttl_ms, deadlines->keep_ms);
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
+int flights_match(struct flights *fl, const struct glob *g, bool soft, struct err *e)
+{
+    marks_glob(fl->marks, g, soft);
+    /* A load that ended without seeing the mark has stored its result once its shard's lock was
+     * free; so it is there for the store's part to find. */
+    for (unsigned i = 0; i < fl->shard_count; i++) {
+        pthread_mutex_lock(&fl->shards[i].lock);
+        pthread_mutex_unlock(&fl->shards[i].lock);
+    }
+    int rc = store_apply_glob(fl->store, g, soft);
+    if (rc == ERR_OVERLOADED)
+        err_set(e, rc, "max_globs patterns are being scanned for already");
+    else if (rc != 0)
+        err_set(e, rc, "no memory for a pattern");
     return rc;
 }
 
@@ -56,12 +99,22 @@ static bool is_older(struct flights *fl, struct flight_shard *s, const struct pu
     if (!p->has_version)
         return false;
     bool stored = flight_stored_version(fl, p->key, p->hash, now_ms, &newer) && newer > p->version;
-    if (!stored && !(floors_get(&s->floors, p->hash, now_ms, &newer) && newer > p->version))
+    struct floor_seen floor = floors_see(&s->floors, p->hash, now_ms);
+    if (!stored && !(floor.there && floor.version > p->version))
         return false;
     err_set(e, ERR_VERSION_CONFLICT, "%s: version %lld is older than %lld, which %s",
-            show_key(key, p->key), (long long)p->version, (long long)newer,
+            show_key(key, p->key), (long long)p->version,
+            (long long)(stored ? newer : floor.version),
             stored ? "is stored" : "an invalidation named");
     return true;
+}
+
+/* What loads or backoff there is of the key has nothing to say any more. */
+static void drop_flight(struct flight_shard *s, const struct put *p)
+{
+    struct flight *f = flight_table_find(s, p->key, p->hash);
+    if (f)
+        flight_table_drop(s, f);
 }
 
 int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e)
@@ -70,11 +123,56 @@ int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct 
     int rc = ERR_VERSION_CONFLICT;
     pthread_mutex_lock(&s->lock);
     if (!is_older(fl, s, p, now_ms, e)) {
-        struct flight *f = flight_table_find(s, p->key, p->hash);
-        if (f)
-            flight_table_drop(s, f);
+        drop_flight(s, p);
         rc = store_put(fl->store, p, now_ms, e);
     }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+/* Whether a tag or a pattern was invalidated since the write began. */
+static bool is_overtaken(struct flights *fl, const struct put *p)
+{
+    return fl->marks && (marks_judge_key(fl->marks, p->key, p->since) != MARK_NONE ||
+                         marks_judge_tags(fl->marks, p->tags, p->tag_count, p->since) != MARK_NONE);
+}
+
+int flights_write(struct flights *fl, const struct written *w, bool *stored)
+{
+    const struct put *p = w->put;
+    struct flight_shard *s = flight_shard_of(fl, p->hash);
+    struct invalidation i = {
+        .key = p->key,
+        .hash = p->hash,
+        .now_ms = w->now_ms,
+        .version = &p->version,
+        .floor_ttl_ms = w->floor_ttl_ms,
+    };
+    int64_t had;
+    pthread_mutex_lock(&s->lock);
+    int rc = raise_floor(s, &i);
+    drop_flight(s, p);
+    bool doubtful = floors_see(&s->floors, p->hash, w->now_ms).doubtful;
+    bool newer = is_older(fl, s, p, w->now_ms, NULL);
+    if (newer && flight_stored_version(fl, p->key, p->hash, w->now_ms, &had) && had > p->version) {
+        *stored = false; /* what is stored is newer still */
+    } else if (newer || doubtful || is_overtaken(fl, p)) {
+        *stored = false;
+        store_remove(fl->store, p->key, p->hash, w->now_ms);
+    } else {
+        *stored = store_put(fl->store, p, w->now_ms, NULL) == 0;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int flights_doubt(struct flights *fl, const struct invalidation *i, int64_t until_ms)
+{
+    struct flight_shard *s = flight_shard_of(fl, i->hash);
+    pthread_mutex_lock(&s->lock);
+    int rc = note_raised(s, floors_doubt(&s->floors, i->hash, i->now_ms, until_ms), until_ms);
+    detach(s, i->key, i->hash);
+    store_remove(fl->store, i->key, i->hash, i->now_ms);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
-static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o,
+#define TTL_OVER (-1) /* stale from now on */
+
+/* keep false: it is delivered only. */
+static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o, bool keep,
                           int64_t now_ms)
 {
     struct put p = {
@@ -18,8 +21,11 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
         .stale_ttl_ms = o->stale_ttl_ms,
         .keep_ms = o->keep_ms,
         .load_us = o->load_us,
+        .tags = o->tags,
+        .tag_count = o->end == END_FOUND ? o->tag_count : 0,
+        .since = f->since,
     };
-    if (o->store && !(p.negative && p.ttl_ms <= 0))
+    if (keep && !(p.negative && p.ttl_ms <= 0))
         return store_put(fl->store, &p, now_ms, NULL) == 0;
     /* Not to be kept: then what was stored is known to be old. */
     store_remove(fl->store, p.key, p.hash, now_ms);
@@ -75,32 +81,49 @@ static void keep_outcome(struct flight *f, const struct outcome *o, struct entry
 
 /* Below the floor nothing is delivered, whoever waits. What carries no version is not judged: its
  * loader has none (the guarantees say so). What a lagging source says proves nothing where it is an
- * absence below a floor, or where a floor went early since the load began, which its waiters may
+ * absence below a floor, or where a floor went early since the attempt began, which its waiters may
  * have been promised. */
-static bool is_below(struct flight_shard *s, const struct flight *f, const struct outcome *o,
-                     int64_t now_ms, int64_t *floor)
+static bool is_below(const struct flight_shard *s, const struct flight *f, const struct outcome *o,
+                     const struct floor_seen *floor)
 {
-    *floor = INT64_MIN;
     bool came = o->end == END_FOUND || o->end == END_ABSENT;
     if (came && o->replica && f->epoch != s->epoch)
         return true;
-    if (!came || (o->end == END_ABSENT ? !o->replica : !o->has_version))
+    if (!came || !floor->there)
         return false;
-    return floors_get(&s->floors, f->hash, now_ms, floor) &&
-           (o->end == END_ABSENT || o->version < *floor);
+    return o->end == END_ABSENT ? o->replica : o->has_version && o->version < floor->version;
 }
 
-/* The token: the flight's identity (not detached), its shard's epoch, its script's generation; and
- * the version of what is stored, which never goes back. */
+/* The token: the flight's identity (not detached), its shard's epoch, its script's generation, no
+ * mark since the attempt began; and the version of what is stored, which never goes back. */
 static bool may_store(struct flights *fl, struct flight_shard *s, const struct flight *f,
                       const struct outcome *o, int64_t now_ms)
 {
     int64_t stored;
-    if (f->detached || f->epoch != s->epoch || f->generation < o->generation)
+    if (f->detached || f->epoch != s->epoch || f->generation < o->generation || f->overtaken)
         return false;
     return !(o->end == END_FOUND && o->has_version &&
              flight_stored_version(fl, flight_key(f), f->hash, now_ms, &stored) &&
              stored > o->version);
+}
+
+/* An absence below a floor may be a row that is announced and cannot be seen yet. */
+static bool may_keep(const struct outcome *o, const struct floor_seen *floor)
+{
+    return o->store && !floor->doubtful && !(o->end == END_ABSENT && floor->there && !floor->gone);
+}
+
+/* What tags and patterns have done to the result since its attempt began. */
+static enum mark judge(struct flights *fl, const struct flight *f, const struct outcome *o)
+{
+    if (o->end != END_FOUND && o->end != END_ABSENT)
+        return MARK_NONE;
+    enum mark mark = marks_judge_key(fl->marks, flight_key(f), f->since);
+    if (o->end == END_FOUND && o->tag_count > 0 && fl->marks && mark != MARK_HARD) {
+        enum mark by_tag = marks_judge_tags(fl->marks, o->tags, o->tag_count, f->since);
+        mark = by_tag > mark ? by_tag : mark;
+    }
+    return mark;
 }
 
 static void hand_over_waiters(struct flight *f)
@@ -126,19 +149,26 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         *err = *o->err;
     *v = (struct verdict){0};
     pthread_mutex_lock(&s->lock);
-    if (is_below(s, f, o, now_ms, &v->floor)) {
+    struct floor_seen floor = floors_see(&s->floors, f->hash, now_ms);
+    if (is_below(s, f, o, &floor)) {
         pthread_mutex_unlock(&s->lock);
         v->below = true;
+        v->floor = floor.there ? floor.version : INT64_MIN;
         entry_unref(value);
         free(err);
         return;
     }
     keep_outcome(f, o, value, err);
+    enum mark mark = judge(fl, f, o);
+    f->overtaken = mark == MARK_HARD;
     if (o->end == END_FAILED) {
         enter_backoff(fl, s, f, o, now_ms);
     } else {
+        struct outcome now = *o;
+        if (mark == MARK_SOFT)
+            now.ttl_ms = TTL_OVER;
         if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms))
-            v->stored = store_outcome(fl, f, o, now_ms);
+            v->stored = store_outcome(fl, f, &now, may_keep(o, &floor), now_ms);
         if (!f->detached)
             flight_table_drop(s, f);
     }

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "load/flight.h"
 #include "store/floor.h"
+#include "store/marks.h"
 
 #include <pthread.h>
 
@@ -28,6 +29,7 @@ struct flight_shard {
 
 struct flights {
     struct store *store;
+    struct marks *marks;
     unsigned shard_count, slots;
     size_t failed_max; /* per shard */
     void (*deliver)(struct message *m, void *owner);

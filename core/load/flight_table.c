@@ -14,6 +14,7 @@ int flights_new(struct flights **out, const struct flights_options *o, struct er
         return err_set(e, ERR_NOMEM, "no memory for %u flight shards", o->shards);
     memset(fl, 0, size);
     fl->store = o->store;
+    fl->marks = o->marks;
     fl->slots = o->slots;
     fl->deliver = o->deliver;
     fl->failed_max = o->failed_max / o->shards + 1;

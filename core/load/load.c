@@ -246,7 +246,7 @@ static void load_attempt(struct load *ld)
 {
     struct gate *g = ld->gate;
     struct slice key = flight_key(ld->flight);
-    struct route_match match = {0};
+    struct glob_match match = {0};
     routes_match(g->set->snapshot->routes, key, &match);
     ld->attempt++;
     struct run_request q = {

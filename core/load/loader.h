@@ -12,7 +12,7 @@
 #ifndef RTCACHE_LOAD_LOADER_H
 #define RTCACHE_LOAD_LOADER_H
 
-#include "load/flight.h"
+#include "load/change.h"
 #include "load/snapshot.h"
 #include "sys/mailbox.h"
 
@@ -20,8 +20,9 @@ struct loader;
 
 struct loader_options {
     unsigned index;
-    struct flights *flights; /* borrowed, as the next two */
+    struct flights *flights; /* borrowed, as the next three */
     struct store *store;
+    const struct changes *changes;
     struct mailbox *const *slots; /* the I/O threads' mailboxes, by slot */
     unsigned slot_count;
     uint64_t seed;

@@ -2,14 +2,8 @@
 
 #include <stdlib.h>
 
-/*
- * A compiled pattern: its literal bytes without the escapes, cut into stars + 1 segments. The
- * first segment is the prefix, the last one the suffix; either may be empty.
- */
 struct pattern {
-    const char *text;
-    uint16_t end[ROUTE_CAPTURES_MAX + 1]; /* of segment i, within text */
-    uint16_t stars;
+    struct glob glob;
     int index; /* as given to routes_new */
 };
 
@@ -28,17 +22,6 @@ struct routes {
     char *text;
 };
 
-static struct slice segment(const struct pattern *p, unsigned i)
-{
-    size_t start = i == 0 ? 0 : p->end[i - 1];
-    return slice_of(p->text + start, p->end[i] - start);
-}
-
-static size_t literal_bytes(const struct pattern *p)
-{
-    return p->end[p->stars];
-}
-
 /* The order of bytes; a prefix comes before what it begins. */
 static int slice_order(struct slice a, struct slice b)
 {
@@ -51,55 +34,16 @@ static int slice_order(struct slice a, struct slice b)
 
 int route_check(const char *pattern, struct err *e)
 {
-    if (!pattern || pattern[0] == '\0')
-        return err_set(e, ERR_CONFIG, "a pattern is empty");
-    size_t size = strlen(pattern);
-    if (size > ROUTE_PATTERN_MAX)
-        return err_set(e, ERR_CONFIG, "pattern \"%.32s...\" has %zu bytes; the most is %d", pattern,
-                       size, ROUTE_PATTERN_MAX);
-    unsigned stars = 0;
-    for (const char *at = pattern; *at; at++) {
-        if (*at == '*')
-            stars++;
-        if (*at != '\\')
-            continue;
-        at++;
-        if (*at != '*' && *at != '\\')
-            return err_set(e, ERR_CONFIG,
-                           "pattern \"%s\" has a lone backslash at byte %zu; write \\* for a "
-                           "star and \\\\ for a backslash",
-                           pattern, (size_t)(at - pattern));
-    }
-    if (stars > ROUTE_CAPTURES_MAX)
-        return err_set(e, ERR_CONFIG, "pattern \"%s\" has %u stars; the most is %d", pattern, stars,
-                       ROUTE_CAPTURES_MAX);
-    return 0;
-}
-
-/* source has passed route_check. Writes at most strlen(source) bytes to text. */
-static void compile(struct pattern *p, const char *source, char *text, int index)
-{
-    *p = (struct pattern){.text = text, .index = index};
-    uint16_t size = 0;
-    for (const char *at = source; *at; at++) {
-        if (*at == '*') {
-            p->end[p->stars++] = size;
-            continue;
-        }
-        if (*at == '\\')
-            at++;
-        text[size++] = *at;
-    }
-    p->end[p->stars] = size;
+    return glob_check(slice_str(pattern ? pattern : ""), e);
 }
 
 static int pattern_order(const void *left, const void *right)
 {
     const struct pattern *a = left, *b = right;
-    int order = slice_order(segment(a, 0), segment(b, 0));
+    int order = slice_order(glob_segment(&a->glob, 0), glob_segment(&b->glob, 0));
     if (order != 0)
         return order;
-    size_t a_size = literal_bytes(a), b_size = literal_bytes(b);
+    size_t a_size = glob_literal_bytes(&a->glob), b_size = glob_literal_bytes(&b->glob);
     if (a_size != b_size)
         return a_size > b_size ? -1 : 1;
     return (a->index > b->index) - (a->index < b->index);
@@ -109,7 +53,7 @@ static int pattern_order(const void *left, const void *right)
 static void make_groups(struct routes *r, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct slice prefix = segment(&r->patterns[i], 0);
+        struct slice prefix = glob_segment(&r->patterns[i].glob, 0);
         struct group *last = r->group_count ? &r->groups[r->group_count - 1] : NULL;
         if (last && slice_eq(last->prefix, prefix)) {
             last->count++;
@@ -175,8 +119,9 @@ int routes_new(struct routes **out, const char *const *patterns, size_t count, s
         goto no_memory;
     char *text = r->text;
     for (size_t i = 0; i < count; i++) {
-        compile(&r->patterns[i], patterns[i], text, (int)i);
-        text += literal_bytes(&r->patterns[i]);
+        r->patterns[i].index = (int)i;
+        glob_compile(&r->patterns[i].glob, slice_str(patterns[i]), text);
+        text += glob_literal_bytes(&r->patterns[i].glob);
     }
     qsort(r->patterns, count, sizeof *r->patterns, pattern_order);
     make_groups(r, count);
@@ -198,33 +143,6 @@ void routes_free(struct routes *r)
     free(r);
 }
 
-/* The prefix is known to match. Taking each middle segment at its first place is enough: where any
- * arrangement matches, that one does. */
-static bool pattern_matches(const struct pattern *p, struct slice key, struct route_match *m)
-{
-    size_t at = p->end[0];
-    if (p->stars == 0)
-        return key.size == at;
-    struct slice suffix = segment(p, p->stars);
-    if (key.size < literal_bytes(p))
-        return false;
-    size_t end = key.size - suffix.size;
-    if (suffix.size && memcmp(key.data + end, suffix.data, suffix.size) != 0)
-        return false;
-    m->captures = p->stars;
-    for (unsigned i = 1; i < p->stars; i++) {
-        struct slice middle = segment(p, i);
-        const char *found =
-            middle.size ? memmem(key.data + at, end - at, middle.data, middle.size) : key.data + at;
-        if (!found)
-            return false;
-        m->capture[i - 1] = slice_of(key.data + at, (size_t)(found - key.data) - at);
-        at = (size_t)(found - key.data) + middle.size;
-    }
-    m->capture[p->stars - 1] = slice_of(key.data + at, end - at);
-    return true;
-}
-
 /* The last group whose prefix is not after the key, or -1: every group whose prefix begins the key
  * is that one or one of its ancestors. */
 static ptrdiff_t group_before(const struct routes *r, struct slice key)
@@ -240,7 +158,7 @@ static ptrdiff_t group_before(const struct routes *r, struct slice key)
     return (ptrdiff_t)low - 1;
 }
 
-int routes_match(const struct routes *r, struct slice key, struct route_match *m)
+int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
 {
     if (key.size == 0)
         key.data = "";
@@ -251,14 +169,14 @@ int routes_match(const struct routes *r, struct slice key, struct route_match *m
     size_t common = 0;
     while (common < nearest.size && common < key.size && nearest.data[common] == key.data[common])
         common++;
-    struct route_match found;
+    struct glob_match found;
     for (; at >= 0; at = r->groups[at].parent) {
         const struct group *g = &r->groups[at];
         if (g->prefix.size > common)
             continue;
         for (size_t i = g->first; i < g->first + g->count; i++) {
             found.captures = 0;
-            if (!pattern_matches(&r->patterns[i], key, &found))
+            if (!glob_matches_rest(&r->patterns[i].glob, key, &found))
                 continue;
             if (m) {
                 m->captures = found.captures;

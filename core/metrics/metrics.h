@@ -30,7 +30,23 @@
     X(M_PARKED_REFUSED, "parked_refused", "requests past max_parked of a connection")              \
     X(M_ERRORS, "errors", "requests answered with an error")                                       \
     X(M_INVALIDATIONS, "invalidations", "keys invalidated")                                        \
+    X(M_TAG_INVALIDATIONS, "tag_invalidations", "tags invalidated or expired")                     \
+    X(M_GLOB_INVALIDATIONS, "glob_invalidations", "patterns invalidated or expired")               \
+    X(M_GLOBS_REFUSED, "globs_refused", "patterns refused for max_globs")                          \
     X(M_SETS, "sets", "values stored by set")                                                      \
+    X(M_WRITES, "writes", "puts and deletes begun")                                                \
+    X(M_WRITES_STORED, "writes_stored", "puts whose value was stored (write-through)")             \
+    X(M_WRITES_FAILED, "writes_failed", "puts and deletes that failed")                            \
+    X(M_WRITES_UNKNOWN, "writes_unknown", "of these, with an outcome that is not known")           \
+    X(M_WRITES_REFUSED, "writes_refused", "puts and deletes past max_writes and max_write_queue")  \
+    X(M_REJOINED, "rejoined", "waiters sent to a newer load: a tag was invalidated meanwhile")     \
+    X(M_SUBSCRIBED, "subscribed", "subscriptions begun")                                           \
+    X(M_UNSUBSCRIBED, "unsubscribed", "subscriptions ended")                                       \
+    X(M_NOTICES, "notices", "notifications sent to subscribers")                                   \
+    X(M_NOTICES_LOST, "notices_lost", "times that subscribers were told to drop what they hold")   \
+    X(M_FEED_EVENTS, "feed_events", "changes told of by a database")                               \
+    X(M_FEED_BAD, "feed_bad", "notifications of a database that could not be understood")          \
+    X(M_FEED_GAPS, "feed_gaps", "times that a feed may have missed changes")                       \
     X(M_CONNECTIONS, "connections_total", "connections accepted")                                  \
     X(M_CONNECTIONS_CLOSED, "connections_closed", "connections ended")                             \
     X(M_CONNECTIONS_REFUSED, "connections_refused", "connections past max_connections")            \

@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/rng.h"
-#include "load/flight.h"
+#include "load/change.h"
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "metrics/metrics.h"
@@ -41,6 +41,7 @@ struct io_options {
     unsigned io_count;
     struct store *store; /* all borrowed, and alive until io_free */
     struct flights *flights;
+    const struct changes *changes;
     struct loader *const *loaders;
     unsigned loader_count;
     int64_t started_ms;
@@ -58,6 +59,7 @@ struct io {
     int64_t now_ms; /* of this turn */
     struct list conns;
     size_t conn_count, parked_count;
+    struct subscriptions *subscriptions; /* subscribe.h; NULL before the first */
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
     struct buf sink;   /* answers nobody asked for */

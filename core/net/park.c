@@ -254,8 +254,11 @@ void park_recv_delivery(struct message *m, void *owner)
         struct request *r =
             container_of(container_of(link, struct waiter, link), struct request, waiter);
         const struct flight *f = slot->flight;
-        if (f->end == END_FOUND && r->target.conn &&
-            is_too_old(&r->target, f->has_version, f->version)) {
+        if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
+            metrics_inc(io->metrics, M_REJOINED);
+            arm(r, PARK_AGAIN, 0);
+        } else if (f->end == END_FOUND && r->target.conn &&
+                   is_too_old(&r->target, f->has_version, f->version)) {
             park_again(r);
         } else {
             answer_outcome(r, f);

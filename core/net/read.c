@@ -101,6 +101,7 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
     }
     request->target.has_min = r->has_min;
     request->target.min_version = r->min_version;
+    request->waiter.seq = marks_now(io->options.changes->marks);
     struct join_request q = join_of(r, policy);
     struct join_result joined = {0};
     struct answer a;

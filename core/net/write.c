@@ -4,8 +4,6 @@
 #include "load/spread.h"
 #include "wire/mpw.h"
 
-#define ALREADY_OVER (-1) /* a ttl that has ended: stale from now on */
-
 static struct put put_by_policy(const struct io *io, struct slice key)
 {
     int loader;
@@ -48,12 +46,10 @@ void write_set(const struct target *t, struct params *p)
         return;
     }
     spread(io, &put);
-    if (flights_set(io->options.flights, &put, io->now_ms, &e) != 0) {
+    if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
         answer_error(t, &e);
-        return;
-    }
-    metrics_inc(io->metrics, M_SETS);
-    answer_true(t, true);
+    else
+        answer_true(t, true);
 }
 
 /* One key; 1: an entry was dropped, 0: there was none, or an error. */
@@ -67,11 +63,8 @@ static int invalidate(struct io *io, struct slice key, const int64_t *version, s
         .floor_ttl_ms = io->snapshot->conf->floor_ttl_ms,
     };
     bool dropped;
-    metrics_inc(io->metrics, M_INVALIDATIONS);
-    int rc = flights_invalidate(io->options.flights, &i, &dropped);
-    if (rc != 0)
-        return err_set(e, rc, "invalidate: no memory to remember the version");
-    return dropped;
+    int rc = change_invalidate(io->options.changes, &i, CAUSE_INVALIDATE, &dropped, e);
+    return rc != 0 ? rc : dropped;
 }
 
 /* The trailing options of both; *version is NULL where none is given. */
@@ -145,8 +138,7 @@ void write_expire(const struct target *t, struct params *p)
         return;
     }
     struct put put = put_by_policy(io, key);
-    answer_true(t, store_touch(io->options.store, key, put.hash, io->now_ms, ALREADY_OVER,
-                               put.stale_ttl_ms, put.keep_ms));
+    answer_true(t, change_expire(io->options.changes, &put, io->now_ms));
 }
 
 void write_touch(const struct target *t, struct params *p)

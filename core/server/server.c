@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "net/park.h"
+#include "net/subscribe.h"
 #include "server/reload.h"
 #include "server/watch.h"
 
@@ -18,13 +19,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TICK_MOST 20000 /* entries expired per tick */
+#define TICK_MOST 20000 /* entries expired, and entries judged by patterns, per tick */
 
 static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct server *s = timer->data;
     store_tick(s->store, clock_ms(), TICK_MOST);
+    store_sweep(s->store, clock_ms(), TICK_MOST);
 }
 
 static void server_on_term(struct ev_loop *loop, ev_signal *signal, int events)
@@ -91,17 +93,23 @@ static int drop_privileges(struct server *s, struct err *e)
 
 static int make_store(struct server *s, struct err *e)
 {
+    int rc = marks_new(&s->marks, (size_t)s->conf->tag_slots, rng_os(), e);
+    if (rc != 0)
+        return rc;
     struct store_options so = {
         .memory_bytes = (size_t)s->conf->memory_bytes,
         .shards = (unsigned)s->conf->shards,
         .seed = rng_os(),
         .now_ms = s->started_ms,
+        .marks = s->marks,
+        .globs_max = (unsigned)s->conf->max_globs,
     };
-    int rc = store_new(&s->store, &so, e);
+    rc = store_new(&s->store, &so, e);
     if (rc != 0)
         return rc;
     struct flights_options fo = {
         .store = s->store,
+        .marks = s->marks,
         .shards = (unsigned)s->conf->shards,
         .slots = s->io_count,
         .failed_max = (size_t)s->conf->failed_keys,
@@ -109,7 +117,12 @@ static int make_store(struct server *s, struct err *e)
         .seed = rng_os(),
         .deliver = park_recv_delivery,
     };
-    return flights_new(&s->flights, &fo, e);
+    rc = flights_new(&s->flights, &fo, e);
+    if (rc == 0)
+        rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
+                          subscribe_recv_news, e);
+    s->changes = (struct changes){.flights = s->flights, .marks = s->marks, .news = s->news};
+    return rc;
 }
 
 static int make_threads(struct server *s, struct err *e)
@@ -121,6 +134,7 @@ static int make_threads(struct server *s, struct err *e)
             .io_count = s->io_count,
             .store = s->store,
             .flights = s->flights,
+            .changes = &s->changes,
             .loaders = s->loaders,
             .loader_count = s->loader_count,
             .started_ms = s->started_ms,
@@ -137,6 +151,7 @@ static int make_threads(struct server *s, struct err *e)
             .index = i,
             .flights = s->flights,
             .store = s->store,
+            .changes = &s->changes,
             .slots = s->slots,
             .slot_count = s->io_count,
             .seed = rng_os(),
@@ -282,6 +297,8 @@ void server_free(struct server *s)
     reload_free(s->reload);
     flights_free(s->flights);
     store_free(s->store);
+    marks_free(s->marks);
+    news_hub_free(s->news);
     snapshot_unref(s->snapshot);
     conf_unref(s->conf);
     log_setup(2, log_level_now());

@@ -10,6 +10,7 @@
 #ifndef RTCACHE_SERVER_SERVER_H
 #define RTCACHE_SERVER_SERVER_H
 
+#include "load/change.h"
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "net/io.h"
@@ -35,7 +36,10 @@ struct server {
     struct conf *conf;         /* of the start; its threads and addresses hold until the end */
     struct snapshot *snapshot; /* in force; NULL before the first take-over */
     struct store *store;
+    struct marks *marks;
     struct flights *flights;
+    struct news_hub *news;
+    struct changes changes;
     struct loader *loaders[SERVER_THREADS_MAX];
     struct mailbox *slots[SERVER_THREADS_MAX];
     struct io *ios[SERVER_THREADS_MAX];

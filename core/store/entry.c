@@ -5,20 +5,63 @@
 
 #define STORED_MAX ((INT64_C(1) << 40) - 1)
 
-static size_t size_of(bool versioned, size_t key_size, size_t value_size)
+#define TAG_BYTES sizeof(uint32_t)
+
+static size_t tags_size(size_t count)
 {
-    return offsetof(struct entry, data) + (versioned ? sizeof(int64_t) : 0) + key_size + value_size;
+    return count ? sizeof(uint64_t) + count * TAG_BYTES + 1 : 0;
 }
 
 size_t entry_size(const struct put *p)
 {
-    return size_of(p->has_version, p->key.size, p->negative ? 0 : p->value.size);
+    return offsetof(struct entry, data) + (p->has_version ? sizeof(int64_t) : 0) + p->key.size +
+           (p->negative ? 0 : p->value.size) + tags_size(p->tag_count);
+}
+
+/* Where its value ends. */
+static const char *tags_at(const struct entry *e)
+{
+    return e->data + entry_key_offset(e) + e->key_size + e->value_size;
+}
+
+static unsigned tag_count(const struct entry *e)
+{
+    return e->flags & ENTRY_TAGGED ? (unsigned char)*tags_at(e) : 0;
+}
+
+static void write_tags(struct entry *e, const struct put *p)
+{
+    char *at = (char *)tags_at(e);
+    *at++ = (char)p->tag_count;
+    memcpy(at, &p->since, sizeof p->since);
+    memcpy(at + sizeof p->since, p->tags, p->tag_count * TAG_BYTES);
+}
+
+void entry_read_tags(const struct entry *e, struct entry_tags *out)
+{
+    const char *at = tags_at(e) + 1;
+    out->count = tag_count(e);
+    out->since = 0;
+    if (out->count == 0)
+        return;
+    memcpy(&out->since, at, sizeof out->since);
+    memcpy(out->slots, at + sizeof out->since, out->count * TAG_BYTES);
+}
+
+enum mark entry_judge_tags(const struct entry *e, const struct marks *m)
+{
+    if (!m || !(e->flags & ENTRY_TAGGED))
+        return MARK_NONE;
+    const char *at = tags_at(e);
+    uint64_t since;
+    memcpy(&since, at + 1, sizeof since);
+    return marks_judge_tags(m, at + 1 + sizeof since, (unsigned char)*at, since);
 }
 
 struct entry *entry_new(const struct put *p)
 {
     struct slice value = p->negative ? slice_of(NULL, 0) : p->value;
-    if (p->key.size > ENTRY_KEY_MAX || value.size > UINT32_MAX)
+    if (p->key.size > ENTRY_KEY_MAX || value.size > UINT32_MAX || p->tag_count > MARKS_TAGS_MAX)
         return NULL;
     size_t size = entry_size(p);
     struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
@@ -28,7 +71,8 @@ struct entry *entry_new(const struct put *p)
         .value_size = (uint32_t)value.size,
         .load_us = p->load_us,
         .key_size = (uint16_t)p->key.size,
-        .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0),
+        .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0) |
+                 (p->tag_count ? ENTRY_TAGGED : 0),
     };
     list_init(&e->wheel);
     list_init(&e->queue);
@@ -42,6 +86,8 @@ struct entry *entry_new(const struct put *p)
         memcpy(at, p->key.data, p->key.size);
     if (value.size)
         memcpy(at + p->key.size, value.data, value.size);
+    if (p->tag_count)
+        write_tags(e, p);
     return e;
 }
 

@@ -1,19 +1,21 @@
 /*
  * entry: what is stored under a key, in one allocation.
  *
- *   links 40 | references, sizes, deadlines, flags 33 | version 8, where there is one | key | value
+ *   links 40 | references, sizes, deadlines, flags 34 | version 8, where there is one | key | value
+ *   | count 1, since 8, slots 4 each, where there are tags
  *
- * Shape: 73 bytes, or 81 with a version, before key and value. Key, version and value never change
- * after entry_new; the links, the deadlines and `state` belong to the shard that holds the entry
- * and change under its lock only. Deadlines are spans (span.h) from the time it was stored.
- * Thread: references, key and value: any. Everything else: under the shard's lock.
- * Limits: a key of 65,535 bytes, a value of 4 GiB - 1.
+ * Shape: 74 bytes, or 82 with a version, beside key and value; 9 and 4 for each tag more. Key,
+ * version, value and tags never change after entry_new; the links, the deadlines and `state` belong
+ * to the shard that holds the entry and change under its lock only. Deadlines are spans (span.h)
+ * from the time it was stored. Thread: references, key and value: any. Everything else: under the
+ * shard's lock. Limits: a key of 65,535 bytes, a value of 4 GiB - 1.
  */
 #ifndef RTCACHE_STORE_ENTRY_H
 #define RTCACHE_STORE_ENTRY_H
 
 #include "base/list.h"
 #include "base/slice.h"
+#include "store/marks.h"
 #include "store/span.h"
 #include "store/store.h"
 
@@ -25,6 +27,7 @@
 enum { /* entry.flags */
        ENTRY_NEGATIVE = 1,
        ENTRY_VERSIONED = 2,
+       ENTRY_TAGGED = 4,
 };
 
 enum { /* entry.state: the policy's */
@@ -45,6 +48,7 @@ struct entry {
     uint8_t flags;
     uint8_t state;
     uint8_t stored_high;
+    uint8_t globs_seen; /* the low bits of the number of patterns that it has been judged by */
     char data[];
 };
 
@@ -89,6 +93,17 @@ static inline struct slice entry_key(const struct entry *e)
 {
     return slice_of(e->data + entry_key_offset(e), e->key_size);
 }
+
+/* ENTRY_TAGGED: what it has beside its value. */
+struct entry_tags {
+    uint64_t since; /* marks_now when its load began */
+    unsigned count;
+    uint32_t slots[MARKS_TAGS_MAX];
+};
+/* count 0 where it has none. */
+void entry_read_tags(const struct entry *e, struct entry_tags *out);
+/* What has overtaken its tags: MARK_NONE where it has none. */
+enum mark entry_judge_tags(const struct entry *e, const struct marks *m);
 
 /* 0 where it has none. */
 static inline int64_t entry_version(const struct entry *e)

@@ -8,7 +8,9 @@
 struct floor {
     struct list chain, ending;
     uint64_t hash;
-    int64_t version, until_ms;
+    int64_t version, until_ms, doubt_until_ms;
+    bool there; /* it has a version */
+    bool gone;
 };
 
 int floors_init(struct floors *fl, size_t most)
@@ -91,42 +93,81 @@ size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most)
     return expired;
 }
 
-enum floor_raised floors_raise(struct floors *fl, uint64_t hash, int64_t version, int64_t now_ms,
-                               int64_t ttl_ms)
+/* The key's, a new one where it has none; NULL: no memory. */
+static struct floor *floor_for(struct floors *fl, uint64_t hash, int64_t now_ms,
+                               enum floor_raised *raised)
 {
-    enum floor_raised raised = FLOOR_RAISED;
+    *raised = FLOOR_RAISED;
     floors_expire(fl, now_ms, SWEEP_EACH);
     struct floor *f = find(fl, hash);
+    if (f)
+        return f;
+    f = calloc(1, sizeof *f);
     if (!f) {
-        f = calloc(1, sizeof *f);
-        if (!f)
-            return FLOOR_NOMEM;
-        if (fl->count >= fl->most) {
-            drop(fl, container_of(fl->ending.next, struct floor, ending));
-            fl->dropped++;
-            raised = FLOOR_DROPPED;
-        }
-        grow(fl);
-        f->hash = hash;
-        f->version = version;
-        list_init(&f->ending);
-        list_push_back(bucket_of(fl, hash), &f->chain);
-        fl->count++;
-    } else if (f->until_ms <= now_ms || version > f->version) {
-        f->version = version;
+        *raised = FLOOR_NOMEM;
+        return NULL;
     }
-    /* ttl_ms is the same for all, but for a reload between: ends rise but for that. */
-    f->until_ms = now_ms + ttl_ms;
+    if (fl->count >= fl->most) {
+        drop(fl, container_of(fl->ending.next, struct floor, ending));
+        fl->dropped++;
+        *raised = FLOOR_DROPPED;
+    }
+    grow(fl);
+    f->hash = hash;
+    list_init(&f->ending);
+    list_push_back(bucket_of(fl, hash), &f->chain);
+    fl->count++;
+    return f;
+}
+
+/* ttl_ms is the same for all, but for a reload between and for doubts: ends rise but for that. */
+static void prolong(struct floors *fl, struct floor *f, int64_t until_ms)
+{
+    if (f->until_ms < until_ms)
+        f->until_ms = until_ms;
     list_remove(&f->ending);
     list_push_back(&fl->ending, &f->ending);
+}
+
+enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r)
+{
+    enum floor_raised raised;
+    struct floor *f = floor_for(fl, r->hash, r->now_ms, &raised);
+    if (!f)
+        return raised;
+    if (!f->there || f->until_ms <= r->now_ms || r->version > f->version) {
+        f->version = r->version;
+        f->gone = r->gone;
+    } else if (r->version == f->version) {
+        f->gone |= r->gone;
+    }
+    f->there = true;
+    prolong(fl, f, r->now_ms + r->ttl_ms);
     return raised;
 }
 
-bool floors_get(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version)
+enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t until_ms)
 {
-    struct floor *f = find(fl, hash);
+    enum floor_raised raised;
+    struct floor *f = floor_for(fl, hash, now_ms, &raised);
+    if (!f)
+        return raised;
+    if (f->until_ms <= now_ms)
+        f->there = false;
+    f->doubt_until_ms = until_ms;
+    prolong(fl, f, until_ms);
+    return raised;
+}
+
+struct floor_seen floors_see(const struct floors *fl, uint64_t hash, int64_t now_ms)
+{
+    const struct floor *f = find(fl, hash);
     if (!f || f->until_ms <= now_ms)
-        return false;
-    *version = f->version;
-    return true;
+        return (struct floor_seen){.there = false};
+    return (struct floor_seen){
+        .there = f->there,
+        .gone = f->gone,
+        .doubtful = now_ms < f->doubt_until_ms,
+        .version = f->version,
+    };
 }

@@ -6,7 +6,8 @@
  * A floor outlives the entry it speaks of, for `ttl_ms` after it was last raised, so that a load
  * which began before an invalidation, or reads a lagging replica, finds it however late it ends.
  * Keys are told apart by their 64-bit keyed hash: two that collide share the higher floor.
- * Shape: a chained hash table that grows to `most` floors of 48 bytes; every operation O(1).
+ * A key may be in doubt too: what is loaded until then may be about to be overtaken, and is not
+ * kept. Shape: a chained hash table that grows to `most` floors of 72 bytes; every operation O(1).
  * Pure. Thread: under its owner's lock. Limits: `most`; past it the floor nearest its end is
  * dropped, and the owner is told, who voids the loads in progress (reliability rule 11).
  */
@@ -34,11 +35,23 @@ enum floor_raised {
     FLOOR_NOMEM,   /* not raised */
 };
 
+struct floor_raise {
+    uint64_t hash;
+    int64_t version;
+    int64_t now_ms, ttl_ms;
+    bool gone; /* at that version there is no such row */
+};
 /* Floors only rise: a lower version leaves the height as it is, and prolongs it. */
-enum floor_raised floors_raise(struct floors *fl, uint64_t hash, int64_t version, int64_t now_ms,
-                               int64_t ttl_ms);
-/* Whether the key has a floor; *version gets it. */
-bool floors_get(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version);
+enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r);
+enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t until_ms);
+
+struct floor_seen {
+    bool there; /* version and gone are valid */
+    bool gone;
+    bool doubtful;
+    int64_t version;
+};
+struct floor_seen floors_see(const struct floors *fl, uint64_t hash, int64_t now_ms);
 /* Floors whose time is over leave, at most `most`; how many. */
 size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most);
 

@@ -2,8 +2,10 @@
 
 #include "base/show.h"
 
+#define TTL_OVER    (-1)
 #define BATCH       64 /* entries that leave under one hold of the lock */
 #define STEPS_EACH  8  /* of the wheel, per entry: it moves down six levels at most, and then out */
+#define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
 #define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
 
 /* Entries that have left the shard, to be let go once the lock is released. */
@@ -24,11 +26,14 @@ static int64_t due_ms(const struct list *link)
     return entry_dies_ms(container_of(link, struct entry, wheel));
 }
 
-int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed)
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
 {
     s->now_ms = 0;
     s->entry_bytes = 0;
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
+    s->marked = 0;
+    s->marks = marks;
+    s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
     if (table_init(&s->table, seed) != 0)
         return ERR_NOMEM;
@@ -51,6 +56,7 @@ void shard_fini(struct shard *s)
         }
     }
     table_fini(&s->table);
+    globs_fini(&s->globs);
     policy_fini(&s->policy);
     pthread_mutex_destroy(&s->lock);
 }
@@ -98,6 +104,53 @@ static void take_out(struct shard *s, struct entry *e, uint64_t hash)
     policy_remove(&s->policy, e);
     wheel_remove(&e->wheel);
     count_out(s, e);
+}
+
+/* Fresh until now, stale from now on. */
+static void soften(struct shard *s, struct entry *e, int64_t now)
+{
+    enum lookup status = entry_status(e, entry_age_ms(e, now));
+    if (status != LOOKUP_FRESH && status != LOOKUP_NEGATIVE)
+        return;
+    wheel_remove(&e->wheel);
+    entry_set_deadlines(e, now, TTL_OVER, span_ms(e->stale), span_ms(e->keep));
+    link_deadline(s, e);
+}
+
+/* What its tags and the active patterns leave of it; false: nothing. */
+static bool judge(struct shard *s, struct entry *e, int64_t now)
+{
+    enum mark mark = entry_judge_tags(e, s->marks);
+    if (mark != MARK_HARD && globs_behind(&s->globs, e)) {
+        enum mark by_glob = globs_judge(&s->globs, e);
+        mark = by_glob > mark ? by_glob : mark;
+    }
+    if (mark == MARK_SOFT)
+        soften(s, e, now);
+    return mark != MARK_HARD;
+}
+
+/* The entry, if there is any left of it for a reader at now; else *gone is what has left the shard,
+ * or NULL. */
+static inline struct entry *find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now,
+                                      enum lookup *status, struct entry **gone)
+{
+    *gone = NULL;
+    *status = LOOKUP_MISS;
+    struct entry *e = table_find(&s->table, key, hash);
+    if (!e)
+        return NULL;
+    bool suspect = e->flags & ENTRY_TAGGED || globs_behind(&s->globs, e);
+    bool marked = __builtin_expect(suspect, 0) && !judge(s, e, now);
+    if (!marked)
+        *status = entry_status(e, entry_age_ms(e, now));
+    if (*status != LOOKUP_MISS)
+        return e;
+    take_out(s, e, hash);
+    s->marked += marked;
+    s->expirations += !marked;
+    *gone = e;
+    return NULL;
 }
 
 /* Lets entries leave until `more` bytes fit, `kept` not; at most a batch. Whether they fit. */
@@ -153,23 +206,16 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
 {
     *hit = (struct hit){.entry = NULL};
     int64_t now = lock_at(s, now_ms);
-    struct entry *e = table_find(&s->table, key, hash);
+    enum lookup status;
+    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
     if (!e) {
         pthread_mutex_unlock(&s->lock);
-        return LOOKUP_MISS;
-    }
-    int64_t age_ms = entry_age_ms(e, now);
-    enum lookup status = entry_status(e, age_ms);
-    if (status == LOOKUP_MISS) {
-        take_out(s, e, hash);
-        s->expirations++;
-        pthread_mutex_unlock(&s->lock);
-        entry_unref(e);
+        entry_unref(gone);
         return LOOKUP_MISS;
     }
     if (!(want & WANT_PEEK))
         policy_read(e);
-    fill_hit(hit, e, age_ms);
+    fill_hit(hit, e, entry_age_ms(e, now));
     struct entry *held = NULL;
     bool copy = out && e->value_size <= STORE_COPY_MAX;
     if (value_wanted(status, want)) {
@@ -217,6 +263,7 @@ static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t
         table_add(&s->table, e, hash);
         policy_add(&s->policy, e, hash);
     }
+    e->globs_seen = s->globs.issued;
     link_deadline(s, e);
     count_in(s, e);
     s->puts++;
@@ -275,31 +322,31 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
     int64_t now = lock_at(s, now_ms);
-    struct entry *e = table_find(&s->table, key, hash);
-    bool there = false;
+    enum lookup status;
+    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
     if (e) {
-        there = entry_status(e, entry_age_ms(e, now)) != LOOKUP_MISS;
         take_out(s, e, hash);
-        s->removals += there;
-        s->expirations += !there;
+        s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
-    entry_unref(e);
-    return there;
+    entry_unref(e ? e : gone);
+    return e != NULL;
 }
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
 {
     int64_t now = lock_at(s, now_ms);
-    struct entry *e = table_find(&s->table, deadlines->key, deadlines->hash);
-    bool there = e && entry_status(e, entry_age_ms(e, now)) != LOOKUP_MISS;
-    if (there) {
+    enum lookup status;
+    struct entry *gone;
+    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &gone);
+    if (e) {
         wheel_remove(&e->wheel);
         entry_set_deadlines(e, now, deadlines->ttl_ms, deadlines->stale_ttl_ms, deadlines->keep_ms);
         link_deadline(s, e);
     }
     pthread_mutex_unlock(&s->lock);
-    return there;
+    entry_unref(gone);
+    return e != NULL;
 }
 
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
@@ -327,6 +374,73 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
     return expired;
 }
 
+bool shard_has_glob_room(struct shard *s, unsigned most)
+{
+    pthread_mutex_lock(&s->lock);
+    bool room = s->globs.count < most;
+    pthread_mutex_unlock(&s->lock);
+    return room;
+}
+
+void shard_apply_glob(struct shard *s, struct shared_glob *g)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->table.entries > 0 || s->globs.count > 0)
+        globs_add(&s->globs, g);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* One hold of the lock: a batch that leaves, or some of the buckets. */
+static size_t sweep_some(struct shard *s, int64_t now, struct leavers *out)
+{
+    size_t seen = 0;
+    struct globs *gs = &s->globs;
+    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && out->count < BATCH) {
+        for (struct entry *e = table_first(&s->table, gs->bucket), *next; e; e = next) {
+            next = table_next(e);
+            seen++;
+            if (!globs_behind(gs, e))
+                continue;
+            if (out->count == BATCH)
+                return seen; /* again from this bucket; those that were judged are not behind */
+            if (judge(s, e, now))
+                continue;
+            take_out(s, e, table_hash(&s->table, e));
+            s->marked++;
+            out->entries[out->count++] = e;
+        }
+        gs->bucket++;
+    }
+    return seen + 1;
+}
+
+size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
+{
+    size_t seen = 0;
+    for (bool more = true; more && seen < most;) {
+        struct leavers out = {.count = 0};
+        int64_t now = lock_at(s, now_ms);
+        struct globs *gs = &s->globs;
+        if (gs->in_pass == 0 && gs->count > 0) {
+            gs->in_pass = gs->count;
+            gs->bucket = 0;
+        }
+        s->table.held = gs->in_pass > 0;
+        if (s->table.held)
+            seen += sweep_some(s, now, &out);
+        else
+            table_shrink(&s->table, SWEEP_EACH);
+        if (s->table.held && gs->bucket >= s->table.buckets) {
+            globs_pass_done(gs);
+            s->table.held = false;
+        }
+        more = gs->count > 0;
+        pthread_mutex_unlock(&s->lock);
+        leavers_release(&out);
+    }
+    return seen;
+}
+
 void shard_set_limit(struct shard *s, size_t limit_bytes)
 {
     struct leavers out = {.count = 0};
@@ -351,5 +465,8 @@ void shard_read_stats(struct shard *s, struct store_stats *sum)
     sum->expirations += s->expirations;
     sum->removals += s->removals;
     sum->refused += s->refused;
+    sum->marked += s->marked;
+    if (s->globs.count > sum->globs)
+        sum->globs = s->globs.count;
     pthread_mutex_unlock(&s->lock);
 }

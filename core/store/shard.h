@@ -12,6 +12,7 @@
 #ifndef RTCACHE_STORE_SHARD_H
 #define RTCACHE_STORE_SHARD_H
 
+#include "store/globs.h"
 #include "store/policy.h"
 #include "store/store.h"
 #include "store/table.h"
@@ -30,11 +31,14 @@ struct shard {
     _Atomic size_t limit_bytes; /* written under the lock */
     struct policy policy;
     uint64_t negatives;
-    uint64_t puts, evictions, expirations, removals, refused;
+    const struct marks *marks; /* borrowed */
+    struct globs globs;
+    uint64_t puts, evictions, expirations, removals, refused, marked;
     struct wheel wheel;
 };
 
-int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed) MUST_USE; /* ERR_NOMEM */
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed,
+               const struct marks *marks) MUST_USE; /* ERR_NOMEM */
 void shard_fini(struct shard *s);
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
@@ -45,6 +49,12 @@ bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);
 
 /* Expires at most `most` entries; how many. */
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most);
+
+/* Whether one more pattern fits into `most` active ones. */
+bool shard_has_glob_room(struct shard *s, unsigned most);
+void shard_apply_glob(struct shard *s, struct shared_glob *g);
+/* Judges about `most` entries by the active patterns; how many were looked at. */
+size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most);
 void shard_set_limit(struct shard *s, size_t limit_bytes);
 
 /* Adds its own to sum; memory_limit is left alone. */

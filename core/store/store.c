@@ -13,6 +13,8 @@ struct store {
     unsigned shift; /* hash >> shift is the shard's number */
     uint64_t seed;
     int64_t start_ms;
+    unsigned globs_max;
+    pthread_mutex_t globs_lock; /* one pattern at a time, so that the room that was seen stays */
 };
 
 static struct shard *shard_of(const struct store *s, uint64_t hash)
@@ -48,7 +50,7 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
     unsigned ready = 0;
     if (s && shards) {
         size_t share = o->memory_bytes / o->shards;
-        while (ready < o->shards && shard_init(&shards[ready], share, o->seed) == 0)
+        while (ready < o->shards && shard_init(&shards[ready], share, o->seed, o->marks) == 0)
             ready++;
     }
     if (ready < o->shards) {
@@ -64,7 +66,9 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
         .shift = 63 - (unsigned)__builtin_ctz(o->shards),
         .seed = o->seed,
         .start_ms = o->now_ms,
+        .globs_max = o->globs_max ? o->globs_max : STORE_GLOBS_MAX,
     };
+    pthread_mutex_init(&s->globs_lock, NULL);
     *out = s;
     return 0;
 }
@@ -75,6 +79,7 @@ void store_free(struct store *s)
         return;
     for (unsigned i = 0; i < s->count; i++)
         shard_fini(&s->shards[i]);
+    pthread_mutex_destroy(&s->globs_lock);
     free(s->shards);
     free(s);
 }
@@ -121,6 +126,31 @@ size_t store_tick(struct store *s, int64_t now_ms, size_t most)
     for (size_t i = 0; i < s->count && expired < most; i++)
         expired += shard_tick(&s->shards[(first + i) & (s->count - 1)], now, most - expired);
     return expired;
+}
+
+int store_apply_glob(struct store *s, const struct glob *g, bool soft)
+{
+    struct shared_glob *shared = shared_glob_new(g, soft);
+    if (!shared)
+        return ERR_NOMEM;
+    int rc = 0;
+    pthread_mutex_lock(&s->globs_lock);
+    for (unsigned i = 0; i < s->count && rc == 0; i++)
+        rc = shard_has_glob_room(&s->shards[i], s->globs_max) ? 0 : ERR_OVERLOADED;
+    for (unsigned i = 0; i < s->count && rc == 0; i++)
+        shard_apply_glob(&s->shards[i], shared);
+    pthread_mutex_unlock(&s->globs_lock);
+    shared_glob_unref(shared);
+    return rc;
+}
+
+size_t store_sweep(struct store *s, int64_t now_ms, size_t most)
+{
+    int64_t now = since_start(s, now_ms);
+    size_t first = (size_t)(now / STORE_TICK_MS), seen = 0;
+    for (size_t i = 0; i < s->count && seen < most; i++)
+        seen += shard_sweep(&s->shards[(first + i) & (s->count - 1)], now, most - seen);
+    return seen;
 }
 
 void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms)

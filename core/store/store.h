@@ -17,14 +17,17 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/glob.h"
 #include "base/slice.h"
 
 #include <stdint.h>
 
 #define STORE_COPY_MAX   4096
 #define STORE_FOREVER_MS INT64_MAX
+#define STORE_GLOBS_MAX  100
 
 struct store;
+struct marks;
 struct entry; /* a shared, reference-counted, immutable value: see entry.h */
 
 struct store_options {
@@ -32,6 +35,8 @@ struct store_options {
     unsigned shards;     /* a power of two, at most 4096 */
     uint64_t seed;       /* of the keyed hash: store_hash */
     int64_t now_ms;
+    struct marks *marks; /* of the tags; borrowed. NULL: entries have none */
+    unsigned globs_max;  /* at most STORE_GLOBS_MAX; 0: that */
 };
 
 enum lookup {
@@ -72,6 +77,9 @@ struct put {
     int64_t stale_ttl_ms; /* counted from the end of ttl */
     int64_t keep_ms;      /* stale_if_error, counted from the end of ttl */
     uint32_t load_us;
+    const uint32_t *tags; /* slots (marks.h), tag_count of them */
+    unsigned tag_count;
+    uint64_t since; /* marks_now when its load began; of use only with tags */
 };
 
 /* Summed over shards when read. */
@@ -80,6 +88,8 @@ struct store_stats {
     uint64_t negatives; /* of them */
     uint64_t bytes, memory_limit;
     uint64_t puts, evictions, expirations, removals, refused;
+    uint64_t marked; /* dropped for a tag or a pattern */
+    uint64_t globs;  /* patterns whose scan has not ended, of the shard that is furthest behind */
 };
 
 /* ERR_CONFIG (options out of their bounds) or ERR_NOMEM. */
@@ -110,6 +120,15 @@ bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_m
  * called every STORE_TICK_MS or so; lookups are right without it, memory comes back through it. */
 #define STORE_TICK_MS 10
 size_t store_tick(struct store *s, int64_t now_ms, size_t most);
+
+/* What is stored and matches g is dropped (soft: stale until it is stored again). In force when it
+ * returns, for readers; a scan, which store_sweep goes on with, takes the entries away.
+ * ERR_OVERLOADED: globs_max of them are being scanned for. ERR_NOMEM. */
+int store_apply_glob(struct store *s, const struct glob *g, bool soft) MUST_USE;
+
+/* Looks at about `most` entries for the patterns that are being scanned for; how many. 0: there is
+ * nothing to do. */
+size_t store_sweep(struct store *s, int64_t now_ms, size_t most);
 
 /* A smaller limit evicts at once; one below the least of store_options is raised to it. */
 void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms);

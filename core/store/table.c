@@ -152,8 +152,13 @@ void table_remove(struct table *t, struct entry *e, uint64_t hash)
     uintptr_t *at = link_to(t, e, hash);
     *at = e->next;
     t->entries--;
-    /* Two at a time, to stay at two buckets an entry. */
-    for (int i = 0; i < 2 && t->entries < t->buckets / 2 && t->buckets > FEWEST_BUCKETS; i++)
+    if (!t->held)
+        table_shrink(t, 2); /* to stay at two buckets an entry */
+}
+
+void table_shrink(struct table *t, unsigned most)
+{
+    for (; most > 0 && t->entries < t->buckets / 2 && t->buckets > FEWEST_BUCKETS; most--)
         join_one(t);
 }
 

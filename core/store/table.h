@@ -22,6 +22,7 @@ struct table {
     size_t entries;
     uint64_t mask; /* one less than the power of two at or above buckets */
     uint64_t seed;
+    bool held; /* does not shrink: a scan goes through its buckets from the first to the last */
 };
 
 int table_init(struct table *t, uint64_t seed) MUST_USE; /* ERR_NOMEM */
@@ -32,6 +33,9 @@ struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
 void table_add(struct table *t, struct entry *e, uint64_t hash); /* its key is not here */
 void table_remove(struct table *t, struct entry *e, uint64_t hash);
 void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash);
+
+/* Gives back what removals left over while it was held, at most `most` buckets. */
+void table_shrink(struct table *t, unsigned most);
 
 uint64_t table_hash(const struct table *t, const struct entry *e);
 

@@ -20,9 +20,9 @@ static void expect(bool ok)
 /* A pattern as tokens: a byte, or STAR. */
 #define STAR 256
 struct oracle {
-    int token[ROUTE_PATTERN_MAX];
+    int token[GLOB_MAX];
     size_t size, prefix, literal;
-    bool can[ROUTE_PATTERN_MAX + 1][KEY_MAX + 1]; /* the rest of the pattern, the rest of the key */
+    bool can[GLOB_MAX + 1][KEY_MAX + 1]; /* the rest of the pattern, the rest of the key */
 };
 
 static void oracle_fill(struct oracle *o, const char *pattern, struct slice key)
@@ -49,7 +49,7 @@ static void oracle_fill(struct oracle *o, const char *pattern, struct slice key)
         }
 }
 
-static void expect_captures(const struct oracle *o, struct slice key, const struct route_match *m)
+static void expect_captures(const struct oracle *o, struct slice key, const struct glob_match *m)
 {
     size_t k = 0;
     unsigned captures = 0;
@@ -80,7 +80,7 @@ static void compare(const char *const *patterns, size_t count, const struct rout
             (o->prefix == oracles[best].prefix && o->literal > oracles[best].literal))
             best = (int)i;
     }
-    struct route_match m;
+    struct glob_match m;
     expect(routes_match(r, key, &m) == best);
     expect(routes_match(r, key, NULL) == best);
     if (best >= 0)

@@ -37,6 +37,9 @@ M.shared = {
   ["load/gate"] = "counts that stats reads",
   ["load/load"] = "counts that stats reads",
   ["load/snapshot"] = "references to a snapshot",
+  ["load/news"] = "what is on its way to each I/O thread",
+  ["store/marks"] = "tags and patterns, in one order",
+  ["store/globs"] = "references to a pattern that shards share",
   ["net/admin"] = "reads the loaders' counters",
   ["store/store"] = "reads the shards' counters",
 }

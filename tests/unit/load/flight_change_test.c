@@ -190,6 +190,29 @@ static void an_absence_in_a_replica_proves_nothing_below_a_floor(void **state)
     assert_int_equal(end_with(w, r.flight, &absent, &stored), BELOW);
     absent.replica = false;
     end_with(w, r.flight, &absent, &stored);
+    assert_false(stored); /* the row may be announced and not be visible yet */
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+}
+
+static void an_absence_is_kept_at_the_version_at_which_the_row_was_deleted(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored, dropped;
+    int64_t v = 2;
+    struct slice k = slice_str("k");
+    struct invalidation i = {
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .now_ms = w->now_ms,
+        .version = &v,
+        .floor_ttl_ms = 60000,
+        .gone = true,
+    };
+    assert_int_equal(flights_invalidate(w->flights, &i, &dropped), 0);
+    join_as(w, "k", NULL, &r);
+    struct outcome absent = {.end = END_ABSENT, .store = true, .ttl_ms = 1000, .generation = 1};
+    end_with(w, r.flight, &absent, &stored);
     assert_true(stored);
 }
 
@@ -227,6 +250,7 @@ int main(void)
         T(a_set_below_the_floor_is_refused),
         T(race_15_any_invalidation_kills_a_negative_entry),
         T(an_absence_in_a_replica_proves_nothing_below_a_floor),
+        T(an_absence_is_kept_at_the_version_at_which_the_row_was_deleted),
         T(a_get_with_a_min_version_is_not_content_with_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,13 +21,13 @@ static struct routes *routes_of(const char *const *patterns, size_t count)
     return r;
 }
 
-static int match(const struct routes *r, const char *key, struct route_match *m)
+static int match(const struct routes *r, const char *key, struct glob_match *m)
 {
     return routes_match(r, slice_str(key), m);
 }
 
 /* The definition itself: tries every run for every star, the shortest first. */
-static bool naive_match(const char *pattern, struct slice key, struct route_match *m, unsigned star)
+static bool naive_match(const char *pattern, struct slice key, struct glob_match *m, unsigned star)
 {
     if (*pattern == '\0') {
         m->captures = star;
@@ -66,12 +66,12 @@ static void naive_weight(const char *pattern, size_t *prefix, size_t *literal)
 }
 
 static int naive_route(const char *const *patterns, size_t count, struct slice key,
-                       struct route_match *m)
+                       struct glob_match *m)
 {
     int best = -1;
     size_t best_prefix = 0, best_literal = 0;
     for (size_t i = 0; i < count; i++) {
-        struct route_match found;
+        struct glob_match found;
         size_t prefix, literal;
         if (!naive_match(patterns[i], key, &found, 0))
             continue;
@@ -107,7 +107,7 @@ static size_t power(size_t base, size_t exponent)
 static void assert_same(const struct routes *r, const char *const *patterns, size_t count,
                         const char *key)
 {
-    struct route_match got, want;
+    struct glob_match got, want;
     int want_index = naive_route(patterns, count, slice_str(key), &want);
     int got_index = match(r, key, &got);
     if (got_index != want_index)
@@ -129,7 +129,7 @@ static void a_star_takes_the_rest_of_the_key(void **state)
     (void)state;
     const char *patterns[] = {"user:*", "team:*:member:*"};
     struct routes *r = routes_of(patterns, 2);
-    struct route_match m;
+    struct glob_match m;
     assert_int_equal(match(r, "user:42", &m), 0);
     assert_int_equal(m.captures, 1);
     assert_true(slice_eq_str(m.capture[0], "42"));
@@ -185,7 +185,7 @@ static void escapes_make_stars_and_backslashes_literal(void **state)
     (void)state;
     const char *patterns[] = {"a\\*b", "a\\\\*", "a*"};
     struct routes *r = routes_of(patterns, 3);
-    struct route_match m;
+    struct glob_match m;
     assert_int_equal(match(r, "a*b", &m), 0);
     assert_int_equal(m.captures, 0);
     assert_int_equal(match(r, "axb", &m), 2);
@@ -199,7 +199,7 @@ static void keys_are_bytes_not_text(void **state)
     (void)state;
     const char *patterns[] = {"k*z", "\xff*"};
     struct routes *r = routes_of(patterns, 2);
-    struct route_match m;
+    struct glob_match m;
     assert_int_equal(routes_match(r, slice_of("k\0\xfe\0z", 5), &m), 0);
     assert_int_equal(m.capture[0].size, 3);
     assert_int_equal(routes_match(r, slice_of("\xff\0", 2), &m), 1);
@@ -275,12 +275,12 @@ static void assert_refused(const char *pattern, const char *says)
 static void wrong_patterns_are_refused_with_the_reason(void **state)
 {
     (void)state;
-    char text[ROUTE_PATTERN_MAX + 2];
+    char text[GLOB_MAX + 2];
     memset(text, 'a', sizeof text);
-    text[ROUTE_PATTERN_MAX] = '\0';
+    text[GLOB_MAX] = '\0';
     assert_int_equal(route_check(text, NULL), 0);
-    text[ROUTE_PATTERN_MAX] = 'a';
-    text[ROUTE_PATTERN_MAX + 1] = '\0';
+    text[GLOB_MAX] = 'a';
+    text[GLOB_MAX + 1] = '\0';
     assert_refused(text, "has 257 bytes; the most is 256");
     assert_refused("", "empty");
     assert_refused("user:\\", "lone backslash at byte 6");
@@ -323,7 +323,7 @@ static void four_thousand_patterns_find_theirs(void **state)
     struct routes *r = routes_of(patterns, COUNT);
     char key[48];
     for (int i = 0; i < COUNT; i++) {
-        struct route_match m;
+        struct glob_match m;
         snprintf(key, sizeof key, i % 2 ? "service:%d:x" : "service:%d:x:item", i / 2);
         assert_int_equal(match(r, key, &m), i);
         assert_true(slice_eq_str(m.capture[0], "x"));

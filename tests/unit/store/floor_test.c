@@ -11,23 +11,38 @@
 
 #define TTL 1000
 
+static enum floor_raised raise_floor(struct floors *fl, uint64_t hash, int64_t version,
+                                     int64_t now_ms, int64_t ttl_ms)
+{
+    struct floor_raise r = {.hash = hash, .version = version, .now_ms = now_ms, .ttl_ms = ttl_ms};
+    return floors_raise(fl, &r);
+}
+
+static bool get(const struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version)
+{
+    struct floor_seen seen = floors_see(fl, hash, now_ms);
+    if (seen.there)
+        *version = seen.version;
+    return seen.there;
+}
+
 static void a_floor_only_rises_while_it_lasts(void **state)
 {
     (void)state;
     struct floors fl;
     int64_t v = 0;
     assert_int_equal(floors_init(&fl, 100), 0);
-    assert_false(floors_get(&fl, 1, 0, &v));
-    assert_int_equal(floors_raise(&fl, 1, 7, 0, TTL), FLOOR_RAISED);
-    assert_int_equal(floors_raise(&fl, 1, 5, 10, TTL), FLOOR_RAISED);
-    assert_true(floors_get(&fl, 1, 20, &v));
+    assert_false(get(&fl, 1, 0, &v));
+    assert_int_equal(raise_floor(&fl, 1, 7, 0, TTL), FLOOR_RAISED);
+    assert_int_equal(raise_floor(&fl, 1, 5, 10, TTL), FLOOR_RAISED);
+    assert_true(get(&fl, 1, 20, &v));
     assert_int_equal(v, 7);
-    floors_raise(&fl, 1, 9, 30, TTL);
-    assert_true(floors_get(&fl, 1, 1029, &v));
+    raise_floor(&fl, 1, 9, 30, TTL);
+    assert_true(get(&fl, 1, 1029, &v));
     assert_int_equal(v, 9);
-    assert_false(floors_get(&fl, 1, 1030, &v));
-    floors_raise(&fl, 1, -3, 2000, TTL);
-    assert_true(floors_get(&fl, 1, 2001, &v));
+    assert_false(get(&fl, 1, 1030, &v));
+    raise_floor(&fl, 1, -3, 2000, TTL);
+    assert_true(get(&fl, 1, 2001, &v));
     assert_int_equal(v, -3);
     floors_fini(&fl);
 }
@@ -39,11 +54,11 @@ static void past_its_bound_the_one_nearest_its_end_goes_and_is_counted(void **st
     int64_t v;
     assert_int_equal(floors_init(&fl, 3), 0);
     for (uint64_t h = 1; h <= 3; h++)
-        assert_int_equal(floors_raise(&fl, h, 1, (int64_t)h, TTL), FLOOR_RAISED);
-    floors_raise(&fl, 1, 1, 4, TTL); /* 2 is the nearest to its end now */
-    assert_int_equal(floors_raise(&fl, 4, 1, 5, TTL), FLOOR_DROPPED);
-    assert_true(floors_get(&fl, 1, 6, &v));
-    assert_false(floors_get(&fl, 2, 6, &v));
+        assert_int_equal(raise_floor(&fl, h, 1, (int64_t)h, TTL), FLOOR_RAISED);
+    raise_floor(&fl, 1, 1, 4, TTL); /* 2 is the nearest to its end now */
+    assert_int_equal(raise_floor(&fl, 4, 1, 5, TTL), FLOOR_DROPPED);
+    assert_true(get(&fl, 1, 6, &v));
+    assert_false(get(&fl, 2, 6, &v));
     assert_int_equal(fl.dropped, 1);
     assert_int_equal(fl.count, 3);
     floors_fini(&fl);
@@ -54,9 +69,9 @@ static void expired_ones_make_room_without_being_counted(void **state)
     (void)state;
     struct floors fl;
     assert_int_equal(floors_init(&fl, 2), 0);
-    floors_raise(&fl, 1, 1, 0, TTL);
-    floors_raise(&fl, 2, 1, 0, TTL);
-    assert_int_equal(floors_raise(&fl, 3, 1, TTL, TTL), FLOOR_RAISED);
+    raise_floor(&fl, 1, 1, 0, TTL);
+    raise_floor(&fl, 2, 1, 0, TTL);
+    assert_int_equal(raise_floor(&fl, 3, 1, TTL, TTL), FLOOR_RAISED);
     assert_int_equal(fl.dropped, 0);
     assert_int_equal(fl.count, 1);
     assert_int_equal(floors_expire(&fl, 2 * TTL, 10), 1);
@@ -80,13 +95,13 @@ static void agrees_with_a_plain_array(void **state)
         now += (int64_t)rng_below(&rng, 8);
         if (rng_below(&rng, 2) == 0) {
             int64_t version = (int64_t)rng_below(&rng, 1000) - 500;
-            assert_int_equal(floors_raise(&fl, k << 8, version, now, TTL), FLOOR_RAISED);
+            assert_int_equal(raise_floor(&fl, k << 8, version, now, TTL), FLOOR_RAISED);
             if (model[k].until <= now || version > model[k].version)
                 model[k].version = version;
             model[k].until = now + TTL;
         } else {
             int64_t v = 0;
-            bool there = floors_get(&fl, k << 8, now, &v);
+            bool there = get(&fl, k << 8, now, &v);
             assert_int_equal(there, model[k].until > now);
             if (there)
                 assert_int_equal(v, model[k].version);

@@ -1,0 +1,68 @@
+#include "load/change.h"
+
+#include "metrics/metrics.h"
+
+static void tell(const struct changes *c, enum news_what what, enum news_cause cause,
+                 struct slice text, const int64_t *version)
+{
+    struct news n = {.what = what, .cause = cause, .text = text, .has_version = version != NULL};
+    if (version)
+        n.version = *version;
+    news_tell(c->news, &n);
+}
+
+int change_invalidate(const struct changes *c, const struct invalidation *i, enum news_cause cause,
+                      bool *dropped, struct err *e)
+{
+    int rc = flights_invalidate(c->flights, i, dropped);
+    metrics_inc(metrics_mine(), M_INVALIDATIONS);
+    tell(c, NEWS_KEY, cause, i->key, i->version);
+    return rc == 0 ? 0 : err_set(e, rc, "no memory to remember the version");
+}
+
+int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_cause cause,
+               struct err *e)
+{
+    if (tag.size == 0 || tag.size > MARKS_TAG_SIZE)
+        return err_set(e, ERR_BAD_REQUEST, "a tag of %zu bytes, where 1 to %d are taken", tag.size,
+                       MARKS_TAG_SIZE);
+    marks_tag(c->marks, tag, soft);
+    metrics_inc(metrics_mine(), M_TAG_INVALIDATIONS);
+    tell(c, NEWS_TAG, cause, tag, NULL);
+    return 0;
+}
+
+int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
+                 struct err *e)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    if (glob_check(pattern, e) != 0) {
+        if (e)
+            e->code = ERR_BAD_REQUEST;
+        return ERR_BAD_REQUEST;
+    }
+    glob_compile(&g, pattern, room);
+    int rc = flights_match(c->flights, &g, soft, e);
+    metrics_inc(metrics_mine(), rc == 0 ? M_GLOB_INVALIDATIONS : M_GLOBS_REFUSED);
+    /* Told even where it was refused: what was loaded meanwhile is void already. */
+    tell(c, NEWS_MATCH, cause, pattern, NULL);
+    return rc;
+}
+
+bool change_expire(const struct changes *c, const struct put *deadlines, int64_t now_ms)
+{
+    bool there = flights_expire(c->flights, deadlines, now_ms);
+    tell(c, NEWS_KEY, CAUSE_EXPIRE, deadlines->key, NULL);
+    return there;
+}
+
+int change_set(const struct changes *c, const struct put *p, int64_t now_ms, struct err *e)
+{
+    int rc = flights_set(c->flights, p, now_ms, e);
+    if (rc != 0)
+        return rc;
+    metrics_inc(metrics_mine(), M_SETS);
+    tell(c, NEWS_KEY, CAUSE_SET, p->key, p->has_version ? &p->version : NULL);
+    return 0;
+}

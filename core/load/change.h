@@ -1,0 +1,37 @@
+/*
+ * change: the verbs that alter what is cached, whoever asks for them (a client, a script's write, a
+ * database's feed): each takes effect, is counted and is told to subscribers before it returns.
+ *
+ * Thread: any. Errors: of the flights and marks below. Limits: theirs.
+ */
+#ifndef RTCACHE_LOAD_CHANGE_H
+#define RTCACHE_LOAD_CHANGE_H
+
+#include "load/flight.h"
+#include "load/news.h"
+#include "store/marks.h"
+
+struct changes {
+    struct flights *flights; /* borrowed, all three */
+    struct marks *marks;
+    struct news_hub *news; /* NULL: nobody is told */
+};
+
+/* One key. *dropped: whether an entry was. */
+int change_invalidate(const struct changes *c, const struct invalidation *i, enum news_cause cause,
+                      bool *dropped, struct err *e) MUST_USE;
+
+/* Soft: what carries it is served as stale until it is loaded again. */
+int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_cause cause,
+               struct err *e) MUST_USE;
+int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
+                 struct err *e) MUST_USE;
+
+/* store_touch with a ttl that is over; whether there was an entry. */
+bool change_expire(const struct changes *c, const struct put *deadlines, int64_t now_ms);
+
+/* As flights_set. */
+int change_set(const struct changes *c, const struct put *p, int64_t now_ms,
+               struct err *e) MUST_USE;
+
+#endif

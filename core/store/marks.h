@@ -1,0 +1,54 @@
+/*
+ * marks: what was invalidated by more than its key: tags and patterns, in one order.
+ *
+ *   seq: 1 2 3 ...          every such invalidation takes the next number
+ *   tag --hash--> slot      { hard: the last that killed it, soft: the last that expired it }
+ *   globs                   the last MARKS_GLOBS patterns, with their numbers
+ *
+ * A load notes the number that was the newest when it began (`since`); what it brings is overtaken
+ * by every mark above that. An entry with tags keeps its `since` and its slots, so that a tag is
+ * invalidated in O(1) however many entries carry it; tags that share a slot are invalidated
+ * together. Patterns reach entries through the store (store_apply_glob).
+ * Shape: 16 bytes a slot. Thread: any; the slots are atomics, the globs under a lock of their own,
+ * which is a leaf. Limits: tag_slots; a load that began before the oldest pattern that is
+ * remembered counts as overtaken.
+ */
+#ifndef RTCACHE_STORE_MARKS_H
+#define RTCACHE_STORE_MARKS_H
+
+#include "base/err.h"
+#include "base/glob.h"
+
+#include <stdint.h>
+
+#define MARKS_GLOBS    128
+#define MARKS_TAGS_MAX 64 /* of one entry */
+#define MARKS_TAG_SIZE 255
+
+struct marks;
+
+enum mark {
+    MARK_NONE,
+    MARK_SOFT, /* served as stale until it is loaded again */
+    MARK_HARD, /* never served again */
+};
+
+/* tag_slots: a power of two. ERR_NOMEM. */
+int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e) MUST_USE;
+void marks_free(struct marks *m); /* NULL is allowed */
+
+/* The newest number; what begins now is overtaken by those above it. m NULL: 0, here and below. */
+uint64_t marks_now(const struct marks *m);
+
+uint32_t marks_slot(const struct marks *m, struct slice tag);
+
+/* In force when it returns; its number. */
+uint64_t marks_tag(struct marks *m, struct slice tag, bool soft);
+uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft);
+
+/* The hardest of what overtook something that began at since. slots: count of uint32_t, aligned or
+ * not. */
+enum mark marks_judge_tags(const struct marks *m, const void *slots, size_t count, uint64_t since);
+enum mark marks_judge_key(struct marks *m, struct slice key, uint64_t since);
+
+#endif

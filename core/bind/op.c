@@ -129,6 +129,7 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->query.shape = q->shape;
     op->query.done = op_query_done;
     push_number(L, op);
+    op->run->started = true;
     backend_submit(rt->backends[q->backend], &op->query);
     return true;
 }

@@ -240,6 +240,30 @@ static int read_options(lua_State *L, const struct run *r, int index, struct run
     return 0;
 }
 
+/* save and remove may say no more than that it is done: nothing, nil or true. */
+static bool read_done(lua_State *L, const struct run *r, int first, struct run_result *out)
+{
+    bool done = lua_isnil(L, first) || (lua_isboolean(L, first) && lua_toboolean(L, first));
+    if (!done && r->what == RUN_REMOVE) {
+        refuse(r, out, "remove returned a %s; it returns nothing, true, or nil and an error",
+               luaL_typename(L, first));
+        return true;
+    }
+    if (!done && lua_isboolean(L, first)) {
+        refuse(r, out,
+               "save returned false; it returns the row as it is now, nothing, true, or "
+               "nil and an error");
+        return true;
+    }
+    if (!done && value_is_unchanged(L, &r->rt->sandbox.marks, first)) {
+        refuse(r, out, "save returned rtcache.unchanged, which is for load");
+        return true;
+    }
+    if (done && read_options(L, r, first + 1, out) == 0)
+        out->outcome = RUN_DONE;
+    return done;
+}
+
 void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)
 {
     const struct value_marks *m = &r->rt->sandbox.marks;
@@ -247,13 +271,16 @@ void result_read(lua_State *L, const struct run *r, int count, struct run_result
     int first = lua_gettop(L) - count + 1;
     lua_settop(L, first + 1); /* two results, nil where not given */
     luaL_checkstack(L, LUA_MINSTACK, "a result");
-    if (lua_isnil(L, first)) {
-        if (lua_isnil(L, first + 1)) {
-            out->outcome = RUN_ABSENT;
-            return;
-        }
+    if (lua_isnil(L, first) && !lua_isnil(L, first + 1)) {
         run_position(r, position, sizeof position);
         read_given(L, first + 1, position, out);
+        return;
+    }
+    bool writes = r->what == RUN_SAVE || r->what == RUN_REMOVE;
+    if (writes && read_done(L, r, first, out))
+        return;
+    if (lua_isnil(L, first)) {
+        out->outcome = RUN_ABSENT;
         return;
     }
     if (read_options(L, r, first + 1, out) != 0)

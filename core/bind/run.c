@@ -120,8 +120,13 @@ static int protected_prepare(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, r->rt->scripts[r->script].fn[r->what]);
     lua_pushlstring(L, p->q->key.data, p->q->key.size);
     push_context(L, r, p->q);
-    lua_xmove(L, r->co, 3);
     r->arguments = 2;
+    if (r->what == RUN_SAVE) { /* save(key, value, ctx) */
+        value_unpack(L, &r->rt->sandbox.marks, p->q->input);
+        lua_insert(L, -2);
+        r->arguments = 3;
+    }
+    lua_xmove(L, r->co, 1 + r->arguments);
     return 0;
 }
 
@@ -200,6 +205,7 @@ static void end(struct run *r, struct vm_cost cost, int status)
             result.retryable = err_retryable(e.code);
         }
     }
+    result.started = r->started;
     detach(r);
     if (status == 0 && !bound)
         lua_settop(r->co, 0);
@@ -272,7 +278,7 @@ static int check_request(const struct runtime *rt, const struct run_request *q, 
         return err_set(e, ERR_INTERNAL, "this runtime was made to check scripts, not to run them");
     if (q->script < 0 || q->script >= rt->script_count)
         return err_set(e, ERR_INTERNAL, "no script of index %d", q->script);
-    if (q->what != RUN_LOAD || !runtime_has(rt, q->script, q->what))
+    if (q->what == RUN_LOAD_MANY || !runtime_has(rt, q->script, q->what))
         return err_set(e, ERR_SCRIPT, "%s: it cannot be run for \"%s\"",
                        rt->scripts[q->script].file, argument_names[q->what]);
     return 0;
@@ -289,6 +295,7 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
         return err_set(e, ERR_NOMEM, "no memory for a run");
     r->script = q->script;
     r->what = q->what;
+    r->started = false;
     r->done = q->done;
     r->arg = q->arg;
     r->deadline_ms = q->deadline_ms;
@@ -312,6 +319,11 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     if (*out)
         r->out = NULL;
     return 0;
+}
+
+bool run_started(const struct run *r)
+{
+    return r->started;
 }
 
 void run_cancel(struct run *r)

@@ -104,6 +104,10 @@ struct run_request {
     void *arg;
 };
 
+/* Whether a query of it was handed to a backend, so that a write may have taken place. Valid until
+ * done or run_cancel. */
+bool run_started(const struct run *r);
+
 /* ERR_NOMEM where it could not begin (done is not called). *out is valid until done or run_cancel;
  * it is NULL if done was called already. */
 int run_start(struct run **out, struct runtime *rt, const struct run_request *q,

@@ -74,6 +74,7 @@ struct run {
     int script;
     enum run_what what;
     bool parked;
+    bool started;     /* a query was handed to a backend */
     struct run **out; /* run_start's, while it is on the stack */
     int64_t cpu_left_us, bytes_left;
     int64_t deadline_ms;

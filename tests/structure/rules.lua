@@ -52,6 +52,9 @@ M.max_function = 70
 M.extra_tests = {
   ["bind/bounds"] = "script/vm.c and bind/run.c: scripts that will not end",
   ["wire/error_table"] = "docs/protocol.md and base/err.h",
+  ["bind/write"] = "bind/run.c and bind/result.c: save and remove",
+  ["load/flight_marks"] = "load/flight*.c and store/marks.c: loads that tags and patterns overtake",
+  ["load/flight_write"] = "load/flight_change.c: what writes to the source leave behind",
   ["metrics/counters_table"] = "docs/operations.md and metrics.h",
 }
 

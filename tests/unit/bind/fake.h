@@ -114,7 +114,7 @@ struct ending {
     enum run_outcome outcome;
     struct buf value, tags;
     struct err err;
-    bool retryable, has_version, no_store;
+    bool retryable, has_version, no_store, started;
     int64_t ttl_ms, stale_ttl_ms, version;
 };
 
@@ -125,6 +125,7 @@ static inline void ending_take(struct run *r, struct run_result *result, void *a
     e->calls++;
     e->outcome = result->outcome;
     e->err = result->err;
+    e->started = result->started;
     e->value = result->value;
     buf_init(&result->value, 0);
     e->tags = result->tags;

@@ -174,6 +174,7 @@ static void read_loader(struct reading *r, const config_setting_t *group, struct
     struct source_place place = setting_place(r, group);
     l->file = place.file;
     l->line = place.line;
+    setting_defaults(r, GROUP_LOADER, DRIVER_ANY, l);
     l->policy = r->conf->defaults;
     struct scopes in = {
         .list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2, .driver = DRIVER_ANY};

@@ -66,3 +66,17 @@ int change_set(const struct changes *c, const struct put *p, int64_t now_ms, str
     tell(c, NEWS_KEY, CAUSE_SET, p->key, p->has_version ? &p->version : NULL);
     return 0;
 }
+
+int change_write(const struct changes *c, const struct written *w, bool *stored)
+{
+    int rc = flights_write(c->flights, w, stored);
+    tell(c, NEWS_KEY, CAUSE_PUT, w->put->key, &w->put->version);
+    return rc;
+}
+
+int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms)
+{
+    int rc = flights_doubt(c->flights, i, until_ms);
+    tell(c, NEWS_KEY, CAUSE_INVALIDATE, i->key, NULL);
+    return rc;
+}

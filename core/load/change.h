@@ -30,6 +30,10 @@ int change_match(const struct changes *c, struct slice pattern, bool soft, enum 
 /* store_touch with a ttl that is over; whether there was an entry. */
 bool change_expire(const struct changes *c, const struct put *deadlines, int64_t now_ms);
 
+/* As flights_write and flights_doubt. */
+int change_write(const struct changes *c, const struct written *w, bool *stored) MUST_USE;
+int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms) MUST_USE;
+
 /* As flights_set. */
 int change_set(const struct changes *c, const struct put *p, int64_t now_ms,
                struct err *e) MUST_USE;

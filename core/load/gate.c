@@ -16,8 +16,11 @@ void gate_init(struct gate *g, struct loader_set *set, size_t index)
     *g = (struct gate){.set = set, .conf = &conf->loaders[index]};
     list_init(&g->foreground);
     list_init(&g->background);
+    list_init(&g->writes);
     g->max_loads = share_of(g->conf->policy.max_loads, conf->loader_threads);
     g->max_queue = share_of(g->conf->policy.max_queue, conf->loader_threads);
+    g->max_writes = share_of(g->conf->policy.max_writes, conf->loader_threads);
+    g->max_write_queue = share_of(g->conf->policy.max_write_queue, conf->loader_threads);
     g->counters = snapshot_counters(set->snapshot, set->loader->options.index, index);
     g->backend = g->conf->backend ? conf_backend_index(conf, g->conf->backend) : -1;
     const char *primary = g->backend >= 0 ? conf->backends[g->backend].primary : NULL;

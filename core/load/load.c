@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/show.h"
 #include "load/spread.h"
+#include "store/entry.h"
+#include "wire/mp.h"
 
 #include <stdlib.h>
 
@@ -166,8 +168,9 @@ static void load_below(struct load *ld, const struct outcome *o, const struct ve
     load_failed(ld, &err);
 }
 
-/* rtcache.unchanged: what is stored gets new deadlines. */
-static bool take_unchanged(struct load *ld, struct outcome *o, struct err *err)
+/* rtcache.unchanged: what is stored gets new deadlines, and keeps its tags unless new ones came. */
+static bool take_unchanged(struct load *ld, struct outcome *o, struct entry_tags *tags,
+                           struct err *err)
 {
     if (!ld->stored) {
         err_set(err, ERR_LOAD_FAILED, "%s: rtcache.unchanged, but nothing is stored",
@@ -179,7 +182,21 @@ static bool take_unchanged(struct load *ld, struct outcome *o, struct err *err)
         o->has_version = ld->stored_hit.has_version;
         o->version = ld->stored_hit.version;
     }
+    if (tags->count == 0)
+        entry_read_tags(ld->stored, tags);
     return true;
+}
+
+void load_read_tags(const struct marks *m, const struct buf *packed, struct entry_tags *out)
+{
+    struct mp_reader at = mp_reader_of(buf_slice(packed));
+    struct mp_token t;
+    out->count = 0;
+    if (packed->size == 0 || mp_next(&at, &t) != MP_OK || t.type != MP_ARRAY)
+        return;
+    for (uint32_t left = t.count; left > 0 && out->count < MARKS_TAGS_MAX; left--)
+        if (mp_next(&at, &t) == MP_OK)
+            out->slots[out->count++] = marks_slot(m, t.bytes);
 }
 
 static void load_succeeded(struct load *ld, struct run_result *r)
@@ -201,16 +218,20 @@ static void load_succeeded(struct load *ld, struct run_result *r)
         .replica = ld->gate->primary >= 0 && !ld->from_primary,
     };
     struct err err;
+    struct entry_tags tags;
+    load_read_tags(loader_of(ld)->options.changes->marks, &r->tags, &tags);
     if (r->outcome == RUN_FOUND && !r->has_version && ld->gate->conf->versioned) {
         err_set(&err, ERR_BAD_VALUE, "%s: its loader is versioned, but the value came without one",
                 ld->gate->conf->script);
         load_failed(ld, &err);
         return;
     }
-    if (r->outcome == RUN_UNCHANGED && !take_unchanged(ld, &o, &err)) {
+    if (r->outcome == RUN_UNCHANGED && !take_unchanged(ld, &o, &tags, &err)) {
         load_failed(ld, &err);
         return;
     }
+    o.tags = tags.slots;
+    o.tag_count = tags.count;
     struct verdict v;
     if (!load_end(ld, &o, &v))
         load_below(ld, &o, &v);
@@ -242,13 +263,28 @@ static void load_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     load_failed(ld, &err);
 }
 
+/* What is stored as the attempt begins, for ctx.value and rtcache.unchanged: what was invalidated
+ * since an earlier attempt is not there any more. */
+static void take_stored(struct load *ld)
+{
+    entry_unref(ld->stored);
+    enum lookup had =
+        store_get(loader_of(ld)->options.store, flight_key(ld->flight), ld->flight->hash,
+                  clock_ms(), WANT_PEEK | WANT_STALE | WANT_KEPT, NULL, &ld->stored_hit);
+    bool there = had == LOOKUP_FRESH || had == LOOKUP_STALE || had == LOOKUP_KEPT;
+    ld->stored = there ? ld->stored_hit.entry : NULL;
+}
+
 static void load_attempt(struct load *ld)
 {
     struct gate *g = ld->gate;
     struct slice key = flight_key(ld->flight);
     struct glob_match match = {0};
     routes_match(g->set->snapshot->routes, key, &match);
-    ld->attempt++;
+    if (ld->attempt++ > 0 &&
+        flights_again(loader_of(ld)->options.flights, ld->flight, clock_ms()) && g->primary >= 0)
+        ld->from_primary = true;
+    take_stored(ld);
     struct run_request q = {
         .what = RUN_LOAD,
         .script = g->script,
@@ -306,11 +342,6 @@ void load_begin(struct load *ld)
     ev_timer_init(&ld->retry, load_on_retry, 0., 0.);
     ld->deadline.data = ld->retry.data = ld;
     ev_timer_start(l->worker.loop, &ld->deadline);
-    struct slice key = flight_key(ld->flight);
-    enum lookup had = store_get(l->options.store, key, ld->flight->hash, clock_ms(),
-                                WANT_PEEK | WANT_STALE | WANT_KEPT, NULL, &ld->stored_hit);
-    if (had == LOOKUP_FRESH || had == LOOKUP_STALE || had == LOOKUP_KEPT)
-        ld->stored = ld->stored_hit.entry;
     load_attempt(ld);
 }
 

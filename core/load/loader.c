@@ -211,6 +211,8 @@ static void commit(struct loader *l)
     for (size_t i = 0; i < before->snapshot->conf->loader_count; i++)
         while ((ld = gate_pop_queued(&before->gates[i])))
             admit(l, load_give_back(ld));
+    for (size_t i = 0; i < before->snapshot->conf->loader_count; i++)
+        writes_move(l, &before->gates[i]);
     loader_set_unref(before);
 }
 
@@ -249,8 +251,11 @@ int loader_new(struct loader **out, const struct loader_options *o, struct err *
     l->rng.state = o->seed;
     list_init(&l->sets);
     list_init(&l->running);
-    int rc = worker_init(&l->worker, "loader", o->index, l, e);
+    int rc = writes_init(l, e);
+    if (rc == 0)
+        rc = worker_init(&l->worker, "loader", o->index, l, e);
     if (rc != 0) {
+        writes_fini(l);
         free(l);
         return rc;
     }
@@ -307,6 +312,10 @@ static void loader_recv_stop(struct message *m, void *owner)
             while ((ld = gate_pop_queued(&set->gates[i])))
                 load_refuse(ld, &err);
     }
+    if (l->current)
+        for (size_t i = 0; i < l->current->snapshot->conf->loader_count; i++)
+            writes_move(l, &l->current->gates[i]);
+    writes_shutdown(l);
     struct list *link;
     while ((link = list_pop_front(&l->running)))
         load_shutdown(container_of(link, struct load, link));
@@ -338,5 +347,6 @@ void loader_free(struct loader *l)
         return;
     l->stopping = true;
     worker_fini(&l->worker);
+    writes_fini(l);
     free(l);
 }

@@ -16,7 +16,9 @@
 #include "bind/runtime.h"
 #include "load/breaker.h"
 #include "load/loader.h"
+#include "load/write.h"
 #include "metrics/metrics.h"
+#include "store/entry.h"
 #include "sys/worker.h"
 
 struct loader_set {
@@ -39,6 +41,9 @@ struct gate {
     uint32_t max_loads, max_queue; /* this thread's share */
     int script, backend, primary;  /* -1: none */
     bool pumping;
+    struct list writes; /* that wait for a place in the air */
+    uint32_t writing, max_writes, max_write_queue;
+    bool pumping_writes;
 };
 
 struct load {
@@ -62,12 +67,19 @@ struct loader {
     struct list sets;
     struct loader_set *current, *prepared;
     struct list running; /* loads in the air */
+    struct {
+        struct list *buckets; /* WRITE_BUCKETS of them: the first write of each key */
+        struct list running;  /* in the air */
+        uint32_t waiting;     /* for their key, or for a place */
+    } writes;
     struct metrics *metrics;
     struct rng rng;
     struct message begin, stop;
     ev_timer telling; /* its backends' and scripts' numbers, to the snapshot */
     bool stopping;
 };
+
+#define WRITE_BUCKETS 4096
 
 struct loader_set *loader_set_ref(struct loader_set *set);
 void loader_set_unref(struct loader_set *set);
@@ -89,8 +101,20 @@ void load_begin(struct load *ld);
 /* Ends ld (queued or in the air) without a result, and frees it; no word of it reaches the gate. */
 void load_refuse(struct load *ld, const struct err *err);
 void load_shutdown(struct load *ld);
+/* A packed array of tags, as slots. */
+void load_read_tags(const struct marks *m, const struct buf *packed, struct entry_tags *out);
 /* A queued load gives its flight back and is gone. */
 struct flight *load_give_back(struct load *ld);
+
+/* write.c. On shutdown the gates' queues are moved after loader->stopping is set, which answers
+ * them. */
+int writes_init(struct loader *l, struct err *e) MUST_USE;
+void writes_fini(struct loader *l);
+/* Begins queued writes while there is room. */
+void writes_pump(struct gate *g);
+/* Those that wait in a gate of the set before go to the current one. */
+void writes_move(struct loader *l, struct gate *before);
+void writes_shutdown(struct loader *l);
 
 /* Ends the flight with o, unless o is below its floor; then wake its waiters, which drops the
  * load's reference. */

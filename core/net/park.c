@@ -160,11 +160,29 @@ static void park_again(struct request *r)
     unpark(r);
 }
 
-static void park_on_again(struct request *r)
+/* What the second look found. */
+static void answer_hit(struct request *r, struct answer *a, struct join_result *joined)
+{
+    struct io *io = r->target.io;
+    bool negative = joined->lookup == LOOKUP_NEGATIVE;
+    metrics_inc(io->metrics, negative ? M_HITS_NEGATIVE : M_HITS);
+    if (negative)
+        a->rc |= mpw_nil(a->out);
+    if (joined->hit.entry)
+        a->rc |= mpw_raw(a->out, entry_value(joined->hit.entry));
+    entry_unref(joined->hit.entry);
+    struct facts f = facts_of_hit(negative ? STATUS_NEGATIVE : STATUS_HIT, &joined->hit);
+    answer_close(a, &f);
+    unpark(r);
+}
+
+/* A request that was on a flight goes to the key's next one, unless it can be answered by now. */
+static void park_rejoin(struct request *r)
 {
     struct io *io = r->target.io;
     int loader;
-    struct join_result joined;
+    struct answer a;
+    struct join_result joined = {0};
     struct join_request q = {
         .key = request_key(r),
         .hash = r->hash,
@@ -173,9 +191,17 @@ static void park_on_again(struct request *r)
         .max_waiters = snapshot_policy(io->snapshot, request_key(r), &loader)->max_waiters,
         .slot = io->options.index,
         .waiter = &r->waiter,
-        .reload = true,
+        .reload = r->target.strict,
+        .min_version = r->target.has_min ? &r->target.min_version : NULL,
     };
+    answer_open(&a, &r->target);
+    q.out = a.out;
     enum join join = loader < 0 ? JOIN_NOMEM : flights_join(io->options.flights, &q, &joined);
+    if (join == JOIN_HIT) {
+        answer_hit(r, &a, &joined);
+        return;
+    }
+    answer_undo(&a);
     if (join == JOIN_STARTED || join == JOIN_PARKED) {
         arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
         if (join == JOIN_STARTED)
@@ -186,7 +212,7 @@ static void park_on_again(struct request *r)
     if (join != JOIN_BACKOFF)
         err_set(&joined.err, loader < 0 ? ERR_NO_LOADER : ERR_OVERLOADED,
                 "%s: the source could not be asked again", show_key(text, request_key(r)));
-    answer_error(&r->target, &joined.err);
+    park_answer_failure(&r->target, request_key(r), r->hash, &joined.err);
     unpark(r);
 }
 
@@ -198,7 +224,7 @@ static void park_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     switch (r->timer_is) {
     case PARK_SOFT: park_on_soft(r); break;
     case PARK_HARD: park_on_deadline(r); break;
-    case PARK_AGAIN: park_on_again(r); break;
+    case PARK_AGAIN: park_rejoin(r); break;
     }
 }
 
@@ -256,7 +282,7 @@ void park_recv_delivery(struct message *m, void *owner)
         const struct flight *f = slot->flight;
         if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
             metrics_inc(io->metrics, M_REJOINED);
-            arm(r, PARK_AGAIN, 0);
+            park_rejoin(r);
         } else if (f->end == END_FOUND && r->target.conn &&
                    is_too_old(&r->target, f->has_version, f->version)) {
             park_again(r);

@@ -1,14 +1,6 @@
 /* Versions and floors: what an invalidation, a set or a late load may leave in the store. */
 #include "flight_world.h"
 
-static struct outcome found_version(int64_t version)
-{
-    struct outcome o = found(value_a);
-    o.has_version = true;
-    o.version = version;
-    return o;
-}
-
 /* Stores version in k by a load. */
 static void load_version(struct world *w, int64_t version)
 {
@@ -60,6 +52,7 @@ static void race_10_the_floor_outlives_the_entry(void **state)
     invalidate(w, "k", &v); /* nothing of the key is stored any more */
     assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
     struct outcome old = found_version(8), fresh = found_version(9);
+    w->now_ms += 59000; /* of a floor_ttl of 60 s */
     assert_int_equal(end_with(w, r.flight, &old, &stored), BELOW);
     end_with(w, r.flight, &fresh, &stored);
     assert_true(stored);

@@ -161,6 +161,11 @@ static void race_20_a_result_of_an_older_script_is_delivered_but_not_stored(void
     begin(w, r.flight, 2, NULL);
     assert_int_equal(end_with(w, r.flight, &o, &stored), 1);
     assert_true(stored);
+    /* The same where nobody has asked since the reload. */
+    join_as(w, "alone", NULL, &r);
+    begin(w, r.flight, 1, NULL);
+    end_with(w, r.flight, &o, &stored);
+    assert_false(stored);
 }
 
 static void a_failure_replaces_nothing_and_puts_the_key_into_backoff(void **state)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "load/flight.h"
+#include "store/marks.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ __attribute__((unused)) static const char value_b[] = "\xa1"
                                                       "b";
 
 struct world {
+    struct marks *marks;
     struct store *store;
     struct flights *flights;
     int64_t now_ms;
@@ -36,11 +38,13 @@ static inline struct world *world_new(size_t failed_max)
 {
     struct world *w = calloc(1, sizeof *w);
     w->now_ms = 1000000;
+    assert_int_equal(marks_new(&w->marks, 1024, 3, NULL), 0);
     struct store_options so = {
-        .memory_bytes = 16 << 20, .shards = 4, .seed = 1, .now_ms = w->now_ms};
+        .memory_bytes = 16 << 20, .shards = 4, .seed = 1, .now_ms = w->now_ms, .marks = w->marks};
     assert_int_equal(store_new(&w->store, &so, NULL), 0);
     struct flights_options fo = {
         .store = w->store,
+        .marks = w->marks,
         .shards = 1,
         .slots = 2,
         .failed_max = failed_max,
@@ -56,6 +60,7 @@ static inline void world_free(struct world *w)
 {
     flights_free(w->flights);
     store_free(w->store);
+    marks_free(w->marks);
     free(w);
 }
 
@@ -169,6 +174,22 @@ static inline enum lookup lookup(struct world *w, const char *key)
                                 WANT_STALE | WANT_PEEK, &out, &hit);
     buf_fini(&out);
     return got;
+}
+
+static inline struct outcome found_version(int64_t version)
+{
+    struct outcome o = found(value_a);
+    o.has_version = true;
+    o.version = version;
+    return o;
+}
+
+static inline int match(struct world *w, const char *pattern, bool soft)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    glob_compile(&g, slice_str(pattern), room);
+    return flights_match(w->flights, &g, soft, NULL);
 }
 
 static inline bool begin(struct world *w, struct flight *f, uint64_t generation, bool *primary)

@@ -1,0 +1,55 @@
+/*
+ * write: a put or a delete on its way through the script's save or remove, one at a time per key.
+ *
+ *   I/O thread -- loader_write --> mailbox --> its key's turn --> a place in the air --> script
+ *                                                                                          |
+ *   I/O thread <-- answered ------ the entry is stored, dropped or left (conf: write) <----'
+ *
+ * All writes and loads of a key are on one loader thread, so a key's turn needs no lock. The source
+ * is asked once: a write is not repeated. While it lasts reads go on with what is stored.
+ * Thread: loader_write, any; the rest its loader's loop. Limits: max_writes in the air per loader
+ * and max_write_queue that wait on this thread, both shared out among loader threads;
+ * write_timeout.
+ */
+#ifndef RTCACHE_LOAD_WRITE_H
+#define RTCACHE_LOAD_WRITE_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "sys/mailbox.h"
+
+struct loader;
+struct gate;
+struct run;
+struct write_state;
+
+enum write_what { WRITE_PUT, WRITE_DELETE };
+
+/* Embedded in its asker's request, which keeps it, the key and the value until it is answered. */
+struct write {
+    struct message message;
+    enum write_what what;
+    uint64_t hash;
+    struct slice key, value; /* value: PUT, packed */
+    bool has_seen;           /* the version that the client has seen: ctx.version */
+    int64_t seen;
+    struct mailbox *answer_to; /* receives message again, with recv = answered */
+    void (*answered)(struct message *m, void *owner);
+    /* The outcome. err.code 0: the source took it; WRITE_UNKNOWN: nobody knows; any other: it was
+     * refused. */
+    struct err err;
+    bool stored;      /* the value is in the cache */
+    bool has_version; /* the source told the version that it has now */
+    int64_t version;
+    /* The loader thread's. */
+    struct write_state *state; /* in the air */
+    struct gate *gate;         /* waits for a place in it */
+    struct list link;          /* the gate's queue, or those that wait for another one of its key */
+    struct list chain;         /* the table's, where it is the first of its key */
+    struct list behind;        /* then: those that wait for it */
+};
+
+void loader_write(struct loader *l, struct write *w);
+
+#endif

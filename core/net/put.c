@@ -1,0 +1,155 @@
+/* put, delete: writes to the source, through the script. */
+#include "net/commands.h"
+
+#include "base/show.h"
+#include "load/write.h"
+#include "net/put.h"
+#include "wire/mpw.h"
+
+#include <stdlib.h>
+
+struct put_request {
+    struct write write;
+    struct list link; /* conn->writes; alone once nobody waits */
+    struct target target;
+    ev_timer timer;
+    int64_t wait_ms;
+    char data[]; /* key, value */
+};
+
+/* The client has its answer, or has left. */
+static void let_go(struct put_request *r)
+{
+    ev_timer_stop(r->target.io->worker.loop, &r->timer);
+    list_remove(&r->link);
+    if (r->target.conn)
+        r->target.conn->parked_count--;
+    r->target.conn = NULL;
+}
+
+static int pack_outcome(struct buf *out, const struct write *w)
+{
+    int rc = mpw_map(out, 2) | mpw_cstr(out, "version");
+    rc |= w->has_version ? mpw_int(out, w->version) : mpw_nil(out);
+    return rc | mpw_cstr(out, "stored") | mpw_bool(out, w->stored);
+}
+
+static void put_recv_written(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct write *w = container_of(m, struct write, message);
+    struct put_request *r = container_of(w, struct put_request, write);
+    if (r->target.conn && w->err.code != 0) {
+        answer_error(&r->target, &w->err);
+    } else if (r->target.conn) {
+        struct answer a;
+        answer_begin(&a, &r->target);
+        answer_done(&a, pack_outcome(a.out, w));
+    }
+    if (r->target.conn)
+        let_go(r);
+    free(r);
+    io_unparked(io);
+}
+
+/* The write goes on. */
+static void put_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct put_request *r = timer->data;
+    char text[SHOW_KEY_TEXT];
+    struct err e;
+    err_set(&e, ERR_WRITE_UNKNOWN, "%s: no word of the write within %lld ms; it goes on",
+            show_key(text, r->write.key), (long long)r->wait_ms);
+    metrics_inc(r->target.io->metrics, M_TIMEOUTS);
+    answer_error(&r->target, &e);
+    let_go(r);
+}
+
+void put_client_left(struct conn *c)
+{
+    while (!list_empty(&c->writes))
+        let_go(container_of(c->writes.next, struct put_request, link));
+}
+
+static void submit(struct put_request *r, int64_t wait_ms)
+{
+    struct io *io = r->target.io;
+    struct conn *c = r->target.conn;
+    r->wait_ms = wait_ms;
+    list_push_back(&c->writes, &r->link);
+    c->parked_count++;
+    io->parked_count++;
+    ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / 1e3, 0.);
+    r->timer.data = r;
+    ev_timer_start(io->worker.loop, &r->timer);
+    r->write.answer_to = io_mailbox(io);
+    r->write.answered = put_recv_written;
+    loader_write(io_loader(io, r->write.hash), &r->write);
+}
+
+static struct put_request *request_new(const struct target *t, enum write_what what,
+                                       struct slice key, struct slice value)
+{
+    struct put_request *r = calloc(1, sizeof *r + key.size + value.size);
+    if (!r)
+        return NULL;
+    r->target = *t;
+    r->write.what = what;
+    r->write.hash = store_hash(t->io->options.store, key);
+    memcpy(r->data, key.data, key.size);
+    if (value.size)
+        memcpy(r->data + key.size, value.data, value.size);
+    r->write.key = slice_of(r->data, key.size);
+    r->write.value = slice_of(r->data + key.size, value.size);
+    return r;
+}
+
+static void write_to_source(const struct target *t, struct params *p, enum write_what what)
+{
+    struct io *io = t->io;
+    struct slice key, value = {0};
+    int64_t timeout_ms = -1, seen = 0;
+    bool has_seen = false;
+    char text[SHOW_KEY_TEXT];
+    struct err e;
+    const struct option_spec specs[] = {
+        {"timeout_ms", OPTION_MS, &timeout_ms, NULL},
+        {"version", OPTION_INT, &seen, &has_seen},
+    };
+    int rc = params_key(p, &key, &e);
+    if (rc == 0 && what == WRITE_PUT)
+        rc = params_value(p, &value, &e);
+    if (rc == 0)
+        rc = params_options(p, specs, 2, &e);
+    int loader;
+    const struct policy *policy = rc == 0 ? snapshot_policy(io->snapshot, key, &loader) : NULL;
+    if (rc == 0 && loader < 0)
+        rc = err_set(&e, ERR_NO_LOADER, "%s: no loader's pattern matches", show_key(text, key));
+    if (rc == 0 && t->conn->parked_count >= (uint64_t)io->snapshot->conf->max_parked) {
+        metrics_inc(io->metrics, M_PARKED_REFUSED);
+        rc = err_set(&e, ERR_OVERLOADED, "%s: this connection has max_parked requests waiting",
+                     show_key(text, key));
+    }
+    struct put_request *r = rc == 0 ? request_new(t, what, key, value) : NULL;
+    if (rc == 0 && !r)
+        rc = err_set(&e, ERR_NOMEM, "%s: no memory for a write", show_key(text, key));
+    if (rc != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    r->write.has_seen = has_seen;
+    r->write.seen = seen;
+    /* Its turn may take a while to come; then the write has a time of its own. */
+    submit(r, timeout_ms >= 0 ? timeout_ms : policy->wait_timeout_ms + policy->write_timeout_ms);
+}
+
+void put_put(const struct target *t, struct params *p)
+{
+    write_to_source(t, p, WRITE_PUT);
+}
+
+void put_delete(const struct target *t, struct params *p)
+{
+    write_to_source(t, p, WRITE_DELETE);
+}

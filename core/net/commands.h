@@ -22,6 +22,19 @@ void write_invalidate(const struct target *t, struct params *p);
 void write_invalidate_many(const struct target *t, struct params *p);
 void write_expire(const struct target *t, struct params *p);
 void write_touch(const struct target *t, struct params *p);
+/* A key's deadlines as its loader has them, without jitter. */
+struct put write_deadlines(const struct io *io, struct slice key);
+
+/* wide.c */
+void wide_invalidate_tag(const struct target *t, struct params *p);
+void wide_invalidate_match(const struct target *t, struct params *p);
+void wide_expire_many(const struct target *t, struct params *p);
+void wide_expire_tag(const struct target *t, struct params *p);
+void wide_expire_match(const struct target *t, struct params *p);
+
+/* put.c */
+void put_put(const struct target *t, struct params *p);
+void put_delete(const struct target *t, struct params *p);
 
 /* admin.c */
 void admin_ping(const struct target *t, struct params *p);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/dispatch.h"
 #include "net/park.h"
+#include "net/put.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -31,6 +32,7 @@ void conn_open(struct io *io, int fd)
     c->id = ++next_id;
     list_init(&c->dirty);
     list_init(&c->parked);
+    list_init(&c->writes);
     list_push_back(&io->conns, &c->link);
     io->conn_count++;
     buf_init(&c->in, 0);
@@ -46,6 +48,7 @@ void conn_close(struct conn *c)
 {
     struct io *io = c->io;
     park_client_left(c);
+    put_client_left(c);
     ev_io_stop(io->worker.loop, &c->reading);
     ev_io_stop(io->worker.loop, &c->writing);
     close(c->reading.fd);
@@ -262,6 +265,7 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
             c->broken = true;
         c->finish = true;
         park_client_left(c);
+        put_client_left(c);
         conn_stop_reading(c);
         conn_flush(c);
         return;

@@ -20,6 +20,7 @@ struct conn {
     struct list link;   /* io->conns */
     struct list dirty;  /* io->dirty */
     struct list parked; /* its requests */
+    struct list writes; /* its puts and deletes */
     struct io *io;
     uint64_t id;
     ev_io reading, writing;

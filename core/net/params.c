@@ -92,12 +92,23 @@ int params_value(struct params *p, struct slice *packed, struct err *e)
     return 0;
 }
 
+int params_raw(struct params *p, struct slice *packed, struct err *e)
+{
+    if (p->left == 0 || mp_take(&p->at, packed) != MP_OK)
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is missing", p->method, p->index);
+    p->left--;
+    p->index++;
+    return 0;
+}
+
 static int read_option(struct params *p, const struct option_spec *s, struct err *e)
 {
-    struct mp_token t;
-    if (mp_next(&p->at, &t) != MP_OK)
+    struct mp_token t = {.type = MP_NIL};
+    bool raw = s->type == OPTION_RAW;
+    int got = raw ? mp_take(&p->at, s->to) : mp_next(&p->at, &t);
+    if (got != MP_OK)
         return err_set(e, ERR_BAD_REQUEST, "%s: option %s is cut off", p->method, s->name);
-    bool fits = false;
+    bool fits = raw;
     const char *wanted = "";
     switch (s->type) {
     case OPTION_MS:
@@ -124,6 +135,7 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
         if (fits)
             *(struct slice *)s->to = t.bytes;
         break;
+    case OPTION_RAW: break;
     }
     bool number = s->type == OPTION_MS || s->type == OPTION_INT;
     bool beyond = number && (t.type == MP_INT || t.type == MP_UINT);

@@ -17,10 +17,10 @@ struct params {
     uint32_t left, index; /* index of the next one, from 1 */
 };
 
-enum option_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT };
+enum option_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };
 
-/* One option a method knows; to: int64_t, int64_t, bool or struct slice, untouched where not given.
- */
+/* One option a method knows; to: int64_t, int64_t, bool or struct slice (RAW: one packed
+ * value), untouched where not given. */
 struct option_spec {
     const char *name;
     enum option_type type;
@@ -38,6 +38,8 @@ int params_check_key(const struct params *p, const struct mp_token *t, struct sl
 int params_array(struct params *p, uint32_t *count, struct err *e) MUST_USE;
 /* One whole well-formed value, as its bytes; ERR_TOO_LARGE past max_value. */
 int params_value(struct params *p, struct slice *packed, struct err *e) MUST_USE;
+/* One whole value, whatever it is. */
+int params_raw(struct params *p, struct slice *packed, struct err *e) MUST_USE;
 /* The trailing map, where there is one, and nothing after it. */
 int params_options(struct params *p, const struct option_spec *specs, size_t count,
                    struct err *e) MUST_USE;

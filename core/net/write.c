@@ -2,9 +2,10 @@
 #include "net/commands.h"
 
 #include "load/spread.h"
+#include "net/texts.h"
 #include "wire/mpw.h"
 
-static struct put put_by_policy(const struct io *io, struct slice key)
+struct put write_deadlines(const struct io *io, struct slice key)
 {
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
@@ -25,6 +26,22 @@ static void spread(struct io *io, struct put *p)
     p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, jitter, &io->rng);
 }
 
+static int take_tags(const struct io *io, const struct params *p, struct slice packed,
+                     uint32_t *slots, struct put *put, struct err *e)
+{
+    static const struct texts_rule rule = {
+        .what = "tag", .longest = MARKS_TAG_SIZE, .most = MARKS_TAGS_MAX};
+    const struct marks *marks = io->options.changes->marks;
+    struct texts tags;
+    struct slice tag;
+    int rc = texts_of(&tags, p, packed, &rule, e);
+    while (rc == 0 && texts_next(&tags, &tag))
+        slots[put->tag_count++] = marks_slot(marks, tag);
+    put->tags = slots;
+    put->since = marks_now(marks);
+    return rc;
+}
+
 void write_set(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
@@ -34,14 +51,17 @@ void write_set(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = put_by_policy(io, key);
+    struct put put = write_deadlines(io, key);
+    struct slice packed_tags = {0};
+    uint32_t slots[MARKS_TAGS_MAX];
     put.value = value;
     const struct option_spec specs[] = {
+        {"tags", OPTION_RAW, &packed_tags, NULL},
         {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
         {"version", OPTION_INT, &put.version, &put.has_version},
     };
-    if (params_options(p, specs, 3, &e) != 0) {
+    if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e)) {
         answer_error(t, &e);
         return;
     }
@@ -52,14 +72,21 @@ void write_set(const struct target *t, struct params *p)
         answer_true(t, true);
 }
 
+/* The trailing options of invalidate and invalidate_many. */
+struct how {
+    int64_t version;
+    bool has_version, deleted;
+};
+
 /* One key; 1: an entry was dropped, 0: there was none, or an error. */
-static int invalidate(struct io *io, struct slice key, const int64_t *version, struct err *e)
+static int invalidate(struct io *io, struct slice key, const struct how *how, struct err *e)
 {
     struct invalidation i = {
         .key = key,
         .hash = store_hash(io->options.store, key),
         .now_ms = io->now_ms,
-        .version = version,
+        .version = how->has_version ? &how->version : NULL,
+        .gone = how->deleted,
         .floor_ttl_ms = io->snapshot->conf->floor_ttl_ms,
     };
     bool dropped;
@@ -67,14 +94,19 @@ static int invalidate(struct io *io, struct slice key, const int64_t *version, s
     return rc != 0 ? rc : dropped;
 }
 
-/* The trailing options of both; *version is NULL where none is given. */
-static int invalidate_options(struct params *p, int64_t *room, const int64_t **version,
-                              struct err *e)
+static int read_how(struct params *p, struct how *how, struct err *e)
 {
-    bool given = false;
-    const struct option_spec specs[] = {{"version", OPTION_INT, room, &given}};
-    int rc = params_options(p, specs, 1, e);
-    *version = given ? room : NULL;
+    *how = (struct how){.version = 0};
+    const struct option_spec specs[] = {
+        {"version", OPTION_INT, &how->version, &how->has_version},
+        {"deleted", OPTION_BOOL, &how->deleted, NULL},
+    };
+    int rc = params_options(p, specs, 2, e);
+    if (rc == 0 && how->deleted && !how->has_version)
+        rc = err_set(e, ERR_BAD_REQUEST,
+                     "%s: option deleted goes with the version at which the "
+                     "row was deleted",
+                     p->method);
     return rc;
 }
 
@@ -82,13 +114,12 @@ void write_invalidate(const struct target *t, struct params *p)
 {
     struct slice key;
     struct err e;
-    int64_t room;
-    const int64_t *version = NULL;
+    struct how how;
     int rc = params_key(p, &key, &e);
     if (rc == 0)
-        rc = invalidate_options(p, &room, &version, &e);
+        rc = read_how(p, &how, &e);
     if (rc == 0)
-        rc = invalidate(t->io, key, version, &e);
+        rc = invalidate(t->io, key, &how, &e);
     if (rc < 0)
         answer_error(t, &e);
     else
@@ -98,8 +129,8 @@ void write_invalidate(const struct target *t, struct params *p)
 void write_invalidate_many(const struct target *t, struct params *p)
 {
     struct err e;
-    int64_t room, dropped = 0;
-    const int64_t *version = NULL;
+    int64_t dropped = 0;
+    struct how how;
     uint32_t count = 0;
     struct mp_token token = {0};
     struct slice key;
@@ -111,12 +142,12 @@ void write_invalidate_many(const struct target *t, struct params *p)
         else
             rc = params_check_key(p, &token, &key, &e);
     if (rc == 0)
-        rc = invalidate_options(p, &room, &version, &e);
+        rc = read_how(p, &how, &e);
     /* All is well formed: from here on it is all keys, or an error that says that some may be left.
      */
     for (uint32_t i = 0; i < count && rc >= 0; i++) {
         if (mp_next(&keys.at, &token) == MP_OK)
-            rc = invalidate(t->io, token.bytes, version, &e);
+            rc = invalidate(t->io, token.bytes, &how, &e);
         dropped += rc > 0;
     }
     if (rc < 0) {
@@ -137,7 +168,7 @@ void write_expire(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = put_by_policy(io, key);
+    struct put put = write_deadlines(io, key);
     answer_true(t, change_expire(io->options.changes, &put, io->now_ms));
 }
 
@@ -150,7 +181,7 @@ void write_touch(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = put_by_policy(io, key);
+    struct put put = write_deadlines(io, key);
     const struct option_spec specs[] = {
         {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},

@@ -238,13 +238,16 @@ end
 
 for name, arguments in pairs {
   ping = 0, hello = 0, get = 1, set = 2, invalidate = 1, invalidate_many = 1, expire = 1, touch = 1,
-  stats = 0, loaders = 0, reload = 0,
+  stats = 0, loaders = 0, reload = 0, invalidate_tag = 1, invalidate_match = 1, expire_many = 1, expire_tag = 1,
+  expire_match = 1, subscribe = 1, unsubscribe = 0,
 } do
   method(name, arguments)
 end
 method("get_entry", 1, without_nulls)
 method("peek", 1, without_nulls)
 method("refresh", 1, without_nulls)
+method("put", 2, without_nulls)
+method("delete", 1, without_nulls)
 method("get_many", 1, each_without_nulls)
 
 return M

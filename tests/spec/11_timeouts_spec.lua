@@ -95,7 +95,7 @@ describe("a time limit", function()
     source.db:open(GATE)
   end)
 
-  it("of a load ends it with LOAD_TIMEOUT, and the query is cancelled in the database", function()
+  it("race 19: of a load ends it with LOAD_TIMEOUT, and the query is cancelled in the database", function()
     gated "limited:1"
     expect.error("LOAD_TIMEOUT", "limited:1", cache:get "limited:1")
     wait.until_true("no query waits any more", function() return source.db:waiting(GATE) == 0 end)

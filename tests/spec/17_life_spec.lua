@@ -107,6 +107,21 @@ describe("a server's life", function()
     server:stop()
   end)
 
+  it("race 27: after kill -9 serves nothing from before", function()
+    local server, source = Source.postgres { loaders = { { pattern = "user:*", ttl = "1h", stale_ttl = "1h" } } }
+    local cache = server:connect()
+    source:put("user:1", "before", { version = 5 })
+    assert.equal("before", cache:get "user:1")
+    server:kill()
+    server:close_clients()
+    -- Even a lower version, which a restored backup may have.
+    source:put("user:1", "after", { version = 3 })
+    server:launch()
+    assert.equal("after", server:connect():get "user:1")
+    source:close()
+    server:stop()
+  end)
+
   it("does not begin twice on one port or one socket", function()
     local first = Server.start {}
     for _, listen in ipairs { "127.0.0.1:" .. first.port, "unix:" .. first.socket_path } do

@@ -73,7 +73,8 @@ static inline struct pg_server *pg_server_new(void)
         return NULL;
     const char *bin = getenv("PG_BIN");
     snprintf(s->bin, sizeof s->bin, "%s", bin ? bin : "/usr/lib/postgresql/15/bin");
-    snprintf(s->folder, sizeof s->folder, "/tmp/rtcache-pg-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    snprintf(s->folder, sizeof s->folder, "%.40s/rtcache-pg-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(s->folder)) {
         free(s);
         return NULL;

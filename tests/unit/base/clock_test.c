@@ -19,6 +19,18 @@ static void milliseconds_and_microseconds_are_of_one_clock(void **state)
     }
 }
 
+static void race_29_what_is_compared_neither_jumps_nor_stops_while_the_machine_sleeps(void **state)
+{
+    (void)state;
+    struct timespec before, after;
+    clock_gettime(CLOCK_BOOTTIME, &before);
+    int64_t ms = clock_ms(), us = clock_us();
+    clock_gettime(CLOCK_BOOTTIME, &after);
+    assert_true((int64_t)before.tv_sec * 1000 + before.tv_nsec / 1000000 <= ms);
+    assert_true(us / 1000 <= (int64_t)after.tv_sec * 1000 + after.tv_nsec / 1000000);
+    assert_true(ms <= us / 1000);
+}
+
 static void the_wall_clock_is_that_of_the_system(void **state)
 {
     (void)state;
@@ -42,6 +54,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(milliseconds_and_microseconds_are_of_one_clock),
+        cmocka_unit_test(race_29_what_is_compared_neither_jumps_nor_stops_while_the_machine_sleeps),
         cmocka_unit_test(the_wall_clock_is_that_of_the_system),
         cmocka_unit_test(cpu_time_passes_with_work),
     };

@@ -1,0 +1,120 @@
+-- ./dev mutants [RACE]: takes each rule of rules.lua out of a copy of the sources, builds the tests
+-- that are named for its race, and shows that one of them fails. Exit code 0: every one was caught.
+
+local rules = require "mutants.rules"
+
+local function read(path)
+  local f = assert(io.open(path, "rb"))
+  local text = f:read "*a"
+  f:close()
+  return text
+end
+
+local function write(path, text)
+  local f = assert(io.open(path, "wb"))
+  f:write(text)
+  f:close()
+end
+
+local function run(command) return os.execute(command) == 0 end
+
+-- from -> to in text, where from stands exactly once.
+local function replace_once(text, from, to, where)
+  local first, last = text:find(from, 1, true)
+  if not first then error(where .. ": the text to replace is not there: " .. from, 0) end
+  if text:find(from, last + 1, true) then error(where .. ": it is there twice: " .. from, 0) end
+  return text:sub(1, first - 1) .. to .. text:sub(last + 1)
+end
+
+local function targets(rule)
+  local list = {}
+  for i, name in ipairs(rule.tests) do list[i] = "unit_" .. name .. "_test" end
+  return list
+end
+
+local function build(copy, log, names)
+  return run(("cmake --build '%s/build-mutants' --target %s >%s 2>&1"):format(copy, table.concat(names, " "), log))
+end
+
+-- The names of the tests that failed; nil where all of them passed.
+local function failing(copy, log, names)
+  local failed = {}
+  for _, name in ipairs(names) do
+    if not run(("cd '%s' && TMPDIR='%s' timeout 120 build-mutants/%s >%s 2>&1")
+      :format(copy, copy, name, log)) then
+      local output = read(log)
+      for test in output:gmatch "%[  FAILED  %] ([%w_]+)\n" do failed[test] = true end
+      if not next(failed) then failed[name .. " (ended)"] = true end
+    end
+  end
+  local list = {}
+  for test in pairs(failed) do list[#list + 1] = test end
+  table.sort(list)
+  return #list > 0 and list or nil
+end
+
+-- The test that is named for the race, if it is among them.
+local function named(list, race)
+  for number in race:gmatch "%d+" do
+    for _, test in ipairs(list) do
+      if test:find(("race_%02d_"):format(number), 1, true) then return test end
+    end
+  end
+end
+
+local function try(copy, log, rule)
+  local path = copy .. "/" .. rule.file
+  local original = read(path)
+  write(path, replace_once(original, rule.from, rule.to, rule.file))
+  local names, caught = targets(rule), nil
+  if build(copy, log, names) then
+    caught = failing(copy, log, names)
+  else
+    io.write(read(log))
+    error(("race %s, %s: the mutant does not build"):format(rule.race, rule.rule), 0)
+  end
+  write(path, original)
+  return caught
+end
+
+local function prepare(copy, log)
+  assert(run(("git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C '%s'")
+    :format(copy)), "the sources could not be copied")
+  if not run(("cmake -S '%s' -B '%s/build-mutants' -G Ninja -DCMAKE_BUILD_TYPE=Debug >%s 2>&1")
+    :format(copy, copy, log)) then
+    io.write(read(log))
+    error("cmake failed", 0)
+  end
+end
+
+local function main(only)
+  local pipe = io.popen "mktemp -d"
+  local copy = pipe:read "*l"
+  pipe:close()
+  run("chmod 711 " .. copy) -- a test's PostgreSQL runs as another user, in a folder below
+  local log, missed, count = copy .. "/log", 0, 0
+  local ok, err = pcall(function()
+    prepare(copy, log)
+    io.write "| race | rule that is taken out | caught by |\n| --- | --- | --- |\n"
+    for _, rule in ipairs(rules) do
+      if not only or rule.race:find("%f[%d]" .. only .. "%f[%D]") then
+        local caught = try(copy, log, rule)
+        count = count + 1
+        missed = missed + (caught and 0 or 1)
+        local by = caught and (named(caught, rule.race) or caught[1]) or "NOTHING"
+        if caught and #caught > 1 then by = by .. (" and %d more"):format(#caught - 1) end
+        io.write(("| %s | %s | %s |\n"):format(rule.race, rule.rule, by))
+        io.flush()
+      end
+    end
+  end)
+  -- A test that fails leaves its PostgreSQL behind.
+  run(("for p in '%s'/rtcache-pg-*/data/postmaster.pid; do test -f \"$p\" && kill -QUIT $(head -1 \"$p\"); done")
+    :format(copy))
+  run("rm -rf '" .. copy .. "'")
+  if not ok then error(err, 0) end
+  io.write(("\n%d rules, %d not caught\n"):format(count, missed))
+  return missed == 0 and count > 0 and 0 or 1
+end
+
+os.exit(main(arg[1]))

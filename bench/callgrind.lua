@@ -9,7 +9,7 @@ local report = require "report"
 
 local KEYS = 1000
 local DEPTHS = { 1, 16 }
-local TAGS = { 1, 4 } -- of each entry, with the last depth
+local TAGS = { 1, 2, 4 } -- of each entry, with the last depth
 local SHOWN = 15
 local options = report.options(arg, { requests = 20000 })
 
@@ -37,7 +37,7 @@ local function fill(server, tags)
   local list = {}
   for i = 1, tags do list[i] = "tag:" .. i end
   for i = 0, KEYS - 1 do
-    assert(cache:set(("bench:%07d"):format(i), ("v"):rep(100), tags > 0 and { tags = list } or {}))
+    assert(cache:set(("bench:%07d"):format(i), ("v"):rep(100), tags > 0 and { tags = list } or nil))
   end
   cache:close()
 end

@@ -31,6 +31,21 @@ static const struct command commands[] = {
      "With --value-version: only what is older, which also stays out for floor_ttl.\n"
      "Prints for each key, in their order, whether there was an entry.\n"
      "Exit code 1: there was none for some key."},
+    {"put", "KEY VALUE", 2, 2, RAW | ARGS_BIT(ARGS_VERSION_OF), COMMAND_PLAIN, "put",
+     "write a value to the source, through the script's save",
+     "VALUE as for set. With --value-version: the version that you have seen, which the script "
+     "may\n"
+     "ask for. Prints the version that the source gave it, and whether it is in the cache now."},
+    {"delete", "KEY", 1, 1, ARGS_BIT(ARGS_VERSION_OF), COMMAND_PLAIN, "delete",
+     "delete from the source, through the script's remove", NULL},
+    {"invalidate-tag", "TAG...", 1, -1, 0, COMMAND_FOUND, "invalidate_tag",
+     "drop all that carries a tag", NULL},
+    {"invalidate-match", "PATTERN...", 1, -1, 0, COMMAND_FOUND, "invalidate_match",
+     "drop all keys that match", "Quote the pattern: invalidate-match 'user:*'."},
+    {"expire-tag", "TAG...", 1, -1, 0, COMMAND_FOUND, "expire_tag",
+     "serve all that carries a tag as stale from now on", NULL},
+    {"expire-match", "PATTERN...", 1, -1, 0, COMMAND_FOUND, "expire_match",
+     "serve all keys that match as stale from now on", NULL},
     {"expire", "KEY...", 1, -1, 0, COMMAND_FOUND, "expire",
      "serve entries as stale from now on, while they are loaded again",
      "Prints for each key, in their order, whether there was an entry.\n"
@@ -125,12 +140,12 @@ int command_help_all(struct buf *out)
     int rc = buf_printf(out, "rtcache COMMAND [words and options, in any order]\n\nCommands:\n");
 
     for (size_t i = 0; i < COMMANDS && rc == 0; i++) {
-        char left[40];
+        char left[48];
         snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].words);
-        rc = buf_printf(out, "  %-19s %s\n", left, commands[i].summary);
+        rc = buf_printf(out, "  %-27s %s\n", left, commands[i].summary);
     }
     if (rc == 0)
-        rc = buf_printf(out, "  %-19s %s\n\nOptions:\n", "help COMMAND",
+        rc = buf_printf(out, "  %-27s %s\n\nOptions:\n", "help COMMAND",
                         "more about a command, and its options");
     if (rc == 0)
         rc = write_options(out, OF_ALL | RAW | ARGS_BIT(ARGS_VERSION));

@@ -36,6 +36,10 @@ void wide_expire_match(const struct target *t, struct params *p);
 void put_put(const struct target *t, struct params *p);
 void put_delete(const struct target *t, struct params *p);
 
+/* subscribe.c */
+void subscribe_subscribe(const struct target *t, struct params *p);
+void subscribe_unsubscribe(const struct target *t, struct params *p);
+
 /* admin.c */
 void admin_ping(const struct target *t, struct params *p);
 void admin_hello(const struct target *t, struct params *p);

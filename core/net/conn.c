@@ -5,6 +5,7 @@
 #include "net/dispatch.h"
 #include "net/park.h"
 #include "net/put.h"
+#include "net/subscribe.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -49,6 +50,7 @@ void conn_close(struct conn *c)
     struct io *io = c->io;
     park_client_left(c);
     put_client_left(c);
+    subscribe_client_left(c);
     ev_io_stop(io->worker.loop, &c->reading);
     ev_io_stop(io->worker.loop, &c->writing);
     close(c->reading.fd);
@@ -156,12 +158,15 @@ void conn_flush(struct conn *c)
     if (c->out.size == 0) {
         conn_give_back(c);
         ev_io_stop(loop, &c->writing);
-        if (c->linger)
+        if (c->linger) {
             conn_linger(c);
-        else if (c->finish)
+        } else if (c->finish) {
             conn_close(c);
-        else if (!c->io->draining)
-            ev_io_start(loop, &c->reading);
+        } else {
+            if (!c->io->draining)
+                ev_io_start(loop, &c->reading);
+            subscribe_drained(c);
+        }
         return;
     }
     if (c->finish && c->linger_until_ms == 0)

@@ -29,6 +29,7 @@ struct conn {
     struct rpc_scan scan;
     int64_t active_ms;
     uint32_t parked_count;
+    struct subscriber *subscriber; /* subscriptions.h; NULL before the first subscribe */
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
     bool finish;  /* close when out is written */

@@ -35,6 +35,8 @@ static const struct method methods[] = {
     METHOD("peek", 1, 2, "(key, options?)", read_peek),
     METHOD("refresh", 1, 2, "(key, options?)", read_refresh),
     METHOD("touch", 1, 2, "(key, options?)", write_touch),
+    METHOD("subscribe", 1, 1, "({keys, patterns, tags})", subscribe_subscribe),
+    METHOD("unsubscribe", 0, 1, "({keys, patterns, tags}?)", subscribe_unsubscribe),
     METHOD("ping", 0, 1, "(options?)", admin_ping),
     METHOD("hello", 0, 1, "(options?)", admin_hello),
     METHOD("stats", 0, 1, "(options?)", stats_answer),

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/conn.h"
+#include "net/subscriptions.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,7 +37,7 @@ static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
             conn_close(c);
             continue;
         }
-        if (idle_ms <= 0 || c->active_ms > now_ms - idle_ms || c->parked_count > 0)
+        if (idle_ms <= 0 || c->active_ms > now_ms - idle_ms || c->parked_count > 0 || c->subscriber)
             continue;
         metrics_inc(io->metrics, M_CONNECTIONS_IDLE);
         log_info("conn.idle", "id=%llu idle_ms=%lld", (unsigned long long)c->id,
@@ -214,6 +215,7 @@ void io_free(struct io *io)
     ev_prepare_stop(io->worker.loop, &io->flush);
     ev_timer_stop(io->worker.loop, &io->sweep);
     worker_fini(&io->worker);
+    subscriptions_free(io->subscriptions);
     snapshot_unref(io->snapshot);
     buf_fini(&io->spare);
     buf_fini(&io->sink);

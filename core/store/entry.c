@@ -50,7 +50,7 @@ void entry_read_tags(const struct entry *e, struct entry_tags *out)
 
 enum mark entry_judge_tags(const struct entry *e, const struct marks *m)
 {
-    if (!m || !(e->flags & ENTRY_TAGGED))
+    if (!(e->flags & ENTRY_TAGGED))
         return MARK_NONE;
     const char *at = tags_at(e);
     uint64_t since;

@@ -114,4 +114,15 @@ static inline int64_t entry_version(const struct entry *e)
     return version;
 }
 
+/* Whether nothing was told of its tags since its load began. */
+static inline bool entry_is_quiet(const struct entry *e, const struct marks *m)
+{
+    if (!(e->flags & ENTRY_TAGGED))
+        return true;
+    const char *at = e->data + entry_key_offset(e) + e->key_size + e->value_size;
+    uint64_t since;
+    memcpy(&since, at + 1, sizeof since);
+    return marks_quiet(m, at + 1 + sizeof since, (unsigned char)*at, since);
+}
+
 #endif

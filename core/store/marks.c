@@ -3,13 +3,8 @@
 #include "base/hash.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct slot {
-    _Atomic uint64_t hard, soft;
-};
 
 struct pattern {
     uint64_t seq; /* 0: none yet */
@@ -18,16 +13,14 @@ struct pattern {
     char room[GLOB_MAX];
 };
 
-struct marks {
+struct marks_state {
     _Atomic uint64_t seq;
     _Atomic uint64_t newest_glob;
     pthread_mutex_t lock;
     size_t next;        /* of patterns: the oldest one, which goes next */
     uint64_t forgotten; /* the newest pattern that is no longer remembered */
     uint64_t hash_seed;
-    uint32_t slot_mask;
     struct pattern patterns[MARKS_GLOBS];
-    struct slot slots[];
 };
 
 int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e)
@@ -35,12 +28,23 @@ int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e
     *out = NULL;
     if (tag_slots == 0 || tag_slots > UINT32_MAX || (tag_slots & (tag_slots - 1)) != 0)
         return err_set(e, ERR_CONFIG, "tag_slots: %zu is no power of two", tag_slots);
-    struct marks *m = calloc(1, sizeof *m + tag_slots * sizeof m->slots[0]);
-    if (!m)
+    struct marks *m = malloc(sizeof *m);
+    struct marks_state *state = calloc(1, sizeof *state);
+    _Atomic uint64_t *slots = calloc(2 * tag_slots, sizeof *slots);
+    if (!m || !state || !slots) {
+        free(m);
+        free(state);
+        free(slots);
         return err_set(e, ERR_NOMEM, "no memory for %zu tag slots", tag_slots);
-    pthread_mutex_init(&m->lock, NULL);
-    m->hash_seed = seed;
-    m->slot_mask = (uint32_t)(tag_slots - 1);
+    }
+    pthread_mutex_init(&state->lock, NULL);
+    state->hash_seed = seed;
+    *m = (struct marks){
+        .any = slots,
+        .hard = slots + tag_slots,
+        .state = state,
+        .slot_mask = (uint32_t)(tag_slots - 1),
+    };
     *out = m;
     return 0;
 }
@@ -49,18 +53,20 @@ void marks_free(struct marks *m)
 {
     if (!m)
         return;
-    pthread_mutex_destroy(&m->lock);
+    pthread_mutex_destroy(&m->state->lock);
+    free(m->state);
+    free(m->any);
     free(m);
 }
 
 uint64_t marks_now(const struct marks *m)
 {
-    return m ? atomic_load_explicit(&m->seq, memory_order_acquire) : 0;
+    return m ? atomic_load_explicit(&m->state->seq, memory_order_acquire) : 0;
 }
 
 uint32_t marks_slot(const struct marks *m, struct slice tag)
 {
-    return (uint32_t)hash_slice(tag, m->hash_seed) & m->slot_mask;
+    return (uint32_t)hash_slice(tag, m->state->hash_seed) & m->slot_mask;
 }
 
 static void raise_to(_Atomic uint64_t *at, uint64_t seq)
@@ -70,61 +76,63 @@ static void raise_to(_Atomic uint64_t *at, uint64_t seq)
     }
 }
 
-/* What begins between the two steps has read the source after the change that is told of here. */
+/* What begins between the steps has read the source after the change that is told of here. */
 uint64_t marks_tag(struct marks *m, struct slice tag, bool soft)
 {
-    struct slot *slot = &m->slots[marks_slot(m, tag)];
-    uint64_t seq = atomic_fetch_add(&m->seq, 1) + 1;
-    raise_to(soft ? &slot->soft : &slot->hard, seq);
+    uint32_t slot = marks_slot(m, tag);
+    uint64_t seq = atomic_fetch_add(&m->state->seq, 1) + 1;
+    if (!soft)
+        raise_to(&m->hard[slot], seq);
+    raise_to(&m->any[slot], seq); /* last: who sees it sees the other */
     return seq;
 }
 
 uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft)
 {
-    pthread_mutex_lock(&m->lock);
-    struct pattern *p = &m->patterns[m->next];
-    m->next = (m->next + 1) % MARKS_GLOBS;
-    if (p->seq > m->forgotten)
-        m->forgotten = p->seq;
-    uint64_t seq = atomic_fetch_add(&m->seq, 1) + 1;
+    struct marks_state *st = m->state;
+    pthread_mutex_lock(&st->lock);
+    struct pattern *p = &st->patterns[st->next];
+    st->next = (st->next + 1) % MARKS_GLOBS;
+    if (p->seq > st->forgotten)
+        st->forgotten = p->seq;
+    uint64_t seq = atomic_fetch_add(&st->seq, 1) + 1;
     p->seq = seq;
     p->soft = soft;
     p->glob = *g;
     p->glob.text = memcpy(p->room, g->text, glob_literal_bytes(g));
-    raise_to(&m->newest_glob, seq);
-    pthread_mutex_unlock(&m->lock);
+    raise_to(&st->newest_glob, seq);
+    pthread_mutex_unlock(&st->lock);
     return seq;
 }
 
 enum mark marks_judge_tags(const struct marks *m, const void *slots, size_t count, uint64_t since)
 {
-    enum mark mark = MARK_NONE;
+    if (marks_quiet(m, slots, count, since))
+        return MARK_NONE;
     const char *at = slots;
     for (size_t i = 0; i < count; i++) {
         uint32_t n;
         memcpy(&n, at + i * sizeof n, sizeof n);
-        const struct slot *slot = &m->slots[n & m->slot_mask];
-        if (atomic_load_explicit(&slot->hard, memory_order_acquire) > since)
+        if (atomic_load_explicit(&m->hard[n], memory_order_acquire) > since)
             return MARK_HARD;
-        if (atomic_load_explicit(&slot->soft, memory_order_acquire) > since)
-            mark = MARK_SOFT;
     }
-    return mark;
+    return MARK_SOFT;
 }
 
 enum mark marks_judge_key(struct marks *m, struct slice key, uint64_t since)
 {
-    if (!m || atomic_load_explicit(&m->newest_glob, memory_order_acquire) <= since)
+    struct marks_state *st = m ? m->state : NULL;
+    if (!st || atomic_load_explicit(&st->newest_glob, memory_order_acquire) <= since)
         return MARK_NONE;
     enum mark mark = MARK_NONE;
-    pthread_mutex_lock(&m->lock);
-    if (m->forgotten > since)
+    pthread_mutex_lock(&st->lock);
+    if (st->forgotten > since)
         mark = MARK_HARD;
     for (size_t i = 0; i < MARKS_GLOBS && mark != MARK_HARD; i++) {
-        const struct pattern *p = &m->patterns[i];
+        const struct pattern *p = &st->patterns[i];
         if (p->seq > since && glob_matches(&p->glob, key, NULL))
             mark = p->soft ? MARK_SOFT : MARK_HARD;
     }
-    pthread_mutex_unlock(&m->lock);
+    pthread_mutex_unlock(&st->lock);
     return mark;
 }

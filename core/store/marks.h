@@ -2,7 +2,7 @@
  * marks: what was invalidated by more than its key: tags and patterns, in one order.
  *
  *   seq: 1 2 3 ...          every such invalidation takes the next number
- *   tag --hash--> slot      { hard: the last that killed it, soft: the last that expired it }
+ *   tag --hash--> slot      { any: the last that was about it, hard: the last that killed it }
  *   globs                   the last MARKS_GLOBS patterns, with their numbers
  *
  * A load notes the number that was the newest when it began (`since`); what it brings is overtaken
@@ -19,13 +19,21 @@
 #include "base/err.h"
 #include "base/glob.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MARKS_GLOBS    128
 #define MARKS_TAGS_MAX 64 /* of one entry */
 #define MARKS_TAG_SIZE 255
 
-struct marks;
+struct marks_state;
+
+struct marks {
+    _Atomic uint64_t *any, *hard; /* by slot; owned */
+    struct marks_state *state;
+    uint32_t slot_mask;
+};
 
 enum mark {
     MARK_NONE,
@@ -45,6 +53,21 @@ uint32_t marks_slot(const struct marks *m, struct slice tag);
 /* In force when it returns; its number. */
 uint64_t marks_tag(struct marks *m, struct slice tag, bool soft);
 uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft);
+
+/* Whether no tag of these was told of since, which is all that a hit asks. slots: count of
+ * uint32_t, aligned or not. */
+static inline bool marks_quiet(const struct marks *m, const char *slots, size_t count,
+                               uint64_t since)
+{
+    for (const char *end = slots + count * sizeof(uint32_t); slots < end;
+         slots += sizeof(uint32_t)) {
+        uint32_t n;
+        memcpy(&n, slots, sizeof n);
+        if (atomic_load_explicit(&m->any[n], memory_order_acquire) > since)
+            return false;
+    }
+    return true;
+}
 
 /* The hardest of what overtook something that began at since. slots: count of uint32_t, aligned or
  * not. */

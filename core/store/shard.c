@@ -140,8 +140,8 @@ static inline struct entry *find_live(struct shard *s, struct slice key, uint64_
     struct entry *e = table_find(&s->table, key, hash);
     if (!e)
         return NULL;
-    bool suspect = e->flags & ENTRY_TAGGED || globs_behind(&s->globs, e);
-    bool marked = __builtin_expect(suspect, 0) && !judge(s, e, now);
+    bool quiet = entry_is_quiet(e, s->marks) && !globs_behind(&s->globs, e);
+    bool marked = __builtin_expect(!quiet, 0) && !judge(s, e, now);
     if (!marked)
         *status = entry_status(e, entry_age_ms(e, now));
     if (*status != LOOKUP_MISS)

@@ -35,7 +35,7 @@ struct store_options {
     unsigned shards;     /* a power of two, at most 4096 */
     uint64_t seed;       /* of the keyed hash: store_hash */
     int64_t now_ms;
-    struct marks *marks; /* of the tags; borrowed. NULL: entries have none */
+    struct marks *marks; /* of the tags; borrowed. NULL: no put has any */
     unsigned globs_max;  /* at most STORE_GLOBS_MAX; 0: that */
 };
 

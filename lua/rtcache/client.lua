@@ -91,7 +91,7 @@ function M.connect(options)
     keep_bin = options.keep_bin,
     next_id = options.first_id or 1,
     input = "",
-    answers = {}, -- by id: those that came while another was waited for
+    answers = {}, notices = {}, -- by id: those that came while another was waited for
   }, Client)
 end
 
@@ -172,6 +172,38 @@ function Client:notify(method, ...)
   return self:write("\147\2" .. msgpack.encode(method) .. encode_params(...))
 end
 
+-- Keeps what came for whoever asks for it. false: it is no message of the protocol.
+local function keep(self, message)
+  if type(message) ~= "table" then return false end
+  if message[1] == 1 then
+    self.answers[message[2]] = message
+  elseif message[1] == 2 then
+    self.notices[#self.notices + 1] = message
+  end
+  return message[1] == 1 or message[1] == 2
+end
+
+local function read_one(self, timeout)
+  local message, err = self:read_message(timeout)
+  if not message then return nil, err end
+  if not keep(self, message) then return fail("PROTOCOL", "the server sent something that is no answer") end
+  return true
+end
+
+--- The next notification (of `subscribe`), also one that came beside answers: its name and its params.
+---@param timeout? number @seconds
+---@return string|nil name
+---@return any[]|rtcache.Error params
+function Client:notification(timeout)
+  local deadline = socket.gettime() + (timeout or self.timeout)
+  while #self.notices == 0 do
+    local ok, err = read_one(self, deadline - socket.gettime())
+    if not ok then return nil, err end
+  end
+  local message = table.remove(self.notices, 1)
+  return message[2], message[3]
+end
+
 ---@param id integer @of `send`; answers to other requests are kept meanwhile
 ---@param timeout? number @seconds
 ---@return any result
@@ -179,12 +211,8 @@ end
 function Client:receive(id, timeout)
   local deadline = socket.gettime() + (timeout or self.timeout)
   while not self.answers[id] do
-    local message, err = self:read_message(deadline - socket.gettime())
-    if not message then return nil, err end
-    if type(message) ~= "table" or message[1] ~= 1 then
-      return fail("PROTOCOL", "the server sent something that is no answer")
-    end
-    self.answers[message[2]] = message
+    local ok, err = read_one(self, deadline - socket.gettime())
+    if not ok then return nil, err end
   end
   local answer = self.answers[id]
   self.answers[id] = nil
@@ -197,12 +225,12 @@ end
 ---@return integer|nil id
 ---@return rtcache.Error|nil
 function Client:receive_any(timeout)
-  local id = next(self.answers)
-  if id then return id end
-  local message, err = self:read_message(timeout)
-  if not message then return nil, err end
-  self.answers[message[2]] = message
-  return message[2]
+  local deadline = socket.gettime() + (timeout or self.timeout)
+  while not next(self.answers) do
+    local ok, err = read_one(self, deadline - socket.gettime())
+    if not ok then return nil, err end
+  end
+  return (next(self.answers))
 end
 
 ---@return any result

@@ -1,0 +1,253 @@
+/* Patterns over the store: in force at once, and swept in pieces while the table changes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "store/marks.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MANY 5000
+
+struct world {
+    struct marks *marks;
+    struct store *store;
+    int64_t now_ms;
+};
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_int_equal(marks_new(&w->marks, 64, 3, NULL), 0);
+    struct store_options o = {
+        .memory_bytes = 64 << 20, .shards = 2, .seed = 9, .marks = w->marks, .globs_max = 100};
+    assert_int_equal(store_new(&w->store, &o, NULL), 0);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    store_free(w->store);
+    marks_free(w->marks);
+    free(w);
+    return 0;
+}
+
+static struct put put_of(struct world *w, const char *key)
+{
+    struct slice k = slice_str(key);
+    return (struct put){
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .value = slice_str("\xa1"
+                           "v"),
+        .ttl_ms = 100000,
+        .stale_ttl_ms = 100000,
+    };
+}
+
+static void put(struct world *w, const char *key)
+{
+    struct put p = put_of(w, key);
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+}
+
+static void put_many(struct world *w, const char *prefix, int first, int last)
+{
+    char key[32];
+    for (int i = first; i < last; i++) {
+        snprintf(key, sizeof key, "%s%d", prefix, i);
+        put(w, key);
+    }
+}
+
+static enum lookup look(struct world *w, const char *key)
+{
+    struct hit hit;
+    struct slice k = slice_str(key);
+    enum lookup got =
+        store_get(w->store, k, store_hash(w->store, k), w->now_ms, WANT_PEEK, NULL, &hit);
+    entry_unref(hit.entry);
+    return got;
+}
+
+static int apply(struct world *w, const char *pattern, bool soft)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    glob_compile(&g, slice_str(pattern), room);
+    return store_apply_glob(w->store, &g, soft);
+}
+
+static struct store_stats stats(struct world *w)
+{
+    struct store_stats s;
+    store_read_stats(w->store, &s);
+    return s;
+}
+
+static void sweep_all(struct world *w)
+{
+    while (store_sweep(w->store, w->now_ms, 100) > 0)
+        ;
+}
+
+static void it_is_in_force_before_anything_is_swept(void **state)
+{
+    struct world *w = *state;
+    put_many(w, "user:", 0, MANY);
+    put(w, "team:1");
+    assert_int_equal(apply(w, "user:*", false), 0);
+    assert_int_equal(look(w, "user:7"), LOOKUP_MISS);
+    assert_int_equal(look(w, "team:1"), LOOKUP_FRESH);
+    put(w, "user:7"); /* stored after it */
+    assert_int_equal(look(w, "user:7"), LOOKUP_FRESH);
+    sweep_all(w);
+    assert_int_equal(look(w, "user:7"), LOOKUP_FRESH);
+    assert_int_equal(stats(w).entries, 2);
+    assert_int_equal(stats(w).marked, MANY);
+    assert_int_equal(stats(w).globs, 0);
+}
+
+static void a_sweep_misses_nothing_while_the_table_grows_and_shrinks(void **state)
+{
+    struct world *w = *state;
+    put_many(w, "old:", 0, MANY);
+    put_many(w, "gone:", 0, MANY);
+    assert_int_equal(apply(w, "old:*", false), 0);
+    for (int step = 0; step < 60; step++) {
+        store_sweep(w->store, w->now_ms, 64);
+        if (step < 30) { /* more buckets: entries move up */
+            put_many(w, "new:", step * 300, step * 300 + 300);
+            continue;
+        }
+        for (int i = (step - 30) * 160; i < (step - 29) * 160 && i < MANY; i++) { /* fewer */
+            char key[32];
+            snprintf(key, sizeof key, "gone:%d", i);
+            struct slice k = slice_str(key);
+            store_remove(w->store, k, store_hash(w->store, k), w->now_ms);
+        }
+    }
+    sweep_all(w);
+    assert_int_equal(stats(w).marked, MANY);
+    assert_int_equal(look(w, "new:5"), LOOKUP_FRESH);
+    assert_int_equal(look(w, "old:5"), LOOKUP_MISS);
+}
+
+static void numbers_go_round_many_times(void **state)
+{
+    struct world *w = *state;
+    put(w, "stays");
+    put(w, "other"); /* in whichever shard */
+    for (int i = 0; i < 1000; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "k%d", i);
+        put(w, key);
+        assert_int_equal(apply(w, key, false), 0);
+        if (i % 90 == 0)
+            sweep_all(w);
+        if (i % 90 == 89) {
+            assert_int_equal(look(w, "stays"), LOOKUP_FRESH);
+            assert_int_equal(look(w, key), LOOKUP_MISS);
+        }
+    }
+    sweep_all(w);
+    assert_int_equal(stats(w).entries, 2);
+}
+
+static void too_many_at_once_are_refused(void **state)
+{
+    struct world *w = *state;
+    put_many(w, "k", 0, 100);
+    int taken = 0;
+    while (apply(w, "never:*", false) == 0)
+        taken++;
+    assert_int_equal(taken, 100);
+    assert_int_equal(apply(w, "k*", false), ERR_OVERLOADED);
+    assert_int_equal(look(w, "k1"), LOOKUP_FRESH);
+    sweep_all(w);
+    assert_int_equal(apply(w, "k*", false), 0);
+    assert_int_equal(look(w, "k1"), LOOKUP_MISS);
+}
+
+static void a_soft_one_leaves_stale_what_was_fresh_and_nothing_more(void **state)
+{
+    struct world *w = *state;
+    struct put negative = put_of(w, "negative"), brief = put_of(w, "brief");
+    negative.negative = true;
+    brief.stale_ttl_ms = 0;
+    put(w, "fresh");
+    assert_int_equal(store_put(w->store, &negative, w->now_ms, NULL), 0);
+    assert_int_equal(store_put(w->store, &brief, w->now_ms, NULL), 0);
+    w->now_ms += 50000;
+    assert_int_equal(apply(w, "*", true), 0);
+    assert_int_equal(look(w, "fresh"), LOOKUP_STALE);
+    assert_int_equal(look(w, "negative"), LOOKUP_MISS);
+    assert_int_equal(look(w, "brief"), LOOKUP_MISS);
+    w->now_ms += 90000;
+    assert_int_equal(look(w, "fresh"), LOOKUP_STALE); /* 100 s from the pattern on */
+    assert_int_equal(apply(w, "*", true), 0);         /* what is stale stays as it is */
+    w->now_ms += 10000;
+    assert_int_equal(look(w, "fresh"), LOOKUP_MISS);
+}
+
+static void what_has_expired_does_not_rise_again_by_a_soft_one(void **state)
+{
+    struct world *w = *state;
+    put(w, "k");
+    w->now_ms += 200000;
+    assert_int_equal(apply(w, "*", true), 0);
+    assert_int_equal(look(w, "k"), LOOKUP_MISS);
+}
+
+static void an_expired_tag_softens_once(void **state)
+{
+    struct world *w = *state;
+    uint32_t slot = marks_slot(w->marks, slice_str("t"));
+    struct put p = put_of(w, "k");
+    p.tags = &slot;
+    p.tag_count = 1;
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    marks_tag(w->marks, slice_str("t"), true);
+    assert_int_equal(look(w, "k"), LOOKUP_STALE);
+    w->now_ms += 60000;
+    assert_int_equal(look(w, "k"), LOOKUP_STALE);
+    w->now_ms += 40000; /* 100 s from the first look, whoever looked meanwhile */
+    assert_int_equal(look(w, "k"), LOOKUP_MISS);
+}
+
+static void a_removal_and_a_touch_see_what_a_reader_sees(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_of(w, "k");
+    put(w, "k");
+    assert_int_equal(apply(w, "k", false), 0);
+    assert_false(store_touch(w->store, p.key, p.hash, w->now_ms, 1000, 0, 0));
+    assert_int_equal(look(w, "k"), LOOKUP_MISS);
+    put(w, "k");
+    assert_int_equal(apply(w, "k", false), 0);
+    assert_false(store_remove(w->store, p.key, p.hash, w->now_ms));
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(it_is_in_force_before_anything_is_swept),
+        T(a_sweep_misses_nothing_while_the_table_grows_and_shrinks),
+        T(numbers_go_round_many_times),
+        T(too_many_at_once_are_refused),
+        T(a_soft_one_leaves_stale_what_was_fresh_and_nothing_more),
+        T(what_has_expired_does_not_rise_again_by_a_soft_one),
+        T(an_expired_tag_softens_once),
+        T(a_removal_and_a_touch_see_what_a_reader_sees),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/request.h"
+#include "cli/watch_sql.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -155,8 +156,28 @@ static int run_words(struct cli *cli, const struct args *a)
     return CLI_USAGE;
 }
 
+/* It has options of its own, and no server. */
+static int run_watch_sql(struct cli *cli, int argc, char **argv)
+{
+    struct watch_sql w;
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    int rc = watch_sql_parse(&w, argc, argv, &e);
+    if (rc == 0)
+        rc = watch_sql_write(&out, &w, &e);
+    if (rc != 0)
+        fprintf(cli->err, "rtcache: %s\n`rtcache help watch-sql` says more.\n", e.text);
+    bool written = rc == 0 && write_text(cli->out, &out) && fflush(cli->out) == 0;
+    buf_fini(&out);
+    return rc != 0 ? CLI_USAGE : written ? CLI_DONE : CLI_CONNECTION;
+}
+
 int cli_run(struct cli *cli, int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "watch-sql") == 0 &&
+        !(argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)))
+        return run_watch_sql(cli, argc - 1, argv + 1);
     struct args a;
     struct err e;
     int code;

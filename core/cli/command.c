@@ -54,6 +54,14 @@ static const struct command commands[] = {
      "load a key now, whatever is stored", "Exit code 1: the source has no such thing."},
     {"touch", "KEY", 1, 1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
      "Exit code 1: there is no such entry."},
+    {"watch-sql", "TABLE --key TEMPLATE", 0, -1, 0, COMMAND_PLAIN, NULL,
+     "SQL by which a table tells of its changes",
+     "Prints it; no server is asked. For example:\n"
+     "  rtcache watch-sql users --key 'user:{id}' --version version | psql shop\n"
+     "  --key TEMPLATE       the key: {column} stands for its text, {{ and }} for braces\n"
+     "  --version COLUMN     grows with every change; without it an entry always goes\n"
+     "  --tag TEMPLATE       what else depends on the row; may be given 16 times\n"
+     "  --channel NAME       as the backend's feed in rtcache.conf (rtcache)"},
     {"loaders", "", 0, 0, 0, COMMAND_LOADERS, "loaders", "the loaders and what they do now",
      "A table on a terminal; --json or --pretty show every field."},
     {"stats", "", 0, 0, 0, COMMAND_STATS, "stats", "the server's counters",

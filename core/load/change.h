@@ -12,7 +12,8 @@
 #include "store/marks.h"
 
 struct changes {
-    struct flights *flights; /* borrowed, all three */
+    struct store *store; /* borrowed, all of them */
+    struct flights *flights;
     struct marks *marks;
     struct news_hub *news; /* NULL: nobody is told */
 };

@@ -25,7 +25,14 @@ void gate_init(struct gate *g, struct loader_set *set, size_t index)
     g->backend = g->conf->backend ? conf_backend_index(conf, g->conf->backend) : -1;
     const char *primary = g->backend >= 0 ? conf->backends[g->backend].primary : NULL;
     g->primary = primary ? conf_backend_index(conf, primary) : -1;
+    g->feed = snapshot_feed_of(conf, g->conf);
     g->script = -1;
+}
+
+bool gate_is_cut(const struct gate *g)
+{
+    return g->feed >= 0 &&
+           atomic_load_explicit(&g->set->snapshot->feeds[g->feed].cut, memory_order_acquire);
 }
 
 static void publish(struct gate *g)

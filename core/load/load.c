@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define TTL_OVER (-1) /* stale from now on */
+
 static void load_attempt(struct load *ld);
 
 static struct loader *loader_of(const struct load *ld)
@@ -232,6 +234,8 @@ static void load_succeeded(struct load *ld, struct run_result *r)
     }
     o.tags = tags.slots;
     o.tag_count = tags.count;
+    if (gate_is_cut(ld->gate))
+        o.ttl_ms = TTL_OVER;
     struct verdict v;
     if (!load_end(ld, &o, &v))
         load_below(ld, &o, &v);

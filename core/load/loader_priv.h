@@ -40,6 +40,7 @@ struct gate {
     uint32_t in_flight, queued;
     uint32_t max_loads, max_queue; /* this thread's share */
     int script, backend, primary;  /* -1: none */
+    int feed;                      /* the backend whose feed tells of changes; -1: none */
     bool pumping;
     struct list writes; /* that wait for a place in the air */
     uint32_t writing, max_writes, max_write_queue;
@@ -90,6 +91,8 @@ void loader_set_unref(struct loader_set *set);
 void gate_init(struct gate *g, struct loader_set *set, size_t index);
 void gate_admit(struct gate *g, struct load *ld);
 void gate_left(struct gate *g);
+/* The feed that tells of changes is cut: what is loaded does not count as fresh. */
+bool gate_is_cut(const struct gate *g);
 /* Begins queued loads while there is room, foreground first. */
 void gate_pump(struct gate *g);
 /* The next queued load, out of its queue; NULL where there is none. */

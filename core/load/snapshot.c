@@ -120,6 +120,31 @@ static void carry_totals(struct snapshot *s, const struct snapshot *before)
         }
 }
 
+/* A feed that was cut is cut until its thread says otherwise. */
+static void carry_feeds(struct snapshot *s, const struct snapshot *before)
+{
+    for (size_t i = 0; i < s->conf->backend_count; i++) {
+        int k = conf_backend_index(before->conf, s->conf->backends[i].name);
+        if (k < 0)
+            continue;
+        atomic_store(&s->feeds[i].cut, atomic_load(&before->feeds[k].cut));
+        atomic_store(&s->feeds[i].connected, atomic_load(&before->feeds[k].connected));
+        atomic_store(&s->feeds[i].events, atomic_load(&before->feeds[k].events));
+        atomic_store(&s->feeds[i].bad, atomic_load(&before->feeds[k].bad));
+        atomic_store(&s->feeds[i].gaps, atomic_load(&before->feeds[k].gaps));
+    }
+}
+
+int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l)
+{
+    int own = l->backend ? conf_backend_index(conf, l->backend) : -1;
+    if (own >= 0 && conf->backends[own].feed)
+        return own;
+    const char *primary = own >= 0 ? conf->backends[own].primary : NULL;
+    int other = primary ? conf_backend_index(conf, primary) : -1;
+    return other >= 0 && conf->backends[other].feed ? other : -1;
+}
+
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e)
 {
@@ -135,7 +160,8 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
     s->counters = calloc(count + 1, sizeof *s->counters);
     s->backends = calloc(threads * conf->backend_count + 1, sizeof *s->backends);
     s->scripts = calloc(threads, sizeof *s->scripts);
-    int rc = s->counters && s->backends && s->scripts
+    s->feeds = calloc(conf->backend_count + 1, sizeof *s->feeds);
+    int rc = s->counters && s->backends && s->scripts && s->feeds
                  ? compile_routes(s, e)
                  : err_set(e, ERR_NOMEM, "no memory for counters");
     if (rc != 0) {
@@ -143,8 +169,10 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
         snapshot_unref(s);
         return rc;
     }
-    if (before)
+    if (before) {
         carry_totals(s, before);
+        carry_feeds(s, before);
+    }
     *out = s;
     return 0;
 }
@@ -163,6 +191,7 @@ void snapshot_unref(struct snapshot *s)
     free(s->counters);
     free(s->backends);
     free(s->scripts);
+    free(s->feeds);
     conf_unref(s->conf);
     free(s);
 }

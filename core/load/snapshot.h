@@ -24,6 +24,14 @@ struct loader_counters {
 struct backend_numbers;
 struct script_numbers;
 
+/* Of a backend's feed: written by the feeds' thread, read by any. */
+struct feed_numbers {
+    _Atomic bool cut; /* what is loaded from what it feeds does not count as fresh */
+    _Atomic bool connected;
+    _Atomic uint64_t events, bad, gaps;
+    _Atomic int64_t lag_ms; /* -1: unknown */
+};
+
 struct snapshot {
     _Atomic int refs;
     uint64_t generation;
@@ -32,6 +40,7 @@ struct snapshot {
     struct loader_counters *counters; /* [loader_threads][loaders] */
     struct backend_numbers *backends; /* [loader_threads][backends] */
     struct script_numbers *scripts;   /* [loader_threads] */
+    struct feed_numbers *feeds;       /* [backends] */
 };
 
 /* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
@@ -49,6 +58,9 @@ void snapshot_tell_scripts(struct snapshot *s, size_t thread, const struct runti
 /* The sums over the loader threads. */
 void snapshot_ask_backend(const struct snapshot *s, size_t backend, struct backend_stats *sum);
 void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum);
+
+/* The backend whose feed tells of what this loader loads: its own or its primary's; -1: none. */
+int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l);
 
 /* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);

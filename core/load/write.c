@@ -128,6 +128,8 @@ static void store_entry(struct write_state *st, const struct run_result *r)
         .tag_count = tags.count,
         .since = st->since,
     };
+    if (gate_is_cut(st->gate))
+        put.ttl_ms = -1; /* stale from now on */
     struct written written = {
         .put = &put,
         .now_ms = clock_ms(),

@@ -39,9 +39,17 @@ static int pack_store(struct buf *out, const struct io *io)
     struct store_stats s;
     store_read_stats(io->options.store, &s);
     const struct row rows[] = {
-        {"entries", s.entries},           {"negatives", s.negatives}, {"bytes", s.bytes},
-        {"memory_limit", s.memory_limit}, {"puts", s.puts},           {"evictions", s.evictions},
-        {"expirations", s.expirations},   {"removals", s.removals},   {"refused", s.refused},
+        {"entries", s.entries},
+        {"negatives", s.negatives},
+        {"bytes", s.bytes},
+        {"memory_limit", s.memory_limit},
+        {"puts", s.puts},
+        {"evictions", s.evictions},
+        {"expirations", s.expirations},
+        {"removals", s.removals},
+        {"refused", s.refused},
+        {"marked", s.marked},
+        {"globs", s.globs},
     };
     return pack_rows(out, "store", rows, sizeof rows / sizeof rows[0]);
 }
@@ -74,6 +82,29 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
             {"queued", b.queued},
         };
         rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
+    }
+    return rc;
+}
+
+static int pack_feeds(struct buf *out, const struct snapshot *s)
+{
+    const struct conf *conf = s->conf;
+    uint32_t count = 0;
+    for (size_t i = 0; i < conf->backend_count; i++)
+        count += conf->backends[i].feed != NULL;
+    int rc = mpw_cstr(out, "feeds") | mpw_map(out, count);
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        struct feed_numbers *f = &s->feeds[i];
+        if (!conf->backends[i].feed)
+            continue;
+        int64_t lag_ms = atomic_load_explicit(&f->lag_ms, memory_order_relaxed);
+        rc |= mpw_cstr(out, conf->backends[i].name) | mpw_map(out, 6);
+        rc |= mpw_cstr(out, "connected") | mpw_bool(out, atomic_load(&f->connected));
+        rc |= mpw_cstr(out, "cut") | mpw_bool(out, atomic_load(&f->cut));
+        rc |= mpw_cstr(out, "events") | mpw_uint(out, atomic_load(&f->events));
+        rc |= mpw_cstr(out, "bad") | mpw_uint(out, atomic_load(&f->bad));
+        rc |= mpw_cstr(out, "gaps") | mpw_uint(out, atomic_load(&f->gaps));
+        rc |= mpw_cstr(out, "lag_ms") | (lag_ms < 0 ? mpw_nil(out) : mpw_int(out, lag_ms));
     }
     return rc;
 }
@@ -129,9 +160,10 @@ void stats_answer(const struct target *t, struct params *p)
     const struct io *io = t->io;
     struct answer a;
     answer_begin(&a, t);
-    int rc = mpw_map(a.out, 8);
+    int rc = mpw_map(a.out, 9);
     rc |= mpw_cstr(a.out, "version") | mpw_cstr(a.out, RTCACHE_VERSION);
     rc |= pack_server(a.out, io) | pack_store(a.out, io) | pack_flights(a.out, io);
-    rc |= pack_backends(a.out, io->snapshot) | pack_scripts(a.out, io->snapshot);
+    rc |= pack_backends(a.out, io->snapshot) | pack_feeds(a.out, io->snapshot) |
+          pack_scripts(a.out, io->snapshot);
     answer_done(&a, rc | pack_counters(a.out) | pack_times(a.out));
 }

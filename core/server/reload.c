@@ -84,6 +84,7 @@ static void on_everywhere(struct reload *r)
     struct conf *conf = s->snapshot->conf;
     store_set_memory(s->store, (size_t)conf->memory_bytes, clock_ms());
     watch_set(s->watch, conf);
+    feeds_change(s->feeds, s->snapshot);
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));
     metrics_inc(metrics_mine(), M_RELOADS);
     log_info("reload.done", "generation=%llu loaders=%zu changed=%d",

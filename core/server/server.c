@@ -121,7 +121,8 @@ static int make_store(struct server *s, struct err *e)
     if (rc == 0)
         rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
                           subscribe_recv_news, e);
-    s->changes = (struct changes){.flights = s->flights, .marks = s->marks, .news = s->news};
+    s->changes = (struct changes){
+        .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
     return rc;
 }
 
@@ -158,6 +159,10 @@ static int make_threads(struct server *s, struct err *e)
         };
         rc = loader_new(&s->loaders[i], &o, e);
     }
+    if (rc == 0)
+        rc = feeds_new(&s->feeds, &s->changes, e);
+    if (rc == 0)
+        rc = feeds_start(s->feeds, e);
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++)
         rc = loader_start(s->loaders[i], e);
     for (unsigned i = 0; i < s->io_count && rc == 0; i++)
@@ -256,6 +261,10 @@ static void server_on_first(struct server *s, const struct err *e)
 /* Loads end first: their waiters hear of it from I/O threads that still run. */
 static void stop_threads(struct server *s)
 {
+    if (s->feeds) {
+        feeds_stop(s->feeds);
+        feeds_join(s->feeds);
+    }
     for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
         loader_stop(s->loaders[i]);
     for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
@@ -283,6 +292,7 @@ void server_free(struct server *s)
     listen_close(s);
     stop_threads(s);
     watch_free(s->watch);
+    feeds_free(s->feeds);
     for (unsigned i = 0; i < s->loader_count; i++)
         loader_free(s->loaders[i]);
     for (unsigned i = 0; i < s->io_count; i++)

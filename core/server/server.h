@@ -10,7 +10,7 @@
 #ifndef RTCACHE_SERVER_SERVER_H
 #define RTCACHE_SERVER_SERVER_H
 
-#include "load/change.h"
+#include "load/feeds.h"
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "net/io.h"
@@ -40,6 +40,7 @@ struct server {
     struct flights *flights;
     struct news_hub *news;
     struct changes changes;
+    struct feeds *feeds;
     struct loader *loaders[SERVER_THREADS_MAX];
     struct mailbox *slots[SERVER_THREADS_MAX];
     struct io *ios[SERVER_THREADS_MAX];

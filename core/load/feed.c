@@ -1,0 +1,295 @@
+#include "load/feed.h"
+
+#include "backend/json.h"
+#include "metrics/metrics.h"
+#include "wire/mp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define MARK_AGAIN_MS 20
+
+void feed_init(struct feed *f, const struct changes *changes, const struct feed_rule *rule,
+               uint64_t nonce, int64_t now_ms)
+{
+    *f = (struct feed){
+        .changes = changes,
+        .rule = *rule,
+        .nonce = nonce,
+        .down_since_ms = now_ms,
+        .lag_ms = -1,
+    };
+}
+
+void feed_change(struct feed *f, const struct feed_rule *rule)
+{
+    f->rule = *rule;
+    atomic_store(f->rule.cut, f->cut);
+}
+
+static void set_cut(struct feed *f, bool cut)
+{
+    f->cut = cut;
+    atomic_store(f->rule.cut, cut);
+}
+
+/* ---- gaps ---- */
+
+/* Whether all of them are set. */
+static bool set_marks(const struct feed *f, bool hard)
+{
+    bool everything = f->rule.pattern_count > FEED_PATTERNS_MAX;
+    size_t count = everything ? 1 : f->rule.pattern_count;
+    for (size_t i = 0; i < count; i++) {
+        struct slice pattern = slice_str(everything ? "*" : f->rule.patterns[i]);
+        if (change_match(f->changes, pattern, !hard, CAUSE_GAP, NULL) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What was loaded before now is not fresh (hard: not served at all). Where that cannot be said yet
+ * nothing counts as fresh until it is. */
+static void mark(struct feed *f, bool hard)
+{
+    f->mark_hard = hard || (f->mark_due && f->mark_hard);
+    f->mark_due = !set_marks(f, f->mark_hard);
+    if (f->mark_due)
+        set_cut(f, true);
+}
+
+static void count_gap(struct feed *f)
+{
+    f->gaps++;
+    metrics_inc(metrics_mine(), M_FEED_GAPS);
+}
+
+void feed_up(struct feed *f, const char *identity, int64_t now_ms)
+{
+    bool other = f->identity[0] && identity[0] && strcmp(f->identity, identity) != 0;
+    f->connected = true;
+    f->sent = f->received = 0;
+    f->next_beat_ms = now_ms;
+    if (f->was_up)
+        count_gap(f);
+    f->was_up = true;
+    if (identity[0])
+        snprintf(f->identity, sizeof f->identity, "%s", identity);
+    mark(f, other);
+    set_cut(f, f->mark_due);
+}
+
+void feed_down(struct feed *f, int64_t now_ms)
+{
+    f->connected = false;
+    f->down_since_ms = now_ms;
+}
+
+/* ---- heartbeats ---- */
+
+int64_t feed_due_ms(const struct feed *f, int64_t now_ms)
+{
+    if (f->mark_due)
+        return now_ms + MARK_AGAIN_MS;
+    if (f->connected)
+        return f->next_beat_ms;
+    return f->cut ? INT64_MAX : f->down_since_ms + f->rule.grace_ms;
+}
+
+enum feed_wish feed_tick(struct feed *f, int64_t now_ms, char beat[FEED_BEAT_TEXT])
+{
+    if (f->mark_due) {
+        mark(f, f->mark_hard);
+        if (!f->mark_due && f->connected)
+            set_cut(f, false);
+    }
+    if (!f->connected) {
+        if (!f->cut && now_ms - f->down_since_ms >= f->rule.grace_ms) {
+            set_cut(f, true); /* first, so that what is loaded from here on is not fresh either */
+            mark(f, false);
+        }
+        return FEED_NOTHING;
+    }
+    if (now_ms < f->next_beat_ms)
+        return FEED_NOTHING;
+    if (f->sent - f->received >= FEED_MISSED_MAX)
+        return FEED_DEAD;
+    f->sent++;
+    f->sent_ms = now_ms;
+    f->next_beat_ms = now_ms + f->rule.heartbeat_ms;
+    snprintf(beat, FEED_BEAT_TEXT, "{\"hb\":\"%016" PRIx64 "\",\"n\":%" PRIu64 "}", f->nonce,
+             f->sent);
+    return FEED_BEAT;
+}
+
+/* ---- payloads ---- */
+
+struct event {
+    struct slice key, pattern, beat;
+    struct mp_reader tags;
+    uint32_t tag_count;
+    bool has_key, has_pattern, has_version, has_tags, has_beat, deleted;
+    int64_t version, number;
+};
+
+static int read_text(struct mp_reader *r, const char *name, size_t longest, struct slice *out,
+                     struct err *e)
+{
+    struct mp_token t;
+    if (mp_next(r, &t) != MP_OK || t.type != MP_STR)
+        return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no string", name);
+    if (t.bytes.size == 0 || t.bytes.size > longest)
+        return err_set(e, ERR_BAD_REQUEST, "\"%s\" has %zu bytes, where 1 to %zu are taken", name,
+                       t.bytes.size, longest);
+    *out = t.bytes;
+    return 0;
+}
+
+static int read_int(struct mp_reader *r, const char *name, int64_t *out, struct err *e)
+{
+    struct mp_token t;
+    if (mp_next(r, &t) != MP_OK || t.type != MP_INT)
+        return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no integer of 64 bits", name);
+    *out = t.i;
+    return 0;
+}
+
+static int read_tags(struct mp_reader *r, struct event *ev, struct err *e)
+{
+    struct mp_token t;
+    struct slice tag;
+    if (mp_next(r, &t) != MP_OK || t.type != MP_ARRAY || t.count > MARKS_TAGS_MAX)
+        return err_set(e, ERR_BAD_REQUEST, "\"t\" is no array of at most %d tags", MARKS_TAGS_MAX);
+    ev->tags = *r;
+    ev->tag_count = t.count;
+    ev->has_tags = true;
+    int rc = 0;
+    for (uint32_t i = 0; i < ev->tag_count && rc == 0; i++)
+        rc = read_text(r, "t", MARKS_TAG_SIZE, &tag, e);
+    return rc;
+}
+
+static int read_field(const struct feed *f, struct mp_reader *r, struct slice name,
+                      struct event *ev, struct err *e)
+{
+    struct mp_token t;
+    if (slice_eq_str(name, "k")) {
+        ev->has_key = true;
+        return read_text(r, "k", f->rule.max_key, &ev->key, e);
+    }
+    if (slice_eq_str(name, "m")) {
+        ev->has_pattern = true;
+        int rc = read_text(r, "m", GLOB_MAX, &ev->pattern, e);
+        return rc != 0 ? rc : glob_check(ev->pattern, e);
+    }
+    if (slice_eq_str(name, "v")) {
+        ev->has_version = true;
+        return read_int(r, "v", &ev->version, e);
+    }
+    if (slice_eq_str(name, "t"))
+        return read_tags(r, ev, e);
+    if (slice_eq_str(name, "hb")) {
+        ev->has_beat = true;
+        return read_text(r, "hb", FEED_BEAT_TEXT, &ev->beat, e);
+    }
+    if (slice_eq_str(name, "n"))
+        return read_int(r, "n", &ev->number, e);
+    if (slice_eq_str(name, "d")) {
+        if (mp_next(r, &t) != MP_OK || t.type != MP_BOOL)
+            return err_set(e, ERR_BAD_REQUEST, "\"d\" is not true or false");
+        ev->deleted = t.b;
+        return 0;
+    }
+    return err_set(e, ERR_BAD_REQUEST, "there is a field that is none of k, v, t, d, m, hb, n");
+}
+
+static int read_event(const struct feed *f, struct slice packed, struct event *ev, struct err *e)
+{
+    struct mp_reader r = mp_reader_of(packed);
+    struct mp_token t;
+    *ev = (struct event){.version = 0};
+    if (mp_next(&r, &t) != MP_OK || t.type != MP_MAP)
+        return err_set(e, ERR_BAD_REQUEST, "it is no JSON object");
+    int rc = 0;
+    for (uint32_t left = t.count; left > 0 && rc == 0; left--) {
+        if (mp_next(&r, &t) != MP_OK)
+            return err_set(e, ERR_BAD_REQUEST, "it is cut off");
+        rc = read_field(f, &r, t.bytes, ev, e);
+    }
+    if (rc == 0 && ev->has_key + ev->has_pattern + ev->has_beat > 1)
+        return err_set(e, ERR_BAD_REQUEST, "it has more than one of \"k\", \"m\" and \"hb\"");
+    if (rc == 0 && !ev->has_key && !ev->has_pattern && !ev->has_beat && !ev->has_tags)
+        return err_set(e, ERR_BAD_REQUEST, "it has none of \"k\", \"m\", \"t\" and \"hb\"");
+    return rc;
+}
+
+/* Our own, or another server's on the same channel. A number that is missing is a gap. */
+static void take_beat(struct feed *f, const struct event *ev, int64_t now_ms)
+{
+    char nonce[20];
+    snprintf(nonce, sizeof nonce, "%016" PRIx64, f->nonce);
+    uint64_t n = (uint64_t)ev->number;
+    if (!slice_eq_str(ev->beat, nonce) || ev->number <= 0 || n <= f->received || n > f->sent)
+        return;
+    bool jump = n > f->received + 1;
+    f->received = n;
+    if (n == f->sent)
+        f->lag_ms = now_ms - f->sent_ms;
+    if (!jump)
+        return;
+    count_gap(f);
+    mark(f, false);
+}
+
+static int apply(struct feed *f, struct event *ev, int64_t now_ms, struct err *e)
+{
+    struct mp_token t;
+    int rc = 0;
+    bool dropped;
+    for (uint32_t i = 0; i < ev->tag_count && rc == 0; i++)
+        if (mp_next(&ev->tags, &t) == MP_OK)
+            rc = change_tag(f->changes, t.bytes, false, CAUSE_FEED, e);
+    if (rc == 0 && ev->has_pattern)
+        rc = change_match(f->changes, ev->pattern, false, CAUSE_FEED, e);
+    if (rc != 0 || !ev->has_key)
+        return rc;
+    struct invalidation i = {
+        .key = ev->key,
+        .hash = store_hash(f->changes->store, ev->key),
+        .now_ms = now_ms,
+        .version = ev->has_version ? &ev->version : NULL,
+        .floor_ttl_ms = f->rule.floor_ttl_ms,
+        .gone = ev->deleted && ev->has_version,
+    };
+    return change_invalidate(f->changes, &i, CAUSE_FEED, &dropped, e);
+}
+
+bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct err *e)
+{
+    struct buf packed;
+    struct event ev;
+    buf_init(&packed, 4 * FEED_PAYLOAD_MAX);
+    int rc = payload.size > FEED_PAYLOAD_MAX
+                 ? err_set(e, ERR_BAD_REQUEST, "it has %zu bytes", payload.size)
+                 : json_to_mp(payload, &packed, e);
+    if (rc == 0)
+        rc = read_event(f, buf_slice(&packed), &ev, e);
+    if (rc != 0) {
+        buf_fini(&packed);
+        f->bad++;
+        metrics_inc(metrics_mine(), M_FEED_BAD);
+        return false;
+    }
+    if (ev.has_beat) {
+        take_beat(f, &ev, now_ms);
+    } else {
+        f->events++;
+        metrics_inc(metrics_mine(), M_FEED_EVENTS);
+        if (apply(f, &ev, now_ms, e) != 0) { /* it was understood, and has not taken full effect */
+            count_gap(f);
+            mark(f, false);
+        }
+    }
+    buf_fini(&packed);
+    return true;
+}

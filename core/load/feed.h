@@ -1,0 +1,72 @@
+/*
+ * feed: what a database tells of changes, and what its silence means.
+ *
+ *   payload --> invalidations          {"k": key, "v": version?, "t": [tags]?, "d": deleted?}
+ *                                      {"m": pattern} and {"t": [tags]}
+ *   heartbeat --> comes back, or not   {"hb": "nonce", "n": number}
+ *   up, down, silence --> marks        what was loaded before a gap is not served as fresh
+ *
+ * Pure decisions: no connection, no clock. What it feeds are the loaders whose backend (or whose
+ * backend's primary) has the feed; a gap makes all that they loaded stale, by their patterns.
+ * reliability.md's rules 6 to 9. Payloads are not trusted: every field is checked, one that is
+ * wrong changes nothing and is counted. Thread: one. Limits: payloads of FEED_PAYLOAD_MAX bytes;
+ * above FEED_PATTERNS_MAX patterns a gap makes everything stale.
+ */
+#ifndef RTCACHE_LOAD_FEED_H
+#define RTCACHE_LOAD_FEED_H
+
+#include "load/change.h"
+
+#include <stdatomic.h>
+
+#define FEED_PAYLOAD_MAX  8000
+#define FEED_PATTERNS_MAX 16
+#define FEED_MISSED_MAX   3 /* heartbeats */
+#define FEED_BEAT_TEXT    64
+
+struct feed_rule {
+    int64_t heartbeat_ms, grace_ms, floor_ttl_ms;
+    size_t max_key;
+    const char *const *patterns; /* of the fed loaders; borrowed */
+    size_t pattern_count;
+    _Atomic bool *cut; /* borrowed: set while nothing that it feeds may count as fresh */
+};
+
+struct feed {
+    const struct changes *changes; /* borrowed */
+    struct feed_rule rule;
+    uint64_t nonce;
+    bool connected, was_up;
+    bool cut;       /* nothing that it feeds may count as fresh */
+    bool mark_due;  /* a gap whose marks could not all be set yet */
+    bool mark_hard; /* then: another cluster or timeline */
+    int64_t down_since_ms, next_beat_ms;
+    uint64_t sent, received; /* heartbeats, of this connection */
+    int64_t sent_ms, lag_ms; /* of the last one; how long the last that came back took */
+    char identity[64];       /* of the cluster that it listened to last */
+    uint64_t events, bad, gaps;
+};
+
+void feed_init(struct feed *f, const struct changes *changes, const struct feed_rule *rule,
+               uint64_t nonce, int64_t now_ms);
+/* Other patterns or times; what was fed before and is not any more is left alone. */
+void feed_change(struct feed *f, const struct feed_rule *rule);
+
+/* LISTEN is committed. identity: "" unknown. */
+void feed_up(struct feed *f, const char *identity, int64_t now_ms);
+void feed_down(struct feed *f, int64_t now_ms);
+
+/* false: it could not be understood; e says why. */
+bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct err *e);
+
+/* When feed_tick has something to do; INT64_MAX: nothing until something happens. */
+int64_t feed_due_ms(const struct feed *f, int64_t now_ms);
+
+enum feed_wish {
+    FEED_NOTHING,
+    FEED_BEAT, /* notify with beat */
+    FEED_DEAD, /* the connection is half open: drop it */
+};
+enum feed_wish feed_tick(struct feed *f, int64_t now_ms, char beat[FEED_BEAT_TEXT]);
+
+#endif

@@ -1,0 +1,275 @@
+#include "flight_world.h"
+
+#include "load/feed.h"
+
+struct fed {
+    struct world *w;
+    struct changes changes;
+    struct feed feed;
+    _Atomic bool cut;
+    const char *patterns[20];
+};
+
+static void start(struct fed *f, struct world *w, size_t patterns)
+{
+    memset(f, 0, sizeof *f);
+    f->w = w;
+    f->changes = (struct changes){.store = w->store, .flights = w->flights, .marks = w->marks};
+    for (size_t i = 0; i < 20; i++)
+        f->patterns[i] = i == 0 ? "user:*" : "other:*";
+    struct feed_rule rule = {
+        .heartbeat_ms = 100,
+        .grace_ms = 1000,
+        .floor_ttl_ms = 60000,
+        .max_key = 100,
+        .patterns = f->patterns,
+        .pattern_count = patterns,
+        .cut = &f->cut,
+    };
+    feed_init(&f->feed, &f->changes, &rule, 0xabc, w->now_ms);
+}
+
+static void put_stored(struct world *w, const char *key, int64_t version)
+{
+    struct slice k = slice_str(key);
+    struct put p = {
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .value = slice_of(value_a, 2),
+        .has_version = true,
+        .version = version,
+        .ttl_ms = 100000,
+        .stale_ttl_ms = 100000,
+    };
+    assert_int_equal(flights_set(w->flights, &p, w->now_ms, NULL), 0);
+}
+
+static bool hear(struct fed *f, const char *payload)
+{
+    struct err e;
+    return feed_payload(&f->feed, slice_str(payload), f->w->now_ms, &e);
+}
+
+/* The next heartbeat, which comes back or does not. */
+static enum feed_wish beat(struct fed *f, bool comes_back)
+{
+    char text[FEED_BEAT_TEXT];
+    f->w->now_ms += 100;
+    enum feed_wish wish = feed_tick(&f->feed, f->w->now_ms, text);
+    if (wish == FEED_BEAT && comes_back)
+        assert_true(hear(f, text));
+    return wish;
+}
+
+static void race_06_what_was_loaded_before_the_feed_came_back_is_not_fresh(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    struct join_result r;
+    bool stored;
+    start(&f, w, 1);
+    feed_up(&f.feed, "1/1", w->now_ms);
+    assert_int_equal(f.feed.gaps, 0);
+    put_stored(w, "user:1", 5);
+    put_stored(w, "team:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH); /* within the grace */
+    join_as(w, "user:2", NULL, &r);
+    feed_up(&f.feed, "1/1", w->now_ms);
+    assert_int_equal(f.feed.gaps, 1);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    assert_int_equal(lookup(w, "team:1"), LOOKUP_FRESH); /* it is not fed by it */
+    struct outcome o = found(value_a);
+    o.stale_ttl_ms = 1000;
+    end_with(w, r.flight, &o, &stored); /* it began in the gap */
+    assert_int_equal(lookup(w, "user:2"), LOOKUP_STALE);
+}
+
+static void race_06_beyond_its_grace_nothing_counts_as_fresh(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    char text[FEED_BEAT_TEXT];
+    start(&f, w, 1);
+    feed_up(&f.feed, "", w->now_ms);
+    put_stored(w, "user:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    w->now_ms += 999;
+    feed_tick(&f.feed, w->now_ms, text);
+    assert_false(f.cut);
+    assert_int_equal(feed_due_ms(&f.feed, w->now_ms), w->now_ms + 1);
+    w->now_ms += 1;
+    feed_tick(&f.feed, w->now_ms, text);
+    assert_true(f.cut);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    assert_int_equal(feed_due_ms(&f.feed, w->now_ms), INT64_MAX);
+    feed_up(&f.feed, "", w->now_ms);
+    assert_false(f.cut);
+}
+
+static void race_07_three_heartbeats_that_stay_away_are_the_end_of_a_connection(void **state)
+{
+    struct fed f;
+    start(&f, *state, 1);
+    feed_up(&f.feed, "", f.w->now_ms);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(beat(&f, true), FEED_BEAT);
+    for (int i = 0; i < FEED_MISSED_MAX; i++)
+        assert_int_equal(beat(&f, false), FEED_BEAT);
+    assert_int_equal(beat(&f, false), FEED_DEAD);
+    assert_int_equal(f.feed.gaps, 0); /* it is counted when the feed is back */
+}
+
+static void race_07_a_number_that_is_missing_is_a_gap(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    feed_up(&f.feed, "", w->now_ms);
+    beat(&f, true);
+    put_stored(w, "user:1", 5);
+    beat(&f, false);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH);
+    beat(&f, true);
+    assert_int_equal(f.feed.gaps, 1);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    assert_int_equal(beat(&f, true), FEED_BEAT);
+    assert_int_equal(f.feed.gaps, 1);
+}
+
+static void race_08_another_timeline_drops_what_the_last_one_told(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    feed_up(&f.feed, "7/1", w->now_ms);
+    put_stored(w, "user:1", 5);
+    put_stored(w, "team:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    feed_up(&f.feed, "", w->now_ms); /* it may not ask: that proves nothing */
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    feed_down(&f.feed, w->now_ms);
+    feed_up(&f.feed, "7/2", w->now_ms);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+    assert_int_equal(lookup(w, "team:1"), LOOKUP_FRESH);
+}
+
+static void race_09_events_twice_and_out_of_order(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    struct join_result r;
+    bool stored;
+    start(&f, w, 1);
+    assert_true(hear(&f, "{\"k\":\"user:1\",\"v\":7}"));
+    assert_true(hear(&f, "{\"k\":\"user:1\",\"v\":7}"));
+    assert_true(hear(&f, "{\"k\":\"user:1\",\"v\":6}"));
+    join_as(w, "user:1", NULL, &r);
+    struct outcome o = found_version(6);
+    assert_int_equal(end_with(w, r.flight, &o, &stored), BELOW);
+    o.version = 7;
+    end_with(w, r.flight, &o, &stored);
+    assert_true(stored);
+    assert_int_equal(f.feed.events, 3);
+}
+
+static void race_04_an_event_before_its_row_can_be_seen(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    struct join_result r;
+    bool stored;
+    start(&f, w, 1);
+    join_as(w, "user:1", NULL, &r);
+    assert_true(hear(&f, "{\"k\":\"user:1\",\"v\":1}")); /* an insert */
+    struct outcome absent = {.end = END_ABSENT, .store = true, .ttl_ms = 1000, .generation = 1};
+    end_with(w, r.flight, &absent, &stored);
+    join_as(w, "user:1", NULL, &r);
+    end_with(w, r.flight, &absent, &stored);
+    assert_false(stored); /* the row is announced: its absence is not believed for a negative_ttl */
+    assert_true(hear(&f, "{\"k\":\"user:1\",\"v\":2,\"d\":true}"));
+    join_as(w, "user:1", NULL, &r);
+    end_with(w, r.flight, &absent, &stored);
+    assert_true(stored);
+}
+
+static void marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    char text[FEED_BEAT_TEXT];
+    start(&f, w, 1);
+    feed_up(&f.feed, "", w->now_ms);
+    store_sweep(w->store, w->now_ms, 1000);
+    put_stored(w, "user:1", 5);
+    while (match(w, "never:*", false) == 0)
+        ;
+    feed_down(&f.feed, w->now_ms);
+    feed_up(&f.feed, "", w->now_ms);
+    assert_true(f.cut);
+    assert_int_equal(feed_due_ms(&f.feed, w->now_ms) > w->now_ms, 1);
+    while (store_sweep(w->store, w->now_ms, 1000) > 0)
+        ;
+    feed_tick(&f.feed, w->now_ms, text);
+    assert_false(f.cut);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+}
+
+static void with_many_patterns_a_gap_makes_everything_stale(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, FEED_PATTERNS_MAX + 1);
+    feed_up(&f.feed, "", w->now_ms);
+    put_stored(w, "team:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    feed_up(&f.feed, "", w->now_ms);
+    assert_int_equal(lookup(w, "team:1"), LOOKUP_STALE);
+}
+
+static void what_is_not_understood_is_counted_and_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    put_stored(w, "user:1", 5);
+    static const char *const bad[] = {
+        "",
+        "{",
+        "7",
+        "{}",
+        "{\"k\":\"user:1\",\"v\":1e3}",
+        "{\"k\":\"user:1\",\"k2\":1}",
+        "{\"k\":\"user:1\",\"hb\":\"x\"}",
+        "{\"m\":\"\"}",
+        "{\"t\":{}}",
+        "{\"n\":1}",
+        "{\"v\":1}",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(hear(&f, bad[i]));
+    assert_int_equal(f.feed.bad, sizeof bad / sizeof *bad);
+    assert_int_equal(f.feed.events, 0);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH);
+    assert_true(hear(&f, "{\"t\":[\"a\"],\"m\":\"user:*\"}"));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(race_04_an_event_before_its_row_can_be_seen),
+        T(race_06_what_was_loaded_before_the_feed_came_back_is_not_fresh),
+        T(race_06_beyond_its_grace_nothing_counts_as_fresh),
+        T(race_07_three_heartbeats_that_stay_away_are_the_end_of_a_connection),
+        T(race_07_a_number_that_is_missing_is_a_gap),
+        T(race_08_another_timeline_drops_what_the_last_one_told),
+        T(race_09_events_twice_and_out_of_order),
+        T(marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then),
+        T(with_many_patterns_a_gap_makes_everything_stale),
+        T(what_is_not_understood_is_counted_and_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

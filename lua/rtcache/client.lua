@@ -235,6 +235,6 @@ function Client:close()
   self.sock:close()
 end
 
-require "rtcache.methods"(Client)
+require "rtcache.methods"(Client, decode_error)
 
 return M

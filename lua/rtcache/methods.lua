@@ -5,18 +5,19 @@
 
 local msgpack = require "rtcache.msgpack"
 
--- get_entry's maps: nil where the server says nil.
-local function without_nulls(map)
-  if type(map) ~= "table" or map == msgpack.null then return map end
-  for k, v in pairs(map) do
-    if v == msgpack.null then map[k] = nil end
-  end
-  if map.error then map.error = decode_error(map.error) end
-  return map
-end
-
 ---@param Client table @the class that gets them; it has call(self, name, ...)
-return function(Client)
+---@param decode_error fun(error: any): rtcache.Error
+return function(Client, decode_error)
+  -- get_entry's maps: nil where the server says nil.
+  local function without_nulls(map)
+    if type(map) ~= "table" or map == msgpack.null then return map end
+    for k, v in pairs(map) do
+      if v == msgpack.null then map[k] = nil end
+    end
+    if map.error then map.error = decode_error(map.error) end
+    return map
+  end
+
   local function method(name, arguments, result)
     Client[name] = function(self, ...)
       local value, err

@@ -130,7 +130,7 @@ void write_invalidate_many(const struct target *t, struct params *p)
 {
     struct err e;
     int64_t dropped = 0;
-    struct how how;
+    struct how how = {.version = 0};
     uint32_t count = 0;
     struct mp_token token = {0};
     struct slice key;

@@ -3,6 +3,7 @@
 #include "backend/json.h"
 #include "base/clock.h"
 #include "bind/op.h"
+#include "store/store.h"
 #include "wire/mpw.h"
 
 #include <stdio.h>
@@ -257,12 +258,11 @@ static int api_context_index(lua_State *L)
         lua_pushvalue(L, lua_upvalueindex(2));
         return 1;
     }
-    if (!r || lua_topointer(L, 1) != r->context || strcmp(name, "value") != 0 ||
-        r->value.size == 0) {
+    if (!r || lua_topointer(L, 1) != r->context || strcmp(name, "value") != 0 || !r->stored) {
         lua_pushnil(L);
         return 1;
     }
-    value_unpack(L, &rt->sandbox.marks, buf_slice(&r->value));
+    value_unpack(L, &rt->sandbox.marks, entry_value(r->stored));
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);
     lua_rawset(L, 1);

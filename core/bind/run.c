@@ -1,5 +1,6 @@
 #include "bind/op.h"
 #include "bind/result.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static void detach(struct run *r)
     if (r->parked)
         r->rt->stats.parked--;
     r->parked = false;
-    buf_fini(&r->value);
+    entry_unref(r->stored);
+    r->stored = NULL;
 }
 
 static struct run *acquire(struct runtime *rt)
@@ -301,12 +303,9 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     r->deadline_ms = q->deadline_ms;
     r->cpu_left_us = rt->run_cpu_us;
     r->bytes_left = (int64_t)rt->run_bytes;
-    buf_init(&r->value, 0);
+    r->stored = q->stored ? entry_ref(q->stored) : NULL;
     struct preparing p = {.r = r, .q = q};
-    if (q->value.size != 0 && buf_append(&r->value, q->value.data, q->value.size) != 0)
-        rc = err_set(e, ERR_NOMEM, "no memory for a run");
-    if (rc == 0)
-        rc = vm_protect(rt->vm, protected_prepare, &p, e);
+    rc = vm_protect(rt->vm, protected_prepare, &p, e);
     if (rc != 0) {
         detach(r);
         release(r);

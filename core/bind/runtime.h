@@ -17,6 +17,7 @@
 
 #include <ev.h>
 
+struct entry; /* store/store.h */
 struct runtime;
 struct run;
 
@@ -58,7 +59,7 @@ enum run_outcome {
     RUN_FOUND,     /* value; of a save: the row as it is now, to be stored */
     RUN_ABSENT,    /* return nil */
     RUN_DONE,      /* save and remove: it is done, and there is no value: nothing, nil or true, and
-                      perhaps options (a version) beside true */
+                      perhaps options (a version) beside true; load_many: see many */
     RUN_FAILED,    /* thrown, or nil, err */
     RUN_UNCHANGED, /* rtcache.unchanged */
 };
@@ -80,22 +81,43 @@ struct run_result {
     bool has_version, no_store; /* no_store: cache = false */
     int64_t version;
     struct buf tags; /* a packed array of str; empty: none */
+    /* RUN_LOAD_MANY with RUN_DONE: one for each key, in the order of run_request.keys: RUN_FOUND,
+     * RUN_ABSENT, RUN_UNCHANGED, or RUN_FAILED for this key alone. */
+    struct run_result *many;
+    unsigned many_count;
+    bool poisoned; /* RUN_FAILED of a RUN_LOAD_MANY: the script suspects one key (rtcache.poison) */
+    int poison;    /* which one, or -1 where it cannot say */
+};
+
+/* One key of a RUN_LOAD_MANY. */
+struct run_key {
+    struct slice key;             /* borrowed until run_start returns */
+    const struct slice *captures; /* of its pattern; likewise */
+    unsigned capture_count;
+    struct entry *stored; /* what is stored, for ctx.values; the run takes a reference of its own;
+                             NULL: nothing */
+    bool has_version;     /* of what is stored, for ctx.versions */
+    int64_t version;
 };
 
 /* All slices are borrowed until run_start returns. */
 struct run_request {
-    enum run_what what; /* RUN_LOAD, RUN_SAVE, RUN_REMOVE; RUN_LOAD_MANY comes with batches */
+    enum run_what what;
     int script;
+    /* RUN_LOAD_MANY, at least one, each key once; key, captures, stored and version are not used
+     * then. */
+    const struct run_key *keys;
+    unsigned key_count;
     struct slice key;
     const struct slice *captures; /* ctx.match */
     unsigned capture_count;
-    int backend;         /* index for ctx.db, or -1 */
-    const char *pattern; /* of the loader, for messages */
-    int attempt;         /* ctx.attempt, from 1 */
-    int64_t deadline_ms; /* clock_ms; ctx:deadline_ms() is what is left. The caller enforces it */
-    struct slice
-        value; /* what is stored, packed, for ctx.value (decoded when asked for); empty: none */
-    bool has_version; /* ctx.version: of what is stored; of a write: what its client has seen */
+    int backend;          /* index for ctx.db, or -1 */
+    const char *pattern;  /* of the loader, for messages */
+    int attempt;          /* ctx.attempt, from 1 */
+    int64_t deadline_ms;  /* clock_ms; ctx:deadline_ms() is what is left. The caller enforces it */
+    struct entry *stored; /* what is stored, for ctx.value (decoded when asked for); the run takes a
+                             reference of its own; NULL: nothing */
+    bool has_version;     /* ctx.version: of what is stored; of a write: what its client has seen */
     int64_t version;
     struct slice input; /* RUN_SAVE: the value to be saved, packed */
     /* Called once, unless the run is cancelled; perhaps before run_start returns. r is the run,

@@ -79,8 +79,8 @@ struct run {
     int64_t cpu_left_us, bytes_left;
     int64_t deadline_ms;
     struct list ops;
-    struct buf value;    /* a copy of the request's */
-    const void *context; /* the address of its ctx table */
+    struct entry *stored; /* the request's; a reference */
+    const void *context;  /* the address of its ctx table */
     void (*done)(struct run *r, struct run_result *result, void *arg);
     void *arg;
 };

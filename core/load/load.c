@@ -299,7 +299,7 @@ static void load_attempt(struct load *ld)
         .pattern = g->conf->pattern,
         .attempt = ld->attempt,
         .deadline_ms = ld->deadline_ms,
-        .value = ld->stored ? entry_value(ld->stored) : slice_of(NULL, 0),
+        .stored = ld->stored,
         .has_version = ld->stored && ld->stored_hit.has_version,
         .version = ld->stored_hit.version,
         .done = load_run_done,

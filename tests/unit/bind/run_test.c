@@ -1,4 +1,5 @@
 #include "bind/fake.h"
+#include "store/store.h"
 
 static void answers_without_waiting(void **state)
 {
@@ -50,14 +51,15 @@ static void is_told_what_is_stored(void **state)
                      "  return tostring(ctx.version)\n"
                      "end }");
     struct run_request q = bench_request(b, script, &end);
-    q.value = slice_of("\x81\xa1"
-                       "a\x01",
-                       4);
+    q.stored = entry_new_value(slice_of("\x81\xa1"
+                                        "a\x01",
+                                        4));
     q.has_version = true;
     q.version = INT64_C(9007199254740993);
     q.attempt = 3;
     q.deadline_ms = clock_ms() + 60000;
     assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
+    entry_unref(q.stored);
     expect_str(&end, "9007199254740993LL");
     ending_fini(&end);
     expect_eval(b, "return tostring(ctx.value) .. tostring(ctx.version)", "nilnil");

@@ -68,13 +68,34 @@ void mailbox_fini(struct mailbox *mb)
         *mb->gone = true;
 }
 
-void mailbox_send(struct mailbox *mb, struct message *m)
+/* newest .. oldest: a chain by next. */
+static void push(struct mailbox *mb, struct message *newest, struct message *oldest)
 {
     struct message *top = atomic_load_explicit(&mb->top, memory_order_relaxed);
     do {
-        m->next = top;
-    } while (!atomic_compare_exchange_weak_explicit(&mb->top, &top, m, memory_order_release,
+        oldest->next = top;
+    } while (!atomic_compare_exchange_weak_explicit(&mb->top, &top, newest, memory_order_release,
                                                     memory_order_relaxed));
     if (!top)
         ev_async_send(mb->loop, &mb->async);
+}
+
+void mailbox_send(struct mailbox *mb, struct message *m)
+{
+    push(mb, m, m);
+}
+
+void outbox_add(struct outbox *ob, struct message *m)
+{
+    m->next = ob->newest;
+    if (!ob->newest)
+        ob->oldest = m;
+    ob->newest = m;
+}
+
+void outbox_flush(struct outbox *ob, struct mailbox *mb)
+{
+    if (ob->newest)
+        push(mb, ob->newest, ob->oldest);
+    ob->newest = ob->oldest = NULL;
 }

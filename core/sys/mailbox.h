@@ -34,6 +34,15 @@ void mailbox_init(struct mailbox *mb, struct ev_loop *loop, void *owner);
  * it and then release the mailbox. */
 void mailbox_fini(struct mailbox *mb);
 void mailbox_send(struct mailbox *mb, struct message *m);
+
+/* Messages of one sender for one mailbox, kept back so that the receiver finds them all at once: a
+ * batch is then as large as what asked for it. {0} is empty. Thread: the sender's. */
+struct outbox {
+    struct message *newest, *oldest;
+};
+void outbox_add(struct outbox *ob, struct message *m);
+void outbox_flush(struct outbox *ob, struct mailbox *mb);
+
 /* Receives what is there now, without waiting for the loop. Owner loop's thread, inside a recv too.
  */
 void mailbox_drain(struct mailbox *mb);

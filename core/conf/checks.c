@@ -152,6 +152,10 @@ static void check_backend(struct reading *r, const config_setting_t *group,
 {
     check_order(r, group, "reconnect_base", b->reconnect_base_ms, "reconnect_cap",
                 b->reconnect_cap_ms);
+    if (b->min_loads > b->max_loads && (writes(group, "min_loads") || writes(group, "max_loads")))
+        setting_wrong(r, place_of(group, "min_loads", "max_loads"),
+                      "\"min_loads\" (%lld) is above \"max_loads\" (%lld)", (long long)b->min_loads,
+                      (long long)b->max_loads);
     const config_setting_t *path = config_setting_get_member(group, "path");
     const char *text = path ? config_setting_get_string(path) : NULL;
     if (b->driver == DRIVER_SQLITE && text &&

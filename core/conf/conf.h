@@ -35,6 +35,10 @@ struct policy {
     int64_t max_loads;                       /* in the air at once */
     int64_t max_queue;                       /* waiting for a place in the air */
     int64_t max_waiters;                     /* parked on one flight */
+    int64_t batch_max;                       /* keys of one load_many */
+    int64_t batch_window_us;                 /* how long a load waits for others to go with it */
+    int64_t prefetch_max_concurrent;         /* keys loaded ahead at once */
+    int64_t prefetch_max_queue;              /* waiting to be */
     int64_t max_writes;                      /* puts and deletes in the air at once */
     int64_t max_write_queue;                 /* waiting for a place, or for their key */
     int64_t write_timeout_ms;                /* how long save or remove may take */
@@ -65,6 +69,8 @@ struct conf_backend {
     const char *feed;    /* postgres: the channel on which it tells of changes; or NULL */
     int64_t feed_heartbeat_ms;
     int64_t feed_grace_ms; /* without the feed for so long, nothing fed by it is fresh */
+    int64_t max_loads;     /* in the air at once that ask it, over all loaders */
+    int64_t min_loads;     /* so many also where it slows down */
     int64_t pool;          /* postgres: connections; sqlite: worker threads */
     int64_t pipeline;      /* postgres: queries in the air on one connection */
     int64_t max_queue;     /* queries waiting for a connection; past it OVERLOADED */
@@ -106,6 +112,7 @@ struct conf {
     int64_t max_notices;       /* on their way to one I/O thread's subscribers */
     bool watch;                /* reload when a file changes */
     int64_t script_memory, script_cpu_ms;
+    double retry_budget;    /* further attempts, as a share of the loads */
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;
     size_t loader_count;
@@ -135,6 +142,7 @@ int conf_write_docs(struct buf *out) MUST_USE;
  * and by the command line. A duration without a unit is refused, but for 0. ERR_CONFIG with what is
  * expected. */
 int conf_parse_duration(const char *text, int64_t *ms, struct err *e) MUST_USE;
+int conf_parse_micros(const char *text, int64_t *us, struct err *e) MUST_USE; /* "500us" */
 int conf_parse_size(const char *text, int64_t *bytes, struct err *e) MUST_USE;
 
 /* The nearest of `names` (edit distance of at most 3 and less than half of the name, where letters

@@ -9,6 +9,7 @@ static const char *kind_of(const struct option *o)
     case OPT_INT: return "integer";
     case OPT_SIZE: return "size";
     case OPT_DURATION: return "duration";
+    case OPT_MICROS: return "short duration";
     case OPT_RATIO: return "number";
     case OPT_STRING: return "string";
     case OPT_PATH: return "path";
@@ -28,6 +29,9 @@ static int write_range(struct buf *out, const struct option *o)
     case OPT_DURATION:
         return buf_printf(out, "%s to %s", conf_units_show_duration(o->least, least),
                           conf_units_show_duration(o->most, most));
+    case OPT_MICROS:
+        return buf_printf(out, "%s to %s", conf_units_show_micros(o->least, least),
+                          conf_units_show_micros(o->most, most));
     case OPT_SIZE:
         return buf_printf(out, "%s to %s", conf_units_show_size(o->least, least),
                           conf_units_show_size(o->most, most));

@@ -14,11 +14,18 @@ struct unit {
 static const struct unit durations[] = {
     {"d", 86400000}, {"h", 3600000}, {"min", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
 };
+static const struct unit micros[] = {
+    {"s", 1000000},
+    {"ms", 1000},
+    {"us", 1},
+    {NULL, 0},
+};
 static const struct unit sizes[] = {
     {"gb", 1 << 30}, {"mb", 1 << 20}, {"kb", 1 << 10}, {"b", 1}, {NULL, 0},
 };
 
 #define DURATION_FORM "a duration such as \"60s\" (units: ms, s, min, h, d)"
+#define MICROS_FORM   "a short duration such as \"500us\" (units: us, ms, s)"
 #define SIZE_FORM     "a size such as \"256mb\" (units: kb, mb, gb; none: bytes)"
 
 /* Digits, perhaps with a fraction, as whole and part / scale. NULL: no number. */
@@ -91,6 +98,23 @@ int conf_parse_duration(const char *text, int64_t *ms, struct err *e)
     return 0;
 }
 
+int conf_parse_micros(const char *text, int64_t *us, struct err *e)
+{
+    int64_t whole, part, scale;
+    const char *rest = read_number(text, &whole, &part, &scale);
+    if (rest && *rest == '\0' && whole == 0 && part == 0) {
+        *us = 0;
+        return 0;
+    }
+    const struct unit *unit = rest ? find_unit(micros, rest) : NULL;
+    if (!unit)
+        return err_set(e, ERR_CONFIG, "expected " MICROS_FORM ", found \"%.64s\"", text);
+    if (scaled(whole, part, scale, unit->factor, us) != 0)
+        return err_set(e, ERR_CONFIG, "\"%.64s\" is no whole number of microseconds in range",
+                       text);
+    return 0;
+}
+
 int conf_parse_size(const char *text, int64_t *bytes, struct err *e)
 {
     int64_t whole, part, scale;
@@ -118,6 +142,11 @@ static const char *show(const struct unit *units, int64_t value, const char *zer
 const char *conf_units_show_duration(int64_t ms, char *shown)
 {
     return show(durations, ms, "s", "ms", shown);
+}
+
+const char *conf_units_show_micros(int64_t us, char *shown)
+{
+    return show(micros, us, "us", "us", shown);
 }
 
 const char *conf_units_show_size(int64_t bytes, char *shown)

@@ -85,6 +85,8 @@ const struct option options_table[] = {
      .text = "Memory of one Lua VM."},
     {TOP(OPT_DURATION, script_cpu_ms, "script_cpu", "100ms"), .least = 1, .most = HOUR,
      .text = "CPU time of one run of a script; waiting for a database does not count."},
+    {TOP(OPT_RATIO, retry_budget, "retry_budget", "0.1"), .least = 0, .most = 1,
+     .text = "Further attempts that failed loads may make, as a share of all loads of a loader thread, beside two a second: what a sick database gets to see beyond what a healthy one does."},
     {TOP(OPT_CHOICE, log_level, "log_level", "info"), .choices = levels,
      .text = "The least important lines that are logged."},
     {TOP(OPT_PATH, log_file, "log_file", NULL), .restart = true,
@@ -111,6 +113,10 @@ const struct option options_table[] = {
      .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again."},
     {POSTGRES(OPT_DURATION, feed_grace_ms, "feed_grace", "1min"), .least = 0, .most = DAY,
      .text = "How long entries count as fresh while the feed is cut."},
+    {BACKEND(OPT_INT, max_loads, "max_loads", "100000"), .least = 1, .most = 10000000,
+     .text = "Loads in the air at once that ask this backend, over all loaders. Where it slows down, fewer are let out, and as many again when it is well."},
+    {BACKEND(OPT_INT, min_loads, "min_loads", "32"), .least = 1, .most = 10000000,
+     .text = "Loads that are let out even then. As high as `max_loads`: always so many."},
     {POSTGRES(OPT_INT, pool, "pool", "4"), .least = 1, .most = 1000,
      .text = "Connections, shared out over the loader threads, of which each has at least one."},
     {SQLITE(OPT_INT, pool, "pool", "2"), .least = 1, .most = 256,
@@ -175,6 +181,14 @@ const struct option options_table[] = {
      .text = "Loads that wait for a place in the air; more are answered OVERLOADED."},
     {POLICY(OPT_INT, max_waiters, "max_waiters", "100000"), .least = 1, .most = 10000000,
      .text = "Requests that wait for one load; more are answered OVERLOADED."},
+    {POLICY(OPT_INT, batch_max, "batch_max", "100"), .least = 1, .most = 10000,
+     .text = "Keys that one call of the script's `load_many` takes at most; such a call is one load."},
+    {POLICY(OPT_MICROS, batch_window_us, "batch_window", "0us"), .least = 0, .most = 1000000,
+     .text = "How long a load waits for others to go with it to `load_many`, unless there are `batch_max` before; 0: for what arrives in the same turn of the loop."},
+    {POLICY(OPT_INT, prefetch_max_concurrent, "prefetch_max_concurrent", "64"), .least = 1, .most = 1000000,
+     .text = "Keys that are loaded ahead of their time at once."},
+    {POLICY(OPT_INT, prefetch_max_queue, "prefetch_max_queue", "1000"), .least = 0, .most = 10000000,
+     .text = "Keys that wait to be loaded ahead of their time; more are left to run out."},
     {POLICY(OPT_INT, max_writes, "max_writes", "1000"), .least = 1, .most = 1000000,
      .text = "`put` and `delete` in the air at once."},
     {POLICY(OPT_INT, max_write_queue, "max_write_queue", "100000"), .least = 0, .most = 10000000,
@@ -223,6 +237,7 @@ bool options_equal(const struct option *o, const void *a, const void *b)
     case OPT_BOOL: return *(const bool *)left == *(const bool *)right;
     case OPT_INT:
     case OPT_SIZE:
+    case OPT_MICROS:
     case OPT_DURATION: return *(const int64_t *)left == *(const int64_t *)right;
     case OPT_RATIO: return memcmp(left, right, sizeof(double)) == 0;
     case OPT_STRING:

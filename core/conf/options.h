@@ -23,6 +23,7 @@ enum option_type {
     OPT_INT,      /* int64_t */
     OPT_SIZE,     /* int64_t, bytes */
     OPT_DURATION, /* int64_t, ms */
+    OPT_MICROS,   /* int64_t, microseconds */
     OPT_RATIO,    /* double; its bounds are whole numbers */
     OPT_STRING,   /* const char * */
     OPT_PATH,     /* const char *, made absolute */

@@ -32,6 +32,7 @@ const char *setting_form(enum option_type type)
     case OPT_INT: return "an integer";
     case OPT_SIZE: return "a size such as \"256mb\"";
     case OPT_DURATION: return "a duration such as \"60s\"";
+    case OPT_MICROS: return "a short duration such as \"500us\"";
     case OPT_RATIO: return "a number";
     case OPT_STRING:
     case OPT_PATH:
@@ -185,6 +186,8 @@ static const char *shown_value(enum option_type type, int64_t value, char *shown
 {
     if (type == OPT_DURATION)
         return conf_units_show_duration(value, shown);
+    if (type == OPT_MICROS)
+        return conf_units_show_micros(value, shown);
     if (type == OPT_SIZE)
         return conf_units_show_size(value, shown);
     snprintf(shown, CONF_SHOWN_MAX, "%lld", (long long)value);
@@ -215,11 +218,13 @@ static bool read_number(struct reading *r, const struct option *o, const config_
     int64_t value = 0;
     if (is_integer(s)) {
         value = config_setting_get_int64(s);
-        if (o->type == OPT_DURATION && value != 0) {
+        bool short_one = o->type == OPT_MICROS;
+        if ((o->type == OPT_DURATION || short_one) && value != 0) {
             setting_wrong(r, s,
-                          "\"%s\" takes a duration, found %lld without a unit: write \"%llds\" or "
-                          "\"%lldms\"",
-                          o->name, (long long)value, (long long)value, (long long)value);
+                          "\"%s\" takes a duration, found %lld without a unit: write \"%lld%s\" or "
+                          "\"%lld%s\"",
+                          o->name, (long long)value, (long long)value, short_one ? "us" : "s",
+                          (long long)value, "ms");
             return false;
         }
     } else if (o->type != OPT_INT && config_setting_type(s) == CONFIG_TYPE_STRING) {
@@ -228,8 +233,9 @@ static bool read_number(struct reading *r, const struct option *o, const config_
         err_clear(&e);
         if (!text)
             return false;
-        if ((o->type == OPT_SIZE ? conf_parse_size(text, &value, &e)
-                                 : conf_parse_duration(text, &value, &e)) != 0) {
+        if ((o->type == OPT_SIZE     ? conf_parse_size(text, &value, &e)
+             : o->type == OPT_MICROS ? conf_parse_micros(text, &value, &e)
+                                     : conf_parse_duration(text, &value, &e)) != 0) {
             setting_wrong(r, s, "\"%s\": %s", o->name, e.text);
             return false;
         }
@@ -320,6 +326,7 @@ bool setting_read(struct reading *r, const struct option *o, const config_settin
         return true;
     case OPT_INT:
     case OPT_SIZE:
+    case OPT_MICROS:
     case OPT_DURATION: return read_number(r, o, s, at);
     case OPT_RATIO: return read_ratio(r, o, s, at);
     case OPT_STRING:
@@ -342,6 +349,7 @@ static void set_default(struct reading *r, const struct option *o, void *target)
     case OPT_INT: *(int64_t *)at = strtoll(o->fallback, NULL, 10); break;
     case OPT_SIZE: rc = conf_parse_size(o->fallback, at, NULL); break;
     case OPT_DURATION: rc = conf_parse_duration(o->fallback, at, NULL); break;
+    case OPT_MICROS: rc = conf_parse_micros(o->fallback, at, NULL); break;
     case OPT_RATIO: *(double *)at = strtod(o->fallback, NULL); break;
     case OPT_STRING:
     case OPT_CHOICE: *(const char **)at = o->fallback; break;

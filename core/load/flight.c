@@ -49,6 +49,9 @@ static struct flight *flight_new(const struct flights *fl, const struct join_req
     f->generation = q->generation;
     f->loading = true;
     f->background = !q->waiter;
+    f->reason = q->reason;
+    f->bulk = q->bulk;
+    f->wait_until_ms = q->wait_until_ms;
     f->slot_count = fl->slots;
     f->key_size = (uint32_t)q->key.size;
     for (unsigned i = 0; i < fl->slots; i++) {
@@ -118,6 +121,11 @@ static enum join join_locked(struct flights *fl, struct flight_shard *s,
         if (q->waiter && f->waiter_count >= q->max_waiters)
             return JOIN_FULL;
         park(f, q);
+        if (q->waiter && f->background && !f->promoted) {
+            flight_ref(f);
+            out->flight = f;
+            out->promote = f->promoted = true;
+        }
         return JOIN_PARKED;
     }
     if (f && q->now_ms < f->retry_at_ms) {
@@ -151,13 +159,15 @@ bool flights_leave(struct flights *fl, struct waiter *w)
     return parked;
 }
 
-bool flights_begin(struct flights *fl, struct flight *f, const struct beginning *b, bool *primary)
+void flights_begin(struct flights *fl, struct flight *f, const struct beginning *b,
+                   struct begun *out)
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
-    bool wanted = f->waiter_count > 0 || f->background || !b->queued;
-    *primary = b->now_ms < s->lossy_until_ms;
-    if (wanted) {
+    out->wanted = f->waiter_count > 0 || f->background || !b->queued;
+    out->primary = b->now_ms < s->lossy_until_ms;
+    out->detached = f->detached;
+    if (out->wanted) {
         f->generation = b->generation;
         f->epoch = s->epoch;
         f->since = marks_now(fl->marks);
@@ -165,7 +175,17 @@ bool flights_begin(struct flights *fl, struct flight *f, const struct beginning 
         flight_table_drop(s, f);
     }
     pthread_mutex_unlock(&s->lock);
-    return wanted;
+}
+
+bool flights_abandon(struct flights *fl, struct flight *f)
+{
+    struct flight_shard *s = flight_shard_of(fl, f->hash);
+    pthread_mutex_lock(&s->lock);
+    bool unwanted = f->waiter_count == 0 && !f->background;
+    if (unwanted && !f->detached)
+        flight_table_drop(s, f);
+    pthread_mutex_unlock(&s->lock);
+    return unwanted;
 }
 
 bool flights_again(struct flights *fl, struct flight *f, int64_t now_ms)

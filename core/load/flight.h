@@ -41,6 +41,15 @@ struct flight_slot {
     struct list waiters;
 };
 
+/* What a load was begun for. */
+enum load_reason {
+    REASON_MISS,     /* a request waits */
+    REASON_REFRESH,  /* a stale value was read, or a refresh was asked for */
+    REASON_PREFETCH, /* before its time is over, because it is read often */
+    REASON_EARLY,    /* likewise, by chance */
+    REASON_COUNT
+};
+
 enum flight_end {
     END_FOUND,
     END_ABSENT,
@@ -50,6 +59,9 @@ enum flight_end {
 
 struct flight {
     struct message message; /* carries the flight to its loader thread */
+    struct message promote; /* tells it that somebody waits now */
+    struct seat *seat;      /* the loader thread's, as the next */
+    bool urgent;            /* somebody waits since, which was told before it had a seat */
     struct list chain;      /* the shard's bucket; alone where detached */
     struct list failed;     /* the shard's FAILED flights, oldest first */
     _Atomic int refs;       /* table, load, one per slot in delivery */
@@ -62,6 +74,10 @@ struct flight {
     int64_t retry_at_ms;    /* FAILED */
     bool loading, detached; /* under the lock */
     bool background;        /* nobody waited when it was made */
+    bool promoted;          /* under the lock: somebody waits since */
+    bool bulk;              /* one of many that a client asked for at once */
+    enum load_reason reason;
+    int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
     /* The outcome, written once by flights_end. */
     enum flight_end end;
     struct entry *value; /* FOUND */
@@ -117,6 +133,9 @@ struct join_request {
     int64_t max_waiters;
     unsigned slot;         /* the caller's I/O thread */
     struct waiter *waiter; /* NULL: in the background, nobody waits */
+    enum load_reason reason;
+    bool bulk;             /* one of many: its load leaves others their share */
+    int64_t wait_until_ms; /* the waiter's deadline; 0: not known */
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */
     struct buf *out;       /* for JOIN_HIT; as store_get's. NULL with reload or without a waiter */
     const int64_t *min_version; /* what is stored below it does not count; NULL: anything does */
@@ -125,7 +144,8 @@ struct join_request {
 struct join_result {
     enum lookup lookup; /* JOIN_HIT: FRESH or NEGATIVE */
     struct hit hit;
-    struct flight *flight; /* JOIN_STARTED: one reference, for the load */
+    struct flight *flight; /* JOIN_STARTED: one reference, for the load; promote: likewise */
+    bool promote;          /* JOIN_PARKED on a load that nobody waited for: loader_promote it */
     struct err err;        /* JOIN_BACKOFF */
 };
 
@@ -141,10 +161,20 @@ struct beginning {
     bool queued; /* it had to wait for its turn */
 };
 
-/* The load begins. *primary: a floor of its shard had to go early, so a source that lags proves
- * nothing. false (only where it was queued): nobody waits for it any more and it is no background
- * load; it has left the table, and the caller drops its reference without flights_end. */
-bool flights_begin(struct flights *fl, struct flight *f, const struct beginning *b, bool *primary);
+struct begun {
+    bool wanted;   /* false (only where it was queued): nobody waits for it any more and it is no
+                      background load; it has left the table, and the caller drops its reference
+                      without flights_end */
+    bool primary;  /* a floor of its shard had to go early, so a source that lags proves nothing */
+    bool detached; /* its key may have another flight by now */
+};
+/* The load begins. */
+void flights_begin(struct flights *fl, struct flight *f, const struct beginning *b,
+                   struct begun *out);
+
+/* Nobody waits for f, which has not begun and is no background load: it has left the table, and the
+ * caller drops its reference. */
+bool flights_abandon(struct flights *fl, struct flight *f);
 
 /* Another attempt of the same load begins: what it brings is judged by its own start (reliability
  * rule 18). Whether it has to read the primary, as of flights_begin. */

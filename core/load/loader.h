@@ -31,8 +31,13 @@ struct loader_options {
 int loader_new(struct loader **out, const struct loader_options *o, struct err *e) MUST_USE;
 int loader_start(struct loader *l, struct err *e) MUST_USE;
 
-/* Hands a JOIN_STARTED flight over, with the load's reference. */
-void loader_submit(struct loader *l, struct flight *f);
+/* Hands a JOIN_STARTED flight over, with the load's reference; with an outbox, when that is
+ * flushed.
+ */
+void loader_submit(struct loader *l, struct flight *f, struct outbox *out);
+/* Likewise one that JOIN_PARKED says is to be promoted: somebody waits for what came for nobody. */
+void loader_promote(struct loader *l, struct flight *f, struct outbox *out);
+void loader_flush(struct loader *l, struct outbox *out);
 
 /* A step of a reload. PREPARE compiles the snapshot's scripts beside the current ones; COMMIT makes
  * them current; ABORT drops them. Loads in the air end on the scripts they began with. */

@@ -113,7 +113,7 @@ static void store_entry(struct write_state *st, const struct run_result *r)
     struct loader *l = st->loader;
     const struct policy *p = &st->gate->conf->policy;
     struct entry_tags tags;
-    load_read_tags(l->options.changes->marks, &r->tags, &tags);
+    seat_read_tags(l->options.changes->marks, &r->tags, &tags);
     struct put put = {
         .key = w->key,
         .hash = w->hash,

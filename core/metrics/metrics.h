@@ -62,6 +62,9 @@
     X(M_LOADS_TIMEOUT, "loads_timeout", "of these, past load_timeout")                             \
     X(M_LOADS_REFRESH, "loads_refresh", "loads begun in the background")                           \
     X(M_LOADS_RETRIED, "loads_retried", "further attempts within a load")                          \
+    X(M_RETRIES_REFUSED, "retries_refused", "attempts that retry_budget did not allow")            \
+    X(M_BATCHES, "batches", "calls of load_many")                                                  \
+    X(M_BATCHES_SPLIT, "batches_split", "batches parted because of a poisonous key")               \
     X(M_LOADS_VOIDED, "loads_voided",                                                              \
       "results not stored: invalidated, set or reloaded meanwhile")                                \
     X(M_LOADS_BELOW, "loads_below", "answers of a source below an invalidated version")            \
@@ -74,6 +77,7 @@
 #define METRIC_HISTOGRAMS(X)                                                                       \
     X(H_LOAD_US, "load_us", "time of a load, from its start to its end")                           \
     X(H_QUEUE_US, "queue_us", "time of a load in its loader's queue")                              \
+    X(H_BATCH_KEYS, "batch_keys", "keys of a load_many")                                           \
     X(H_WAIT_US, "wait_us", "time a request was parked")
 
 enum metric_counter {

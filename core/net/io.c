@@ -15,12 +15,29 @@ struct mailbox *io_mailbox(struct io *io)
     return &io->worker.mailbox;
 }
 
+static void flush_outboxes(struct io *io)
+{
+    for (unsigned i = 0; i < io->options.loader_count; i++)
+        loader_flush(io->options.loaders[i], &io->outboxes[i]);
+}
+
+void io_submit(struct io *io, const struct join_result *joined)
+{
+    struct flight *f = joined->flight;
+    unsigned i = io_loader_index(io, f->hash);
+    if (joined->promote)
+        loader_promote(io->options.loaders[i], f, &io->outboxes[i]);
+    else
+        loader_submit(io->options.loaders[i], f, &io->outboxes[i]);
+}
+
 /* Answers that were made outside their connection's turn go out before the loop sleeps. */
 static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     (void)loop, (void)events;
     struct io *io = watcher->data;
     struct list *link;
+    flush_outboxes(io);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
 }
@@ -57,10 +74,12 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     list_init(&io->conns);
     list_init(&io->dirty);
     io->read_room = malloc(IO_READ_BYTES);
-    int rc = io->read_room ? worker_init(&io->worker, "io", o->index, io, e)
-                           : err_set(e, ERR_NOMEM, "no memory for an I/O thread");
+    io->outboxes = calloc(o->loader_count, sizeof *io->outboxes);
+    int rc = io->read_room && io->outboxes ? worker_init(&io->worker, "io", o->index, io, e)
+                                           : err_set(e, ERR_NOMEM, "no memory for an I/O thread");
     if (rc != 0) {
         free(io->read_room);
+        free(io->outboxes);
         free(io);
         return rc;
     }
@@ -194,6 +213,7 @@ static void io_recv_stop(struct message *m, void *owner)
     list_for_each_safe (left, after, &io->conns) {
         conn_close(container_of(left, struct conn, link));
     }
+    flush_outboxes(io); /* to loader threads that drop them */
     worker_stop(&io->worker);
 }
 
@@ -220,5 +240,6 @@ void io_free(struct io *io)
     buf_fini(&io->spare);
     buf_fini(&io->sink);
     free(io->read_room);
+    free(io->outboxes);
     free(io);
 }

@@ -63,6 +63,7 @@ struct io {
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
     struct buf sink;   /* answers nobody asked for */
+    struct outbox *outboxes; /* by loader thread: flights of this turn */
     struct ev_prepare flush;
     struct ev_timer sweep; /* idle connections */
     struct message begin, stop;
@@ -96,10 +97,18 @@ void io_join(struct io *io);
 void io_free(struct io *io); /* NULL is allowed */
 
 /* The loader thread that loads this key. */
+static inline unsigned io_loader_index(const struct io *io, uint64_t hash)
+{
+    return (unsigned)((hash >> 32) % io->options.loader_count);
+}
+
 static inline struct loader *io_loader(const struct io *io, uint64_t hash)
 {
-    return io->options.loaders[(hash >> 32) % io->options.loader_count];
+    return io->options.loaders[io_loader_index(io, hash)];
 }
+
+/* What flights_join gave goes to its loader thread before this one sleeps. */
+void io_submit(struct io *io, const struct join_result *joined);
 
 /* Called when parked_count falls. */
 void io_unparked(struct io *io);

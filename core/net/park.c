@@ -191,6 +191,7 @@ static void park_rejoin(struct request *r)
         .max_waiters = snapshot_policy(io->snapshot, request_key(r), &loader)->max_waiters,
         .slot = io->options.index,
         .waiter = &r->waiter,
+        .wait_until_ms = r->deadline_ms,
         .reload = r->target.strict,
         .min_version = r->target.has_min ? &r->target.min_version : NULL,
     };
@@ -204,8 +205,8 @@ static void park_rejoin(struct request *r)
     answer_undo(&a);
     if (join == JOIN_STARTED || join == JOIN_PARKED) {
         arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
-        if (join == JOIN_STARTED)
-            loader_submit(io_loader(io, r->hash), joined.flight);
+        if (join == JOIN_STARTED || joined.promote)
+            io_submit(io, &joined);
         return;
     }
     char text[SHOW_KEY_TEXT];

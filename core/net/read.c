@@ -15,6 +15,7 @@ struct read {
     int64_t min_version;
     bool has_min; /* what is older than min_version, or has no version, will not do */
     bool reload;  /* refresh */
+    bool bulk;    /* one of a large get_many */
 };
 
 /* The value did not fit under the store's lock: it comes by reference. */
@@ -62,6 +63,8 @@ static struct join_request join_of(const struct read *r, const struct policy *po
         .max_waiters = policy->max_waiters,
         .slot = io->options.index,
         .reload = r->reload,
+        .reason = r->reload ? REASON_REFRESH : REASON_MISS,
+        .bulk = r->bulk,
         .min_version = r->has_min ? &r->min_version : NULL,
     };
 }
@@ -76,9 +79,10 @@ static bool load_in_background(const struct read *r, const struct policy *policy
 {
     struct io *io = r->target.io;
     struct join_request q = join_of(r, policy);
-    struct join_result joined;
+    struct join_result joined = {0};
+    q.reason = REASON_REFRESH;
     switch (flights_join(io->options.flights, &q, &joined)) {
-    case JOIN_STARTED: loader_submit(io_loader(io, r->hash), joined.flight); return true;
+    case JOIN_STARTED: io_submit(io, &joined); return true;
     case JOIN_BACKOFF: *err = joined.err; return false;
     default: return true;
     }
@@ -106,7 +110,9 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
     struct join_result joined = {0};
     struct answer a;
     answer_open(&a, &r->target);
+    int64_t wait_ms = r->timeout_ms >= 0 ? r->timeout_ms : policy->wait_timeout_ms;
     q.waiter = &request->waiter;
+    q.wait_until_ms = io->now_ms + wait_ms;
     q.out = a.out;
     enum join join = flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
@@ -127,9 +133,9 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
              !stale_there            ? -1
              : r->stale_wait_ms >= 0 ? r->stale_wait_ms
                                      : policy->stale_wait_ms,
-             r->timeout_ms >= 0 ? r->timeout_ms : policy->wait_timeout_ms);
-        if (join == JOIN_STARTED)
-            loader_submit(io_loader(io, r->hash), joined.flight);
+             wait_ms);
+        if (join == JOIN_STARTED || joined.promote)
+            io_submit(io, &joined);
         return;
     case JOIN_BACKOFF:
         metrics_inc(io->metrics, M_BACKOFF_ANSWERS);

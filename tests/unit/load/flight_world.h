@@ -194,9 +194,12 @@ static inline int match(struct world *w, const char *pattern, bool soft)
 
 static inline bool begin(struct world *w, struct flight *f, uint64_t generation, bool *primary)
 {
-    bool unused;
+    struct begun begun;
     struct beginning b = {.generation = generation, .now_ms = w->now_ms, .queued = true};
-    return flights_begin(w->flights, f, &b, primary ? primary : &unused);
+    flights_begin(w->flights, f, &b, &begun);
+    if (primary)
+        *primary = begun.primary;
+    return begun.wanted;
 }
 
 #endif

@@ -1,0 +1,297 @@
+/* What becomes of a load's seats: their ends, and further attempts. */
+#include "load/load_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/show.h"
+#include "load/spread.h"
+
+static struct seat *first_seat(const struct load *ld)
+{
+    return container_of(ld->seats.next, struct seat, link);
+}
+
+/* ---- ends ---- */
+
+static void count_end(struct load *ld, const struct outcome *o)
+{
+    struct metrics *m = load_loader(ld)->metrics;
+    struct loader_counters *c = ld->gate->counters;
+    _Atomic uint64_t *own = o->end == END_FOUND    ? &c->found
+                            : o->end == END_ABSENT ? &c->absent
+                                                   : &c->failed;
+    atomic_fetch_add_explicit(own, 1, memory_order_relaxed);
+    metrics_inc(m, o->end == END_FOUND    ? M_LOADS_FOUND
+                   : o->end == END_ABSENT ? M_LOADS_ABSENT
+                                          : M_LOADS_FAILED);
+    metrics_observe(m, H_LOAD_US, o->load_us);
+    ld->succeeded = ld->succeeded || o->end != END_FAILED;
+}
+
+/* false: the result is below the key's floor, which v tells, and nothing has ended. */
+static bool end_seat(struct load *ld, struct seat *seat, struct outcome *o, struct verdict *v)
+{
+    int64_t us = clock_us() - ld->started_us;
+    o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    loader_end(load_loader(ld), seat->flight, o, v);
+    if (v->below)
+        return false;
+    count_end(ld, o);
+    list_remove(&seat->link);
+    list_push_back(&ld->ended, &seat->link);
+    return true;
+}
+
+static void fail_seat(struct load *ld, struct seat *seat, const struct err *why)
+{
+    char key[SHOW_KEY_TEXT];
+    struct err err = *why;
+    show_key(key, flight_key(seat->flight));
+    log_warn("load.failed", "pattern=%s key=%s attempt=%d code=%s error=%s",
+             log_q(ld->gate->conf->pattern), log_key(flight_key(seat->flight)), ld->attempt,
+             err_name(err.code), log_q(err.text));
+    err_prefix(&err, "%s", key);
+    struct verdict v;
+    struct outcome o = {
+        .end = END_FAILED,
+        .err = &err,
+        .backoff_base_ms = load_policy(ld)->backoff_base_ms,
+        .backoff_cap_ms = load_policy(ld)->backoff_cap_ms,
+    };
+    (void)end_seat(ld, seat, &o, &v); /* a failure is below nothing */
+}
+
+/* The seats of the current part, or of all. */
+static void fail_seats(struct load *ld, const struct err *why, bool all)
+{
+    list_for_each_safe (link, next, &ld->seats) {
+        struct seat *seat = container_of(link, struct seat, link);
+        if (all || seat->part == ld->part)
+            fail_seat(ld, seat, why);
+    }
+}
+
+static void wake_ended(struct loader *l, struct list *ended)
+{
+    struct list *link;
+    while ((link = list_pop_front(ended))) {
+        struct seat *seat = container_of(link, struct seat, link);
+        loader_wake(l, seat_take_flight(seat));
+        seat_free(seat);
+    }
+}
+
+static void tell_breaker(struct load *ld)
+{
+    struct gate *g = ld->gate;
+    struct breaker_rule rule = {g->conf->policy.breaker_failures, g->conf->policy.breaker_open_ms};
+    if (breaker_ended(&g->breaker, &rule, !ld->succeeded, clock_ms())) {
+        metrics_inc(load_loader(ld)->metrics, M_BREAKER_OPENED);
+        log_warn("loader.breaker_opened", "pattern=%s failures=%lld open_ms=%lld",
+                 log_q(g->conf->pattern), (long long)rule.failures, (long long)rule.open_ms);
+    }
+}
+
+/* Every seat has ended; then ld is gone, and its gate has been told. */
+static void load_finish(struct load *ld)
+{
+    struct loader *l = load_loader(ld);
+    struct loader_set *set = loader_set_ref(ld->gate->set);
+    struct list ended;
+    list_init(&ended);
+    list_splice(&ended, &ld->ended);
+    tell_breaker(ld);
+    gate_left(ld->gate, ld->count, ld->prefetched);
+    load_free(ld);
+    wake_ended(l, &ended);
+    loader_set_unref(set);
+}
+
+/* ---- further attempts ---- */
+
+static void again_in(struct load *ld, int64_t ms)
+{
+    struct loader *l = load_loader(ld);
+    ev_now_update(l->worker.loop);
+    ev_timer_set(&ld->again, ms > 0 ? (double)ms / 1e3 : 0., 0.);
+    ev_timer_start(l->worker.loop, &ld->again);
+}
+
+/* The wait before attempt n + 1, or -1: the deadline comes first. */
+static int64_t wait_for(const struct load *ld, unsigned n)
+{
+    const struct policy *p = load_policy(ld);
+    struct loader *l = load_loader(ld);
+    int64_t wait_ms = spread_backoff_ms(n, p->retry_base_ms, p->retry_cap_ms, &l->rng);
+    return l->stopping || clock_ms() + wait_ms >= ld->deadline_ms ? -1 : wait_ms;
+}
+
+/* Whether what failed in this attempt is tried again: one answer for all its seats. */
+static bool may_retry(struct load *ld)
+{
+    if (ld->retry != RETRY_UNDECIDED)
+        return ld->retry == RETRY_YES;
+    struct loader *l = load_loader(ld);
+    bool may = ++ld->tries <= load_policy(ld)->retries;
+    int64_t wait_ms = may ? wait_for(ld, (unsigned)ld->tries) : -1;
+    may = may && wait_ms >= 0;
+    if (may && !budget_spend(&l->budget, clock_ms())) {
+        metrics_inc(l->metrics, M_RETRIES_REFUSED);
+        may = false;
+    }
+    if (may) {
+        metrics_inc(l->metrics, M_LOADS_RETRIED);
+        ld->wait_ms = wait_ms;
+    }
+    ld->retry = may ? RETRY_YES : RETRY_NO;
+    return may;
+}
+
+/* What is left of the part runs again, or the next part runs, or the load is over. */
+static void load_goes_on(struct load *ld)
+{
+    if (list_empty(&ld->seats)) {
+        load_finish(ld);
+        return;
+    }
+    struct seat *first = first_seat(ld);
+    if (first->part != ld->part) {
+        ld->part = first->part;
+        ld->tries = 0;
+        ld->wait_ms = 0;
+    }
+    again_in(ld, ld->wait_ms);
+    wake_ended(load_loader(ld), &ld->ended);
+}
+
+/* The suspected seat, or half of them, go into a part of their own, behind the others. */
+static void split(struct load *ld, uint32_t n, int suspect)
+{
+    uint32_t i = 0;
+    struct list apart;
+    list_init(&apart);
+    ld->last_part++;
+    list_for_each_safe (link, next, &ld->seats) {
+        struct seat *seat = container_of(link, struct seat, link);
+        if (seat->part != ld->part)
+            break;
+        if (suspect >= 0 ? i == (uint32_t)suspect : i >= n / 2) {
+            list_remove(&seat->link);
+            seat->part = ld->last_part;
+            list_push_back(&apart, &seat->link);
+        }
+        i++;
+    }
+    list_splice(&ld->seats, &apart);
+    ld->wait_ms = 0;
+}
+
+/* ---- results ---- */
+
+static void fail_below(struct load *ld, struct seat *seat, const struct outcome *o,
+                       const struct verdict *v)
+{
+    struct err err;
+    err_set(&err, ERR_STALE_SOURCE,
+            "%s: the source has version %lld, where %lld is known of (load_timeout %lld ms)",
+            ld->gate->conf->script, (long long)o->version, (long long)v->floor,
+            (long long)load_policy(ld)->load_timeout_ms);
+    fail_seat(ld, seat, &err);
+}
+
+/* What one round has found out so far. */
+struct round {
+    uint32_t below;   /* results below their floor */
+    int64_t below_ms; /* the wait before the source is asked again for them; -1: no time */
+    bool to_primary;  /* the first of them: the primary is asked at once */
+};
+
+/* The source answered what an invalidation has overtaken: it lags. From here on its primary is
+ * asked, where one is named, until the deadline. */
+static void take_below(struct load *ld, struct seat *seat, const struct outcome *o,
+                       const struct verdict *v, struct round *round)
+{
+    metrics_inc(load_loader(ld)->metrics, M_LOADS_BELOW);
+    if (round->below++ == 0) {
+        round->to_primary = ld->gate->primary >= 0 && !ld->from_primary;
+        round->below_ms = round->to_primary ? 0 : wait_for(ld, ++ld->belows);
+    }
+    if (round->below_ms < 0)
+        fail_below(ld, seat, o, v);
+}
+
+static void take_result(struct load *ld, struct seat *seat, const struct run_result *r,
+                        struct round *round)
+{
+    struct err err;
+    struct outcome o;
+    struct entry_tags tags;
+    struct verdict v;
+    if (r->outcome == RUN_FAILED) {
+        if (!r->retryable || !may_retry(ld))
+            fail_seat(ld, seat, &r->err);
+    } else if (seat_outcome(seat, r, ld->from_primary, &o, &tags, &err) != 0) {
+        fail_seat(ld, seat, &err);
+    } else if (!end_seat(ld, seat, &o, &v)) {
+        take_below(ld, seat, &o, &v, round);
+    }
+}
+
+/* results: one for each seat of the current part, in order. */
+static void take_results(struct load *ld, const struct run_result *results, uint32_t n)
+{
+    struct round round = {.below = 0};
+    uint32_t i = 0;
+    ld->wait_ms = 0;
+    list_for_each_safe (link, next, &ld->seats) {
+        if (i == n)
+            break;
+        take_result(ld, container_of(link, struct seat, link), &results[i++], &round);
+    }
+    if (round.below > 0 && round.below_ms >= 0) {
+        ld->from_primary = ld->gate->primary >= 0;
+        if (round.to_primary || round.below_ms > ld->wait_ms)
+            ld->wait_ms = round.below_ms;
+    }
+    load_goes_on(ld);
+}
+
+uint32_t load_part_size(const struct load *ld)
+{
+    uint32_t n = 0;
+    list_for_each (link, &ld->seats) {
+        if (container_of(link, struct seat, link)->part != ld->part)
+            break;
+        n++;
+    }
+    return n;
+}
+
+static void batch_failed(struct load *ld, uint32_t n, const struct run_result *r)
+{
+    struct loader *l = load_loader(ld);
+    if (r->poisoned && n > 1 && budget_spend(&l->budget, clock_ms())) {
+        metrics_inc(l->metrics, M_BATCHES_SPLIT);
+        split(ld, n, r->poison);
+    } else if (!r->retryable || !may_retry(ld)) {
+        fail_seats(ld, &r->err, false);
+    }
+    load_goes_on(ld);
+}
+
+void load_take_run(struct load *ld, struct run_result *r)
+{
+    ld->retry = RETRY_UNDECIDED;
+    if (r->many)
+        take_results(ld, r->many, r->many_count);
+    else if (load_part_size(ld) > 1 || r->poisoned)
+        batch_failed(ld, load_part_size(ld), r);
+    else
+        take_results(ld, r, 1);
+}
+
+void load_fail(struct load *ld, const struct err *why, bool all)
+{
+    fail_seats(ld, why, all);
+    load_goes_on(ld);
+}

@@ -1,0 +1,116 @@
+/* One flight's place on its loader thread, and what a run's result is for it. */
+#include "load/loader_priv.h"
+
+#include "base/clock.h"
+#include "load/spread.h"
+#include "wire/mp.h"
+
+#include <stdlib.h>
+
+#define TTL_OVER (-1) /* stale from now on */
+
+struct seat *seat_new(struct gate *g, struct flight *f)
+{
+    struct seat *seat = calloc(1, sizeof *seat);
+    if (!seat)
+        return NULL;
+    list_init(&seat->link);
+    seat->gate = g;
+    seat->flight = f;
+    seat->turn = g->set->loader->turn;
+    seat->queued_us = clock_us();
+    f->seat = seat;
+    loader_set_ref(g->set);
+    return seat;
+}
+
+struct flight *seat_take_flight(struct seat *seat)
+{
+    struct flight *f = seat->flight;
+    f->seat = NULL;
+    seat->flight = NULL;
+    return f;
+}
+
+void seat_free(struct seat *seat)
+{
+    list_remove(&seat->link);
+    entry_unref(seat->stored);
+    loader_set_unref(seat->gate->set);
+    free(seat);
+}
+
+/* What was invalidated since an earlier attempt is not there any more. */
+void seat_take_stored(struct seat *seat)
+{
+    const struct flight *f = seat->flight;
+    entry_unref(seat->stored);
+    enum lookup had =
+        store_get(seat->gate->set->loader->options.store, flight_key(f), f->hash, clock_ms(),
+                  WANT_PEEK | WANT_STALE | WANT_KEPT, NULL, &seat->stored_hit);
+    bool there = had == LOOKUP_FRESH || had == LOOKUP_STALE || had == LOOKUP_KEPT;
+    seat->stored = there ? seat->stored_hit.entry : NULL;
+}
+
+/* rtcache.unchanged: what is stored gets new deadlines, and keeps its tags unless new ones came. */
+static int take_unchanged(const struct seat *seat, struct outcome *o, struct entry_tags *tags,
+                          struct err *err)
+{
+    if (!seat->stored)
+        return err_set(err, ERR_LOAD_FAILED, "%s: rtcache.unchanged, but nothing is stored",
+                       seat->gate->conf->script);
+    o->value = entry_value(seat->stored);
+    if (!o->has_version) {
+        o->has_version = seat->stored_hit.has_version;
+        o->version = seat->stored_hit.version;
+    }
+    if (tags->count == 0)
+        entry_read_tags(seat->stored, tags);
+    return 0;
+}
+
+void seat_read_tags(const struct marks *m, const struct buf *packed, struct entry_tags *out)
+{
+    struct mp_reader at = mp_reader_of(buf_slice(packed));
+    struct mp_token t;
+    out->count = 0;
+    if (packed->size == 0 || mp_next(&at, &t) != MP_OK || t.type != MP_ARRAY)
+        return;
+    for (uint32_t left = t.count; left > 0 && out->count < MARKS_TAGS_MAX; left--)
+        if (mp_next(&at, &t) == MP_OK)
+            out->slots[out->count++] = marks_slot(m, t.bytes);
+}
+
+int seat_outcome(const struct seat *seat, const struct run_result *r, bool from_primary,
+                 struct outcome *o, struct entry_tags *tags, struct err *err)
+{
+    const struct gate *g = seat->gate;
+    struct loader *l = g->set->loader;
+    const struct policy *p = &g->conf->policy;
+    bool absent = r->outcome == RUN_ABSENT;
+    int64_t ttl_ms = absent ? p->negative_ttl_ms : r->ttl_ms >= 0 ? r->ttl_ms : p->ttl_ms;
+    int64_t stale_ttl_ms = r->stale_ttl_ms >= 0 ? r->stale_ttl_ms : p->stale_ttl_ms;
+    *o = (struct outcome){
+        .end = absent ? END_ABSENT : END_FOUND,
+        .value = buf_slice(&r->value),
+        .has_version = r->has_version,
+        .version = r->version,
+        .store = !r->no_store,
+        .ttl_ms = spread_ms(ttl_ms, p->jitter, &l->rng),
+        .stale_ttl_ms = spread_ms(stale_ttl_ms, p->jitter, &l->rng),
+        .keep_ms = p->stale_if_error_ms,
+        .replica = g->primary >= 0 && !from_primary,
+    };
+    seat_read_tags(l->options.changes->marks, &r->tags, tags);
+    if (r->outcome == RUN_FOUND && !r->has_version && g->conf->versioned)
+        return err_set(err, ERR_BAD_VALUE,
+                       "%s: its loader is versioned, but the value came without one",
+                       g->conf->script);
+    if (r->outcome == RUN_UNCHANGED && take_unchanged(seat, o, tags, err) != 0)
+        return err->code;
+    o->tags = tags->slots;
+    o->tag_count = tags->count;
+    if (gate_is_cut(g))
+        o->ttl_ms = TTL_OVER;
+    return 0;
+}

@@ -2,6 +2,7 @@
 
 #include "backend/json.h"
 #include "base/clock.h"
+#include "bind/run_many.h"
 #include "bind/op.h"
 #include "store/store.h"
 #include "wire/mpw.h"
@@ -321,6 +322,7 @@ static void push_raw(lua_State *L, struct runtime *rt)
         {"array", api_array},
         {"map", api_map},
         {"bin", api_bin},
+        {"poison", run_many_lua_poison},
         {"json_encode", api_json_encode},
         {"json_decode", api_json_decode},
     };

@@ -1,5 +1,6 @@
 #include "bind/result.h"
 
+#include "bind/run_many.h"
 #include "conf/conf.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
@@ -19,8 +20,17 @@ void result_init(struct run_result *out, size_t value_max)
     buf_init(&out->tags, 0);
 }
 
+void result_drop_many(struct run_result *out)
+{
+    for (unsigned i = 0; i < out->many_count; i++)
+        result_fini(&out->many[i]);
+    out->many = NULL;
+    out->many_count = 0;
+}
+
 void result_fini(struct run_result *out)
 {
+    result_drop_many(out);
     buf_fini(&out->value);
     buf_fini(&out->tags);
 }
@@ -54,6 +64,20 @@ static const char *string_field(lua_State *L, int index, const char *name)
     return text; /* stays on the stack, so that it lives */
 }
 
+/* The mark of rtcache.poison. */
+static void read_poison(lua_State *L, const struct run *r, int index, struct run_result *out)
+{
+    lua_pushliteral(L, "poison");
+    lua_rawget(L, index);
+    out->poisoned = r->many && lua_toboolean(L, -1);
+    out->poison = -1;
+    if (!out->poisoned || lua_type(L, -1) != LUA_TSTRING)
+        return;
+    struct slice key;
+    key.data = lua_tolstring(L, -1, &key.size);
+    out->poison = run_many_find(r->many, key);
+}
+
 static void read_error_table(lua_State *L, int index, const char *position, struct run_result *out)
 {
     const char *name = string_field(L, index, "code");
@@ -76,13 +100,17 @@ static void read_error_table(lua_State *L, int index, const char *position, stru
 }
 
 /* An error that the script gave: thrown by error() and assert(), or returned beside nil. */
-static void read_given(lua_State *L, int index, const char *position, struct run_result *out)
+static void read_given(lua_State *L, const struct run *r, int index, const char *position,
+                       struct run_result *out)
 {
     out->outcome = RUN_FAILED;
     out->retryable = err_retryable(ERR_LOAD_FAILED);
     const char *text;
     switch (lua_type(L, index)) {
-    case LUA_TTABLE: read_error_table(L, index, position, out); return;
+    case LUA_TTABLE:
+        read_error_table(L, index, position, out);
+        read_poison(L, r, index, out);
+        return;
     case LUA_TSTRING:
     case LUA_TNUMBER:
         lua_pushvalue(L, index);
@@ -98,6 +126,13 @@ static void read_given(lua_State *L, int index, const char *position, struct run
     }
 }
 
+void result_read_given(lua_State *L, const struct run *r, int index, struct run_result *out)
+{
+    char position[VM_WHERE_MAX];
+    run_position(r, position, sizeof position);
+    read_given(L, r, index, position, out);
+}
+
 void result_read_error(lua_State *L, const struct run *r, struct run_result *out)
 {
     int index = lua_gettop(L);
@@ -107,7 +142,7 @@ void result_read_error(lua_State *L, const struct run *r, struct run_result *out
         snprintf(position, sizeof position, "%s", r->rt->vm->thrown_where);
     else
         run_position(r, position, sizeof position);
-    read_given(L, index, position, out);
+    read_given(L, r, index, position, out);
     if (!thrown && lua_type(L, index) == LUA_TSTRING) {
         out->err.code = ERR_SCRIPT; /* Lua's own or the runtime's */
         out->retryable = false;
@@ -115,8 +150,7 @@ void result_read_error(lua_State *L, const struct run *r, struct run_result *out
 }
 
 /* Fails the run for what it returned. */
-__attribute__((format(printf, 3, 4))) static int refuse(const struct run *r, struct run_result *out,
-                                                        const char *fmt, ...)
+int result_refuse(const struct run *r, struct run_result *out, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX], position[VM_WHERE_MAX];
     va_list args;
@@ -135,19 +169,20 @@ static int read_duration(lua_State *L, const struct run *r, const char *name, in
     if (lua_type(L, -1) == LUA_TNUMBER) {
         double seconds = lua_tonumber(L, -1);
         if (!(seconds >= 0 && seconds * 1000 <= (double)TTL_MAX_MS))
-            return refuse(r, out, "option \"%s\": %.14g is no number of seconds from 0 on", name,
-                          seconds);
+            return result_refuse(r, out, "option \"%s\": %.14g is no number of seconds from 0 on",
+                                 name, seconds);
         *ms = (int64_t)(seconds * 1000);
         return 0;
     }
     struct err e;
     if (lua_type(L, -1) != LUA_TSTRING)
-        return refuse(r, out, "option \"%s\" is a %s, not seconds or a text like \"60s\"", name,
-                      luaL_typename(L, -1));
+        return result_refuse(r, out, "option \"%s\" is a %s, not seconds or a text like \"60s\"",
+                             name, luaL_typename(L, -1));
     if (conf_parse_duration(lua_tostring(L, -1), ms, &e) != 0)
-        return refuse(r, out, "option \"%s\": %s", name, e.text);
+        return result_refuse(r, out, "option \"%s\": %s", name, e.text);
     if (*ms < 0 || *ms > TTL_MAX_MS)
-        return refuse(r, out, "option \"%s\": \"%s\" is out of bounds", name, lua_tostring(L, -1));
+        return result_refuse(r, out, "option \"%s\": \"%s\" is out of bounds", name,
+                             lua_tostring(L, -1));
     return 0;
 }
 
@@ -157,36 +192,39 @@ static int read_version(lua_State *L, const struct run *r, struct run_result *ou
     if (value_int(L, &r->rt->sandbox.marks, -1, &out->version))
         return 0;
     if (value_is_null(L, &r->rt->sandbox.marks, -1))
-        return refuse(r, out, "option \"version\" is rtcache.null, not an integer");
+        return result_refuse(r, out, "option \"version\" is rtcache.null, not an integer");
     if (lua_type(L, -1) == LUA_TNUMBER)
-        return refuse(r, out, "option \"version\": %.17g is not an exact integer",
-                      lua_tonumber(L, -1));
-    return refuse(r, out, "option \"version\" is a %s, not an integer", luaL_typename(L, -1));
+        return result_refuse(r, out, "option \"version\": %.17g is not an exact integer",
+                             lua_tonumber(L, -1));
+    return result_refuse(r, out, "option \"version\" is a %s, not an integer",
+                         luaL_typename(L, -1));
 }
 
 static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
 {
     if (lua_type(L, -1) != LUA_TTABLE)
-        return refuse(r, out, "option \"tags\" is a %s, not an array of strings",
-                      luaL_typename(L, -1));
+        return result_refuse(r, out, "option \"tags\" is a %s, not an array of strings",
+                             luaL_typename(L, -1));
     size_t count = lua_objlen(L, -1);
     if (count > TAGS_MAX)
-        return refuse(r, out, "option \"tags\": %zu tags, at most %d are taken", count, TAGS_MAX);
+        return result_refuse(r, out, "option \"tags\": %zu tags, at most %d are taken", count,
+                             TAGS_MAX);
     int tags = lua_gettop(L);
     for (lua_pushnil(L); lua_next(L, tags); lua_pop(L, 1))
         if (lua_type(L, -2) != LUA_TNUMBER)
-            return refuse(r, out, "option \"tags\" is a map, not an array of strings");
+            return result_refuse(r, out, "option \"tags\" is a map, not an array of strings");
     int rc = count > 0 ? mpw_array(&out->tags, (uint32_t)count) : 0;
     for (size_t i = 1; i <= count && rc == 0; i++) {
         lua_rawgeti(L, tags, (int)i);
         if (lua_type(L, -1) != LUA_TSTRING)
-            return refuse(r, out, "option \"tags\": tag %zu is a %s, not a string", i,
-                          luaL_typename(L, -1));
+            return result_refuse(r, out, "option \"tags\": tag %zu is a %s, not a string", i,
+                                 luaL_typename(L, -1));
         struct slice tag;
         tag.data = lua_tolstring(L, -1, &tag.size);
         if (tag.size == 0 || tag.size > TAG_SIZE_MAX || !mp_utf8_valid(tag))
-            return refuse(r, out, "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
-                          TAG_SIZE_MAX);
+            return result_refuse(r, out,
+                                 "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
+                                 TAG_SIZE_MAX);
         rc = mpw_str(&out->tags, tag);
         lua_pop(L, 1);
     }
@@ -197,7 +235,9 @@ static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
 
 static int read_option(lua_State *L, const struct run *r, const char *name, struct run_result *out)
 {
-    static const char *const names[] = {"ttl", "stale_ttl", "version", "tags", "cache"};
+    static const char *const names[] = {"ttl", "stale_ttl", "version", "tags", "cache", "error"};
+    if (r->many && strcmp(name, "error") == 0)
+        return 0; /* read before */
     if (strcmp(name, "ttl") == 0)
         return read_duration(L, r, name, &out->ttl_ms, out);
     if (strcmp(name, "stale_ttl") == 0)
@@ -208,30 +248,31 @@ static int read_option(lua_State *L, const struct run *r, const char *name, stru
         return read_tags(L, r, out);
     if (strcmp(name, "cache") == 0) {
         if (!lua_isboolean(L, -1))
-            return refuse(r, out, "option \"cache\" is a %s, not true or false",
-                          luaL_typename(L, -1));
+            return result_refuse(r, out, "option \"cache\" is a %s, not true or false",
+                                 luaL_typename(L, -1));
         out->no_store = !lua_toboolean(L, -1);
         return 0;
     }
-    const char *near = conf_nearest(name, names, sizeof names / sizeof *names);
+    const char *near = conf_nearest(name, names, sizeof names / sizeof *names - !r->many);
     if (near)
-        return refuse(r, out, "unknown option \"%.64s\", did you mean \"%s\"?", name, near);
-    return refuse(r, out, "unknown option \"%.64s\" beside the value", name);
+        return result_refuse(r, out, "unknown option \"%.64s\", did you mean \"%s\"?", name, near);
+    return result_refuse(r, out, "unknown option \"%.64s\" beside the value", name);
 }
 
-static int read_options(lua_State *L, const struct run *r, int index, struct run_result *out)
+int result_read_options(lua_State *L, const struct run *r, int options, struct run_result *out)
 {
-    if (lua_isnil(L, index))
+    if (lua_isnil(L, options))
         return 0;
-    if (lua_type(L, index) != LUA_TTABLE)
-        return refuse(r, out, "the second result is a %s, not a table of options",
-                      luaL_typename(L, index));
+    if (lua_type(L, options) != LUA_TTABLE)
+        return result_refuse(r, out, "%s a %s, not a table of options",
+                             r->many ? "its options are" : "the second result is",
+                             luaL_typename(L, options));
     int top = lua_gettop(L);
     lua_pushnil(L);
-    while (lua_next(L, index)) {
+    while (lua_next(L, options)) {
         if (lua_type(L, -2) != LUA_TSTRING)
-            return refuse(r, out, "the options have a key that is a %s, not a name",
-                          luaL_typename(L, -2));
+            return result_refuse(r, out, "the options have a key that is a %s, not a name",
+                                 luaL_typename(L, -2));
         int rc = read_option(L, r, lua_tostring(L, -2), out);
         if (rc != 0)
             return rc;
@@ -245,35 +286,56 @@ static bool read_done(lua_State *L, const struct run *r, int first, struct run_r
 {
     bool done = lua_isnil(L, first) || (lua_isboolean(L, first) && lua_toboolean(L, first));
     if (!done && r->what == RUN_REMOVE) {
-        refuse(r, out, "remove returned a %s; it returns nothing, true, or nil and an error",
-               luaL_typename(L, first));
+        result_refuse(r, out, "remove returned a %s; it returns nothing, true, or nil and an error",
+                      luaL_typename(L, first));
         return true;
     }
     if (!done && lua_isboolean(L, first)) {
-        refuse(r, out,
-               "save returned false; it returns the row as it is now, nothing, true, or "
-               "nil and an error");
+        result_refuse(r, out,
+                      "save returned false; it returns the row as it is now, nothing, true, or "
+                      "nil and an error");
         return true;
     }
     if (!done && value_is_unchanged(L, &r->rt->sandbox.marks, first)) {
-        refuse(r, out, "save returned rtcache.unchanged, which is for load");
+        result_refuse(r, out, "save returned rtcache.unchanged, which is for load");
         return true;
     }
-    if (done && read_options(L, r, first + 1, out) == 0)
+    if (done && result_read_options(L, r, first + 1, out) == 0)
         out->outcome = RUN_DONE;
     return done;
 }
 
-void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)
+void result_read_found(lua_State *L, const struct run *r, int value, int options,
+                       struct run_result *out)
 {
     const struct value_marks *m = &r->rt->sandbox.marks;
     char position[VM_WHERE_MAX];
+    if (result_read_options(L, r, options, out) != 0)
+        return;
+    if (value_is_unchanged(L, m, value)) {
+        out->outcome = RUN_UNCHANGED;
+        return;
+    }
+    if (value_pack(L, m, value, "value", &out->value, &out->err) != 0) {
+        run_position(r, position, sizeof position);
+        err_prefix(&out->err, "%s", position);
+        out->retryable = err_retryable(out->err.code);
+        return;
+    }
+    out->outcome = RUN_FOUND;
+}
+
+void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)
+{
     int first = lua_gettop(L) - count + 1;
     lua_settop(L, first + 1); /* two results, nil where not given */
     luaL_checkstack(L, LUA_MINSTACK, "a result");
     if (lua_isnil(L, first) && !lua_isnil(L, first + 1)) {
-        run_position(r, position, sizeof position);
-        read_given(L, first + 1, position, out);
+        result_read_given(L, r, first + 1, out);
+        return;
+    }
+    if (r->many) {
+        run_many_read(L, r, first, out);
         return;
     }
     bool writes = r->what == RUN_SAVE || r->what == RUN_REMOVE;
@@ -283,17 +345,5 @@ void result_read(lua_State *L, const struct run *r, int count, struct run_result
         out->outcome = RUN_ABSENT;
         return;
     }
-    if (read_options(L, r, first + 1, out) != 0)
-        return;
-    if (value_is_unchanged(L, m, first)) {
-        out->outcome = RUN_UNCHANGED;
-        return;
-    }
-    if (value_pack(L, m, first, "value", &out->value, &out->err) != 0) {
-        run_position(r, position, sizeof position);
-        err_prefix(&out->err, "%s", position);
-        out->retryable = err_retryable(out->err.code);
-        return;
-    }
-    out->outcome = RUN_FOUND;
+    result_read_found(L, r, first, first + 1, out);
 }

@@ -1,3 +1,4 @@
+#include "bind/run_many.h"
 #include "bind/op.h"
 #include "bind/result.h"
 #include "store/store.h"
@@ -54,6 +55,8 @@ static void detach(struct run *r)
     r->parked = false;
     entry_unref(r->stored);
     r->stored = NULL;
+    run_many_free(r->many);
+    r->many = NULL;
 }
 
 static struct run *acquire(struct runtime *rt)
@@ -81,29 +84,38 @@ struct preparing {
     const struct run_request *q;
 };
 
-static void push_context(lua_State *L, struct run *r, const struct run_request *q)
+/* The key is below the ctx that is on top. */
+static void set_context(lua_State *L, struct run *r, const struct run_request *q)
 {
-    struct runtime *rt = r->rt;
-    lua_createtable(L, 0, 8);
-    lua_pushvalue(L, -2); /* the key */
+    lua_pushvalue(L, -2);
     lua_setfield(L, -2, "key");
-    lua_pushstring(L, q->pattern ? q->pattern : "");
-    lua_setfield(L, -2, "pattern");
-    lua_pushinteger(L, q->attempt);
-    lua_setfield(L, -2, "attempt");
     lua_createtable(L, (int)q->capture_count, 0);
     for (unsigned i = 0; i < q->capture_count; i++) {
         lua_pushlstring(L, q->captures[i].data, q->captures[i].size);
         lua_rawseti(L, -2, (int)i + 1);
     }
     lua_setfield(L, -2, "match");
+    if (q->has_version) {
+        value_push_int(L, &r->rt->sandbox.marks, q->version);
+        lua_setfield(L, -2, "version");
+    }
+}
+
+static void push_context(lua_State *L, struct run *r, const struct run_request *q)
+{
+    struct runtime *rt = r->rt;
+    lua_createtable(L, 0, 8);
+    if (r->many)
+        run_many_set_context(L, r, q);
+    else
+        set_context(L, r, q);
+    lua_pushstring(L, q->pattern ? q->pattern : "");
+    lua_setfield(L, -2, "pattern");
+    lua_pushinteger(L, q->attempt);
+    lua_setfield(L, -2, "attempt");
     if (q->backend >= 0 && (size_t)q->backend < rt->backend_count) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, rt->backend_refs[q->backend]);
         lua_setfield(L, -2, "db");
-    }
-    if (q->has_version) {
-        value_push_int(L, &rt->sandbox.marks, q->version);
-        lua_setfield(L, -2, "version");
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->context);
     lua_setmetatable(L, -2);
@@ -120,7 +132,10 @@ static int protected_prepare(lua_State *L)
         r->co = co;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, r->rt->scripts[r->script].fn[r->what]);
-    lua_pushlstring(L, p->q->key.data, p->q->key.size);
+    if (r->many)
+        run_many_push_keys(L, r->many);
+    else
+        lua_pushlstring(L, p->q->key.data, p->q->key.size);
     push_context(L, r, p->q);
     r->arguments = 2;
     if (r->what == RUN_SAVE) { /* save(key, value, ctx) */
@@ -207,6 +222,8 @@ static void end(struct run *r, struct vm_cost cost, int status)
             result.retryable = err_retryable(e.code);
         }
     }
+    if (result.outcome == RUN_FAILED)
+        result_drop_many(&result);
     result.started = r->started;
     detach(r);
     if (status == 0 && !bound)
@@ -280,7 +297,9 @@ static int check_request(const struct runtime *rt, const struct run_request *q, 
         return err_set(e, ERR_INTERNAL, "this runtime was made to check scripts, not to run them");
     if (q->script < 0 || q->script >= rt->script_count)
         return err_set(e, ERR_INTERNAL, "no script of index %d", q->script);
-    if (q->what == RUN_LOAD_MANY || !runtime_has(rt, q->script, q->what))
+    if (q->what == RUN_LOAD_MANY && q->key_count == 0)
+        return err_set(e, ERR_INTERNAL, "load_many for no keys");
+    if (!runtime_has(rt, q->script, q->what))
         return err_set(e, ERR_SCRIPT, "%s: it cannot be run for \"%s\"",
                        rt->scripts[q->script].file, argument_names[q->what]);
     return 0;
@@ -305,7 +324,10 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     r->bytes_left = (int64_t)rt->run_bytes;
     r->stored = q->stored ? entry_ref(q->stored) : NULL;
     struct preparing p = {.r = r, .q = q};
-    rc = vm_protect(rt->vm, protected_prepare, &p, e);
+    if (q->what == RUN_LOAD_MANY && !(r->many = run_many_new(q)))
+        rc = err_set(e, ERR_NOMEM, "no memory for a run of %u keys", q->key_count);
+    if (rc == 0)
+        rc = vm_protect(rt->vm, protected_prepare, &p, e);
     if (rc != 0) {
         detach(r);
         release(r);

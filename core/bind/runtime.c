@@ -31,6 +31,7 @@ static void runtime_free(struct runtime *rt)
     free(rt->backend_refs);
     free(rt->scripts);
     free(rt->ops);
+    free(rt->many);
     buf_fini(&rt->scratch);
     buf_fini(&rt->second);
     free(rt);
@@ -168,7 +169,7 @@ static int take_functions(lua_State *L, struct reading *g)
         g->script->fn[which] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     if (g->script->fn[RUN_LOAD] == LUA_NOREF && g->script->fn[RUN_LOAD_MANY] == LUA_NOREF)
-        return bad_script(g, "the script's table has no function \"load\"");
+        return bad_script(g, "the script's table has no function \"load\" or \"load_many\"");
     return 0;
 }
 

@@ -16,6 +16,7 @@
 #define RUNTIME_SPARE_MAX 256 /* finished runs whose coroutine waits for the next one */
 #define RUNTIME_WHATS     4   /* enum run_what */
 
+struct run_many;
 struct op;
 
 struct op_slot {
@@ -61,6 +62,8 @@ struct runtime {
      * is a tail call, which leaves no frame to take the line from. */
     lua_State *lookup;
     char lookup_where[VM_WHERE_MAX];
+    struct run_result *many; /* the results of the keys of the run that ends now; owned */
+    unsigned many_room;
     struct runtime_stats stats;
 };
 
@@ -79,8 +82,10 @@ struct run {
     int64_t cpu_left_us, bytes_left;
     int64_t deadline_ms;
     struct list ops;
-    struct entry *stored; /* the request's; a reference */
-    const void *context;  /* the address of its ctx table */
+    struct entry *stored;  /* the request's; a reference */
+    struct run_many *many; /* RUN_LOAD_MANY: its keys; owned */
+    const void *values;    /* the address of ctx.values */
+    const void *context;   /* the address of its ctx table */
     void (*done)(struct run *r, struct run_result *result, void *arg);
     void *arg;
 };

@@ -156,6 +156,7 @@ local rtcache = {
   array = raw.array,
   map = raw.map,
   bin = raw.bin,
+  poison = raw.poison,
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 

@@ -1,0 +1,354 @@
+#include "bind/run_many.h"
+
+#include "bind/result.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEY_SHOWN 64 /* bytes of a key in a message */
+
+struct run_many *run_many_new(const struct run_request *q)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < q->key_count; i++)
+        bytes += q->keys[i].key.size;
+    struct run_many *m = malloc(sizeof *m + q->key_count * sizeof m->keys[0] + bytes);
+    if (!m)
+        return NULL;
+    m->count = q->key_count;
+    char *at = (char *)(m->keys + m->count);
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct run_key *k = &q->keys[i];
+        if (k->key.size)
+            memcpy(at, k->key.data, k->key.size);
+        m->keys[i].key = slice_of(at, k->key.size);
+        m->keys[i].stored = k->stored ? entry_ref(k->stored) : NULL;
+        at += k->key.size;
+    }
+    return m;
+}
+
+void run_many_free(struct run_many *m)
+{
+    for (unsigned i = 0; m && i < m->count; i++)
+        entry_unref(m->keys[i].stored);
+    free(m);
+}
+
+int run_many_find(const struct run_many *m, struct slice key)
+{
+    for (unsigned i = 0; i < m->count; i++)
+        if (slice_eq(m->keys[i].key, key))
+            return (int)i;
+    return -1;
+}
+
+static void push_slice(lua_State *L, struct slice s)
+{
+    lua_pushlstring(L, s.size ? s.data : "", s.size);
+}
+
+/* ---- what the function is given ---- */
+
+void run_many_push_keys(lua_State *L, const struct run_many *m)
+{
+    lua_createtable(L, (int)m->count, 0);
+    for (unsigned i = 0; i < m->count; i++) {
+        push_slice(L, m->keys[i].key);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
+/* ctx.values[key]: decoded when it is asked for first. Upvalues: the runtime, and the table
+ * key -> index. */
+static int values_index(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    const struct run *r = rt->current;
+    lua_settop(L, 2);
+    if (!r || lua_topointer(L, 1) != r->values || lua_isnil(L, 2)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    if (lua_isnil(L, -1))
+        return 1;
+    value_unpack(L, &rt->sandbox.marks, entry_value(r->many->keys[lua_tointeger(L, -1)].stored));
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+static void set_values(lua_State *L, struct run *r, unsigned stored)
+{
+    lua_newtable(L);
+    r->values = lua_topointer(L, -1);
+    if (stored > 0) {
+        lua_createtable(L, 0, 2);
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+        lua_pushlightuserdata(L, r->rt);
+        lua_createtable(L, 0, (int)stored);
+        for (unsigned i = 0; i < r->many->count; i++) {
+            if (!r->many->keys[i].stored)
+                continue;
+            push_slice(L, r->many->keys[i].key);
+            lua_pushinteger(L, (lua_Integer)i);
+            lua_rawset(L, -3);
+        }
+        lua_pushcclosure(L, values_index, 2);
+        lua_setfield(L, -2, "__index");
+        lua_setmetatable(L, -2);
+    }
+    lua_setfield(L, -2, "values");
+}
+
+static void set_versions(lua_State *L, struct run *r, const struct run_request *q,
+                         unsigned versioned)
+{
+    lua_createtable(L, 0, (int)versioned);
+    for (unsigned i = 0; i < q->key_count && versioned > 0; i++) {
+        if (!q->keys[i].has_version)
+            continue;
+        push_slice(L, q->keys[i].key);
+        value_push_int(L, &r->rt->sandbox.marks, q->keys[i].version);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "versions");
+}
+
+void run_many_set_context(lua_State *L, struct run *r, const struct run_request *q)
+{
+    unsigned stored = 0, versioned = 0;
+    lua_createtable(L, (int)q->key_count, 0);
+    for (unsigned i = 0; i < q->key_count; i++) {
+        const struct run_key *k = &q->keys[i];
+        lua_createtable(L, (int)k->capture_count, 0);
+        for (unsigned j = 0; j < k->capture_count; j++) {
+            push_slice(L, k->captures[j]);
+            lua_rawseti(L, -2, (int)j + 1);
+        }
+        lua_rawseti(L, -2, (int)i + 1);
+        stored += k->stored != NULL;
+        versioned += k->has_version;
+    }
+    lua_setfield(L, -2, "match");
+    set_versions(L, r, q, versioned);
+    set_values(L, r, stored);
+}
+
+/* ---- what it answers ---- */
+
+static bool is_option(struct slice name)
+{
+    static const char *const names[] = {"ttl", "stale_ttl", "version", "tags", "cache", "error"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (slice_eq_str(name, names[i]))
+            return true;
+    return false;
+}
+
+/* Fails the run for a key, on top of L, that nobody asked for. */
+static void refuse_key(lua_State *L, const struct run *r, bool options, struct run_result *out)
+{
+    const struct run_many *m = r->many;
+    const char *what = options ? "options" : "a value";
+    struct slice asked = m->keys[0].key;
+    int shown = asked.size > KEY_SHOWN ? KEY_SHOWN : (int)asked.size;
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        char at[32] = "";
+        if (lua_type(L, -1) == LUA_TNUMBER)
+            snprintf(at, sizeof at, " %.14g", lua_tonumber(L, -1));
+        result_refuse(r, out,
+                      "load_many returned %s under a %s%s; it returns them by key, as in "
+                      "result[keys[i]] = ...; the first key is \"%.*s\"",
+                      what, luaL_typename(L, -1), at, shown, asked.data);
+        return;
+    }
+    struct slice key;
+    key.data = lua_tolstring(L, -1, &key.size);
+    if (options && is_option(key))
+        result_refuse(r, out,
+                      "load_many returned the option \"%s\" where a key should be; its options are "
+                      "by key, as in options[keys[i]] = {%s = ...}",
+                      key.data, key.data);
+    else
+        result_refuse(r, out,
+                      "load_many returned %s for \"%.64s\", which was not asked for; the first key "
+                      "is \"%.*s\"",
+                      what, key.data, shown, asked.data);
+}
+
+/* Whether the table at index has a key that was not asked for, which fails the run. found: so many
+ * of its keys were. */
+static bool has_others(lua_State *L, const struct run *r, int index, bool options, unsigned found,
+                       struct run_result *out)
+{
+    unsigned all = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        all++;
+    if (all == found)
+        return false;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        struct slice key = {.size = 0};
+        if (lua_type(L, -2) == LUA_TSTRING)
+            key.data = lua_tolstring(L, -2, &key.size);
+        if (key.data && run_many_find(r->many, key) >= 0)
+            continue;
+        lua_pop(L, 1);
+        refuse_key(L, r, options, out);
+        return true;
+    }
+    return false;
+}
+
+/* The error of one key, where its options at `options` have one. */
+static bool read_own_error(lua_State *L, const struct run *r, int options, struct run_result *out)
+{
+    if (lua_type(L, options) != LUA_TTABLE)
+        return false;
+    lua_pushliteral(L, "error");
+    lua_rawget(L, options);
+    if (lua_isnil(L, -1))
+        return false;
+    result_read_given(L, r, lua_gettop(L), out);
+    return true;
+}
+
+/* The key's value and options are on top. */
+static void read_key(lua_State *L, const struct run *r, struct run_result *out)
+{
+    int options = lua_gettop(L), value = options - 1;
+    if (read_own_error(L, r, options, out))
+        return;
+    if (!lua_isnil(L, value))
+        result_read_found(L, r, value, options, out);
+    else if (result_read_options(L, r, options, out) == 0)
+        out->outcome = RUN_ABSENT;
+}
+
+static bool check_tables(lua_State *L, const struct run *r, int first, struct run_result *out)
+{
+    if (lua_isnil(L, first))
+        result_refuse(r, out,
+                      "load_many returned nothing; it returns a table of values by key, which may "
+                      "be empty, or nil and an error");
+    else if (value_is_unchanged(L, &r->rt->sandbox.marks, first))
+        result_refuse(r, out,
+                      "load_many returned rtcache.unchanged, which stands for one key, as in "
+                      "values[key] = rtcache.unchanged");
+    else if (lua_type(L, first) != LUA_TTABLE)
+        result_refuse(r, out, "load_many returned a %s, not a table of values by key",
+                      luaL_typename(L, first));
+    else if (!lua_isnil(L, first + 1) && lua_type(L, first + 1) != LUA_TTABLE)
+        result_refuse(r, out, "the second result is a %s, not a table of options by key",
+                      luaL_typename(L, first + 1));
+    else
+        return true;
+    return false;
+}
+
+static bool make_room(struct runtime *rt, unsigned count)
+{
+    if (count <= rt->many_room)
+        return true;
+    struct run_result *many = realloc(rt->many, count * sizeof *many);
+    if (!many)
+        return false;
+    rt->many = many;
+    rt->many_room = count;
+    return true;
+}
+
+void run_many_read(lua_State *L, const struct run *r, int first, struct run_result *out)
+{
+    struct runtime *rt = r->rt;
+    const struct run_many *m = r->many;
+    int options = first + 1;
+    unsigned values_found = 0, options_found = 0;
+    lua_settop(L, options);
+    if (!check_tables(L, r, first, out))
+        return;
+    if (!make_room(rt, m->count)) {
+        err_set(&out->err, ERR_NOMEM, "no memory for %u results", m->count);
+        out->retryable = true;
+        return;
+    }
+    bool with_options = !lua_isnil(L, options);
+    out->many = rt->many;
+    for (unsigned i = 0; i < m->count; i++) {
+        result_init(&out->many[i], rt->value_max);
+        out->many_count = i + 1;
+        push_slice(L, m->keys[i].key);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, first);
+        values_found += !lua_isnil(L, -1);
+        lua_insert(L, -2); /* the value below the key */
+        if (with_options) {
+            lua_rawget(L, options);
+        } else {
+            lua_pop(L, 1);
+            lua_pushnil(L);
+        }
+        options_found += with_options && !lua_isnil(L, -1);
+        read_key(L, r, &out->many[i]);
+        lua_settop(L, options);
+    }
+    bool wrong = has_others(L, r, first, false, values_found, out) ||
+                 (with_options && has_others(L, r, options, true, options_found, out));
+    if (!wrong)
+        out->outcome = RUN_DONE;
+}
+
+/* ---- rtcache.poison ---- */
+
+/* Copies a field of the error at index 2 into the table on top. */
+static void copy_field(lua_State *L, const char *name)
+{
+    lua_pushstring(L, name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, 2);
+    lua_rawset(L, -3);
+}
+
+int run_many_lua_poison(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    char where[VM_WHERE_MAX];
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 1) && lua_type(L, 1) != LUA_TSTRING)
+        vm_fail(L, "rtcache.poison takes the key that it suspects, or nothing, not a %s",
+                luaL_typename(L, 1));
+    lua_createtable(L, 0, 5);
+    if (lua_type(L, 2) == LUA_TTABLE) {
+        copy_field(L, "code");
+        copy_field(L, "message");
+        copy_field(L, "retryable");
+        copy_field(L, "where");
+    } else {
+        lua_pushliteral(L, "LOAD_FAILED");
+        lua_setfield(L, -2, "code");
+        if (!lua_isnil(L, 2))
+            lua_pushfstring(L, "%s", luaL_checkstring(L, 2));
+        else if (lua_isnil(L, 1))
+            lua_pushliteral(L, "the script suspects one of the keys");
+        else
+            lua_pushfstring(L, "the script suspects the key \"%s\"", lua_tostring(L, 1));
+        lua_setfield(L, -2, "message");
+        if (vm_where(L, where, sizeof where)) {
+            lua_pushstring(L, where);
+            lua_setfield(L, -2, "where");
+        }
+    }
+    if (lua_isnil(L, 1))
+        lua_pushboolean(L, 1);
+    else
+        lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "poison");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->error);
+    lua_setmetatable(L, -2);
+    return 1;
+}

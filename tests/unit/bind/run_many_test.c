@@ -1,0 +1,382 @@
+#include "bind/fake.h"
+#include "store/store.h"
+
+#define KEYS 3
+
+static const struct slice captures[KEYS][1] = {{{"1", 1}}, {{"2", 1}}, {{"3", 1}}};
+
+/* A run of user:1, user:2, user:3, and how it ended: each key's outcome, error and packed value. */
+struct batch {
+    struct bench *bench;
+    struct run_key keys[KEYS];
+    struct run_request q;
+    struct run *run;
+    int calls;
+    enum run_outcome outcome;
+    struct err err;
+    bool retryable, poisoned;
+    int poison;
+    unsigned count;
+    struct ending of[KEYS];
+};
+
+static void take(struct run *r, struct run_result *result, void *arg)
+{
+    struct batch *b = arg;
+    b->calls++;
+    b->outcome = result->outcome;
+    b->err = result->err;
+    b->retryable = result->retryable;
+    b->poisoned = result->poisoned;
+    b->poison = result->poison;
+    b->count = result->many_count;
+    for (unsigned i = 0; i < result->many_count && i < KEYS; i++)
+        ending_take(r, &result->many[i], &b->of[i]);
+}
+
+static void batch_init(struct batch *b, struct bench *bench, const char *script)
+{
+    static int number;
+    char file[32];
+    snprintf(file, sizeof file, "many%d.lua", ++number);
+    *b = (struct batch){.bench = bench};
+    static const char *const names[KEYS] = {"user:1", "user:2", "user:3"};
+    for (int i = 0; i < KEYS; i++)
+        b->keys[i] = (struct run_key){
+            .key = slice_str(names[i]), .captures = captures[i], .capture_count = 1};
+    b->q = (struct run_request){
+        .what = RUN_LOAD_MANY,
+        .script = bench_script(bench, file, script),
+        .keys = b->keys,
+        .key_count = KEYS,
+        .pattern = "user:*",
+        .attempt = 2,
+        .deadline_ms = clock_ms() + 60000,
+        .done = take,
+        .arg = b,
+    };
+}
+
+static void batch_start(struct batch *b)
+{
+    struct err e;
+    if (run_start(&b->run, b->bench->rt, &b->q, &e) != 0)
+        fail_msg("%s", e.text);
+}
+
+static void batch_fini(struct batch *b)
+{
+    for (int i = 0; i < KEYS; i++)
+        ending_fini(&b->of[i]);
+}
+
+/* Runs a load_many of that body; it must not wait. */
+static void batch_eval(struct batch *b, struct bench *bench, const char *body)
+{
+    char script[600];
+    snprintf(script, sizeof script, "return { load_many = function(keys, ctx)\n%s\nend }", body);
+    batch_init(b, bench, script);
+    batch_start(b);
+    assert_int_equal(b->calls, 1);
+    if (b->outcome == RUN_FAILED)
+        assert_int_equal(b->count, 0);
+    else
+        assert_int_equal(b->count, KEYS);
+}
+
+static void expect_done(const struct batch *b)
+{
+    if (b->outcome != RUN_DONE)
+        fail_msg("%s", b->err.text);
+}
+
+static void expect_refused(struct bench *bench, const char *body, int code, const char *part)
+{
+    struct batch b;
+    batch_eval(&b, bench, body);
+    assert_int_equal(b.outcome, RUN_FAILED);
+    expect_text(&b.err, part);
+    if (b.err.code != code)
+        fail_msg("%s: %s is not %s", b.err.text, err_name(b.err.code), err_name(code));
+    batch_fini(&b);
+}
+
+static void gives_each_key_its_own_answer(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state,
+               "return { [keys[1]] = 'one', [keys[3]] = rtcache.unchanged },"
+               " { [keys[1]] = { version = 7, ttl = 2, tags = { 'a' }, cache = false } }");
+    expect_done(&b);
+    assert_int_equal(b.of[0].outcome, RUN_FOUND);
+    expect_str(&b.of[0], "one");
+    assert_int_equal(b.of[0].version, 7);
+    assert_int_equal(b.of[0].ttl_ms, 2000);
+    assert_int_equal(b.of[0].tags.size, 3);
+    assert_true(b.of[0].no_store);
+    assert_int_equal(b.of[1].outcome, RUN_ABSENT);
+    assert_int_equal(b.of[2].outcome, RUN_UNCHANGED);
+    assert_false(b.of[2].has_version);
+    assert_int_equal(b.of[2].ttl_ms, -1);
+    batch_fini(&b);
+    batch_eval(&b, *state, "return { [keys[2]] = rtcache.null }");
+    expect_done(&b);
+    assert_int_equal(b.of[1].outcome, RUN_FOUND);
+    assert_int_equal(bench_token(&b.of[1]).type, MP_NIL);
+    batch_fini(&b);
+    batch_eval(&b, *state, "return {}");
+    expect_done(&b);
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(b.of[i].outcome, RUN_ABSENT);
+    batch_fini(&b);
+}
+
+static void is_told_of_the_keys_and_of_what_is_stored(void **state)
+{
+    struct bench *bench = *state;
+    struct batch b;
+    struct entry *stored = entry_new_value(slice_of("\x81\xa1"
+                                                    "a\x05",
+                                                    4));
+    batch_init(&b, bench,
+               "return { load_many = function(keys, ctx)\n"
+               "  assert(#keys == 3 and keys[2] == 'user:2' and ctx.key == nil)\n"
+               "  assert(#ctx.match == 3 and ctx.match[3][1] == '3')\n"
+               "  assert(ctx.pattern == 'user:*' and ctx.attempt == 2 and ctx.db)\n"
+               "  assert(ctx:deadline_ms() > 0)\n"
+               "  assert(ctx.versions['user:1'] == nil and ctx.versions['user:3'] == -4)\n"
+               "  assert(ctx.values['user:1'] == nil and ctx.values.nothing == nil)\n"
+               "  assert(ctx.values['user:2'].a == 5)\n"
+               "  assert(ctx.values['user:2'] == ctx.values['user:2'])\n"
+               "  kept = kept or ctx.values\n"
+               "  assert(ctx.values == kept or kept['user:3'] == nil)\n"
+               "  return { [keys[1]] = tostring(ctx.db) }\n"
+               "end }");
+    b.keys[1].stored = stored;
+    b.keys[2].stored = stored;
+    b.keys[2].has_version = true;
+    b.keys[2].version = -4;
+    batch_start(&b);
+    expect_done(&b);
+    expect_str(&b.of[0], "backend main");
+    batch_fini(&b);
+    b.calls = 0;
+    batch_start(&b); /* what the last run kept of its ctx.values is not this one's */
+    expect_done(&b);
+    batch_fini(&b);
+    entry_unref(stored); /* the last reference, as the sanitizer would tell */
+}
+
+static void loads_in_one_query(void **state)
+{
+    struct bench *bench = *state;
+    struct batch b;
+    batch_init(&b, bench,
+               "return { load_many = function(keys, ctx)\n"
+               "  local ids, values = {}, {}\n"
+               "  for i = 1, #keys do ids[i] = ctx.match[i][1] end\n"
+               "  for _, row in ipairs(ctx.db:rows('SELECT', ids)) do\n"
+               "    values['user:' .. row.id] = row.name\n"
+               "  end\n"
+               "  return values\n"
+               "end }");
+    batch_start(&b);
+    assert_non_null(b.run);
+    struct query *q = fake_oldest(&bench->main);
+    assert_int_equal(q->params.size, 8);
+    assert_memory_equal(q->params.data,
+                        "\x91\x93\xa1"
+                        "1\xa1"
+                        "2\xa1"
+                        "3",
+                        8);
+    struct buf rows;
+    buf_init(&rows, 0);
+    assert_int_equal(mpw_array(&rows, 2), 0);
+    for (int id = 2; id <= 3; id++) {
+        assert_int_equal(mpw_map(&rows, 2), 0);
+        assert_int_equal(mpw_str(&rows, slice_str("id")), 0);
+        assert_int_equal(mpw_int(&rows, id), 0);
+        assert_int_equal(mpw_str(&rows, slice_str("name")), 0);
+        assert_int_equal(mpw_str(&rows, slice_str(id == 2 ? "two" : "three")), 0);
+    }
+    fake_answer(q, buf_slice(&rows));
+    buf_fini(&rows);
+    assert_int_equal(b.calls, 1);
+    expect_done(&b);
+    assert_int_equal(b.of[0].outcome, RUN_ABSENT);
+    expect_str(&b.of[1], "two");
+    expect_str(&b.of[2], "three");
+    batch_fini(&b);
+}
+
+static void fails_one_key_alone(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state,
+               "return { [keys[1]] = { f = print }, [keys[2]] = 2, [keys[3]] = 3 },"
+               " { [keys[2]] = { error = 'broken' },"
+               "   [keys[3]] = { error = { code = 'BACKEND_DOWN', message = 'gone' } } }");
+    expect_done(&b);
+    assert_int_equal(b.of[0].outcome, RUN_FAILED);
+    assert_int_equal(b.of[0].err.code, ERR_BAD_VALUE);
+    expect_text(&b.of[0].err, ".lua:1: value.f: a function cannot be packed");
+    assert_int_equal(b.of[1].outcome, RUN_FAILED);
+    assert_int_equal(b.of[1].err.code, ERR_LOAD_FAILED);
+    expect_text(&b.of[1].err, ".lua:1: broken");
+    assert_int_equal(b.of[2].err.code, ERR_BACKEND_DOWN);
+    assert_true(b.of[2].retryable);
+    batch_fini(&b);
+    batch_eval(&b, *state,
+               "return { [keys[1]] = 1, [keys[2]] = 2 }, { [keys[1]] = { version = 'x' },"
+               " [keys[2]] = { errr = 'x' }, [keys[3]] = { error = 'absent and broken' } }");
+    expect_done(&b);
+    assert_int_equal(b.of[0].err.code, ERR_SCRIPT);
+    expect_text(&b.of[0].err, "option \"version\" is a string");
+    expect_text(&b.of[1].err, "unknown option \"errr\", did you mean \"error\"?");
+    assert_int_equal(b.of[2].outcome, RUN_FAILED);
+    batch_fini(&b);
+    batch_eval(&b, *state, "return { [keys[1]] = 1, [keys[2]] = 2 }, { [keys[1]] = 5 }");
+    expect_done(&b);
+    expect_text(&b.of[0].err, "its options are a number, not a table of options");
+    assert_int_equal(b.of[1].outcome, RUN_FOUND);
+    batch_fini(&b);
+}
+
+static void refuses_what_would_make_keys_absent_silently(void **state)
+{
+    static const struct {
+        const char *body, *part;
+    } cases[] = {
+        {"", "load_many returned nothing; it returns a table of values by key"},
+        {"return nil, nil", "load_many returned nothing"},
+        {"return 5", "load_many returned a number, not a table of values by key"},
+        {"return rtcache.unchanged", "rtcache.unchanged, which stands for one key"},
+        {"return { 'one', 'two' }", "a value under a number 1; it returns them by key"},
+        {"return { [true] = 1 }", "a value under a boolean"},
+        {"return { ['user:9'] = 1 }",
+         "a value for \"user:9\", which was not asked for; the first key is \"user:1\""},
+        {"return { ['1'] = 1, [keys[1]] = 1 }", "a value for \"1\", which was not asked for"},
+        {"return {}, 7", "the second result is a number, not a table of options by key"},
+        {"return {}, { { ttl = 1 } }", "options under a number 1"},
+        {"return {}, { ['user:9'] = {} }", "options for \"user:9\", which was not asked for"},
+        {"return {}, { ttl = 5 }",
+         "the option \"ttl\" where a key should be; its options are by key, as in "
+         "options[keys[i]] = {ttl = ...}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_refused(*state, cases[i].body, ERR_SCRIPT, cases[i].part);
+    expect_refused(*state, "return { ['user:9'] = 1 }", ERR_SCRIPT, ".lua:1: load_many");
+}
+
+static void fails_as_a_whole(void **state)
+{
+    struct batch b;
+    expect_refused(*state, "return nil, 'broken'", ERR_LOAD_FAILED, ".lua:1: broken");
+    expect_refused(*state, "error 'broken'", ERR_LOAD_FAILED, ".lua:2: broken");
+    expect_refused(*state, "return undefined()", ERR_SCRIPT, ".lua:2: attempt to call");
+    expect_refused(*state, "while true do end", ERR_SCRIPT, "stopped after 2000 ms of CPU");
+    batch_eval(&b, *state, "error 'broken'");
+    assert_true(b.retryable);
+    assert_false(b.poisoned);
+    batch_fini(&b);
+}
+
+static void names_the_poisonous_key(void **state)
+{
+    static const struct {
+        const char *body;
+        int poison, code;
+        const char *part;
+    } cases[] = {
+        {"error(rtcache.poison(keys[2]))", 1, ERR_LOAD_FAILED,
+         ".lua:2: the script suspects the key \"user:2\""},
+        {"return nil, rtcache.poison(keys[3])", 2, ERR_LOAD_FAILED, "user:3"},
+        {"error(rtcache.poison())", -1, ERR_LOAD_FAILED, "the script suspects one of the keys"},
+        {"error(rtcache.poison('user:9'))", -1, ERR_LOAD_FAILED, "user:9"},
+        {"return nil, rtcache.poison(keys[1], 'odd bytes')", 0, ERR_LOAD_FAILED,
+         ".lua:2: odd bytes"},
+        {"return nil, rtcache.poison(nil, { code = 'BACKEND_ERROR', message = 'no', where = 'x' })",
+         -1, ERR_BACKEND, "x: no"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct batch b;
+        batch_eval(&b, *state, cases[i].body);
+        assert_int_equal(b.outcome, RUN_FAILED);
+        assert_true(b.poisoned);
+        if (b.poison != cases[i].poison)
+            fail_msg("%s: %d", cases[i].body, b.poison);
+        assert_int_equal(b.err.code, cases[i].code);
+        expect_text(&b.err, cases[i].part);
+        batch_fini(&b);
+    }
+    expect_refused(*state, "rtcache.poison(5)", ERR_SCRIPT, "rtcache.poison takes the key");
+    expect_failure(*state, "error(rtcache.poison(key))", ERR_LOAD_FAILED, "user:42");
+}
+
+static void holds_each_value_to_value_max(void **state)
+{
+    struct bench *b = *state;
+    struct err e;
+    runtime_unref(b->rt);
+    assert_int_equal(bench_runtime(b, &b->rt, (struct bench_bounds){.value_max = 100}, &e), 0);
+    struct batch batch;
+    batch_eval(&batch, b,
+               "local s = ('x'):rep(90)\n"
+               "return { [keys[1]] = s, [keys[2]] = s .. s, [keys[3]] = s }");
+    expect_done(&batch);
+    assert_int_equal(batch.of[0].outcome, RUN_FOUND);
+    assert_int_equal(batch.of[1].err.code, ERR_TOO_LARGE);
+    assert_int_equal(batch.of[2].outcome, RUN_FOUND);
+    batch_fini(&batch);
+}
+
+static void lets_go_of_all_when_it_is_cancelled(void **state)
+{
+    struct bench *bench = *state;
+    struct batch b;
+    batch_init(&b, bench, "return { load_many = function(keys, ctx) ctx.db:row 'SELECT' end }");
+    for (int i = 0; i < KEYS; i++)
+        b.keys[i].stored = entry_new_value(slice_of("\x01", 1));
+    batch_start(&b);
+    assert_non_null(b.run);
+    for (int i = 0; i < KEYS; i++)
+        entry_unref(b.keys[i].stored);
+    run_cancel(b.run);
+    assert_int_equal(b.calls, 0);
+    assert_int_equal(bench->main.cancelled, 1);
+}
+
+static void needs_the_function_and_keys(void **state)
+{
+    struct bench *bench = *state;
+    struct batch b;
+    struct err e;
+    batch_init(&b, bench, "return { load_many = function() return {} end }");
+    assert_true(runtime_has(bench->rt, b.q.script, RUN_LOAD_MANY));
+    assert_false(runtime_has(bench->rt, b.q.script, RUN_LOAD));
+    b.q.key_count = 0;
+    assert_int_equal(run_start(&b.run, bench->rt, &b.q, &e), ERR_INTERNAL);
+    b.q.what = RUN_LOAD;
+    assert_int_equal(run_start(&b.run, bench->rt, &b.q, &e), ERR_SCRIPT);
+    batch_init(&b, bench, "return { load = function() end }");
+    assert_int_equal(run_start(&b.run, bench->rt, &b.q, &e), ERR_SCRIPT);
+    expect_text(&e, "it cannot be run for \"load_many\"");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(gives_each_key_its_own_answer),
+        CASE(is_told_of_the_keys_and_of_what_is_stored),
+        CASE(loads_in_one_query),
+        CASE(fails_one_key_alone),
+        CASE(refuses_what_would_make_keys_absent_silently),
+        CASE(fails_as_a_whole),
+        CASE(names_the_poisonous_key),
+        CASE(holds_each_value_to_value_max),
+        CASE(lets_go_of_all_when_it_is_cancelled),
+        CASE(needs_the_function_and_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -55,6 +55,8 @@ void answer_undo(struct answer *a);
 /* Whole answers. */
 void answer_value(const struct target *t, struct slice packed, const struct facts *f);
 void answer_nil(const struct target *t, const struct facts *f);
+/* An item of get_many that is being loaded: {pending = true}. */
+void answer_pending(const struct target *t);
 void answer_error(const struct target *t, const struct err *e);
 void answer_true(const struct target *t, bool v);
 /* [1, msgid, nil, and then the caller packs one value into the buffer; answer_done closes. */

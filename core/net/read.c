@@ -6,6 +6,8 @@
 #include "net/park.h"
 #include "wire/mpw.h"
 
+#define BULK_LEAST 16 /* keys of a get_many that leave single ones their share of the loads */
+
 /* One read of one key. */
 struct read {
     struct target target;
@@ -16,6 +18,7 @@ struct read {
     bool has_min; /* what is older than min_version, or has no version, will not do */
     bool reload;  /* refresh */
     bool bulk;    /* one of a large get_many */
+    bool partial; /* of a get_many that waits for no load */
 };
 
 /* The value did not fit under the store's lock: it comes by reference. */
@@ -156,7 +159,7 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
     int loader;
     const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
     int64_t wait_ms = r->stale_wait_ms >= 0 ? r->stale_wait_ms : policy->stale_wait_ms;
-    if (wait_ms > 0 && loader >= 0) {
+    if (wait_ms > 0 && loader >= 0 && !r->partial) {
         answer_undo(a);
         entry_unref(hit->entry);
         read_join(r, policy, true);
@@ -168,12 +171,26 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
     close_hit(a, failing ? STATUS_STALE_ERROR : STATUS_STALE, hit, failing ? &err : NULL);
 }
 
+/* The load begins, and nobody waits for it. */
+static void read_later(const struct read *r, const struct policy *policy)
+{
+    struct io *io = r->target.io;
+    struct err err;
+    metrics_inc(io->metrics, M_MISSES);
+    if (load_in_background(r, policy, &err))
+        answer_pending(&r->target);
+    else
+        park_answer_failure(&r->target, r->key, r->hash, &err);
+}
+
 static void read_miss(const struct read *r)
 {
     int loader;
     const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
     if (loader < 0)
         refuse(r, ERR_NO_LOADER, "no loader's pattern matches");
+    else if (r->partial)
+        read_later(r, policy);
     else
         read_join(r, policy, false);
 }
@@ -208,15 +225,16 @@ static void read_key(struct read *r)
 
 /* ---- the methods ---- */
 
-static int read_options(struct read *r, struct params *p, struct err *e)
+static int read_options(struct read *r, struct params *p, bool many, struct err *e)
 {
     r->timeout_ms = r->stale_wait_ms = -1;
     const struct option_spec specs[] = {
         {"timeout_ms", OPTION_MS, &r->timeout_ms, NULL},
         {"stale_wait_ms", OPTION_MS, &r->stale_wait_ms, NULL},
         {"min_version", OPTION_INT, &r->min_version, &r->has_min},
+        {"partial", OPTION_BOOL, &r->partial, NULL},
     };
-    return params_options(p, specs, 3, e);
+    return params_options(p, specs, many ? 4 : 3, e);
 }
 
 static void read_one(const struct target *t, struct params *p, enum form form)
@@ -224,7 +242,7 @@ static void read_one(const struct target *t, struct params *p, enum form form)
     struct read r = {.target = *t};
     struct err e;
     r.target.form = form;
-    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, &e) != 0)
+    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, false, &e) != 0)
         answer_error(t, &e);
     else
         read_key(&r);
@@ -252,7 +270,7 @@ void read_get_many(const struct target *t, struct params *p)
         if (mp_skip(&p->at) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
-        rc = read_options(&r, p, &e);
+        rc = read_options(&r, p, true, &e);
     r.target.many = rc == 0 ? many_new(t, count) : NULL;
     if (rc == 0 && !r.target.many)
         rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", count);
@@ -261,6 +279,7 @@ void read_get_many(const struct target *t, struct params *p)
         return;
     }
     many_hold(r.target.many);
+    r.bulk = count > BULK_LEAST;
     r.target.form = FORM_ITEM;
     for (uint32_t i = 0; i < count; i++) {
         struct slice element = {0};

@@ -99,7 +99,9 @@ static void put_request(struct client *c, unsigned slot, uint64_t now_ns)
     struct workload *w = c->work;
     if (w->started == w->limit)
         return;
-    unsigned number = w->writes ? (unsigned)(w->started % w->keys) : next_random(w) % w->keys;
+    bool in_order = w->writes || w->in_order;
+    unsigned number =
+        in_order ? (unsigned)((w->first + w->started) % w->keys) : next_random(w) % w->keys;
     w->started++;
     char name[KEY_MAX];
     struct text key = {name, write_key(name, w->prefix, number)};

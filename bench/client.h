@@ -20,6 +20,8 @@ struct workload {
     unsigned keys, depth;
     struct text value;
     bool writes;      /* set instead of get */
+    bool in_order;    /* each key once, then from the first again; else by chance */
+    unsigned first;   /* the first key of them */
     uint64_t started; /* requests written so far */
     uint64_t limit;   /* and at most */
     uint64_t ended;

@@ -22,7 +22,8 @@
 
 struct options {
     const char *protocol, *address, *prefix;
-    unsigned connections, depth, keys, value;
+    unsigned connections, depth, keys, value, first;
+    bool in_order;
     uint64_t requests; /* 0: by time */
     double seconds, warmup;
     int pid;
@@ -141,7 +142,7 @@ static void usage(void)
 {
     fputs("load --protocol rtcache|redis|memcached|tarantool --connect HOST:PORT|PATH [--pid N]\n"
           "     [--connections 50] [--depth 1] [--keys 10000] [--value 100] [--prefix bench:]\n"
-          "     [--fill] [--warmup 1] [--seconds 3 | --requests N]\n",
+          "     [--fill | --first N (each key once)] [--warmup 1] [--seconds 3 | --requests N]\n",
           stderr);
     exit(2);
 }
@@ -154,6 +155,7 @@ static const struct option names[] = {
     {"depth", required_argument, NULL, 'd'},
     {"keys", required_argument, NULL, 'k'},
     {"value", required_argument, NULL, 'v'},
+    {"first", required_argument, NULL, 'F'},
     {"requests", required_argument, NULL, 'n'},
     {"seconds", required_argument, NULL, 's'},
     {"warmup", required_argument, NULL, 'w'},
@@ -182,6 +184,10 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'd': o->depth = read_count(optarg); break;
         case 'k': o->keys = read_count(optarg); break;
         case 'v': o->value = read_count(optarg); break;
+        case 'F':
+            o->first = read_count(optarg);
+            o->in_order = true;
+            break;
         case 'n': o->requests = read_count(optarg); break;
         case 's': o->seconds = strtod(optarg, NULL); break;
         case 'w': o->warmup = strtod(optarg, NULL); break;
@@ -211,6 +217,8 @@ int main(int argc, char **argv)
                           .prefix = o.prefix,
                           .keys = o.keys,
                           .depth = o.depth,
+                          .in_order = o.in_order,
+                          .first = o.first,
                           .value = {value, o.value},
                           .limit = o.requests ? o.requests : UINT64_MAX,
                           .random = 88172645463325252};

@@ -108,10 +108,12 @@ local function result(base, all)
   local rows = { row_of("pgbench -c 8 -M prepared", base, base) }
   for i, way in ipairs(WAYS) do rows[i + 1] = row_of(way.name, all[i], base) end
   return "## Cold keys\n\n"
-    .. ("Each key is asked for once: five columns by primary key, from a table of %s rows; rtcache over %d connections, %d\n"
-      .. "in flight on each, 2 connections to the database; nothing is pinned. Median of %d rounds of %g s in turn. %s.\n\n")
+    .. ("Each key is asked for once: five columns by primary key, from a table of %s rows; rtcache over %d "
+      .. "connections, %d\nin flight on each, 2 connections to the database; nothing is pinned. "
+      .. "Median of %d rounds of %g s in turn. %s.\n\n")
       :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.rounds, options.seconds, report.machine())
-    .. report.table({ "", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key", "p50 us", "p99 us" }, rows)
+    .. report.table({ "", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
+      "p50 us", "p99 us" }, rows)
 end
 
 local cluster = postgres.start()

@@ -2,7 +2,7 @@
 
 local M = {}
 
-local FLOATS = { jitter = true }
+local FLOATS = { jitter = true, retry_budget = true }
 
 local function sorted_keys(t)
   local keys = {}

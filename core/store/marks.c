@@ -42,6 +42,7 @@ int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e
     *m = (struct marks){
         .any = slots,
         .hard = slots + tag_slots,
+        .newest = &state->seq,
         .state = state,
         .slot_mask = (uint32_t)(tag_slots - 1),
     };

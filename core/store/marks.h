@@ -30,7 +30,8 @@
 struct marks_state;
 
 struct marks {
-    _Atomic uint64_t *any, *hard; /* by slot; owned */
+    _Atomic uint64_t *any, *hard;   /* by slot; owned */
+    const _Atomic uint64_t *newest; /* number, of all */
     struct marks_state *state;
     uint32_t slot_mask;
 };
@@ -59,6 +60,8 @@ uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft);
 static inline bool marks_quiet(const struct marks *m, const char *slots, size_t count,
                                uint64_t since)
 {
+    if (atomic_load_explicit(m->newest, memory_order_acquire) <= since)
+        return true;
     for (const char *end = slots + count * sizeof(uint32_t); slots < end;
          slots += sizeof(uint32_t)) {
         uint32_t n;

@@ -209,7 +209,7 @@ static size_t conn_take(struct conn *c, struct slice in)
     struct rpc_limits limits = {.max_frame = (size_t)c->io->snapshot->conf->max_frame};
     size_t at = 0;
     while (at < in.size && !c->broken) {
-        struct rpc_msg msg = {0};
+        struct rpc_msg msg; /* rpc_next fills it */
         struct err e;
         size_t used = 0;
         struct slice rest = slice_of(in.data + at, in.size - at);

@@ -22,6 +22,7 @@ void params_init(struct params *p, const char *method, const struct rpc_msg *m,
         .at = mp_reader_of(m->params),
         .left = m->param_count,
         .index = 1,
+        .msg = m,
     };
 }
 
@@ -54,6 +55,12 @@ int params_check_key(const struct params *p, const struct mp_token *t, struct sl
 int params_key(struct params *p, struct slice *key, struct err *e)
 {
     struct mp_token t;
+    if (p->index == 1 && p->msg->behind_first) {
+        p->at.at = p->msg->behind_first;
+        p->left--;
+        p->index++;
+        return params_check_key(p, &p->msg->first, key, e);
+    }
     int rc = next_token(p, &t, e);
     return rc != 0 ? rc : params_check_key(p, &t, key, e);
 }

@@ -14,7 +14,8 @@ struct params {
     const char *method;
     const struct conf *conf;
     struct mp_reader at;
-    uint32_t left, index; /* index of the next one, from 1 */
+    uint32_t left, index;      /* index of the next one, from 1 */
+    const struct rpc_msg *msg; /* borrowed: its first one may be read already */
 };
 
 enum option_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };

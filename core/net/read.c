@@ -228,6 +228,8 @@ static void read_key(struct read *r)
 static int read_options(struct read *r, struct params *p, bool many, struct err *e)
 {
     r->timeout_ms = r->stale_wait_ms = -1;
+    if (p->left == 0)
+        return 0;
     const struct option_spec specs[] = {
         {"timeout_ms", OPTION_MS, &r->timeout_ms, NULL},
         {"stale_wait_ms", OPTION_MS, &r->stale_wait_ms, NULL},

@@ -67,10 +67,10 @@ static inline int take_bytes(struct mp_reader *r, struct mp_token *t, size_t hea
     return MP_OK;
 }
 
-/* The rest of mp_next: a format byte from 0xc0 to 0xdf. */
-static int next_form(struct mp_reader *r, struct mp_token *t, struct form f)
+int mp_next_form(struct mp_reader *r, struct mp_token *t)
 {
     const unsigned char *p = (const unsigned char *)r->at;
+    struct form f = forms[*p - 0xc0];
     size_t head = 1 + (size_t)f.width + (f.type == MP_EXT);
 
     if (f.type == FORM_BAD)
@@ -99,29 +99,6 @@ static int next_form(struct mp_reader *r, struct mp_token *t, struct form f)
     default: break;
     }
     r->at += head;
-    return MP_OK;
-}
-
-int mp_next(struct mp_reader *r, struct mp_token *t)
-{
-    if (r->at == r->end)
-        return MP_MORE;
-    unsigned char c = (unsigned char)*r->at;
-
-    if (c >= 0xc0 && c < 0xe0)
-        return next_form(r, t, forms[c - 0xc0]);
-    if (c >= 0xa0 && c < 0xc0) {
-        t->type = MP_STR;
-        return take_bytes(r, t, 1, c & 0x1f);
-    }
-    if (c < 0x80 || c >= 0xe0) {
-        t->type = MP_INT;
-        t->i = (int8_t)c;
-    } else {
-        t->type = c < 0x90 ? MP_MAP : MP_ARRAY;
-        t->count = c & 0x0f;
-    }
-    r->at++;
     return MP_OK;
 }
 

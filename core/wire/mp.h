@@ -54,9 +54,37 @@ static inline struct mp_reader mp_reader_of(struct slice s)
     return (struct mp_reader){.at = s.data, .end = s.size ? s.data + s.size : s.data};
 }
 
+/* The rest of mp_next: a format byte from 0xc0 to 0xdf, which is there. */
+int mp_next_form(struct mp_reader *r, struct mp_token *t) MUST_USE;
+
 /* The next token. MP_OK; MP_MORE: the input ends inside it (at is not moved); MP_BAD: byte 0xc1.
- * Does not compare a container's count with the bytes left. */
-int mp_next(struct mp_reader *r, struct mp_token *t) MUST_USE;
+ * Does not compare a container's count with the bytes left. Here, because a hit reads seven. */
+static inline int MUST_USE mp_next(struct mp_reader *r, struct mp_token *t)
+{
+    if (r->at == r->end)
+        return MP_MORE;
+    unsigned char c = (unsigned char)*r->at;
+    if (c >= 0xa0 && c < 0xc0) {
+        size_t size = c & 0x1f;
+        if ((size_t)(r->end - r->at) <= size)
+            return MP_MORE;
+        t->type = MP_STR;
+        t->bytes = slice_of(r->at + 1, size);
+        r->at += 1 + size;
+        return MP_OK;
+    }
+    if (c >= 0xc0 && c < 0xe0)
+        return mp_next_form(r, t);
+    if (c < 0x80 || c >= 0xe0) {
+        t->type = MP_INT;
+        t->i = (int8_t)c;
+    } else {
+        t->type = c < 0x90 ? MP_MAP : MP_ARRAY;
+        t->count = c & 0x0f;
+    }
+    r->at++;
+    return MP_OK;
+}
 
 /* Steps over one whole value. MP_OK, MP_MORE or MP_BAD (too deep, 0xc1); at is moved on MP_OK only.
  */

@@ -51,18 +51,24 @@ static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, s
         return RPC_MORE;
     uint32_t count = t.count;
     const char *params = r.at;
-    for (uint32_t i = 0; i < count; i++)
+    msg->behind_first = NULL;
+    for (uint32_t i = 0; i < count; i++) {
         if (mp_next(&r, &t) != MP_OK || t.type == MP_ARRAY || t.type == MP_MAP)
             return RPC_MORE;
+        if (i == 0) {
+            msg->first = t;
+            msg->behind_first = r.at;
+        }
+    }
     size_t size = (size_t)(r.at - in.data);
     if (size > max_frame)
         return RPC_MORE;
     *used = size;
-    *msg = (struct rpc_msg){.kind = RPC_REQUEST,
-                            .msgid = msgid,
-                            .method = method,
-                            .param_count = count,
-                            .params = slice_of(params, (size_t)(r.at - params))};
+    msg->kind = RPC_REQUEST;
+    msg->msgid = msgid;
+    msg->method = method;
+    msg->param_count = count;
+    msg->params = slice_of(params, (size_t)(r.at - params));
     return RPC_MESSAGE;
 }
 

@@ -24,6 +24,10 @@ struct rpc_msg {
     struct slice method;
     uint32_t param_count;
     struct slice params; /* the packed params, one after the other, without the array's header */
+    /* Of a small request: its first param, and the rest of them; behind_first NULL: not read yet.
+     */
+    struct mp_token first;
+    const char *behind_first;
 };
 
 /* State kept between calls while a frame is incomplete; 0 in every field starts one. */

@@ -13,7 +13,8 @@ static const struct conf conf = {.max_key = 8, .max_batch = 3, .max_value = 16};
 
 static struct params params_of(const char *method, const char *bytes, size_t size, uint32_t count)
 {
-    struct rpc_msg m = {.params = slice_of(bytes, size), .param_count = count};
+    static struct rpc_msg m; /* outlives the params, which borrow it */
+    m = (struct rpc_msg){.params = slice_of(bytes, size), .param_count = count};
     struct params p;
     params_init(&p, method, &m, &conf);
     return p;

@@ -73,6 +73,15 @@ static void park(struct flight *f, const struct join_request *q)
     f->waiter_count++;
 }
 
+/* An attempt begins: what it brings is judged by what is so now. */
+static void take_token(const struct flights *fl, const struct flight_shard *s, struct flight *f,
+                       int64_t now_ms)
+{
+    f->epoch = s->epoch;
+    f->since = marks_now(fl->marks);
+    f->doubtful = floors_see(&s->floors, f->hash, now_ms).doubtful;
+}
+
 static enum join start(struct flights *fl, struct flight_shard *s, const struct join_request *q,
                        struct flight *failed, struct join_result *out)
 {
@@ -83,8 +92,7 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
         f->failures = failed->failures;
         flight_table_drop(s, failed);
     }
-    f->epoch = s->epoch;
-    f->since = marks_now(fl->marks);
+    take_token(fl, s, f, q->now_ms);
     flight_table_add(s, f);
     park(f, q);
     out->flight = f;
@@ -169,8 +177,7 @@ void flights_begin(struct flights *fl, struct flight *f, const struct beginning 
     out->detached = f->detached;
     if (out->wanted) {
         f->generation = b->generation;
-        f->epoch = s->epoch;
-        f->since = marks_now(fl->marks);
+        take_token(fl, s, f, b->now_ms);
     } else if (!f->detached) {
         flight_table_drop(s, f);
     }
@@ -192,8 +199,7 @@ bool flights_again(struct flights *fl, struct flight *f, int64_t now_ms)
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
-    f->epoch = s->epoch;
-    f->since = marks_now(fl->marks);
+    take_token(fl, s, f, now_ms);
     bool primary = now_ms < s->lossy_until_ms;
     pthread_mutex_unlock(&s->lock);
     return primary;

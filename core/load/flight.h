@@ -73,6 +73,7 @@ struct flight {
     uint32_t failures;      /* in a row */
     int64_t retry_at_ms;    /* FAILED */
     bool loading, detached; /* under the lock */
+    bool doubtful;          /* a write of its key was in doubt when the attempt began: likewise */
     bool background;        /* nobody waited when it was made */
     bool promoted;          /* under the lock: somebody waits since */
     bool bulk;              /* one of many that a client asked for at once */

@@ -107,10 +107,12 @@ static bool may_store(struct flights *fl, struct flight_shard *s, const struct f
              stored > o->version);
 }
 
-/* An absence below a floor may be a row that is announced and cannot be seen yet. */
-static bool may_keep(const struct outcome *o, const struct floor_seen *floor)
+/* An absence below a floor may be a row that is announced and cannot be seen yet. What was read
+ * while a write was in doubt may be from before it, however late it comes. */
+static bool may_keep(const struct flight *f, const struct outcome *o,
+                     const struct floor_seen *floor)
 {
-    return o->store && !floor->doubtful && !(o->end == END_ABSENT && floor->there && !floor->gone);
+    return o->store && !f->doubtful && !floor->doubtful && !(o->end == END_ABSENT && floor->there && !floor->gone);
 }
 
 /* What tags and patterns have done to the result since its attempt began. */
@@ -168,7 +170,7 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         if (mark == MARK_SOFT)
             now.ttl_ms = TTL_OVER;
         if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms))
-            v->stored = store_outcome(fl, f, &now, may_keep(o, &floor), now_ms);
+            v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), now_ms);
         if (!f->detached)
             flight_table_drop(s, f);
     }

@@ -83,7 +83,14 @@ return {
   {
     race = "14", rule = "and what is loaded while it is in doubt is not kept",
     file = "core/load/flight_end.c",
-    from = "return o->store && !floor->doubtful &&", to = "return o->store &&",
+    from = "!f->doubtful && !floor->doubtful &&", to = "!f->doubtful &&",
+    tests = { "load_flight_write" },
+  },
+  {
+    race = "14", rule = "nor what was read while it was in doubt, when it comes later",
+    file = "core/load/flight.c",
+    from = "f->doubtful = floors_see(&s->floors, f->hash, now_ms).doubtful;",
+    to = "f->doubtful = false;\n    (void)now_ms;",
     tests = { "load_flight_write" },
   },
   {
@@ -103,7 +110,7 @@ return {
   {
     race = "18", rule = "each attempt is judged by its own start",
     file = "core/load/flight.c",
-    from = "    f->since = marks_now(fl->marks);\n    bool primary", to = "    bool primary",
+    from = "    take_token(fl, s, f, now_ms);\n    bool primary", to = "    bool primary",
     tests = { "load_flight_marks" },
   },
   {

@@ -126,6 +126,27 @@ static void race_14_an_unknown_outcome_drops_the_entry_and_keeps_nothing_for_a_w
     assert_true(stored);
 }
 
+static void race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    struct slice k = slice_str("k");
+    struct invalidation i = {.key = k, .hash = store_hash(w->store, k), .now_ms = w->now_ms};
+    assert_int_equal(flights_doubt(w->flights, &i, w->now_ms + 5000), 0);
+    struct outcome o = found_version(3); /* what the write may be about to change */
+    join_as(w, "k", NULL, &r);
+    w->now_ms += 4999;
+    begin(w, r.flight, 1, NULL);
+    w->now_ms += 2;
+    assert_int_equal(end_with(w, r.flight, &o, &stored), 0);
+    assert_false(stored);
+    join_as(w, "k", NULL, &r);
+    begin(w, r.flight, 1, NULL);
+    end_with(w, r.flight, &o, &stored);
+    assert_true(stored);
+}
+
 static void race_16_a_row_that_came_again_with_a_lower_version(void **state)
 {
     struct world *w = *state;
@@ -190,6 +211,7 @@ int main(void)
         T(a_write_does_not_pass_a_floor),
         T(a_write_that_a_tag_or_a_pattern_overtook_is_not_stored),
         T(race_14_an_unknown_outcome_drops_the_entry_and_keeps_nothing_for_a_while),
+        T(race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it),
         T(race_16_a_row_that_came_again_with_a_lower_version),
         T(race_17_a_wrong_value_at_the_right_version),
         T(race_04_a_change_that_is_announced_before_it_can_be_seen),

@@ -24,12 +24,14 @@ static void detach(struct flight_shard *s, struct slice key, uint64_t hash)
 }
 
 /* A floor that is not there, or whose place another one had to leave: what was promised by it is
- * kept by loads that read the primary. */
+ * kept by loads that read the primary, for as long as it would have lasted. */
 static int note_raised(struct flight_shard *s, enum floor_raised raised, int64_t until_ms)
 {
+    if (raised == FLOOR_DROPPED)
+        until_ms = s->floors.dropped_until_ms;
     if (raised != FLOOR_RAISED) {
         s->epoch++;
-        s->lossy_until_ms = until_ms;
+        s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;
     }
     return raised == FLOOR_NOMEM ? ERR_NOMEM : 0;
 }

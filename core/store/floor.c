@@ -15,7 +15,12 @@ struct floor {
 
 int floors_init(struct floors *fl, size_t most)
 {
-    *fl = (struct floors){.most = most > 0 ? most : 1, .bucket_count = BUCKETS_FIRST};
+    *fl = (struct floors){
+        .most = most > 0 ? most : 1,
+        .bucket_count = BUCKETS_FIRST,
+        .dropped_until_ms = INT64_MIN,
+        .doubt_until_ms = INT64_MIN,
+    };
     list_init(&fl->ending);
     fl->buckets = malloc(BUCKETS_FIRST * sizeof *fl->buckets);
     if (!fl->buckets)
@@ -93,6 +98,23 @@ size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most)
     return expired;
 }
 
+static void doubt_all(struct floors *fl, int64_t until_ms)
+{
+    if (fl->doubt_until_ms < until_ms)
+        fl->doubt_until_ms = until_ms;
+}
+
+/* The one nearest its end goes before its time. */
+static void drop_early(struct floors *fl)
+{
+    struct floor *f = container_of(fl->ending.next, struct floor, ending);
+    if (fl->dropped_until_ms < f->until_ms)
+        fl->dropped_until_ms = f->until_ms;
+    doubt_all(fl, f->doubt_until_ms);
+    drop(fl, f);
+    fl->dropped++;
+}
+
 /* The key's, a new one where it has none; NULL: no memory. */
 static struct floor *floor_for(struct floors *fl, uint64_t hash, int64_t now_ms,
                                enum floor_raised *raised)
@@ -108,8 +130,7 @@ static struct floor *floor_for(struct floors *fl, uint64_t hash, int64_t now_ms,
         return NULL;
     }
     if (fl->count >= fl->most) {
-        drop(fl, container_of(fl->ending.next, struct floor, ending));
-        fl->dropped++;
+        drop_early(fl);
         *raised = FLOOR_DROPPED;
     }
     grow(fl);
@@ -150,11 +171,14 @@ enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms,
 {
     enum floor_raised raised;
     struct floor *f = floor_for(fl, hash, now_ms, &raised);
-    if (!f)
+    if (!f) {
+        doubt_all(fl, until_ms);
         return raised;
+    }
     if (f->until_ms <= now_ms)
         f->there = false;
-    f->doubt_until_ms = until_ms;
+    if (f->doubt_until_ms < until_ms)
+        f->doubt_until_ms = until_ms;
     prolong(fl, f, until_ms);
     return raised;
 }
@@ -162,12 +186,13 @@ enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms,
 struct floor_seen floors_see(const struct floors *fl, uint64_t hash, int64_t now_ms)
 {
     const struct floor *f = find(fl, hash);
+    bool doubtful = now_ms < fl->doubt_until_ms;
     if (!f || f->until_ms <= now_ms)
-        return (struct floor_seen){.there = false};
+        return (struct floor_seen){.doubtful = doubtful};
     return (struct floor_seen){
         .there = f->there,
         .gone = f->gone,
-        .doubtful = now_ms < f->doubt_until_ms,
+        .doubtful = doubtful || now_ms < f->doubt_until_ms,
         .version = f->version,
     };
 }

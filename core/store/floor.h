@@ -9,7 +9,8 @@
  * A key may be in doubt too: what is loaded until then may be about to be overtaken, and is not
  * kept. Shape: a chained hash table that grows to `most` floors of 72 bytes; every operation O(1).
  * Pure. Thread: under its owner's lock. Limits: `most`; past it the floor nearest its end is
- * dropped, and the owner is told, who voids the loads in progress (reliability rule 11).
+ * dropped, and the owner is told, who voids the loads in progress (reliability rule 11). The doubt
+ * of one that is dropped, or that there is no memory for, becomes the doubt of every key.
  */
 #ifndef RTCACHE_STORE_FLOOR_H
 #define RTCACHE_STORE_FLOOR_H
@@ -24,6 +25,8 @@ struct floors {
     size_t bucket_count, count, most;
     struct list ending; /* nearest its end first */
     uint64_t dropped;   /* early */
+    int64_t dropped_until_ms; /* the latest end that one of them would have had */
+    int64_t doubt_until_ms;   /* of all keys */
 };
 
 int floors_init(struct floors *fl, size_t most) MUST_USE; /* ERR_NOMEM */
@@ -43,6 +46,7 @@ struct floor_raise {
 };
 /* Floors only rise: a lower version leaves the height as it is, and prolongs it. */
 enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r);
+/* What is loaded until until_ms is doubtful, whatever comes back. */
 enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t until_ms);
 
 struct floor_seen {

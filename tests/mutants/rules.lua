@@ -45,8 +45,22 @@ return {
   {
     race = "11", rule = "and loads read the primary for floor_ttl",
     file = "core/load/flight_change.c",
-    from = "        s->lossy_until_ms = until_ms;\n", to = "        (void)until_ms;\n",
+    from = "        s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;\n",
+    to = "        (void)until_ms;\n",
     tests = { "load_flight_change" },
+  },
+  {
+    race = "11", rule = "and a later one that would have ended sooner does not cut that short",
+    file = "core/load/flight_change.c",
+    from = "s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;",
+    to = "s->lossy_until_ms = until_ms;",
+    tests = { "load_flight_change" },
+  },
+  {
+    race = "14", rule = "a doubt whose place is needed becomes the doubt of all keys",
+    file = "core/store/floor.c",
+    from = "    doubt_all(fl, f->doubt_until_ms);\n", to = "",
+    tests = { "load_flight_write" },
   },
   {
     race = "12", rule = "a set voids the load in flight",

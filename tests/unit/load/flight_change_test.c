@@ -76,6 +76,36 @@ static void race_09_events_out_of_order_leave_the_highest_floor(void **state)
     assert_true(stored);
 }
 
+/* Whether a load of "other" that begins now reads the primary. */
+static bool reads_primary(struct world *w)
+{
+    struct join_result r;
+    struct outcome o = found_version(5);
+    bool stored, primary = false;
+    assert_int_equal(join_as(w, "other", NULL, &r), JOIN_STARTED);
+    begin(w, r.flight, 1, &primary);
+    end_with(w, r.flight, &o, &stored);
+    return primary;
+}
+
+static void race_11_a_doubt_that_needs_room_does_not_shorten_the_time_of_a_lost_floor(void **state)
+{
+    struct world *w = *state;
+    int64_t v = 1;
+    for (int i = 0; i < 100; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "f%d", i);
+        invalidate(w, key, &v); /* for 60 s */
+    }
+    struct slice k = slice_str("in doubt");
+    struct invalidation i = {.key = k, .hash = store_hash(w->store, k), .now_ms = w->now_ms};
+    assert_int_equal(flights_doubt(w->flights, &i, w->now_ms + 5000), 0);
+    w->now_ms += 59999;
+    assert_true(reads_primary(w));
+    w->now_ms += 1;
+    assert_false(reads_primary(w));
+}
+
 static void race_11_a_floor_that_had_to_go_voids_the_loads_beside_it(void **state)
 {
     struct world *w = *state;
@@ -239,6 +269,7 @@ int main(void)
         T(race_10_the_floor_outlives_the_entry),
         T(race_09_events_out_of_order_leave_the_highest_floor),
         T(race_11_a_floor_that_had_to_go_voids_the_loads_beside_it),
+        T(race_11_a_doubt_that_needs_room_does_not_shorten_the_time_of_a_lost_floor),
         T(race_13_what_is_stored_never_goes_back_by_a_load_or_a_set),
         T(a_set_below_the_floor_is_refused),
         T(race_15_any_invalidation_kills_a_negative_entry),

@@ -147,6 +147,30 @@ static void race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it(vo
     assert_true(stored);
 }
 
+static void race_14_a_doubt_that_has_to_leave_its_place_is_not_forgotten(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    int64_t v = 1;
+    struct slice k = slice_str("k");
+    struct invalidation i = {.key = k, .hash = store_hash(w->store, k), .now_ms = w->now_ms};
+    assert_int_equal(flights_doubt(w->flights, &i, w->now_ms + 5000), 0);
+    for (int n = 0; n < 100; n++) { /* all the floors that there is room for */
+        char key[16];
+        snprintf(key, sizeof key, "f%d", n);
+        invalidate(w, key, &v);
+    }
+    struct outcome o = found_version(3);
+    join_as(w, "k", NULL, &r);
+    end_with(w, r.flight, &o, &stored);
+    assert_false(stored);
+    w->now_ms += 5000;
+    join_as(w, "k", NULL, &r);
+    end_with(w, r.flight, &o, &stored);
+    assert_true(stored);
+}
+
 static void race_16_a_row_that_came_again_with_a_lower_version(void **state)
 {
     struct world *w = *state;
@@ -211,6 +235,7 @@ int main(void)
         T(a_write_does_not_pass_a_floor),
         T(a_write_that_a_tag_or_a_pattern_overtook_is_not_stored),
         T(race_14_an_unknown_outcome_drops_the_entry_and_keeps_nothing_for_a_while),
+        T(race_14_a_doubt_that_has_to_leave_its_place_is_not_forgotten),
         T(race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it),
         T(race_16_a_row_that_came_again_with_a_lower_version),
         T(race_17_a_wrong_value_at_the_right_version),

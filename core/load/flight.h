@@ -238,9 +238,18 @@ bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now
  * in the air are void all the same. */
 int flights_match(struct flights *fl, const struct glob *g, bool soft, struct err *e) MUST_USE;
 
+/* What a write notes before the source is asked: an invalidation that it overlaps may be about what
+ * it is going to bring. */
+struct write_token {
+    uint64_t epoch; /* of its shard */
+    uint64_t drops; /* plain invalidations of the shard */
+};
+void flights_write_begins(struct flights *fl, uint64_t hash, struct write_token *out);
+
 /* What a write to the source ended with; its load began at put.since. */
 struct written {
     const struct put *put; /* its version is the one that the source gave it */
+    struct write_token token;
     int64_t now_ms;
     int64_t floor_ttl_ms;
 };

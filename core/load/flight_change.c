@@ -23,6 +23,17 @@ static void detach(struct flight_shard *s, struct slice key, uint64_t hash)
         flight_table_drop(s, f);
 }
 
+static uint64_t *dropped_at(struct flight_shard *s, uint64_t hash)
+{
+    return &s->dropped[(hash >> 24) % DROP_SLOTS];
+}
+
+/* A floor remembers a version; this is for what has none. */
+static void note_drop(struct flight_shard *s, uint64_t hash)
+{
+    *dropped_at(s, hash) = ++s->drops;
+}
+
 /* A floor that is not there, or whose place another one had to leave: what was promised by it is
  * kept by loads that read the primary, for as long as it would have lasted. */
 static int note_raised(struct flight_shard *s, enum floor_raised raised, int64_t until_ms)
@@ -55,6 +66,8 @@ int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *d
     pthread_mutex_lock(&s->lock);
     int rc = i->version ? raise_floor(s, i) : 0;
     detach(s, i->key, i->hash);
+    if (!i->version)
+        note_drop(s, i->hash);
     if (i->version && flight_stored_version(fl, i->key, i->hash, i->now_ms, &stored) &&
         stored >= *i->version)
         *dropped = false; /* it is new enough */
@@ -69,6 +82,7 @@ bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now
     struct flight_shard *s = flight_shard_of(fl, deadlines->hash);
     pthread_mutex_lock(&s->lock);
     detach(s, deadlines->key, deadlines->hash);
+    note_drop(s, deadlines->hash);
     bool there = store_touch(fl->store, deadlines->key, deadlines->hash, now_ms, TTL_OVER,
                              deadlines->stale_ttl_ms, deadlines->keep_ms);
     pthread_mutex_unlock(&s->lock);
@@ -132,9 +146,22 @@ int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct 
     return rc;
 }
 
-/* Whether a tag or a pattern was invalidated since the write began. */
-static bool is_overtaken(struct flights *fl, const struct put *p)
+void flights_write_begins(struct flights *fl, uint64_t hash, struct write_token *out)
 {
+    struct flight_shard *s = flight_shard_of(fl, hash);
+    pthread_mutex_lock(&s->lock);
+    *out = (struct write_token){.epoch = s->epoch, .drops = s->drops};
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Whether its key, one of its tags or a pattern was invalidated since the write began, or a floor
+ * went early that may have been its own. */
+static bool is_overtaken(struct flights *fl, struct flight_shard *s, const struct written *w,
+                         uint64_t epoch)
+{
+    const struct put *p = w->put;
+    if (epoch != w->token.epoch || *dropped_at(s, p->hash) > w->token.drops)
+        return true;
     return fl->marks && (marks_judge_key(fl->marks, p->key, p->since) != MARK_NONE ||
                          marks_judge_tags(fl->marks, p->tags, p->tag_count, p->since) != MARK_NONE);
 }
@@ -152,13 +179,14 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
     };
     int64_t had;
     pthread_mutex_lock(&s->lock);
+    uint64_t epoch = s->epoch; /* which its own floor may move */
     int rc = raise_floor(s, &i);
     drop_flight(s, p);
     bool doubtful = floors_see(&s->floors, p->hash, w->now_ms).doubtful;
     bool newer = is_older(fl, s, p, w->now_ms, NULL);
     if (newer && flight_stored_version(fl, p->key, p->hash, w->now_ms, &had) && had > p->version) {
         *stored = false; /* what is stored is newer still */
-    } else if (newer || doubtful || is_overtaken(fl, p)) {
+    } else if (newer || doubtful || is_overtaken(fl, s, w, epoch)) {
         *stored = false;
         store_remove(fl->store, p->key, p->hash, w->now_ms);
     } else {

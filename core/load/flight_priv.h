@@ -13,6 +13,9 @@
 
 #include <pthread.h>
 
+#define DROP_SLOTS 64 /* keys that share one share their plain invalidations, as far as writes go  \
+                       */
+
 struct flight_shard {
     _Alignas(64) pthread_mutex_t lock;
     struct list *buckets; /* a power of two of them */
@@ -22,6 +25,8 @@ struct flight_shard {
     size_t failed_count, failed_dropped, loading_count;
     struct rng rng;
     struct floors floors;
+    uint64_t drops;               /* plain invalidations so far */
+    uint64_t dropped[DROP_SLOTS]; /* by hash: the number of the last one */
     uint64_t epoch;         /* moves where a floor was lost: loads from before may not store */
     int64_t lossy_until_ms; /* till then a floor is missing: loads read the primary, where there is
                                one */

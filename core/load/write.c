@@ -18,6 +18,7 @@ struct write_state {
     struct write *write;
     struct run *run;
     uint64_t since; /* marks_now when it began */
+    struct write_token token;
     ev_timer deadline;
 };
 
@@ -132,6 +133,7 @@ static void store_entry(struct write_state *st, const struct run_result *r)
         put.ttl_ms = -1; /* stale from now on */
     struct written written = {
         .put = &put,
+        .token = st->token,
         .now_ms = clock_ms(),
         .floor_ttl_ms = st->set->snapshot->conf->floor_ttl_ms,
     };
@@ -288,6 +290,7 @@ static void begin(struct gate *g, struct write *w)
         .write = w,
         .since = marks_now(l->options.changes->marks),
     };
+    flights_write_begins(l->options.flights, w->hash, &st->token);
     w->state = st;
     g->writing++;
     metrics_inc(l->metrics, M_WRITES);

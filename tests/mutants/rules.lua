@@ -88,6 +88,18 @@ return {
     tests = { "load_flight_write" },
   },
   {
+    race = "13", rule = "nor by one that a plain invalidation overlapped",
+    file = "core/load/flight_change.c",
+    from = "|| *dropped_at(s, p->hash) > w->token.drops)", to = "|| false)",
+    tests = { "load_flight_write" },
+  },
+  {
+    race = "11", rule = "nor by one beside which a floor went early",
+    file = "core/load/flight_change.c",
+    from = "if (epoch != w->token.epoch ||", to = "(void)epoch;\n    if (",
+    tests = { "load_flight_write" },
+  },
+  {
     race = "14", rule = "an unknown outcome drops the entry",
     file = "core/load/flight_change.c",
     from = "    detach(s, i->key, i->hash);\n    store_remove(fl->store, i->key, i->hash, i->now_ms);",

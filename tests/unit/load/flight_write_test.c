@@ -15,12 +15,24 @@ static struct put put_version(struct world *w, int64_t version, const char *pack
     };
 }
 
-static bool write_through(struct world *w, const struct put *p)
+static struct write_token begin_write(struct world *w, const struct put *p)
+{
+    struct write_token token;
+    flights_write_begins(w->flights, p->hash, &token);
+    return token;
+}
+
+static bool end_write(struct world *w, const struct put *p, struct write_token token)
 {
     bool stored;
-    struct written written = {.put = p, .now_ms = w->now_ms, .floor_ttl_ms = 60000};
+    struct written written = {.put = p, .token = token, .now_ms = w->now_ms, .floor_ttl_ms = 60000};
     assert_int_equal(flights_write(w->flights, &written, &stored), 0);
     return stored;
+}
+
+static bool write_through(struct world *w, const struct put *p)
+{
+    return end_write(w, p, begin_write(w, p));
 }
 
 static int64_t stored_version(struct world *w)
@@ -171,6 +183,36 @@ static void race_14_a_doubt_that_has_to_leave_its_place_is_not_forgotten(void **
     assert_true(stored);
 }
 
+static void race_13_a_plain_invalidation_overlaps_a_write_that_another_one_followed(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_version(w, 5, value_a);
+    struct write_token token = begin_write(w, &p);
+    invalidate(w, "k", NULL); /* somebody has written version 6 meanwhile */
+    assert_false(end_write(w, &p, token));
+    assert_int_equal(stored_version(w), -1);
+    int64_t v = 5;
+    token = begin_write(w, &p);
+    invalidate(w, "k", &v); /* what a feed tells of the write itself */
+    assert_true(end_write(w, &p, token));
+}
+
+static void race_11_a_floor_that_had_to_go_may_have_been_above_a_write(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_version(w, 5, value_a);
+    struct write_token token = begin_write(w, &p);
+    int64_t v = 6;
+    invalidate(w, "k", &v);
+    for (int n = 0; n < 100; n++) {
+        char key[16];
+        snprintf(key, sizeof key, "f%d", n);
+        invalidate(w, key, &v);
+    }
+    assert_false(end_write(w, &p, token));
+    assert_int_equal(stored_version(w), -1);
+}
+
 static void race_16_a_row_that_came_again_with_a_lower_version(void **state)
 {
     struct world *w = *state;
@@ -231,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_write_is_seen_by_the_next_get),
         T(race_13_two_writes_are_stored_by_version_not_by_arrival),
+        T(race_13_a_plain_invalidation_overlaps_a_write_that_another_one_followed),
+        T(race_11_a_floor_that_had_to_go_may_have_been_above_a_write),
         T(race_12_a_load_that_began_before_a_write_is_not_stored),
         T(a_write_does_not_pass_a_floor),
         T(a_write_that_a_tag_or_a_pattern_overtook_is_not_stored),

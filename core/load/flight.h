@@ -243,8 +243,10 @@ int flights_match(struct flights *fl, const struct glob *g, bool soft, struct er
 struct write_token {
     uint64_t epoch; /* of its shard */
     uint64_t drops; /* plain invalidations of the shard */
+    bool doubtful;  /* an earlier write of the key may still take place */
 };
-void flights_write_begins(struct flights *fl, uint64_t hash, struct write_token *out);
+void flights_write_begins(struct flights *fl, uint64_t hash, int64_t now_ms,
+                          struct write_token *out);
 
 /* What a write to the source ended with; its load began at put.since. */
 struct written {

@@ -146,11 +146,16 @@ int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct 
     return rc;
 }
 
-void flights_write_begins(struct flights *fl, uint64_t hash, struct write_token *out)
+void flights_write_begins(struct flights *fl, uint64_t hash, int64_t now_ms,
+                          struct write_token *out)
 {
     struct flight_shard *s = flight_shard_of(fl, hash);
     pthread_mutex_lock(&s->lock);
-    *out = (struct write_token){.epoch = s->epoch, .drops = s->drops};
+    *out = (struct write_token){
+        .epoch = s->epoch,
+        .drops = s->drops,
+        .doubtful = floors_see(&s->floors, hash, now_ms).doubtful,
+    };
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -182,7 +187,7 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
     uint64_t epoch = s->epoch; /* which its own floor may move */
     int rc = raise_floor(s, &i);
     drop_flight(s, p);
-    bool doubtful = floors_see(&s->floors, p->hash, w->now_ms).doubtful;
+    bool doubtful = w->token.doubtful || floors_see(&s->floors, p->hash, w->now_ms).doubtful;
     bool newer = is_older(fl, s, p, w->now_ms, NULL);
     if (newer && flight_stored_version(fl, p->key, p->hash, w->now_ms, &had) && had > p->version) {
         *stored = false; /* what is stored is newer still */

@@ -13,8 +13,8 @@
 
 #include <pthread.h>
 
-#define DROP_SLOTS 64 /* keys that share one share their plain invalidations, as far as writes go  \
-                       */
+/* Keys that share one share their plain invalidations, as far as writes go. */
+#define DROP_SLOTS 64
 
 struct flight_shard {
     _Alignas(64) pthread_mutex_t lock;

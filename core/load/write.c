@@ -290,7 +290,7 @@ static void begin(struct gate *g, struct write *w)
         .write = w,
         .since = marks_now(l->options.changes->marks),
     };
-    flights_write_begins(l->options.flights, w->hash, &st->token);
+    flights_write_begins(l->options.flights, w->hash, clock_ms(), &st->token);
     w->state = st;
     g->writing++;
     metrics_inc(l->metrics, M_WRITES);

@@ -57,6 +57,12 @@ return {
     tests = { "load_flight_change" },
   },
   {
+    race = "14", rule = "nor a put that began while an earlier one was in doubt",
+    file = "core/load/flight_change.c",
+    from = "bool doubtful = w->token.doubtful || ", to = "bool doubtful = ",
+    tests = { "load_flight_write" },
+  },
+  {
     race = "14", rule = "a doubt whose place is needed becomes the doubt of all keys",
     file = "core/store/floor.c",
     from = "    doubt_all(fl, f->doubt_until_ms);\n", to = "",

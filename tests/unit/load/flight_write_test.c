@@ -18,7 +18,7 @@ static struct put put_version(struct world *w, int64_t version, const char *pack
 static struct write_token begin_write(struct world *w, const struct put *p)
 {
     struct write_token token;
-    flights_write_begins(w->flights, p->hash, &token);
+    flights_write_begins(w->flights, p->hash, w->now_ms, &token);
     return token;
 }
 
@@ -159,6 +159,19 @@ static void race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it(vo
     assert_true(stored);
 }
 
+static void race_14_a_put_that_began_in_doubt_is_not_kept_when_it_ends_after_it(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_version(w, 5, value_a);
+    struct invalidation i = {.key = p.key, .hash = p.hash, .now_ms = w->now_ms};
+    assert_int_equal(flights_doubt(w->flights, &i, w->now_ms + 5000), 0);
+    w->now_ms += 4998;
+    struct write_token token = begin_write(w, &p);
+    w->now_ms += 2; /* the write in doubt has taken place last, as version 6 */
+    assert_false(end_write(w, &p, token));
+    assert_true(write_through(w, &p));
+}
+
 static void race_14_a_doubt_that_has_to_leave_its_place_is_not_forgotten(void **state)
 {
     struct world *w = *state;
@@ -279,6 +292,7 @@ int main(void)
         T(a_write_does_not_pass_a_floor),
         T(a_write_that_a_tag_or_a_pattern_overtook_is_not_stored),
         T(race_14_an_unknown_outcome_drops_the_entry_and_keeps_nothing_for_a_while),
+        T(race_14_a_put_that_began_in_doubt_is_not_kept_when_it_ends_after_it),
         T(race_14_a_doubt_that_has_to_leave_its_place_is_not_forgotten),
         T(race_14_what_was_read_in_doubt_is_not_kept_when_it_comes_after_it),
         T(race_16_a_row_that_came_again_with_a_lower_version),

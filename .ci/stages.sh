@@ -4,7 +4,7 @@
 
 stage_names=(
     build clang format tidy luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
-    faults interop model fuzz
+    faults interop model sim fuzz
 )
 declare -A stage_titles=(
     [build]='server, tool and unit tests with gcc, as released'
@@ -22,6 +22,7 @@ declare -A stage_titles=(
     [faults]='crowds, full memory, no descriptors left'
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [model]='the protocol of tokens and floors, searched by spin'
+    [sim]='20,000 seeded histories of the store and the loads, and planted faults that must be found'
     [fuzz]='every fuzz target for 20 seconds'
 )
 
@@ -118,6 +119,12 @@ stage_interop() {
 }
 
 stage_model() { tests/model/run; }
+
+stage_sim() {
+    build_preset release sim
+    build/sim --self-test
+    build/sim --seeds 20000
+}
 
 stage_fuzz() { .ci/fuzz 20; }
 

@@ -2,6 +2,7 @@
 std = "luajit"
 max_line_length = 120
 codes = true
+exclude_files = { "tests/sandbox" } -- wrong on purpose
 
 files["tests/spec"] = { std = "+busted" }
 files["tests/faults"] = { std = "+busted" }

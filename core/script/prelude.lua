@@ -256,6 +256,16 @@ end
 
 -- environments -----------------------------------------------------------------------------------
 
+local numbers = {}
+for name, f in next, math do
+  numbers[name] = f
+end
+
+-- One generator serves all scripts of the VM; who seeds it foretells what the others draw.
+function numbers.randomseed()
+  fail("math.randomseed: the generator is shared by all scripts, and seeded when they are read")
+end
+
 local clock = { time = os.time, date = os.date, clock = os.clock }
 
 local function copy(from)
@@ -273,25 +283,30 @@ local function check_name(name)
   end
 end
 
-local LOADING = {}
+local MAIN = {} -- stands for the coroutine where there is none
 
+-- A coroutine may wait in the middle of a module, or be stopped there and never come back: others
+-- then read the module for themselves.
 local function make_require(env)
   local loaded = {}
+  local readers = setmetatable({}, { __mode = "v" }) -- the coroutine that reads a module
   return function(name)
     check_name(name)
-    local module = loaded[name]
-    if module == LOADING then
+    local me = co_running() or MAIN
+    if loaded[name] ~= nil then
+      return loaded[name]
+    elseif readers[name] == me then
       fail("require \"%s\": the module requires itself", name)
-    elseif module ~= nil then
-      return module
     end
     local chunk = raw.load_module(name) -- raises where there is none
     setfenv(chunk, env)
-    loaded[name] = LOADING
+    readers[name] = me
     local ok, result = pcall(chunk, name)
+    readers[name] = nil
     if not ok then
-      loaded[name] = nil
       raw.rethrow(result)
+    elseif loaded[name] ~= nil then
+      return loaded[name] -- another coroutine was faster
     end
     if result == nil then
       result = true
@@ -307,7 +322,7 @@ local function new_env(api)
   env._G = env
   env.string = copy(text)
   env.table = copy(list)
-  env.math = copy(math)
+  env.math = copy(numbers)
   env.bit = copy(bit)
   env.coroutine = copy(coroutine)
   env.os = copy(clock)

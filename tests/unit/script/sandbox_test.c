@@ -114,6 +114,30 @@ static void keeps_scripts_apart(void **state)
     lab_expect(lab, "return tostring(require('shared').n)", "1");
 }
 
+static void requires_again_what_was_left_in_the_middle(void **state)
+{
+    struct lab *lab = *state;
+    lab_write(lab, "half.lua", "coroutine.yield() return 'whole'");
+    lab_expect(lab,
+               "local first = coroutine.create(function() return require 'half' end)\n"
+               "coroutine.resume(first)\n"
+               "local second = coroutine.wrap(function() return require 'half' end)\n"
+               "second()\n"
+               "return second() .. ' ' .. select(2, coroutine.resume(first))",
+               "whole whole");
+    lab_write(lab, "snake.lua", "return require 'tail'");
+    lab_write(lab, "tail.lua", "return require 'snake'");
+    lab_expect_error(lab, "return require 'snake'", "the module requires itself");
+    lab_write(lab, "worm.lua", "return coroutine.wrap(function() return require 'worm' end)()");
+    lab_expect_error(lab, "return require 'worm'", "nested too deep");
+}
+
+static void seeds_the_random_numbers_itself(void **state)
+{
+    lab_expect_error(*state, "math.randomseed(1)", "t1.lua:1: math.randomseed: the generator");
+    lab_expect(*state, "return tostring(math.random(1, 6) <= 6 and math.random() < 1)", "true");
+}
+
 static void has_an_xpcall_over_pcall(void **state)
 {
     struct lab *lab = *state;
@@ -215,6 +239,8 @@ int main(void)
         LAB(has_no_way_out),
         LAB(refuses_bytecode),
         LAB(keeps_scripts_apart),
+        LAB(requires_again_what_was_left_in_the_middle),
+        LAB(seeds_the_random_numbers_itself),
         LAB(has_an_xpcall_over_pcall),
         LAB(keeps_metatables_of_the_runtime_out_of_reach),
         LAB(sorts_and_shifts_like_lua),

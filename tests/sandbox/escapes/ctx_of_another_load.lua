@@ -1,0 +1,8 @@
+-- The ctx of an earlier load, kept.
+-- refused: a method of this load's ctx
+return {
+  load = function(key, ctx)
+    kept = kept or ctx
+    return kept:deadline_ms() and key:find("1", 1, true) and "first"
+  end,
+}

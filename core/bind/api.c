@@ -45,6 +45,19 @@ static void check_may_wait(lua_State *L, struct runtime *rt, const char *where, 
                 what);
 }
 
+/* Counts a query of the run that runs now. One too many ends the run, which cannot catch it. */
+static void check_calls(lua_State *L, struct runtime *rt, const char *where, const char *what)
+{
+    struct run *r = rt->current;
+    if (rt->run_calls == 0 || ++r->calls <= rt->run_calls)
+        return;
+    if (!r->calls_over)
+        snprintf(rt->vm->where, sizeof rt->vm->where, "%s", where);
+    r->calls_over = true;
+    vm_stop(rt->vm);
+    fail_at(L, where, "%s: more than %lld calls of backends", what, (long long)rt->run_calls);
+}
+
 static const struct database *to_database(lua_State *L, const struct runtime *rt, int index)
 {
     if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
@@ -114,6 +127,7 @@ static int api_query(lua_State *L)
         fail_at(L, where, "%s: the SQL text is a %s, not a string", what,
                 lua_isnone(L, 3) ? "nil" : luaL_typename(L, 3));
     check_may_wait(L, rt, where, what);
+    check_calls(L, rt, where, what);
     int count = (int)luaL_checkinteger(L, 4);
     lua_settop(L, 4 + count);
     if (pack_parameters(L, rt, 5, count, &e) != 0)
@@ -225,11 +239,13 @@ static int api_json_encode(lua_State *L)
     luaL_checkany(L, 1);
     buf_clear(&rt->scratch);
     buf_clear(&rt->second);
-    if (value_pack(L, &rt->sandbox.marks, 1, "value", &rt->scratch, &e) != 0 ||
-        json_from_mp(buf_slice(&rt->scratch), &rt->second, &e) != 0)
+    int rc = value_pack(L, &rt->sandbox.marks, 1, "value", &rt->scratch, &e);
+    if (rc == 0)
+        rc = json_from_mp(buf_slice(&rt->scratch), &rt->second, &e);
+    vm_overdue(rt->vm);
+    if (rc != 0)
         vm_fail(L, "rtcache.json.encode: %s", e.text);
     lua_pushlstring(L, rt->second.data, rt->second.size);
-    vm_overdue(rt->vm);
     return 1;
 }
 
@@ -242,7 +258,13 @@ static int api_json_decode(lua_State *L)
     struct slice text;
     text.data = lua_tolstring(L, 1, &text.size);
     buf_clear(&rt->scratch);
-    if (json_to_mp(text, &rt->scratch, &e) != 0)
+    if (text.size > rt->value_max * 4)
+        vm_fail(L,
+                "rtcache.json.decode: a text of %zu bytes; at most four times max_value are taken",
+                text.size);
+    int rc = json_to_mp(text, &rt->scratch, &e);
+    vm_overdue(rt->vm);
+    if (rc != 0)
         vm_fail(L, "rtcache.json.decode: %s", e.text);
     value_unpack(L, &rt->sandbox.marks, buf_slice(&rt->scratch));
     vm_overdue(rt->vm);

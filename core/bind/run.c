@@ -182,6 +182,15 @@ static bool read_bound(struct run *r, struct vm_cost cost, int status, struct ru
     struct runtime *rt = r->rt;
     char where[VM_WHERE_MAX];
     run_position(r, where, sizeof where);
+    if (r->calls_over) {
+        if (rt->vm->where[0] != '\0')
+            snprintf(where, sizeof where, "%s", rt->vm->where);
+        rt->stats.call_stops++;
+        err_set(&out->err, ERR_SCRIPT,
+                "%s: stopped after %lld calls of backends (script_calls), by one load", where,
+                (long long)rt->run_calls);
+        return true;
+    }
     if (cost.stopped || r->cpu_left_us <= 0) {
         if (rt->vm->where[0] != '\0' && cost.stopped)
             snprintf(where, sizeof where, "%s", rt->vm->where);
@@ -317,6 +326,8 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     r->script = q->script;
     r->what = q->what;
     r->started = false;
+    r->calls_over = false;
+    r->calls = 0;
     r->done = q->done;
     r->arg = q->arg;
     r->deadline_ms = q->deadline_ms;

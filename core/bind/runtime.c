@@ -90,6 +90,7 @@ int runtime_new(struct runtime **out, const struct runtime_options *o, struct er
     rt->run_cpu_us = o->run_cpu_ms * 1000;
     rt->run_bytes = o->memory_max / 2;
     rt->value_max = o->value_max;
+    rt->run_calls = o->run_calls;
     list_init(&rt->runs);
     list_init(&rt->ready);
     list_init(&rt->spare);
@@ -98,8 +99,11 @@ int runtime_new(struct runtime **out, const struct runtime_options *o, struct er
     int rc = copy_backends(rt, o, e);
     if (rc == 0)
         rc = vm_new(&rt->vm, o->memory_max, e);
-    if (rc == 0)
+    if (rc == 0) {
+        rt->vm->block_max =
+            o->value_max > RUNTIME_BLOCK_MAX / 4 ? o->value_max * 4 : RUNTIME_BLOCK_MAX;
         rc = sandbox_init(&rt->sandbox, rt->vm, o->scripts_dir, o->lua_dir, e);
+    }
     if (rc == 0)
         rc = vm_protect(rt->vm, protected_setup, rt, e);
     if (rc != 0) {

@@ -5,8 +5,9 @@
  *
  * A runtime is one LuaJIT VM with its sandbox, compiled scripts and backends. A reload makes a new
  * runtime; the old one lives until its last run has ended. Backends are shared by reference.
- * Thread: one loader loop's, every function. Limits: memory of the VM, CPU of a run
- * (runtime_options); a run past a bound fails alone, naming script and line.
+ * Thread: one loader loop's, every function. Limits: memory of the VM, CPU and queries of a run
+ * (runtime_options), RUNTIME_BLOCK_MAX or four times value_max for one string or table; a run past
+ * a bound fails alone, naming script and line.
  */
 #ifndef RTCACHE_BIND_RUNTIME_H
 #define RTCACHE_BIND_RUNTIME_H
@@ -18,6 +19,8 @@
 #include <ev.h>
 
 struct entry; /* store/store.h */
+#define RUNTIME_BLOCK_MAX ((size_t)16 * 1024 * 1024)
+
 struct runtime;
 struct run;
 
@@ -27,6 +30,7 @@ struct runtime_options {
     const char *lua_dir;     /* absolute; more modules to require; may not exist */
     size_t memory_max;       /* bytes of the whole VM */
     int64_t run_cpu_ms;      /* CPU of one run, all its resumes together */
+    int64_t run_calls;       /* queries of one run; 0: any number */
     size_t value_max;        /* bytes of one packed result */
     struct backend *const
         *backends; /* by index of the configuration; borrowed by this call, which refs them */
@@ -49,7 +53,7 @@ struct runtime *runtime_ref(struct runtime *rt);
 void runtime_unref(struct runtime *rt);
 
 struct runtime_stats {
-    uint64_t runs, failures, cpu_stops, memory_stops;
+    uint64_t runs, failures, cpu_stops, memory_stops, call_stops;
     uint64_t memory_bytes;
     uint32_t parked; /* runs that wait for a backend or a sleep */
 };

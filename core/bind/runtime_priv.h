@@ -39,6 +39,7 @@ struct runtime {
     int64_t run_cpu_us;
     size_t run_bytes; /* what one run may add to the VM */
     size_t value_max;
+    int64_t run_calls;
     struct backend **backends; /* referenced; NULL where loop is */
     char **backend_names;      /* owned */
     int *backend_refs;         /* their userdata in the registry */
@@ -79,7 +80,8 @@ struct run {
     bool parked;
     bool started;     /* a query was handed to a backend */
     struct run **out; /* run_start's, while it is on the stack */
-    int64_t cpu_left_us, bytes_left;
+    bool calls_over;  /* it asked for more queries than run_calls */
+    int64_t cpu_left_us, bytes_left, calls;
     int64_t deadline_ms;
     struct list ops;
     struct entry *stored;  /* the request's; a reference */

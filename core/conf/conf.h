@@ -111,7 +111,7 @@ struct conf {
     int64_t max_subscriptions; /* of one connection */
     int64_t max_notices;       /* on their way to one I/O thread's subscribers */
     bool watch;                /* reload when a file changes */
-    int64_t script_memory, script_cpu_ms;
+    int64_t script_memory, script_cpu_ms, script_calls;
     double retry_budget;    /* further attempts, as a share of the loads */
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;

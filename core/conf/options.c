@@ -87,6 +87,8 @@ const struct option options_table[] = {
      .text = "CPU time of one run of a script; waiting for a database does not count."},
     {TOP(OPT_RATIO, retry_budget, "retry_budget", "0.1"), .least = 0, .most = 1,
      .text = "Further attempts that failed loads may make, as a share of all loads of a loader thread, beside two a second: what a sick database gets to see beyond what a healthy one does."},
+    {TOP(OPT_INT, script_calls, "script_calls", "1000"), .least = 1, .most = 1000000000,
+     .text = "Queries of one run of a script."},
     {TOP(OPT_CHOICE, log_level, "log_level", "info"), .choices = levels,
      .text = "The least important lines that are logged."},
     {TOP(OPT_PATH, log_file, "log_file", NULL), .restart = true,

@@ -78,6 +78,7 @@ static int open_runtime(struct loader_set *set, struct err *e)
         .lua_dir = conf->lua_dir,
         .memory_max = (size_t)conf->script_memory,
         .run_cpu_ms = conf->script_cpu_ms,
+        .run_calls = conf->script_calls,
         .value_max = (size_t)conf->max_value,
         .backends = set->backends,
         .backend_names = names,

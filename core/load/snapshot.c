@@ -29,6 +29,7 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(failures)                                                                                    \
     X(cpu_stops)                                                                                   \
     X(memory_stops)                                                                                \
+    X(call_stops)                                                                                  \
     X(memory_bytes)                                                                                \
     X(parked)
 

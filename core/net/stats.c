@@ -118,6 +118,7 @@ static int pack_scripts(struct buf *out, const struct snapshot *snapshot)
         {"failures", s.failures},
         {"cpu_stops", s.cpu_stops},
         {"memory_stops", s.memory_stops},
+        {"call_stops", s.call_stops},
         {"memory_bytes", s.memory_bytes},
         {"parked", s.parked},
     };

@@ -35,7 +35,6 @@ local base = {
   ipairs = ipairs,
   next = next,
   pairs = pairs,
-  pcall = pcall,
   rawequal = rawequal,
   rawget = rawget,
   rawset = rawset,
@@ -53,6 +52,21 @@ function base.rawlen(v)
   return raw.length(v)
 end
 
+-- Where the stack is full, no hook runs: it would need room. An error that is caught looks at the
+-- clock itself, at the first level that has room for that.
+local function after_pcall(ok, ...)
+  if not ok then
+    raw.look()
+  end
+  return ok, ...
+end
+
+local function protected(...)
+  return after_pcall(pcall(...))
+end
+
+base.pcall = protected
+
 local function after_xpcall(handler, ok, ...)
   if ok then
     return true, ...
@@ -62,7 +76,7 @@ end
 
 -- The handler runs after the stack is unwound, so that hooks see it like any other code.
 function base.xpcall(f, handler, ...)
-  return after_xpcall(handler, pcall(f, ...))
+  return after_xpcall(handler, protected(f, ...))
 end
 
 -- coroutine --------------------------------------------------------------------------------------
@@ -76,6 +90,9 @@ local function after_resume(co, ok, first, ...)
     co_yield(PARK, (...))
     own[co] = true
     return after_resume(co, co_resume(co))
+  end
+  if not ok then
+    raw.look()
   end
   return ok, first, ...
 end

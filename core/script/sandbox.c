@@ -54,6 +54,34 @@ static int raw_call(lua_State *L)
     return lua_gettop(L);
 }
 
+/* string.format, which is the upvalue. The library's calls a __tostring from C, as deep as Lua's
+ * stack goes, which is deeper than C's. */
+static int guarded_format(lua_State *L)
+{
+    bool calls = false;
+    for (int i = lua_gettop(L); i > 1 && !calls; i--)
+        calls = lua_type(L, i) == LUA_TTABLE;
+    if (calls && !vm_has_stack(vm_of(L)))
+        vm_fail(L, "calls of string.format inside its own __tostring are nested too deep");
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* In place of the library's, for the prelude and the runtime too. */
+static void guard_format(lua_State *L)
+{
+    lua_getglobal(L, LUA_STRLIBNAME);
+    lua_getfield(L, -1, "format");
+    lua_pushcclosure(L, guarded_format, 1);
+    lua_setfield(L, -2, "format");
+    lua_pop(L, 1);
+}
+
+static int raw_look(lua_State *L)
+{
+    vm_overdue(vm_of(L));
+    return 0;
+}
+
 static int raw_length(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)lua_objlen(L, 1));
@@ -216,11 +244,8 @@ static void push_primitives(lua_State *L, struct sandbox *sb)
         {"load_module", raw_load_module},
     };
     static const luaL_Reg plain[] = {
-        {"call", raw_call},
-        {"throw", raw_throw},
-        {"assert", raw_assert},
-        {"length", raw_length},
-        {"freeze_strings", raw_freeze_strings},
+        {"call", raw_call},     {"throw", raw_throw}, {"assert", raw_assert},
+        {"length", raw_length}, {"look", raw_look},   {"freeze_strings", raw_freeze_strings},
     };
     lua_newtable(L);
     sandbox_add_primitives(L);
@@ -246,6 +271,7 @@ static int protected_open(lua_State *L)
     open_library(L, "", luaopen_base);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
     open_library(L, LUA_STRLIBNAME, luaopen_string);
+    guard_format(L);
     open_library(L, LUA_MATHLIBNAME, luaopen_math);
     open_library(L, LUA_BITLIBNAME, luaopen_bit);
     open_library(L, LUA_OSLIBNAME, luaopen_os);

@@ -40,13 +40,52 @@ static bool deadline_passed(struct vm *vm)
     return clock_thread_cpu_us() - vm->cpu_start_us >= vm->budget_us;
 }
 
+void vm_stop(struct vm *vm)
+{
+    vm->stopped = true;
+    lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
+}
+
 bool vm_overdue(struct vm *vm)
 {
-    if (!vm->stopped && deadline_passed(vm)) {
-        vm->stopped = true;
-        lua_sethook(vm->L, on_count, LUA_MASKCOUNT, 1);
-    }
+    if (!vm->stopped && deadline_passed(vm))
+        vm_stop(vm);
     return vm->stopped;
+}
+
+static int kind_of_block(size_t size)
+{
+    int kind = 0;
+    while (kind < VM_BIG_KINDS - 1 && size >= VM_BIG_BYTES << (kind + 1))
+        kind++;
+    return kind;
+}
+
+/* Counts a block that has changed its size. */
+static void count_block(struct vm *vm, size_t old_size, size_t new_size)
+{
+    if (old_size >= VM_BIG_BYTES)
+        vm->big[kind_of_block(old_size)]--;
+    if (new_size >= VM_BIG_BYTES)
+        vm->big[kind_of_block(new_size)]++;
+}
+
+/* How many instructions may lie between two looks. */
+static int wanted_interval(const struct vm *vm)
+{
+    int kind = VM_BIG_KINDS - 1;
+    while (kind >= 0 && vm->big[kind] == 0)
+        kind--;
+    size_t every = kind < 0 ? VM_HOOK_EVERY : VM_WINDOW_BYTES / (VM_BIG_BYTES << (kind + 1));
+    if (every < 1)
+        return 1;
+    return every < VM_HOOK_EVERY ? (int)every : VM_HOOK_EVERY;
+}
+
+static void set_interval(struct vm *vm, int every)
+{
+    vm->hook_every = every;
+    lua_sethook(vm->L, on_count, LUA_MASKCOUNT, every);
 }
 
 static void on_count(lua_State *L, lua_Debug *ar)
@@ -69,10 +108,12 @@ static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
     if (new_size == 0) {
         free(old);
         vm->used -= old_size;
+        count_block(vm, old_size, 0);
         return NULL;
     }
     if (new_size > old_size) {
-        if (new_size - old_size > vm->limit || vm->used > vm->limit - (new_size - old_size)) {
+        if (new_size > vm->block_max || new_size - old_size > vm->limit ||
+            vm->used > vm->limit - (new_size - old_size)) {
             vm->refused = true;
             return NULL;
         }
@@ -83,6 +124,9 @@ static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
     if (!data)
         return NULL;
     vm->used += new_size - old_size;
+    count_block(vm, old_size, new_size);
+    if (new_size >= VM_BIG_BYTES && vm->L && !vm->stopped && wanted_interval(vm) < vm->hook_every)
+        set_interval(vm, wanted_interval(vm));
     return data;
 }
 
@@ -100,7 +144,7 @@ int vm_new(struct vm **out, size_t memory_max, struct err *e)
     if (!vm)
         return err_set(e, ERR_NOMEM, "no memory for a Lua state");
     vm->max = memory_max;
-    vm->limit = SIZE_MAX;
+    vm->limit = vm->block_max = SIZE_MAX;
     vm->budget_us = INT64_MAX;
     /* This LuaJIT crashes when an allocation fails inside lua_newstate: see that there is enough,
      * and hold it to the limit only afterwards. */
@@ -115,7 +159,7 @@ int vm_new(struct vm **out, size_t memory_max, struct err *e)
     vm->L = L;
     lua_atpanic(L, on_panic);
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
-    lua_sethook(L, on_count, LUA_MASKCOUNT, VM_HOOK_EVERY);
+    set_interval(vm, VM_HOOK_EVERY);
     *out = vm;
     return 0;
 }
@@ -124,7 +168,7 @@ void vm_free(struct vm *vm)
 {
     if (!vm)
         return;
-    vm->limit = SIZE_MAX;
+    vm->limit = vm->block_max = SIZE_MAX;
     lua_close(vm->L);
     free(vm);
 }
@@ -143,6 +187,9 @@ static void tune_collector(struct vm *vm)
 void vm_enter(struct vm *vm, int64_t budget_us, size_t bytes)
 {
     tune_collector(vm);
+    int every = wanted_interval(vm);
+    if (every != vm->hook_every)
+        set_interval(vm, every);
     vm->stopped = vm->refused = vm->started = false;
     vm->where[0] = '\0';
     vm->stack_base = __builtin_frame_address(0);
@@ -169,7 +216,7 @@ struct vm_cost vm_leave(struct vm *vm)
     vm->limit = vm->max;
     if (vm->stopped) {
         vm->stopped = false;
-        lua_sethook(vm->L, on_count, LUA_MASKCOUNT, VM_HOOK_EVERY);
+        set_interval(vm, wanted_interval(vm));
     }
     return cost;
 }

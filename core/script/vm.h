@@ -6,9 +6,11 @@
  * Shape: the JIT compiler is off, because compiled loops never look at hooks. A count hook looks at
  * the deadline every VM_HOOK_EVERY instructions; past it, it fires at every instruction and yields
  * the coroutine away (it raises where a C function below forbids yielding), so that no pcall can
- * keep the script going. An allocation of VM_LOOK_BYTES looks at the deadline too.
- * Thread: one loader thread's. Limits: `max` bytes for the whole state, `limit` for what runs now;
- * an allocation past it fails with Lua's "not enough memory".
+ * keep the script going. An allocation of VM_LOOK_BYTES looks at the deadline too. One instruction
+ * can compare, copy or scan a whole string or table, a byte a nanosecond: the larger the largest
+ * block that is alive, the more often the hook looks (VM_WINDOW_BYTES between two looks).
+ * Thread: one loader thread's. Limits: `max` bytes for the whole state, `limit` for what runs now,
+ * `block_max` for one block; an allocation past one fails with Lua's "not enough memory".
  */
 #ifndef RTCACHE_SCRIPT_VM_H
 #define RTCACHE_SCRIPT_VM_H
@@ -18,10 +20,13 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#define VM_HOOK_EVERY 1000
-#define VM_LOOK_BYTES 16384
-#define VM_WHERE_MAX  128
-#define VM_STACK_MAX  (256 * 1024) /* bytes of C stack for coroutines inside coroutines */
+#define VM_HOOK_EVERY   1000
+#define VM_LOOK_BYTES   16384
+#define VM_BIG_BYTES    ((size_t)64 * 1024) /* blocks from here on are counted by size */
+#define VM_BIG_KINDS    16
+#define VM_WINDOW_BYTES ((size_t)64 * 1024 * 1024)
+#define VM_WHERE_MAX    128
+#define VM_STACK_MAX    (256 * 1024) /* bytes of C stack for coroutines inside coroutines */
 
 /* LuaJIT's type of int64 and uint64 values, which lua.h does not name. */
 #define VM_TCDATA 10
@@ -29,10 +34,13 @@
 struct vm {
     lua_State *L;
     size_t used, max, limit;
-    bool refused; /* an allocation hit the limit since vm_enter */
-    bool stopped; /* the deadline passed since vm_enter */
-    bool started; /* cpu_start_us is known */
-    bool tight;   /* the collector works harder, for more than half of max is in use */
+    size_t block_max;           /* SIZE_MAX in a new VM; the owner may lower it */
+    uint32_t big[VM_BIG_KINDS]; /* living blocks of VM_BIG_BYTES << kind and more */
+    int hook_every;             /* instructions between two looks at the deadline */
+    bool refused;               /* an allocation hit the limit since vm_enter */
+    bool stopped;               /* the deadline passed since vm_enter */
+    bool started;               /* cpu_start_us is known */
+    bool tight; /* the collector works harder, for more than half of max is in use */
     int64_t wall_start_us, cpu_start_us, budget_us;
     size_t used_start;
     char where[VM_WHERE_MAX]; /* "script:line" of the stop */
@@ -61,6 +69,9 @@ struct vm_cost vm_leave(struct vm *vm);
 /* For C functions that work long on behalf of a script: whether its time is over. If so, the hook
  * is armed: the script stops at its next instruction. */
 bool vm_overdue(struct vm *vm);
+
+/* Ends what runs at its next instruction, as at the deadline. */
+void vm_stop(struct vm *vm);
 
 /* Whether the C stack has room for another coroutine inside the one that runs. */
 bool vm_has_stack(const struct vm *vm);

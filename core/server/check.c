@@ -27,6 +27,7 @@ static int check_scripts(const struct conf *conf, struct buf *out)
         .lua_dir = conf->lua_dir,
         .memory_max = (size_t)conf->script_memory,
         .run_cpu_ms = conf->script_cpu_ms,
+        .run_calls = conf->script_calls,
         .value_max = (size_t)conf->max_value,
         .backend_names = names,
         .backend_count = conf->backend_count,

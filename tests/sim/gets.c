@@ -92,7 +92,10 @@ static bool join(struct sim *s, struct get *g)
         answer_hit(s, g, GOT_HIT, &joined.hit, joined.lookup == LOOKUP_NEGATIVE);
         return false;
     case JOIN_STARTED: load_submit(s, g->key, joined.flight); return true;
-    case JOIN_PARKED: return true;
+    case JOIN_PARKED:
+        if (joined.promote) /* the simulated queue has one class */
+            flight_unref(joined.flight);
+        return true;
     case JOIN_BACKOFF: answer_failure(s, g, joined.err.code); return false;
     case JOIN_FULL: answer_error(s, g, ERR_OVERLOADED); return false;
     default: answer_error(s, g, ERR_NOMEM); return false;

@@ -263,16 +263,17 @@ static void on_deadline(struct sim *s, void *arg, uint32_t stamp)
 /* Whether ld begins; else nobody waits for it. */
 static bool begin(struct sim *s, struct load *ld, struct batch *b)
 {
-    bool primary;
+    struct begun begun;
     struct beginning at = {
         .generation = s->loader_generation, .now_ms = s->now_ms, .queued = ld->waited};
-    if (!flights_begin(s->flights, ld->flight, &at, &primary)) {
+    flights_begin(s->flights, ld->flight, &at, &begun);
+    if (!begun.wanted) {
         sim_note(s, (struct event){.kind = DID_ABANDONED, .key = ld->key, .id = ld->id});
         flight_unref(ld->flight);
         ld->flight = NULL;
         return false;
     }
-    ld->from_primary = primary && s->rows[ld->key].kind == SOURCE_REPLICA;
+    ld->from_primary = begun.primary && s->rows[ld->key].kind == SOURCE_REPLICA;
     ld->running = true;
     ld->deadline_ms = s->now_ms + s->k.load_timeout_ms;
     s->in_flight++;

@@ -1,6 +1,8 @@
 /* Scripts that go out of bounds: each is stopped, and harms no other. */
 #include "bind/fake.h"
 
+#include "bind/runtime_priv.h"
+
 static const struct bench_bounds tight = {.run_cpu_ms = 20, .memory_max = 32 << 20};
 
 static const struct bench_bounds patient = {.run_cpu_ms = 10000, .memory_max = 32 << 20};
@@ -32,6 +34,9 @@ static void stops_what_does_not_end(void **state)
         "while true do pcall(function() while true do end end) end",
         "while true do pcall(error, 'x') end",
         "local function f() return f() end return f()",
+        "local function f() pcall(f) while true do pcall(f) end end return f()",
+        "local function f(...) xpcall(f, pcall, ...) while true do pcall(f, ...) end end return "
+        "f(1, 2, 3)",
         "while true do xpcall(function() while true do end end, function() while true do end end) "
         "end",
         "local f = coroutine.wrap(function() while true do end end) while true do f() end",
@@ -199,6 +204,8 @@ static void refuses_what_nests_too_deep(void **state)
         "local function f() table.sort({ 1, 2 }, f) end return f()",
         "local t = setmetatable({}, { __tostring = function(t) return ('%s'):format(t) end }) "
         "return tostring(t)",
+        "local t = setmetatable({}, {}) getmetatable(t).__tostring = function(t) "
+        "rtcache.log('%s', t) end return ('%s'):format(t)",
         "local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x",
         "local t = setmetatable({}, { __index = function(t, k) return t[k] .. 'x' end }) return "
         "t.x",
@@ -216,6 +223,83 @@ static void refuses_what_nests_too_deep(void **state)
         ending_fini(&end);
         expect_eval(b, "return 'well'", "well");
     }
+}
+
+/* The library's functions that work through a whole text allocate nothing where their result is
+ * there already: only the hook looks at the clock then, and every call is one instruction. */
+static void looks_often_where_texts_are_long(void **state)
+{
+    struct bench *b = *state;
+    static const char *const bodies[] = {
+        "local s = ('x'):rep(2e6) local u = s:upper() while true do u = s:upper() end",
+        "local s = ('x'):rep(4e6) local a, b = s .. 'a', s .. 'b' while true do local _ = a < b "
+        "end",
+        "local s = ('1'):rep(4e6) while true do tonumber(s) end",
+        "local s = ('x'):rep(4e6) while true do s:find('y', 1, true) end",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        struct ending end;
+        struct vm *vm = b->rt->vm;
+        bench_eval(b, bodies[i], &end);
+        expect_text(&end.err, ": stopped after 20 ms of CPU");
+        ending_fini(&end);
+        assert_true(vm->hook_every < 40);
+        for (int k = 0; k < 20; k++) /* each halves LuaJIT's own buffer */
+            lua_gc(vm->L, LUA_GCCOLLECT, 0);
+        expect_eval(b, "return 'well'", "well");
+        assert_int_equal(vm->hook_every, VM_HOOK_EVERY);
+    }
+}
+
+static void stops_what_asks_too_often(void **state)
+{
+    struct bench *b = *state;
+    struct bench_bounds few = {.run_calls = 3};
+    struct runtime *rt;
+    struct ending end;
+    struct err e;
+    assert_int_equal(bench_runtime(b, &rt, few, &e), 0);
+    runtime_unref(b->rt);
+    b->rt = rt;
+    int script = bench_script(b, "a.lua",
+                              "return { load = function(key, ctx)\n"
+                              "  for i = 1, tonumber(ctx.match[1]) == 42 and 5 or 3 do\n"
+                              "    pcall(ctx.db.row, ctx.db, 'SELECT 1')\n"
+                              "  end\n"
+                              "  return 'enough'\n"
+                              "end }");
+    bench_begin(b, script, &end);
+    while (end.calls == 0)
+        fake_answer_nothing(fake_oldest(&b->main));
+    assert_int_equal(end.outcome, RUN_FAILED);
+    assert_int_equal(end.err.code, ERR_SCRIPT);
+    assert_string_equal(end.err.text, "a.lua:3: stopped after 3 calls of backends (script_calls), "
+                                      "by one load");
+    assert_int_equal(b->main.submitted, 3);
+    ending_fini(&end);
+
+    static const struct slice other[] = {{"1", 1}};
+    struct run_request q = bench_request(b, script, &end);
+    struct run *run;
+    q.captures = other;
+    end = (struct ending){0};
+    assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
+    while (end.calls == 0)
+        fake_answer_nothing(fake_oldest(&b->main));
+    expect_str(&end, "enough");
+    ending_fini(&end);
+    struct runtime_stats stats;
+    runtime_read_stats(b->rt, &stats);
+    assert_int_equal(stats.call_stops, 1);
+}
+
+static void refuses_one_text_that_is_too_long(void **state)
+{
+    struct bench *b = *state;
+    expect_eval(b, "return #('x'):rep(15e6) .. ''", "15000000");
+    expect_failure(b, "return #('x'):rep(17e6)", ERR_SCRIPT, "not enough memory");
+    expect_failure(b, "return rtcache.json.decode(('1'):rep(5e6))", ERR_SCRIPT,
+                   "a text of 5000000 bytes");
 }
 
 static void stays_sound_over_many_stops(void **state)
@@ -258,6 +342,9 @@ int main(void)
         PATIENT(says_which_limit_of_memory_was_passed),
         PATIENT(keeps_parked_runs_whole),
         TIGHT(refuses_what_nests_too_deep),
+        TIGHT(looks_often_where_texts_are_long),
+        TIGHT(stops_what_asks_too_often),
+        CASE(refuses_one_text_that_is_too_long),
         TIGHT(stays_sound_over_many_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

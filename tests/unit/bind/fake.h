@@ -167,7 +167,7 @@ static inline void bench_file(struct bench *b, const char *file, const char *tex
 
 struct bench_bounds {
     size_t memory_max, value_max;
-    int64_t run_cpu_ms;
+    int64_t run_cpu_ms, run_calls;
 };
 
 static inline int bench_runtime(struct bench *b, struct runtime **rt, struct bench_bounds bounds,
@@ -181,6 +181,7 @@ static inline int bench_runtime(struct bench *b, struct runtime **rt, struct ben
         .lua_dir = b->lua_dir,
         .memory_max = bounds.memory_max ? bounds.memory_max : 64 << 20,
         .run_cpu_ms = bounds.run_cpu_ms ? bounds.run_cpu_ms : 2000,
+        .run_calls = bounds.run_calls,
         .value_max = bounds.value_max ? bounds.value_max : 1 << 20,
         .backends = backends,
         .backend_names = names,

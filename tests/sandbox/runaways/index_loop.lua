@@ -1,0 +1,7 @@
+-- An __index that never ends.
+-- stopped: stopped after 20 ms of CPU
+return {
+  load = function(key, ctx)
+    return setmetatable({}, { __index = function() while true do end end }).x
+  end,
+}

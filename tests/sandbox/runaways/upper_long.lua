@@ -1,0 +1,9 @@
+-- string.upper of a long text, whose result is there already.
+-- stopped: stopped after 20 ms of CPU
+return {
+  load = function(key, ctx)
+    local s = ("x"):rep(8e6)
+    local first = s:upper()
+    while true do first = s:upper() end
+  end,
+}

@@ -306,7 +306,7 @@ static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sq
 
 static int conn_query(struct sqlite_conn *c, struct sqlite_run *run)
 {
-    struct sqlite_stmt *s;
+    struct sqlite_stmt *s = NULL;
     struct err *e = &run->err;
     if (conn_given_up(c))
         return err_set(e, ERR_CANCELLED, "the query was given up");

@@ -39,7 +39,7 @@ static const char *home_of(const struct option *o)
 static void unknown(struct reading *r, const struct scopes *in, const config_setting_t *s)
 {
     const char *name = config_setting_name(s);
-    const char *names[NAMES_MAX];
+    const char *names[NAMES_MAX] = {NULL};
     size_t count = 0;
     const struct option *elsewhere = NULL;
     for (size_t i = 0; i < options_count; i++) {

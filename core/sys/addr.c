@@ -75,7 +75,7 @@ int addr_parse(const char *text, struct addr *a, struct err *e)
     if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
         return parse_unix(text, a, e);
     char host[sizeof a->text];
-    const char *port;
+    const char *port = NULL;
     int rc = split(text, host, &port, e);
     if (rc != 0)
         return rc;

@@ -194,12 +194,13 @@ static void on_dropped(struct check *c, size_t order)
     }
 }
 
-/* The source may have lagged for longer than a floor lasts. */
-static void on_jump(struct check *c)
+/* The source may have lagged for longer than a floor lasts, or a load or a write taken longer. */
+static void on_jump(struct check *c, const struct event *e)
 {
     for (int i = 0; i < HISTORY_KEYS; i++) {
         struct check_key *k = &c->keys[i];
-        k->told &= k->kind == SOURCE_PRIMARY ? k->shown == k->head : k->applied == k->head;
+        k->told &= e->ttl_ms < c->floor_ttl_ms && k->shown == k->head &&
+                   (k->kind == SOURCE_PRIMARY || k->applied == k->head);
     }
 }
 
@@ -306,7 +307,7 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
     case DID_DROPPED: on_dropped(c, i + 1); break;
     case DID_RELOAD: c->reloaded = i + 1; break;
     case DID_ADOPT: void_loads(c); break;
-    case DID_JUMP: on_jump(c); break;
+    case DID_JUMP: on_jump(c, e); break;
     case DID_QUIET: return on_quiet(c, e, i);
     case DID_SETTLED: c->settled = i + 1; break;
     default: break;

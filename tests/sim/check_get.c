@@ -62,27 +62,39 @@ static bool is_high_enough(struct check *c, const struct answer *a)
     return true;
 }
 
+/* The highest that binds; NULL: none does. */
+static const struct check_promise *highest(const struct check *c, const struct answer *a)
+{
+    const struct check_promise *top = NULL;
+    for (size_t i = 0; i < a->k->promise_count; i++) {
+        const struct check_promise *p = &a->k->promises[i];
+        if (binds(c, a, p) && (!top || p->version > top->version))
+            top = p;
+    }
+    return top;
+}
+
+/* Whether the row was told to be gone at that version. */
+static bool is_gone(const struct answer *a, int64_t version)
+{
+    for (size_t i = 0; i < a->k->promise_count; i++)
+        if (a->k->promises[i].version == version && a->k->promises[i].gone)
+            return true;
+    return false;
+}
+
 /* An absence is no version; it is known by when the source said so. */
 static bool is_absent_enough(struct check *c, const struct answer *a)
 {
-    const struct check_promise *top = NULL;
-    bool gone = false;
     if (!a->absent || !a->k->versioned)
         return true;
-    for (size_t i = 0; i < a->k->promise_count; i++) {
+    for (size_t i = 0; i < a->k->promise_count && a->k->kind != SOURCE_LONE; i++) {
         const struct check_promise *p = &a->k->promises[i];
-        if (!binds(c, a, p))
-            continue;
-        if (a->k->kind != SOURCE_LONE && a->r->version < p->shown)
+        if (a->r->version < p->shown && binds(c, a, p))
             return check_broken(c, RULE_ABSENT, a->i, a->e->key, p->order);
-        if (top && p->version == top->version) {
-            gone |= p->gone;
-        } else if (!top || p->version > top->version) {
-            top = p;
-            gone = p->gone;
-        }
     }
-    if (a->kept && top && a->r->version < top->version && !gone)
+    const struct check_promise *top = highest(c, a);
+    if (a->kept && top && a->r->version < top->version && !is_gone(a, top->version))
         return check_broken(c, RULE_KEPT, a->i, a->e->key, top->order);
     return true;
 }

@@ -243,7 +243,8 @@ int flights_match(struct flights *fl, const struct glob *g, bool soft, struct er
 struct write_token {
     uint64_t epoch; /* of its shard */
     uint64_t drops; /* plain invalidations of the shard */
-    bool doubtful;  /* an earlier write of the key may still take place */
+    int64_t began_ms;
+    bool doubtful; /* an earlier write of the key may still take place */
 };
 void flights_write_begins(struct flights *fl, uint64_t hash, int64_t now_ms,
                           struct write_token *out);

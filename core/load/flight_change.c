@@ -154,18 +154,21 @@ void flights_write_begins(struct flights *fl, uint64_t hash, int64_t now_ms,
     *out = (struct write_token){
         .epoch = s->epoch,
         .drops = s->drops,
+        .began_ms = now_ms,
         .doubtful = floors_see(&s->floors, hash, now_ms).doubtful,
     };
     pthread_mutex_unlock(&s->lock);
 }
 
 /* Whether its key, one of its tags or a pattern was invalidated since the write began, or a floor
- * went early that may have been its own. */
+ * of its key may have come and gone meanwhile. */
 static bool is_overtaken(struct flights *fl, struct flight_shard *s, const struct written *w,
                          uint64_t epoch)
 {
     const struct put *p = w->put;
-    if (epoch != w->token.epoch || *dropped_at(s, p->hash) > w->token.drops)
+    if (epoch != w->token.epoch || w->now_ms - w->token.began_ms >= w->floor_ttl_ms)
+        return true;
+    if (*dropped_at(s, p->hash) > w->token.drops)
         return true;
     return fl->marks && (marks_judge_key(fl->marks, p->key, p->since) != MARK_NONE ||
                          marks_judge_tags(fl->marks, p->tags, p->tag_count, p->since) != MARK_NONE);

@@ -210,6 +210,18 @@ static void race_13_a_plain_invalidation_overlaps_a_write_that_another_one_follo
     assert_true(end_write(w, &p, token));
 }
 
+static void race_10_a_put_that_takes_longer_than_a_floor_lasts_is_not_kept(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_version(w, 5, value_a);
+    struct write_token token = begin_write(w, &p);
+    int64_t v = 6;
+    invalidate(w, "k", &v);
+    w->now_ms += 60000; /* which is floor_ttl */
+    assert_false(end_write(w, &p, token));
+    assert_int_equal(stored_version(w), -1);
+}
+
 static void race_11_a_floor_that_had_to_go_may_have_been_above_a_write(void **state)
 {
     struct world *w = *state;
@@ -287,6 +299,7 @@ int main(void)
         T(a_write_is_seen_by_the_next_get),
         T(race_13_two_writes_are_stored_by_version_not_by_arrival),
         T(race_13_a_plain_invalidation_overlaps_a_write_that_another_one_followed),
+        T(race_10_a_put_that_takes_longer_than_a_floor_lasts_is_not_kept),
         T(race_11_a_floor_that_had_to_go_may_have_been_above_a_write),
         T(race_12_a_load_that_began_before_a_write_is_not_stored),
         T(a_write_does_not_pass_a_floor),

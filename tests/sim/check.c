@@ -86,6 +86,8 @@ static bool on_end(struct check *c, const struct event *e, size_t i)
         k->load = 0;
     if (e->flags & F_STORED && r->began < c->reloaded)
         return check_broken(c, RULE_SCRIPT, i, e->key, c->reloaded);
+    if (e->flags & F_STORED && r->began < k->set)
+        return check_broken(c, RULE_OVERTAKEN, i, e->key, k->set);
     return no_step_back(c, e, i);
 }
 
@@ -133,8 +135,10 @@ static void on_commit(struct check *c, const struct event *e, size_t order)
     struct check_key *k = &c->keys[e->key];
     const struct check_doubt *d = k->doubt_count > 0 ? &k->doubts[k->doubt_count - 1] : NULL;
     k->head = e->version;
-    if (e->read) /* what a put brings is as old as its commit */
+    if (e->read) { /* what a put brings is as old as its commit */
         on_attempt(c, e, order, false);
+        c->reads[e->read].by_put = true;
+    }
     k->absent[e->version] = e->flags & F_ABSENT;
     /* What its write left in doubt is loaded again after it. */
     k->told = e->flags & F_DOUBTED && k->kind == SOURCE_PRIMARY && d && e->at_ms < d->until_ms &&

@@ -31,6 +31,7 @@
     X(RULE_FRESH, "what is past its ttl, or expired, is marked stale")                             \
     X(RULE_BOUND, "nothing is served past its stale_ttl and stale_if_error")                       \
     X(RULE_BACK, "what is stored does not go back to a lower version")                             \
+    X(RULE_OVERTAKEN, "a load that began before a set is not stored after it")                     \
     X(RULE_SCRIPT, "what older scripts loaded is not stored")                                      \
     X(RULE_SINGLE, "a key has one load at a time")                                                 \
     X(RULE_ENDS, "every get ends")                                                                 \

@@ -11,15 +11,19 @@ struct answer {
     bool absent, kept; /* kept: from memory */
 };
 
-/* The promise binds what r brought. Not where the floor's time was over by the end of r, which asks
- * a source that lags for longer; nor where the floor went early, and r came from a source that lags
- * with nothing to fall back on, from a primary that did not show the version yet, or from a
- * client's set. */
+/* The promise binds what r brought; a put in any case. Not where the floor's time was over by the
+ * end of r, which asks a source that lags for longer; nor where the floor went early, and r came
+ * from a source that lags with nothing to fall back on, from a primary that did not show the
+ * version yet, or from a client's set. */
 static bool binds(const struct check *c, const struct answer *a, const struct check_promise *p)
 {
     const struct check_read *r = a->r;
     if (p->order >= a->g->began)
         return false;
+    if (r->by_put)
+        return true;
+    if (r->by_put)
+        return true;
     if (r->ended > p->order && r->ended_ms >= p->at_ms + c->floor_ttl_ms)
         return false;
     size_t lost = r->by_client || r->of_primary ? p->forgotten : p->lost;

@@ -15,7 +15,7 @@ struct check_read {
     int64_t began_ms, ended_ms, fresh_until_ms, dead_until_ms;
     int64_t version;
     int key, tags;
-    bool absent, by_client, of_primary;
+    bool absent, by_client, by_put, of_primary;
 };
 
 /* invalidate(key, v), or a write of v, was acknowledged. */

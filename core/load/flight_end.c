@@ -112,8 +112,7 @@ static bool may_store(struct flights *fl, struct flight_shard *s, const struct f
 static bool may_keep(const struct flight *f, const struct outcome *o,
                      const struct floor_seen *floor)
 {
-    return o->store && !f->doubtful && !floor->doubtful &&
-           !(o->end == END_ABSENT && floor->there && !floor->gone);
+    return o->store && !f->doubtful && !(o->end == END_ABSENT && floor->there && !floor->gone);
 }
 
 /* What tags and patterns have done to the result since its attempt began. */

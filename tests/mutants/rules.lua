@@ -119,13 +119,7 @@ return {
     tests = { "load_flight_write" },
   },
   {
-    race = "14", rule = "and what is loaded while it is in doubt is not kept",
-    file = "core/load/flight_end.c",
-    from = "!f->doubtful && !floor->doubtful &&", to = "!f->doubtful &&",
-    tests = { "load_flight_write" },
-  },
-  {
-    race = "14", rule = "nor what was read while it was in doubt, when it comes later",
+    race = "14", rule = "and what is loaded while it is in doubt is not kept, however late it comes",
     file = "core/load/flight.c",
     from = "f->doubtful = floors_see(&s->floors, f->hash, now_ms).doubtful;",
     to = "f->doubtful = false;\n    (void)now_ms;",
@@ -150,6 +144,7 @@ return {
     file = "core/load/flight.c",
     from = "    take_token(fl, s, f, now_ms);\n    bool primary", to = "    bool primary",
     tests = { "load_flight_marks" },
+    unseen = "without it a load is thrown away too often, never too seldom",
   },
   {
     race = "19", rule = "a query that was given up is cancelled in the database",
@@ -188,6 +183,7 @@ return {
     file = "core/load/flight.c",
     from = "marks_judge_key(fl->marks, q->key, f->since) == MARK_HARD", to = "false",
     tests = { "load_flight_marks" },
+    unseen = "who joins it is sent on when it ends",
   },
   {
     race = "24", rule = "an invalidation drops; it does not expire",

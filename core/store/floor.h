@@ -23,8 +23,8 @@
 struct floors {
     struct list *buckets;
     size_t bucket_count, count, most;
-    struct list ending; /* nearest its end first */
-    uint64_t dropped;   /* early */
+    struct list ending;       /* nearest its end first */
+    uint64_t dropped;         /* early */
     int64_t dropped_until_ms; /* the latest end that one of them would have had */
     int64_t doubt_until_ms;   /* of all keys */
 };

@@ -23,7 +23,7 @@ declare -A stage_titles=(
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [model]='the protocol of tokens and floors, searched by spin'
     [sim]='20,000 seeded histories of the store and the loads, and planted faults that must be found'
-    [fuzz]='every fuzz target for 20 seconds'
+    [fuzz]='every fuzz target for 10 seconds'
 )
 
 # No detect_stack_use_after_return: the sandbox measures depth by the address of a local.
@@ -126,7 +126,7 @@ stage_sim() {
     build/sim --seeds 20000
 }
 
-stage_fuzz() { .ci/fuzz 20; }
+stage_fuzz() { .ci/fuzz 10; }
 
 # Adds up what cmocka, busted and our own checks say they counted: "PASSED FAILED".
 count_results() {

@@ -90,7 +90,7 @@ static int pack_bytea(struct slice text, struct buf *out, struct err *e)
     if (text.size >= 2 && text.size % 2 == 0 && memcmp(text.data, "\\x", 2) == 0)
         return pack_hex(text, out, e);
     /* bytea_output = escape */
-    char *copy = strndup(text.data, text.size);
+    char *copy = text.size > 0 ? strndup(text.data, text.size) : strdup("");
     size_t size = 0;
     unsigned char *bytes = copy ? PQunescapeBytea((unsigned char *)copy, &size) : NULL;
     free(copy);

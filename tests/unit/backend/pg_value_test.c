@@ -6,6 +6,8 @@
 
 #include "pg_fixture.h"
 
+#include "backend/pg_value.h"
+
 static int setup(void **state)
 {
     if (fixture_setup(state) != 0)
@@ -126,6 +128,19 @@ static void bytea_is_bin(void **state)
     fixture_open(f, 1);
 }
 
+/* As a server sends it with bytea_output = escape; found by fuzzing. */
+static void an_empty_bytea_in_an_array_is_bin(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    assert_int_equal(pg_value_pack(1001, slice_str("{\"\"}"), &out, &e), 0);
+    assert_int_equal(out.size, 3);
+    assert_memory_equal(out.data, "\x91\xc4\x00", 3);
+    buf_fini(&out);
+}
+
 static void shapes_are_rows_row_value_and_count(void **state)
 {
     struct fixture *f = *state;
@@ -163,6 +178,7 @@ int main(void)
         cmocka_unit_test(json_is_decoded),
         cmocka_unit_test(arrays_are_arrays),
         cmocka_unit_test(bytea_is_bin),
+        cmocka_unit_test(an_empty_bytea_in_an_array_is_bin),
         cmocka_unit_test(shapes_are_rows_row_value_and_count),
         cmocka_unit_test(two_columns_of_one_name_are_refused),
     };

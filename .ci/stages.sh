@@ -7,7 +7,7 @@ stage_names=(
     faults interop model sim fuzz
 )
 declare -A stage_titles=(
-    [build]='server, tool and unit tests with gcc, as released'
+    [build]='server, tool and unit tests with gcc, as released, and hardened'
     [clang]='the same with clang'
     [format]='C sources are as clang-format leaves them'
     [tidy]='clang-tidy'
@@ -52,7 +52,10 @@ run_specs() {
         "${under[@]}" luajit /usr/bin/busted -o plainTerminal "$@"
 }
 
-stage_build() { build_preset release all units; }
+stage_build() {
+    build_preset release all units
+    tests/hardening/check build/rtcached build/rtcache
+}
 stage_clang() { build_preset clang all units; }
 
 stage_format() { list_sources '*.c' '*.h' | xargs -d '\n' clang-format --dry-run -Werror; }

@@ -33,6 +33,7 @@ void drain_begin(struct server *s)
     }
     s->draining = true;
     listen_close(s);
+    notify_stopping(&s->notify);
     int64_t limit_ms = s->snapshot->conf->drain_timeout_ms;
     log_info("server.draining", "limit_ms=%lld", (long long)limit_ms);
     ev_timer_init(&s->drain_limit, drain_on_limit, (double)limit_ms / 1e3, 0.);

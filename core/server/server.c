@@ -206,7 +206,7 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
         conf->io_threads > SERVER_THREADS_MAX || conf->loader_threads > SERVER_THREADS_MAX;
     s->io_count = too_many ? 0 : (unsigned)conf->io_threads;
     s->loader_count = too_many ? 0 : (unsigned)conf->loader_threads;
-    s->log_fd = -1;
+    s->log_fd = s->notify.fd = -1;
     s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     make_loop(s);
     int rc = s->loop ? 0 : err_set(e, ERR_IO, "no event loop could be made");
@@ -215,6 +215,8 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
                      SERVER_THREADS_MAX);
     if (rc == 0)
         rc = logfile_open(s, conf, e);
+    if (rc == 0)
+        rc = notify_init(&s->notify, s->loop, e);
     if (rc == 0)
         rc = listen_open(s, e);
     if (rc == 0)
@@ -252,6 +254,7 @@ static void server_on_first(struct server *s, const struct err *e)
         printf("listening on %s\n", s->listeners[i].text);
     printf("ready\n");
     fflush(stdout);
+    notify_ready(&s->notify);
     log_info("server.ready",
              "version=%s pid=%d conf=%s loaders=%zu io_threads=%u loader_threads=%u",
              RTCACHE_VERSION, (int)getpid(), log_q(s->conf->file), s->snapshot->conf->loader_count,
@@ -292,6 +295,7 @@ void server_free(struct server *s)
     listen_close(s);
     stop_threads(s);
     watch_free(s->watch);
+    notify_fini(&s->notify);
     feeds_free(s->feeds);
     for (unsigned i = 0; i < s->loader_count; i++)
         loader_free(s->loaders[i]);

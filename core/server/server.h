@@ -14,6 +14,7 @@
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "net/io.h"
+#include "server/notify.h"
 #include "store/store.h"
 #include "sys/addr.h"
 
@@ -49,6 +50,7 @@ struct server {
     unsigned listener_count;
     struct reload *reload;
     struct watch *watch;
+    struct notify notify;
     struct message drained[SERVER_THREADS_MAX];
     unsigned undrained;
     ev_timer tick, drain_limit, accept_pause;

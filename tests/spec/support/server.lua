@@ -41,6 +41,7 @@ local REPORTS = {
 ---@field loaders? table[] @without jitter unless they say so
 ---@field scripts? table<string, string>
 ---@field files? table<string, string> @further files in the folder
+---@field env? table<string, string> @of the process
 ---@field descriptors? integer @RLIMIT_NOFILE
 
 -- The text of rtcache.conf for a folder.
@@ -98,10 +99,12 @@ function Server:command(...) return { Server.binary, "-c", self.conf, ... } end
 
 --- Starts the process and waits until it says that it is ready.
 function Server:launch()
+  local env = { UBSAN_OPTIONS = "print_stacktrace=1", ASAN_OPTIONS = "detect_leaks=1" }
+  for name, v in pairs(self.options.env or {}) do env[name] = v end
   self.process = process.spawn(self:command(), {
     stderr = self.log_path,
     descriptors = self.options.descriptors,
-    env = { UBSAN_OPTIONS = "print_stacktrace=1", ASAN_OPTIONS = "detect_leaks=1" },
+    env = env,
   })
   self.addresses = {}
   while true do

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bind/run_many.h"
 #include "bind/op.h"
+#include "script/packed.h"
 #include "store/store.h"
 #include "wire/mpw.h"
 
@@ -112,9 +113,17 @@ static int pack_parameters(lua_State *L, struct runtime *rt, int first, int coun
 /* (shape, self, sql, count, ...) -> op */
 static int api_query(lua_State *L)
 {
-    static const char *const shapes[] = {"row", "rows", "value", "exec"};
+    static const struct {
+        const char *name;
+        enum query_shape shape;
+        bool packed;
+    } methods[] = {
+        {"row", QUERY_ROW, false},       {"rows", QUERY_ROWS, false},
+        {"value", QUERY_VALUE, false},   {"exec", QUERY_EXEC, false},
+        {"packed_row", QUERY_ROW, true}, {"packed_rows", QUERY_ROWS, true},
+    };
     struct runtime *rt = runtime_upvalue(L);
-    char where[VM_WHERE_MAX], what[16];
+    char where[VM_WHERE_MAX], what[24];
     struct err e;
     take_position(L, rt, where, sizeof where);
     const char *shape = luaL_checkstring(L, 1);
@@ -133,8 +142,12 @@ static int api_query(lua_State *L)
     if (pack_parameters(L, rt, 5, count, &e) != 0)
         fail_at(L, where, "%s: %s", what, e.text);
     struct op_request q = {.backend = db->index, .params = &rt->scratch, .where = where};
-    while (strcmp(shapes[q.shape], shape) != 0)
-        q.shape++;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(methods[i].name, shape) == 0) {
+            q.shape = methods[i].shape;
+            q.packed = methods[i].packed;
+        }
+    }
     q.sql.data = lua_tolstring(L, 3, &q.sql.size);
     if (!op_query(L, rt, &q))
         fail_at(L, where, "%s: not enough memory for a query of %zu bytes", what, q.sql.size);
@@ -352,6 +365,9 @@ static void push_raw(lua_State *L, struct runtime *rt)
     sandbox_add_primitives(L);
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++)
         set_closure(L, rt, functions[i].name, functions[i].func);
+    lua_pushlightuserdata(L, &rt->sandbox.marks);
+    lua_pushcclosure(L, packed_lua_unpack, 1);
+    lua_setfield(L, -2, "unpack");
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.null_ref);
     lua_setfield(L, -2, "null");
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.unchanged_ref);

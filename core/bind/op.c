@@ -1,5 +1,7 @@
 #include "bind/op.h"
 
+#include "script/packed.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +11,7 @@ struct op {
     struct list link; /* of its run */
     struct run *run;
     enum op_kind kind;
-    bool settled;
+    bool settled, packed;
     int backend;
     uint32_t slot, serial;
     size_t charged;
@@ -123,6 +125,7 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->params = *q->params;
     buf_init(q->params, q->params->max);
     op->backend = q->backend;
+    op->packed = q->packed;
     snprintf(op->where, sizeof op->where, "%s", q->where);
     op->query.sql = slice_of(op->sql, q->sql.size);
     op->query.params = buf_slice(&op->params);
@@ -198,6 +201,10 @@ int op_lua_take(lua_State *L)
     bool maybe = op->query.shape == QUERY_ROW || op->query.shape == QUERY_VALUE;
     if (maybe && !op->query.found)
         lua_pushnil(L);
+    else if (op->packed && op->query.shape == QUERY_ROW)
+        packed_push_row(L, &rt->sandbox.marks, buf_slice(&op->query.result));
+    else if (op->packed)
+        packed_push_rows(L, &rt->sandbox.marks, buf_slice(&op->query.result));
     else
         value_unpack(L, &rt->sandbox.marks, buf_slice(&op->query.result));
     op_free(op);

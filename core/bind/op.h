@@ -17,6 +17,7 @@
 struct op_request {
     int backend;
     enum query_shape shape;
+    bool packed; /* the result goes to the script as packed bytes (packed.h) */
     struct slice sql;
     struct buf *params; /* taken over: it is empty afterwards */
     const char *where;  /* "script:line", for errors */

@@ -1,6 +1,7 @@
 #include "bind/run_many.h"
 
 #include "bind/result.h"
+#include "script/packed.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -232,6 +233,7 @@ static void read_key(lua_State *L, const struct run *r, struct run_result *out)
 
 static bool check_tables(lua_State *L, const struct run *r, int first, struct run_result *out)
 {
+    struct slice bytes;
     if (lua_isnil(L, first))
         result_refuse(r, out,
                       "load_many returned nothing; it returns a table of values by key, which may "
@@ -240,6 +242,10 @@ static bool check_tables(lua_State *L, const struct run *r, int first, struct ru
         result_refuse(r, out,
                       "load_many returned rtcache.unchanged, which stands for one key, as in "
                       "values[key] = rtcache.unchanged");
+    else if (packed_get(L, &r->rt->sandbox.marks, first, &bytes))
+        result_refuse(r, out,
+                      "load_many returned packed rows, not a table of values by key: give each row "
+                      "to its key, as in values[key] = rows[i]");
     else if (lua_type(L, first) != LUA_TTABLE)
         result_refuse(r, out, "load_many returned a %s, not a table of values by key",
                       luaL_typename(L, first));

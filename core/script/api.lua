@@ -28,7 +28,7 @@ end
 
 local db = {}
 
-for _, shape in ipairs { "row", "rows", "value", "exec" } do
+for _, shape in ipairs { "row", "rows", "value", "exec", "packed_row", "packed_rows" } do
   db[shape] = function(self, sql, ...)
     return await(query(shape, self, sql, select("#", ...), ...))
   end
@@ -157,6 +157,7 @@ local rtcache = {
   map = raw.map,
   bin = raw.bin,
   poison = raw.poison,
+  unpack = raw.unpack,
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 

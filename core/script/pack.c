@@ -1,4 +1,4 @@
-#include "script/value.h"
+#include "script/packed.h"
 
 #include "wire/mp.h"
 #include "wire/mpw.h"
@@ -8,6 +8,7 @@
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
 #define TRAIL_MAX 200
+#define TOO_DEEP  "tables are nested too deep (more than 16)"
 
 /* One step of the way from the root to the value that is packed now; on the C stack. */
 struct step {
@@ -23,6 +24,7 @@ struct packer {
     const char *root;
     struct buf *out;
     struct err *e;
+    bool copied; /* packed bytes stand inside a table: how deep they are nested was not counted */
 };
 
 /* Within 2^53, where every integer is exact. */
@@ -219,7 +221,7 @@ static int pack_table(struct packer *p, int index, const struct step *up, int de
         return rc;
     }
     if (depth >= MP_DEPTH_MAX)
-        return refuse(p, up, ERR_BAD_VALUE, "tables are nested too deep (more than 16)");
+        return refuse(p, up, ERR_BAD_VALUE, TOO_DEEP);
     struct keys k = count_keys(L, index);
     if (mark && mark == p->m->map && k.other == 0)
         return pack_map(p, index, k.count, up, depth);
@@ -248,8 +250,13 @@ static int pack_one(struct packer *p, int index, const struct step *at, int dept
     case VM_TCDATA: return pack_cdata(p, index, at);
     default: break;
     }
+    struct slice packed;
     if (value_is_null(L, p->m, index))
         return written(p, at, mpw_nil(p->out));
+    if (packed_get(L, p->m, index, &packed)) {
+        p->copied |= depth > 0;
+        return written(p, at, mpw_raw(p->out, packed));
+    }
     if (value_is_unchanged(L, p->m, index))
         return refuse(p, at, ERR_BAD_VALUE,
                       "rtcache.unchanged stands for a whole answer, it is no value");
@@ -264,7 +271,10 @@ int value_pack(lua_State *L, const struct value_marks *m, int index, const char 
 {
     struct packer p = {.L = L, .m = m, .root = root, .out = out, .e = e};
     int top = lua_gettop(L);
+    size_t start = out->size;
     int rc = pack_one(&p, index < 0 ? top + index + 1 : index, NULL, 0);
     lua_settop(L, top);
+    if (rc == 0 && p.copied && mp_check(slice_of(out->data + start, out->size - start), NULL) != 0)
+        rc = refuse(&p, NULL, ERR_BAD_VALUE, TOO_DEEP);
     return rc;
 }

@@ -1,6 +1,7 @@
 #include "script/sandbox.h"
 
 #include "base/clock.h"
+#include "script/packed.h"
 #include "script/script_file.h"
 #include "script/text.h"
 
@@ -290,6 +291,7 @@ static int protected_open(lua_State *L)
     lua_getfield(L, -2, "integer_kind");
     int top = lua_gettop(L);
     value_setup(L, &sb->marks, top - 1, top);
+    packed_setup(L, &sb->marks);
     return 0;
 }
 

@@ -22,6 +22,8 @@ struct value_marks {
     int null_ref, unchanged_ref;     /* in the registry */
     int array_ref, map_ref, bin_ref; /* in the registry */
     int kind_of_cdata, make_cdata;   /* Lua functions in the registry */
+    const void *row, *rows;          /* metatables of packed.h */
+    int row_ref, rows_ref;           /* in the registry */
 };
 
 /* Makes the marks. make: at stack index, function(high, low) -> int64 cdata, function(high, low)

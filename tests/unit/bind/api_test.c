@@ -97,6 +97,35 @@ static void answers_rows_and_keeps_their_kind(void **state)
     ending_fini(&end);
 }
 
+static void answers_packed_rows_as_they_came(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    static const char row[] = "\x82\xa2id\x2a\xa1v\x05";
+    static const char rows[] = "\x92\x82\xa2id\x2a\xa1v\x05\x82\xa2id\x2b\xa1v\x06";
+    struct query *q = ask(b,
+                          "local r = ctx.db:packed_row('S')\n"
+                          "return r, { version = r.v, tags = { 'id:' .. r.id } }",
+                          &end);
+    assert_int_equal(q->shape, QUERY_ROW);
+    fake_answer(q, slice_of(row, sizeof row - 1));
+    assert_int_equal(end.outcome, RUN_FOUND);
+    assert_int_equal(end.value.size, sizeof row - 1);
+    assert_memory_equal(end.value.data, row, sizeof row - 1);
+    assert_int_equal(end.version, 5);
+    assert_memory_equal(end.tags.data, "\x91\xa5id:42", 7);
+    ending_fini(&end);
+    q = ask(b, "local r = ctx.db:packed_rows('S') return r[2].id + #r + rtcache.unpack(r)[1].id",
+            &end);
+    assert_int_equal(q->shape, QUERY_ROWS);
+    fake_answer(q, slice_of(rows, sizeof rows - 1));
+    expect_int(&end, 43 + 2 + 42);
+    ending_fini(&end);
+    fake_answer_nothing(ask(b, "return ctx.db:packed_row('S')", &end));
+    assert_int_equal(end.outcome, RUN_ABSENT);
+    ending_fini(&end);
+}
+
 static void explains_what_is_called_wrongly(void **state)
 {
     struct bench *b = *state;
@@ -298,6 +327,7 @@ int main(void)
         CASE(hands_parameters_over_exactly),
         CASE(has_a_method_for_each_shape),
         CASE(answers_rows_and_keeps_their_kind),
+        CASE(answers_packed_rows_as_they_came),
         CASE(explains_what_is_called_wrongly),
         CASE(reaches_other_backends),
         CASE(marks_arrays_and_maps),

@@ -15,6 +15,7 @@ describe("values of SQLite", function()
         { pattern = "rows:*", script = "rows.lua", negative_ttl = "60s" },
         { pattern = "value:*", script = "value.lua", negative_ttl = "60s" },
         { pattern = "param:*", script = "param.lua" },
+        { pattern = "any:*", script = "any.lua" },
         { pattern = "bad param:*", script = "bad_param.lua" },
       },
       scripts = {
@@ -27,6 +28,16 @@ describe("values of SQLite", function()
         ["value.lua"] = [[
           return { load = function(_, ctx) return ctx.db:value("SELECT " .. ctx.match[1]) end }
         ]],
+        ["any.lua"] = [=[
+          local wanted = { numbers = { 1, 3, 99 }, texts = { "1", "3" }, none = {} }
+          return {
+            load = function(_, ctx)
+              local rows = ctx.db:packed_rows("SELECT id, name FROM several "
+                .. "WHERE id IN (SELECT value FROM json_each($1)) ORDER BY id", wanted[ctx.match[1]])
+              return { rows = rows, count = #rows, last = #rows > 0 and rows[#rows] or nil }
+            end,
+          }
+        ]=],
         ["param.lua"] = [=[
           local values = {
             integer = 42, large = 9007199254740993LL, least = -9223372036854775807LL - 1,
@@ -95,6 +106,12 @@ describe("values of SQLite", function()
   it("of a column declared as boolean are booleans, of decimal exact text", function()
     assert.same({ b = true }, got "sql:b FROM kinds")
     assert.same({ d = "12.5" }, got "sql:d FROM kinds")
+  end)
+
+  it("are asked for by an array, and come packed", function()
+    local one, three = { id = 1, name = "one" }, { id = 3, name = "three" }
+    assert.same({ rows = { one, three }, count = 2, last = three }, got "any:numbers")
+    assert.same({ rows = {}, count = 0 }, got "any:none")
   end)
 
   it("come as a row, as rows, as one value, or not at all", function()

@@ -16,6 +16,7 @@ describe("values of PostgreSQL", function()
         { pattern = "value:*", script = "value.lua", negative_ttl = "60s" },
         { pattern = "exec:*", script = "exec.lua" },
         { pattern = "param:*", script = "param.lua" },
+        { pattern = "any:*", script = "any.lua" },
       },
       scripts = {
         ["sql.lua"] = [[
@@ -30,6 +31,17 @@ describe("values of PostgreSQL", function()
         ["exec.lua"] = [[
           return { load = function(_, ctx) return ctx.db:exec(ctx.match[1]) end }
         ]],
+        ["any.lua"] = [=[
+          local wanted = { numbers = { 1, 3, 99 }, texts = { "1", "3" }, none = {} }
+          return {
+            load = function(_, ctx)
+              local rows = ctx.db:packed_rows("SELECT id, name FROM several WHERE id = ANY($1) ORDER BY id",
+                wanted[ctx.match[1]])
+              return { rows = rows, count = #rows, last = #rows > 0 and rows[#rows] or nil,
+                name = #rows > 0 and rows[1].name or nil }
+            end,
+          }
+        ]=],
         ["param.lua"] = [=[
           local queries = {
             bool = { "bool", true }, int2 = { "int2", -32768 }, int4 = { "int4", 2147483647 },
@@ -128,6 +140,14 @@ describe("values of PostgreSQL", function()
     assert.same({}, got "rows:* FROM several WHERE id = 99")
     expect.absent(cache:get "sql:* FROM several WHERE id = 99")
     expect.absent(cache:get "value:name FROM several WHERE id = 99")
+  end)
+
+  it("are asked for by an array, and come packed", function()
+    local one, three = { id = 1, name = "one" }, { id = 3, name = "three" }
+    local both = { rows = { one, three }, count = 2, last = three, name = "one" }
+    assert.same(both, got "any:numbers")
+    assert.same(both, got "any:texts")
+    assert.same({ rows = {}, count = 0 }, got "any:none")
   end)
 
   it("may be many: rows of a few megabytes", function()

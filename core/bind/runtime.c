@@ -220,34 +220,49 @@ static int protected_main(lua_State *L)
     return take_functions(L, g);
 }
 
-static struct script *script_slot(struct runtime *rt)
+static bool grow_scripts(struct runtime *rt)
 {
     if (rt->script_count < rt->script_room)
-        return &rt->scripts[rt->script_count];
+        return true;
     int room = rt->script_room ? rt->script_room * 2 : 8;
     struct script *scripts = realloc(rt->scripts, (size_t)room * sizeof *scripts);
     if (!scripts)
-        return NULL;
+        return false;
     rt->scripts = scripts;
     rt->script_room = room;
-    return &rt->scripts[rt->script_count];
+    return true;
+}
+
+struct script *runtime_room(struct runtime *rt, const char *file)
+{
+    char *name = grow_scripts(rt) ? strdup(file) : NULL;
+    if (!name)
+        return NULL;
+    struct script *s = &rt->scripts[rt->script_count];
+    *s = (struct script){.file = name};
+    for (int i = 0; i < RUNTIME_WHATS; i++)
+        s->fn[i] = LUA_NOREF;
+    return s;
+}
+
+void runtime_drop(struct runtime *rt, struct script *s)
+{
+    for (int i = 0; i < RUNTIME_WHATS; i++)
+        luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, s->fn[i]);
+    free(s->file);
 }
 
 int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e)
 {
     for (int i = 0; i < rt->script_count; i++) {
-        if (strcmp(rt->scripts[i].file, file) == 0) {
+        if (!rt->scripts[i].sql && strcmp(rt->scripts[i].file, file) == 0) {
             *script = i;
             return 0;
         }
     }
-    struct script *s = script_slot(rt);
-    char *name = s ? strdup(file) : NULL;
-    if (!name)
+    struct script *s = runtime_room(rt, file);
+    if (!s)
         return err_set(e, ERR_NOMEM, "%s: no memory for it", file);
-    *s = (struct script){.file = name};
-    for (int i = 0; i < RUNTIME_WHATS; i++)
-        s->fn[i] = LUA_NOREF;
     struct reading g = {.rt = rt, .script = s, .chunk = LUA_NOREF, .e = e};
     int rc = sandbox_load(&rt->sandbox, file, rt->api, &g.chunk, e);
     if (rc == 0) {
@@ -257,9 +272,7 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
     if (rc == 0)
         rc = g.rc;
     if (rc != 0) {
-        for (int i = 0; i < RUNTIME_WHATS; i++)
-            luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, s->fn[i]);
-        free(name);
+        runtime_drop(rt, s);
         return rc;
     }
     *script = rt->script_count++;

@@ -44,6 +44,11 @@ int runtime_new(struct runtime **out, const struct runtime_options *o, struct er
  * functions. *script: its index; the same file gives the same index. Errors carry file:line. */
 int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e) MUST_USE;
 
+/* The script or the SQL of a configured loader; SQL gives an index of its own each time, with a
+ * load and a load_many. */
+int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *script,
+                       struct err *e) MUST_USE;
+
 enum run_what { RUN_LOAD, RUN_LOAD_MANY, RUN_SAVE, RUN_REMOVE };
 
 bool runtime_has(const struct runtime *rt, int script, enum run_what what);

@@ -25,7 +25,8 @@ struct op_slot {
 };
 
 struct script {
-    char *file;              /* owned; as in the configuration */
+    char *file; /* owned; as in the configuration; of SQL: where that stands */
+    bool sql;
     int fn[RUNTIME_WHATS];   /* registry references, LUA_NOREF where absent */
     int line[RUNTIME_WHATS]; /* where each is defined */
     struct log_site log_site;
@@ -91,6 +92,12 @@ struct run {
     void (*done)(struct run *r, struct run_result *result, void *arg);
     void *arg;
 };
+
+/* Room for a script of that file, without functions; it is there once script_count is raised. NULL:
+ * no memory. */
+struct script *runtime_room(struct runtime *rt, const char *file);
+/* Gives back what it holds instead. */
+void runtime_drop(struct runtime *rt, struct script *s);
 
 /* Lets the run go on: now, or when the one that runs now has parked or ended. */
 void run_wake(struct run *r);

@@ -1,5 +1,6 @@
 #include "conf/checks.h"
 
+#include "base/glob.h"
 #include "conf/conf_units.h"
 
 #include <stdio.h>
@@ -145,6 +146,40 @@ static void check_script(struct reading *r, const config_setting_t *group,
         setting_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
 }
 
+static unsigned stars_of(const char *pattern)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    if (!pattern || glob_check(slice_str(pattern), NULL) != 0)
+        return GLOB_STARS_MAX; /* what is wrong with it is told elsewhere */
+    glob_compile(&g, slice_str(pattern), room);
+    return g.stars;
+}
+
+/* A script or SQL, and what goes with SQL only. */
+static void check_source(struct reading *r, const config_setting_t *group,
+                         const struct conf_loader *l)
+{
+    if (writes(group, "script") == writes(group, "sql"))
+        setting_wrong(r, place_of(group, "sql", "script"),
+                      writes(group, "sql") ? "a loader has \"script\" or \"sql\", not both"
+                                           : "a loader needs \"script\" or \"sql\"");
+    if (!l->sql) {
+        if (writes(group, "version"))
+            setting_wrong(r, place_of(group, "version", "version"),
+                          "\"version\" goes with \"sql\"; a script returns its version");
+        return;
+    }
+    if (!l->backend)
+        setting_wrong(r, place_of(group, "sql", "sql"), "\"sql\" needs a \"backend\"");
+    int highest = conf_sql_parameters(l->sql);
+    unsigned stars = stars_of(l->pattern);
+    if (highest > (int)stars)
+        setting_wrong(r, place_of(group, "sql", "sql"),
+                      "\"sql\" has $%d, but the pattern \"%.128s\" has %u star%s", highest,
+                      l->pattern, stars, stars == 1 ? "" : "s");
+}
+
 /* ---- backends and loaders ---- */
 
 static void check_backend(struct reading *r, const config_setting_t *group,
@@ -221,10 +256,7 @@ static void check_loaders(struct reading *r, const config_setting_t *root)
     const config_setting_t *groups = config_setting_get_member(root, "loaders");
     if (c->loader_count == 0)
         return;
-    bool folder_there = is_folder(c->scripts_dir);
-    if (!folder_there)
-        setting_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
-                      c->scripts_dir);
+    bool folder_there = is_folder(c->scripts_dir), needs_folder = false;
     for (size_t i = 0; i < c->loader_count; i++) {
         const config_setting_t *group = config_setting_get_elem(groups, (unsigned)i);
         const struct conf_loader *l = &c->loaders[i];
@@ -232,9 +264,14 @@ static void check_loaders(struct reading *r, const config_setting_t *root)
             continue;
         check_policy(r, group, &l->policy);
         check_named_backend(r, group, "backend", l->backend);
-        if (l->script)
+        check_source(r, group, l);
+        if (l->script && !l->sql)
             check_script(r, group, l, folder_there);
+        needs_folder |= !l->sql;
     }
+    if (!folder_there && needs_folder)
+        setting_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
+                      c->scripts_dir);
     check_patterns(r, groups);
 }
 

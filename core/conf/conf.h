@@ -48,7 +48,10 @@ struct policy {
 
 struct conf_loader {
     const char *pattern;
-    const char *script;  /* as written, relative to conf->scripts_dir */
+    const char *script;  /* as written, relative to conf->scripts_dir; with sql: "FILE:LINE", where
+                            the loader is written, for messages */
+    const char *sql;     /* what loads a key in place of a script; or NULL */
+    const char *version; /* with sql: the column that is the version; or NULL */
     const char *backend; /* NULL: none; ctx.db is nil then */
     bool versioned;      /* a value without a version fails its load */
     const char *write;   /* what put and delete do to the entry: through, invalidate, none */
@@ -126,6 +129,9 @@ int conf_load(const char *path, struct conf **out, struct buf *report, struct er
 
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c); /* NULL is allowed */
+
+/* The highest $n of a text of SQL, outside of its literals, names and comments; 0: none. */
+int conf_sql_parameters(const char *sql);
 
 /* -1 where there is none of that name. */
 int conf_backend_index(const struct conf *c, const char *name);

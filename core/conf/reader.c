@@ -169,6 +169,17 @@ static void read_defaults(struct reading *r, const config_setting_t *root)
         read_options(r, &in, group);
 }
 
+/* What messages call a loader that has no script. */
+static void name_sql(struct reading *r, struct conf_loader *l)
+{
+    char name[96];
+    const char *slash = strrchr(l->file, '/');
+    snprintf(name, sizeof name, "%.80s:%d", slash ? slash + 1 : l->file, l->line);
+    l->script = arena_copy(r->arena, slice_str(name));
+    if (!l->script)
+        r->problems->nomem = true;
+}
+
 static void read_loader(struct reading *r, const config_setting_t *group, struct conf_loader *l)
 {
     struct source_place place = setting_place(r, group);
@@ -180,6 +191,8 @@ static void read_loader(struct reading *r, const config_setting_t *group, struct
         .list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2, .driver = DRIVER_ANY};
     read_options(r, &in, group);
     need_options(r, &in, group, "a loader");
+    if (l->sql && !l->script)
+        name_sql(r, l);
 }
 
 static void read_loaders(struct reading *r, const config_setting_t *root)

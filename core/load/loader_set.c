@@ -88,7 +88,7 @@ static int open_runtime(struct loader_set *set, struct err *e)
     free(names);
     for (size_t i = 0; i < conf->loader_count && rc == 0; i++) {
         struct gate *g = &set->gates[i];
-        rc = runtime_add_script(set->runtime, g->conf->script, &g->script, e);
+        rc = runtime_add_loader(set->runtime, g->conf, &g->script, e);
         if (rc == 0)
             gate_know_script(g);
     }

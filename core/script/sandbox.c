@@ -7,6 +7,7 @@
 
 #include "embed_api.h"
 #include "embed_prelude.h"
+#include "embed_sql_loader.h"
 
 #include <lualib.h>
 #include <stdio.h>
@@ -215,6 +216,12 @@ static int raw_load_module(lua_State *L)
 void sandbox_push_api(lua_State *L)
 {
     if (luaL_loadbufferx(L, embed_api, embed_api_size, "=rtcache", "t") != 0)
+        lua_error(L);
+}
+
+void sandbox_push_sql_loader(lua_State *L)
+{
+    if (luaL_loadbufferx(L, embed_sql_loader, embed_sql_loader_size, "=rtcache", "t") != 0)
         lua_error(L);
 }
 

@@ -31,6 +31,8 @@ int sandbox_load(struct sandbox *sb, const char *file, int api, int *ref, struct
 
 /* The runtime's own Lua text (api.lua) as a function on the stack. Raises. */
 void sandbox_push_api(lua_State *L);
+/* sql_loader.lua, likewise. */
+void sandbox_push_sql_loader(lua_State *L);
 /* What a waiting coroutine yields first. */
 void sandbox_push_park(lua_State *L);
 bool sandbox_is_park(lua_State *L, int index);

@@ -39,7 +39,7 @@ static int check_scripts(const struct conf *conf, struct buf *out)
     }
     for (size_t i = 0; i < conf->loader_count; i++) {
         int script;
-        if (runtime_add_script(rt, conf->loaders[i].script, &script, &e) != 0)
+        if (runtime_add_loader(rt, &conf->loaders[i], &script, &e) != 0)
             problems += report(out, e.text);
     }
     runtime_unref(rt);

@@ -48,7 +48,7 @@ local function complete(o)
   o.scripts = o.scripts or {}
   o.scripts["source.lua"] = Source.script
   for _, l in ipairs(o.loaders or {}) do
-    l.script = l.script or "source.lua"
+    l.script = l.script or (not l.sql and "source.lua" or nil)
     l.backend = l.backend or "main"
   end
 end

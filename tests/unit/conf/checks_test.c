@@ -252,11 +252,28 @@ static void backends_need_what_their_driver_needs(void **state)
         3, "a name is given twice, at or before: a = { driver = \"postgres\", url = \"y\" } }");
 }
 
+#define SQLITE_MAIN "backends = { main = { driver = \"sqlite\", path = \"x.db\" } }\n"
+
+static void sql_stands_in_place_of_a_script(void **state)
+{
+    (void)state;
+    assert_says("loaders = (\n { pattern = \"a:*\", script = \"user.lua\", sql = \"SELECT 1\","
+                " backend = \"main\" } )\n" SQLITE_MAIN,
+                2, "a loader has \"script\" or \"sql\", not both");
+    assert_says("loaders = (\n { pattern = \"a:*\", sql = \"SELECT $1\" } )\n", 2,
+                "\"sql\" needs a \"backend\"");
+    assert_says("loaders = (\n { pattern = \"a:*:*\",\n sql = \"SELECT '$9', $3\","
+                " backend = \"main\" } )\n" SQLITE_MAIN,
+                3, "\"sql\" has $3, but the pattern \"a:*:*\" has 2 stars");
+    assert_says("loaders = (\n { pattern = \"a:*\", script = \"user.lua\", version = \"v\" } )\n",
+                2, "\"version\" goes with \"sql\"; a script returns its version");
+}
+
 static void loaders_need_a_pattern_and_a_script_that_is_there(void **state)
 {
     (void)state;
     assert_says("loaders = (\n { script = \"user.lua\" } )\n", 2, "a loader needs \"pattern\"");
-    assert_says("loaders = (\n { pattern = \"a\" } )\n", 2, "a loader needs \"script\"");
+    assert_says("loaders = (\n { pattern = \"a\" } )\n", 2, "a loader needs \"script\" or \"sql\"");
     char says[PATH_MAX + 64];
     snprintf(says, sizeof says, "\"script\": there is no file %s", in_folder("scripts/none.lua"));
     assert_says("loaders = ( { pattern = \"a\",\n script = \"none.lua\" } )\n", 2, says);
@@ -390,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
         cmocka_unit_test(addresses_are_looked_at),
         cmocka_unit_test(backends_need_what_their_driver_needs),
+        cmocka_unit_test(sql_stands_in_place_of_a_script),
         cmocka_unit_test(loaders_need_a_pattern_and_a_script_that_is_there),
         cmocka_unit_test(loaders_name_backends_that_are_there),
         cmocka_unit_test(equal_patterns_are_refused),

@@ -1,0 +1,49 @@
+/* The loaders that are SQL in the configuration: script/sql_loader.lua makes their functions. */
+#include "bind/runtime_priv.h"
+
+#include <stdio.h>
+
+struct making {
+    struct runtime *rt;
+    const struct conf_loader *loader;
+    struct script *script;
+};
+
+static int protected_make(lua_State *L)
+{
+    struct making *g = lua_touserdata(L, 1);
+    const struct conf_loader *l = g->loader;
+    sandbox_push_sql_loader(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->api);
+    lua_getfield(L, -1, "rtcache");
+    lua_remove(L, -2);
+    lua_call(L, 1, 1);
+    lua_pushstring(L, l->sql);
+    lua_pushstring(L, l->version); /* nil where it is NULL */
+    lua_pushinteger(L, conf_sql_parameters(l->sql));
+    lua_call(L, 3, 2);
+    g->script->fn[RUN_LOAD_MANY] = luaL_ref(L, LUA_REGISTRYINDEX);
+    g->script->fn[RUN_LOAD] = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *script, struct err *e)
+{
+    if (!l->sql)
+        return runtime_add_script(rt, l->script, script, e);
+    const char *slash = strrchr(l->file, '/');
+    struct script *s = runtime_room(rt, slash ? slash + 1 : l->file);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "%s: no memory for it", l->script);
+    s->sql = true;
+    s->line[RUN_LOAD] = s->line[RUN_LOAD_MANY] = l->line;
+    struct making g = {.rt = rt, .loader = l, .script = s};
+    int rc = vm_protect(rt->vm, protected_make, &g, e);
+    if (rc != 0) {
+        err_prefix(e, "%s", l->script);
+        runtime_drop(rt, s);
+        return rc;
+    }
+    *script = rt->script_count++;
+    return 0;
+}

@@ -1,0 +1,97 @@
+#include "conf/conf.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_name_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
+}
+
+/* After a quoted text that begins at s; a doubled quote belongs to it, and where escapes is set
+ * what a backslash stands before. */
+static const char *skip_quoted(const char *s, bool escapes)
+{
+    char quote = *s++;
+    for (; *s; s++) {
+        if (escapes && *s == '\\' && s[1])
+            s++;
+        else if (*s == quote && s[1] == quote)
+            s++;
+        else if (*s == quote)
+            return s + 1;
+    }
+    return s;
+}
+
+static const char *skip_line(const char *s)
+{
+    return s + strcspn(s, "\n");
+}
+
+/* Comments of this form nest, as PostgreSQL has it. */
+static const char *skip_block(const char *s)
+{
+    int depth = 0;
+    do {
+        int step = s[0] == '/' && s[1] == '*' ? 1 : s[0] == '*' && s[1] == '/' ? -1 : 0;
+        depth += step;
+        s += step ? 2 : *s != '\0';
+    } while (depth > 0 && *s);
+    return s;
+}
+
+/* After $tag$ ... $tag$ where one begins at s; else NULL. */
+static const char *skip_dollar(const char *s)
+{
+    const char *end = s + 1;
+    if (isdigit((unsigned char)*end))
+        return NULL;
+    while (is_name_char(*end))
+        end++;
+    if (*end != '$')
+        return NULL;
+    size_t tag = (size_t)(end + 1 - s);
+    for (const char *at = s + tag; (at = strchr(at, '$')) != NULL; at++)
+        if (strncmp(at, s, tag) == 0)
+            return at + tag;
+    return s + strlen(s);
+}
+
+/* After a name or a number that begins at s; E'...' is a literal with escapes. */
+static const char *skip_word(const char *s)
+{
+    if ((*s == 'e' || *s == 'E') && s[1] == '\'')
+        return skip_quoted(s + 1, true);
+    while (is_name_char(*s) || *s == '$') /* a$1 is a name */
+        s++;
+    return s;
+}
+
+int conf_sql_parameters(const char *sql)
+{
+    long highest = 0;
+    for (const char *s = sql; *s;) {
+        const char *next = s + 1;
+        if (*s == '\'' || *s == '"') {
+            next = skip_quoted(s, false);
+        } else if (s[0] == '-' && s[1] == '-') {
+            next = skip_line(s);
+        } else if (s[0] == '/' && s[1] == '*') {
+            next = skip_block(s);
+        } else if (is_name_char(*s)) {
+            next = skip_word(s);
+        } else if (*s == '$' && isdigit((unsigned char)s[1])) {
+            char *end;
+            long n = strtol(s + 1, &end, 10);
+            highest = n > highest ? n : highest;
+            next = end;
+        } else if (*s == '$') {
+            const char *end = skip_dollar(s);
+            next = end ? end : next;
+        }
+        s = next;
+    }
+    return highest > 65535 ? 65535 : (int)highest;
+}

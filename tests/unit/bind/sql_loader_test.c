@@ -1,0 +1,151 @@
+#include "bind/fake.h"
+
+#include "conf/conf.h"
+
+static int add(struct bench *b, const char *version)
+{
+    struct conf_loader l = {.sql = "SELECT $1",
+                            .version = version,
+                            .script = "rtcache.conf:12",
+                            .file = "/etc/rtcache.conf",
+                            .line = 12};
+    struct err e;
+    int script;
+    if (runtime_add_loader(b->rt, &l, &script, &e) != 0)
+        fail_msg("%s", e.text);
+    return script;
+}
+
+static const char row[] = "\x82\xa2id\x2a\xa1v\x05";
+
+static void loads_a_row_with_its_version(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    int script = add(b, "v");
+    assert_non_null(bench_begin(b, script, &end));
+    struct query *q = fake_oldest(&b->main);
+    assert_int_equal(q->shape, QUERY_ROW);
+    assert_true(slice_eq_str(q->sql, "SELECT $1"));
+    assert_int_equal(q->params.size, 4);
+    assert_memory_equal(q->params.data,
+                        "\x91\xa2"
+                        "42",
+                        4);
+    fake_answer(q, slice_of(row, sizeof row - 1));
+    assert_int_equal(end.outcome, RUN_FOUND);
+    assert_memory_equal(end.value.data, row, sizeof row - 1);
+    assert_true(end.has_version);
+    assert_int_equal(end.version, 5);
+    ending_fini(&end);
+
+    bench_begin(b, script, &end);
+    fake_answer_nothing(fake_oldest(&b->main));
+    assert_int_equal(end.outcome, RUN_ABSENT);
+    ending_fini(&end);
+
+    bench_begin(b, add(b, NULL), &end);
+    fake_answer(fake_oldest(&b->main), slice_of(row, sizeof row - 1));
+    assert_int_equal(end.outcome, RUN_FOUND);
+    assert_false(end.has_version);
+    ending_fini(&end);
+}
+
+static void names_the_configuration_in_errors(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    bench_begin(b, add(b, "version"), &end);
+    fake_answer(fake_oldest(&b->main), slice_of(row, sizeof row - 1));
+    assert_int_equal(end.outcome, RUN_FAILED);
+    assert_int_equal(end.err.code, ERR_SCRIPT);
+    expect_text(&end.err, "rtcache.conf:12: \"version\": the query has no column \"version\"; it "
+                          "has id, v");
+    ending_fini(&end);
+    bench_begin(b, add(b, NULL), &end);
+    fake_fail(fake_oldest(&b->main), ERR_BACKEND, "42P01 no such table");
+    assert_int_equal(end.err.code, ERR_BACKEND);
+    expect_text(&end.err, "rtcache.conf:12: 42P01 no such table");
+    ending_fini(&end);
+}
+
+struct two {
+    enum run_outcome outcome;
+    unsigned count;
+    struct ending of[3];
+};
+
+static void take(struct run *r, struct run_result *result, void *arg)
+{
+    struct two *t = arg;
+    t->outcome = result->outcome;
+    t->count = result->many_count;
+    for (unsigned i = 0; i < result->many_count && i < 3; i++)
+        ending_take(r, &result->many[i], &t->of[i]);
+}
+
+static void asks_for_several_keys_at_once(void **state)
+{
+    struct bench *b = *state;
+    struct two t = {.outcome = RUN_FAILED};
+    struct run *run;
+    struct err e;
+    static const struct slice captures[] = {{"1", 1}, {"2", 1}, {"3", 1}};
+    struct run_key keys[3] = {
+        {.key = slice_str("user:1"), .captures = &captures[0], .capture_count = 1},
+        {.key = slice_str("user:2"), .captures = &captures[1], .capture_count = 1},
+        {.key = slice_str("user:3"), .captures = &captures[2], .capture_count = 1},
+    };
+    struct run_request q = {.what = RUN_LOAD_MANY,
+                            .script = add(b, "v"),
+                            .keys = keys,
+                            .key_count = 3,
+                            .pattern = "user:*",
+                            .attempt = 1,
+                            .deadline_ms = clock_ms() + 60000,
+                            .done = take,
+                            .arg = &t};
+    assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
+    assert_int_equal(b->main.submitted, 3); /* before any answer */
+    fake_answer(fake_oldest(&b->main), slice_of(row, sizeof row - 1));
+    fake_fail(fake_oldest(&b->main), ERR_BACKEND, "22P02 odd");
+    assert_int_equal(t.count, 0);
+    fake_answer_nothing(fake_oldest(&b->main));
+    assert_int_equal(t.outcome, RUN_DONE);
+    assert_int_equal(t.count, 3);
+    assert_int_equal(t.of[0].outcome, RUN_FOUND);
+    assert_int_equal(t.of[0].version, 5);
+    assert_memory_equal(t.of[0].value.data, row, sizeof row - 1);
+    assert_int_equal(t.of[1].outcome, RUN_FAILED);
+    assert_int_equal(t.of[1].err.code, ERR_BACKEND);
+    expect_text(&t.of[1].err, "rtcache.conf:12: 22P02 odd");
+    assert_int_equal(t.of[2].outcome, RUN_ABSENT);
+    for (int i = 0; i < 3; i++)
+        ending_fini(&t.of[i]);
+}
+
+static void is_no_script_of_that_name(void **state)
+{
+    struct bench *b = *state;
+    int first = add(b, NULL), second = add(b, NULL);
+    assert_int_not_equal(first, second); /* two loaders may stand on one line */
+    int script =
+        bench_script(b, "rtcache.conf", "return { load = function() return 'script' end }");
+    struct ending end;
+    bench_run(b, script, &end);
+    expect_str(&end, "script");
+    ending_fini(&end);
+    assert_true(runtime_has(b->rt, first, RUN_LOAD_MANY));
+    assert_false(runtime_has(b->rt, first, RUN_SAVE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(loads_a_row_with_its_version),
+        CASE(names_the_configuration_in_errors),
+        CASE(asks_for_several_keys_at_once),
+        CASE(is_no_script_of_that_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

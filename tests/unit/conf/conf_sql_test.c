@@ -1,0 +1,53 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "conf/conf.h"
+
+static void finds_the_highest_parameter_where_one_can_stand(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql;
+        int highest;
+    } cases[] = {
+        {"", 0},
+        {"SELECT 1", 0},
+        {"SELECT $1", 1},
+        {"SELECT $2 + $10 + $1", 10},
+        {"SELECT $1::text||$2", 2},
+        {"SELECT '$9', $1", 1},
+        {"SELECT 'it''s $9', $1", 1},
+        {"SELECT 'back\\', $2", 2},
+        {"SELECT E'it\\'s $9', $1", 1},
+        {"SELECT e'\\\\', $2", 2},
+        {"SELECT \"$9\" FROM t WHERE a = $1", 1},
+        {"SELECT \"a\"\"$9\", $1", 1},
+        {"SELECT $$ $9 $$, $1", 1},
+        {"SELECT $q$ $9 $$ $qq$ $q$, $1", 1},
+        {"SELECT $q$ $9", 0},
+        {"SELECT a$9, $1", 1},
+        {"SELECT 1 -- $9\n, $1", 1},
+        {"SELECT 1 -- $9", 0},
+        {"SELECT /* $9 /* $8 */ $7 */ $1", 1},
+        {"SELECT /* $9", 0},
+        {"SELECT 4/$1*$2", 2},
+        {"SELECT 4-$1", 1},
+        {"SELECT $", 0},
+        {"SELECT $99999999999999999999", 65535},
+        {"SELECT 'open $9", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (conf_sql_parameters(cases[i].sql) != cases[i].highest)
+            fail_msg("%s: %d", cases[i].sql, conf_sql_parameters(cases[i].sql));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_highest_parameter_where_one_can_stand),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -2,27 +2,51 @@
 --
 -- The row is the value: columns keep their types, `settings` (JSON) comes decoded, a NULL is
 -- rtcache.null. The row's version goes beside it, so that an older row can never replace a newer one.
+-- Packed rows go on to the cache as they are: only the fields that are read here are decoded.
 
-local COLUMNS = "id, name, email, team_id, settings, version"
+local SELECT = "SELECT id, name, email, team_id, settings, version FROM users WHERE "
+
+-- Only the plain decimal form is an id, or "user:7" and "user:007" would be two entries of one row.
+local function is_id(text)
+  return text:find "^[1-9]%d*$" and #text <= 18
+end
+
+local function options_of(row)
+  -- Tags name what else the value depends on.
+  local team = row.team_id
+  return { version = row.version, tags = team ~= rtcache.null and { "team:" .. team } or nil }
+end
 
 local function load(_, ctx)
-  -- Only the plain decimal form is an id, or "user:7" and "user:007" would be two entries of one row.
   local id = ctx.match[1]
-  if not id:find "^[1-9]%d*$" or #id > 18 then
+  if not is_id(id) then
     return nil -- there is no such user: a negative entry
   end
-
-  local row = ctx.db:row("SELECT " .. COLUMNS .. " FROM users WHERE id = CAST($1 AS BIGINT)", id)
+  local row = ctx.db:packed_row(SELECT .. "id = CAST($1 AS BIGINT)", id)
   if not row then
     return nil
   end
-
-  -- Tags name what else the value depends on.
-  local tags
-  if row.team_id ~= rtcache.null then
-    tags = { "team:" .. row.team_id }
-  end
-  return row, { version = row.version, tags = tags }
+  return row, options_of(row)
 end
 
-return { load = load }
+-- Misses that arrive together are one query; a key that is left out of `values` is absent.
+local function load_many(keys, ctx)
+  local ids, values, options = {}, {}, {}
+  for i = 1, #keys do
+    local id = ctx.match[i][1]
+    if is_id(id) then
+      ids[#ids + 1] = id
+    end
+  end
+  -- An array of SQLite; with PostgreSQL: "id = ANY($1)".
+  local rows = ctx.db:packed_rows(
+    SELECT .. "id IN (SELECT CAST(value AS INTEGER) FROM json_each($1))", ids)
+  for i = 1, #rows do
+    local row = rows[i]
+    local key = ("user:%d"):format(row.id)
+    values[key], options[key] = row, options_of(row)
+  end
+  return values, options
+end
+
+return { load = load, load_many = load_many }

@@ -260,14 +260,11 @@ static void writes_to_the_log(void **state)
     assert_non_null(strstr(text, "script=\"say.lua:6\" text=\"a\\x09nil\\x091\""));
 }
 
-static void runs_the_shipped_examples(void **state)
+/* A runtime of the folder scripts/ of the repository. */
+static struct runtime *shipped(struct bench *b)
 {
-    struct bench *b = *state;
     struct runtime *rt;
-    struct ending end = {0};
     struct err e;
-    struct run *run;
-    int user, product;
     char folder[512];
     assert_non_null(getcwd(folder, sizeof folder - 16));
     strcat(folder, "/scripts");
@@ -282,6 +279,18 @@ static void runs_the_shipped_examples(void **state)
                                 .backend_names = names,
                                 .backend_count = 1};
     assert_int_equal(runtime_new(&rt, &o, &e), 0);
+    return rt;
+}
+
+static void runs_the_shipped_examples(void **state)
+{
+    struct bench *b = *state;
+    struct runtime *rt;
+    struct ending end = {0};
+    struct err e;
+    struct run *run;
+    int user, product;
+    rt = shipped(b);
     assert_int_equal(runtime_add_script(rt, "user.lua", &user, &e), 0);
     assert_int_equal(runtime_add_script(rt, "product.lua", &product, &e), 0);
 
@@ -321,6 +330,60 @@ static void runs_the_shipped_examples(void **state)
     runtime_unref(rt);
 }
 
+struct answers {
+    enum run_outcome outcome;
+    unsigned count;
+    struct ending of[3];
+};
+
+static void take_answers(struct run *r, struct run_result *result, void *arg)
+{
+    struct answers *a = arg;
+    a->outcome = result->outcome;
+    a->count = result->many_count;
+    for (unsigned i = 0; i < result->many_count && i < 3; i++)
+        ending_take(r, &result->many[i], &a->of[i]);
+}
+
+static void runs_the_shipped_load_many(void **state)
+{
+    struct bench *b = *state;
+    struct runtime *rt = shipped(b);
+    struct answers a = {.outcome = RUN_FAILED};
+    struct err e;
+    struct run *run;
+    static const struct slice captures[] = {{"42", 2}, {"007", 3}, {"9", 1}};
+    struct run_key keys[] = {
+        {.key = slice_str("user:42"), .captures = &captures[0], .capture_count = 1},
+        {.key = slice_str("user:007"), .captures = &captures[1], .capture_count = 1},
+        {.key = slice_str("user:9"), .captures = &captures[2], .capture_count = 1},
+    };
+    struct run_request q = {.what = RUN_LOAD_MANY,
+                            .keys = keys,
+                            .key_count = 3,
+                            .pattern = "user:*",
+                            .attempt = 1,
+                            .deadline_ms = clock_ms() + 60000,
+                            .done = take_answers,
+                            .arg = &a};
+    assert_int_equal(runtime_add_script(rt, "user.lua", &q.script, &e), 0);
+    assert_int_equal(run_start(&run, rt, &q, &e), 0);
+    struct query *query = fake_oldest(&b->main);
+    assert_int_equal(query->params.size, 7);
+    assert_memory_equal(query->params.data, "\x91\x92\xa2\x34\x32\xa1\x39", 7);
+    fake_answer(query, slice_of("\x91\x83\xa2id\x2a\xa7team_id\x07\xa7version\x05", 24));
+    assert_int_equal(a.outcome, RUN_DONE);
+    assert_int_equal(a.of[0].outcome, RUN_FOUND);
+    assert_int_equal(a.of[0].version, 5);
+    assert_int_equal(a.of[0].value.size, 23);
+    assert_memory_equal(a.of[0].tags.data, "\x91\xa6team:7", 8);
+    assert_int_equal(a.of[1].outcome, RUN_ABSENT);
+    assert_int_equal(a.of[2].outcome, RUN_ABSENT);
+    for (int i = 0; i < 3; i++)
+        ending_fini(&a.of[i]);
+    runtime_unref(rt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +397,7 @@ int main(void)
         CASE(tells_the_time),
         CASE(writes_to_the_log),
         CASE(runs_the_shipped_examples),
+        CASE(runs_the_shipped_load_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

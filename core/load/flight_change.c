@@ -83,8 +83,9 @@ bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now
     pthread_mutex_lock(&s->lock);
     detach(s, deadlines->key, deadlines->hash);
     note_drop(s, deadlines->hash);
-    bool there = store_touch(fl->store, deadlines->key, deadlines->hash, now_ms, TTL_OVER,
-                             deadlines->stale_ttl_ms, deadlines->keep_ms);
+    struct put over = *deadlines;
+    over.ttl_ms = TTL_OVER;
+    bool there = store_touch(fl->store, &over, now_ms);
     pthread_mutex_unlock(&s->lock);
     return there;
 }

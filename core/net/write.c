@@ -191,6 +191,5 @@ void write_touch(const struct target *t, struct params *p)
         return;
     }
     spread(io, &put);
-    answer_true(t, store_touch(io->options.store, key, put.hash, io->now_ms, put.ttl_ms,
-                               put.stale_ttl_ms, put.keep_ms));
+    answer_true(t, store_touch(io->options.store, &put, io->now_ms));
 }

@@ -25,7 +25,7 @@ static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct server *s = timer->data;
-    store_tick(s->store, clock_ms(), TICK_MOST);
+    store_tick(s->store, clock_ms(), TICK_MOST, NULL);
     store_sweep(s->store, clock_ms(), TICK_MOST);
 }
 

@@ -7,6 +7,8 @@
 
 #define TAG_BYTES sizeof(uint32_t)
 
+#define AHEAD_WHOLE 65536
+
 static size_t tags_size(size_t count)
 {
     return count ? sizeof(uint64_t) + count * TAG_BYTES + 1 : 0;
@@ -41,11 +43,8 @@ void entry_read_tags(const struct entry *e, struct entry_tags *out)
 {
     const char *at = tags_at(e) + 1;
     out->count = tag_count(e);
-    out->since = 0;
-    if (out->count == 0)
-        return;
-    memcpy(&out->since, at, sizeof out->since);
-    memcpy(out->slots, at + sizeof out->since, out->count * TAG_BYTES);
+    if (out->count > 0)
+        memcpy(out->slots, at + sizeof(uint64_t), out->count * TAG_BYTES);
 }
 
 enum mark entry_judge_tags(const struct entry *e, const struct marks *m)
@@ -71,8 +70,9 @@ struct entry *entry_new(const struct put *p)
         .value_size = (uint32_t)value.size,
         .load_us = p->load_us,
         .key_size = (uint16_t)p->key.size,
+        .owner = p->owner,
         .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0) |
-                 (p->tag_count ? ENTRY_TAGGED : 0),
+                 (p->tag_count ? ENTRY_TAGGED : 0) | (p->early ? ENTRY_EARLY : 0),
     };
     list_init(&e->wheel);
     list_init(&e->queue);
@@ -107,6 +107,11 @@ struct entry *entry_ref(struct entry *e)
     return e;
 }
 
+struct slice entry_key_of(const struct entry *e)
+{
+    return entry_key(e);
+}
+
 void entry_unref(struct entry *e)
 {
     if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
@@ -118,16 +123,47 @@ struct slice entry_value(const struct entry *e)
     return slice_of(e->data + entry_key_offset(e) + e->key_size, e->value_size);
 }
 
-void entry_set_deadlines(struct entry *e, int64_t now_ms, int64_t ttl_ms, int64_t stale_ttl_ms,
-                         int64_t keep_ms)
+/* Only what will be fresh for a while is due before its end. */
+static uint16_t pack_ahead(const struct entry *e, const struct put *p)
+{
+    if (p->ttl_ms <= 0 || p->ahead_ms <= 0 || p->ahead_ms >= p->ttl_ms)
+        return 0;
+    uint64_t share = (uint64_t)((double)p->ahead_ms / (double)p->ttl_ms * AHEAD_WHOLE);
+    return e->flags & ENTRY_NEGATIVE ? 0 : (uint16_t)(share ? share : 1);
+}
+
+void entry_set_deadlines(struct entry *e, const struct put *p, int64_t now_ms)
 {
     bool negative = e->flags & ENTRY_NEGATIVE;
     int64_t stored = now_ms < 0 ? 0 : now_ms > STORED_MAX ? STORED_MAX : now_ms;
     e->stored_low = (uint32_t)stored;
     e->stored_high = (uint8_t)(stored >> 32);
-    e->fresh = ttl_ms == 0 ? SPAN_FOREVER : span_pack(ttl_ms);
-    e->stale = negative ? 0 : span_pack(stale_ttl_ms);
-    e->keep = negative ? 0 : span_pack(keep_ms);
+    e->fresh = p->ttl_ms == 0 ? SPAN_FOREVER : span_pack(p->ttl_ms);
+    e->stale = negative ? 0 : span_pack(p->stale_ttl_ms);
+    e->keep = negative ? 0 : span_pack(p->keep_ms);
+    e->ahead = pack_ahead(e, p);
+    e->reads = 0;
+}
+
+bool entry_is_renewal(const struct entry *e, const struct put *p)
+{
+    struct slice own = entry_value(e);
+    if (p->value.data != own.data || p->value.size != own.size || p->negative ||
+        p->has_version != !!(e->flags & ENTRY_VERSIONED) || p->tag_count != tag_count(e))
+        return false;
+    return (!p->has_version || p->version == entry_version(e)) &&
+           (p->tag_count == 0 ||
+            memcmp(tags_at(e) + 1 + sizeof p->since, p->tags, p->tag_count * TAG_BYTES) == 0);
+}
+
+void entry_renew(struct entry *e, const struct put *p, int64_t now_ms)
+{
+    entry_set_deadlines(e, p, now_ms);
+    e->load_us = p->load_us;
+    e->owner = p->owner;
+    e->flags = (uint8_t)((e->flags & ~ENTRY_EARLY) | (p->early ? ENTRY_EARLY : 0));
+    if (p->tag_count)
+        memcpy((char *)tags_at(e) + 1, &p->since, sizeof p->since);
 }
 
 int64_t entry_dies_ms(const struct entry *e)
@@ -136,6 +172,13 @@ int64_t entry_dies_ms(const struct entry *e)
     if (e->fresh == SPAN_FOREVER || after == SPAN_FOREVER)
         return STORE_FOREVER_MS;
     return entry_stored_ms(e) + span_ms(e->fresh) + span_ms(after);
+}
+
+int64_t entry_due_ms(const struct entry *e)
+{
+    if (e->ahead == 0)
+        return entry_dies_ms(e);
+    return entry_stored_ms(e) + (int64_t)((double)span_ms(e->fresh) / AHEAD_WHOLE * e->ahead);
 }
 
 enum lookup entry_status(const struct entry *e, int64_t age_ms)

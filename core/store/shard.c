@@ -1,29 +1,12 @@
-#include "store/shard.h"
+#include "store/shard_priv.h"
 
 #include "base/show.h"
 
-#define TTL_OVER    (-1)
-#define BATCH       64 /* entries that leave under one hold of the lock */
-#define STEPS_EACH  8  /* of the wheel, per entry: it moves down six levels at most, and then out */
-#define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
-#define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
-
-/* Entries that have left the shard, to be let go once the lock is released. */
-struct leavers {
-    struct entry *entries[BATCH];
-    size_t count;
-};
-
-static void leavers_release(struct leavers *l)
-{
-    for (size_t i = 0; i < l->count; i++)
-        entry_unref(l->entries[i]);
-    l->count = 0;
-}
+#define TTL_OVER (-1)
 
 static int64_t due_ms(const struct list *link)
 {
-    return entry_dies_ms(container_of(link, struct entry, wheel));
+    return entry_due_ms(container_of(link, struct entry, wheel));
 }
 
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
@@ -31,7 +14,7 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
     s->now_ms = 0;
     s->entry_bytes = 0;
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
-    s->marked = 0;
+    s->marked = s->renewals = 0;
     s->marks = marks;
     s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
@@ -61,14 +44,6 @@ void shard_fini(struct shard *s)
     pthread_mutex_destroy(&s->lock);
 }
 
-static int64_t lock_at(struct shard *s, int64_t now_ms)
-{
-    pthread_mutex_lock(&s->lock);
-    if (now_ms > s->now_ms)
-        s->now_ms = now_ms;
-    return s->now_ms;
-}
-
 static size_t total_bytes(const struct shard *s)
 {
     return sizeof(*s) + s->entry_bytes + table_bytes(&s->table) + policy_bytes(&s->policy);
@@ -79,31 +54,10 @@ static size_t limit_of(const struct shard *s)
     return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed);
 }
 
-static void link_deadline(struct shard *s, struct entry *e)
-{
-    if (entry_dies_ms(e) != STORE_FOREVER_MS)
-        wheel_add(&s->wheel, &e->wheel);
-}
-
 static void count_in(struct shard *s, const struct entry *e)
 {
     s->entry_bytes += entry_bytes(e);
     s->negatives += (e->flags & ENTRY_NEGATIVE) != 0;
-}
-
-static void count_out(struct shard *s, const struct entry *e)
-{
-    s->entry_bytes -= entry_bytes(e);
-    s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
-}
-
-/* The shard's reference becomes the caller's. */
-static void take_out(struct shard *s, struct entry *e, uint64_t hash)
-{
-    table_remove(&s->table, e, hash);
-    policy_remove(&s->policy, e);
-    wheel_remove(&e->wheel);
-    count_out(s, e);
 }
 
 /* Fresh until now, stale from now on. */
@@ -113,12 +67,13 @@ static void soften(struct shard *s, struct entry *e, int64_t now)
     if (status != LOOKUP_FRESH && status != LOOKUP_NEGATIVE)
         return;
     wheel_remove(&e->wheel);
-    entry_set_deadlines(e, now, TTL_OVER, span_ms(e->stale), span_ms(e->keep));
-    link_deadline(s, e);
+    const struct put over = {
+        .ttl_ms = TTL_OVER, .stale_ttl_ms = span_ms(e->stale), .keep_ms = span_ms(e->keep)};
+    entry_set_deadlines(e, &over, now);
+    shard_link_deadline(s, e);
 }
 
-/* What its tags and the active patterns leave of it; false: nothing. */
-static bool judge(struct shard *s, struct entry *e, int64_t now)
+bool shard_judge(struct shard *s, struct entry *e, int64_t now)
 {
     enum mark mark = entry_judge_tags(e, s->marks);
     if (mark != MARK_HARD && globs_behind(&s->globs, e)) {
@@ -141,12 +96,12 @@ static inline struct entry *find_live(struct shard *s, struct slice key, uint64_
     if (!e)
         return NULL;
     bool quiet = entry_is_quiet(e, s->marks) && !globs_behind(&s->globs, e);
-    bool marked = __builtin_expect(!quiet, 0) && !judge(s, e, now);
+    bool marked = __builtin_expect(!quiet, 0) && !shard_judge(s, e, now);
     if (!marked)
         *status = entry_status(e, entry_age_ms(e, now));
     if (*status != LOOKUP_MISS)
         return e;
-    take_out(s, e, hash);
+    shard_take_out(s, e, hash);
     s->marked += marked;
     s->expirations += !marked;
     *gone = e;
@@ -156,7 +111,7 @@ static inline struct entry *find_live(struct shard *s, struct slice key, uint64_
 /* Lets entries leave until `more` bytes fit, `kept` not; at most a batch. Whether they fit. */
 static bool make_room(struct shard *s, size_t more, struct entry *kept, struct leavers *out)
 {
-    while (total_bytes(s) + more > limit_of(s) && out->count < BATCH) {
+    while (total_bytes(s) + more > limit_of(s) && out->count < LEAVERS_BATCH) {
         struct entry *e = policy_victim(&s->policy, kept);
         if (!e)
             break;
@@ -164,7 +119,7 @@ static bool make_room(struct shard *s, size_t more, struct entry *kept, struct l
         policy_evict(&s->policy, e, hash);
         table_remove(&s->table, e, hash);
         wheel_remove(&e->wheel);
-        count_out(s, e);
+        shard_count_out(s, e);
         s->evictions++;
         out->entries[out->count++] = e;
     }
@@ -199,13 +154,15 @@ static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
     hit->age_ms = age_ms;
     hit->ttl_ms = e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
     hit->load_us = e->load_us;
+    hit->owner = e->owner;
+    hit->early = e->flags & ENTRY_EARLY;
 }
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit)
 {
     *hit = (struct hit){.entry = NULL};
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock_at(s, now_ms);
     enum lookup status;
     struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
     if (!e) {
@@ -213,8 +170,10 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
         entry_unref(gone);
         return LOOKUP_MISS;
     }
-    if (!(want & WANT_PEEK))
+    if (!(want & WANT_PEEK)) {
         policy_read(e);
+        entry_count_read(e);
+    }
     fill_hit(hit, e, entry_age_ms(e, now));
     struct entry *held = NULL;
     bool copy = out && e->value_size <= STORE_COPY_MAX;
@@ -243,10 +202,10 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
 /* What was stored is known to be old. */
 static void refuse(struct shard *s, const struct put *p, int64_t now_ms)
 {
-    lock_at(s, now_ms);
+    shard_lock_at(s, now_ms);
     struct entry *old = table_find(&s->table, p->key, p->hash);
     if (old)
-        take_out(s, old, p->hash);
+        shard_take_out(s, old, p->hash);
     s->refused++;
     pthread_mutex_unlock(&s->lock);
     entry_unref(old);
@@ -258,13 +217,13 @@ static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t
         table_replace(&s->table, old, e, hash);
         policy_replace(&s->policy, old, e);
         wheel_remove(&old->wheel);
-        count_out(s, old);
+        shard_count_out(s, old);
     } else {
         table_add(&s->table, e, hash);
         policy_add(&s->policy, e, hash);
     }
     e->globs_seen = s->globs.issued;
-    link_deadline(s, e);
+    shard_link_deadline(s, e);
     count_in(s, e);
     s->puts++;
 }
@@ -275,12 +234,12 @@ static bool put_entry(struct shard *s, struct entry *e, const struct put *p, int
     struct leavers out = {.count = 0};
     struct entry *old;
     for (;;) {
-        int64_t now = lock_at(s, now_ms);
-        entry_set_deadlines(e, now, p->ttl_ms, p->stale_ttl_ms, p->keep_ms);
+        int64_t now = shard_lock_at(s, now_ms);
+        entry_set_deadlines(e, p, now);
         old = table_find(&s->table, p->key, p->hash);
         size_t back = old ? entry_bytes(old) : 0, need = entry_bytes(e) + table_growth(&s->table);
         bool fits = make_room(s, need > back ? need - back : 0, old, &out);
-        if (fits || out.count < BATCH) {
+        if (fits || out.count < LEAVERS_BATCH) {
             if (fits)
                 put_in(s, old, e, p->hash);
             pthread_mutex_unlock(&s->lock);
@@ -294,9 +253,29 @@ static bool put_entry(struct shard *s, struct entry *e, const struct put *p, int
     }
 }
 
+/* Where p's value is that of the very entry that is stored, new deadlines do. */
+static bool renew(struct shard *s, const struct put *p, int64_t now_ms)
+{
+    int64_t now = shard_lock_at(s, now_ms);
+    struct entry *e = table_find(&s->table, p->key, p->hash);
+    bool same = e && entry_is_renewal(e, p);
+    if (same) {
+        wheel_remove(&e->wheel);
+        entry_renew(e, p, now);
+        e->globs_seen = s->globs.issued;
+        shard_link_deadline(s, e);
+        s->puts++;
+        s->renewals++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return same;
+}
+
 int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *err)
 {
     char text[SHOW_KEY_TEXT];
+    if (p->renews && renew(s, p, now_ms))
+        return 0;
     if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX)
         return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
                        ENTRY_KEY_MAX);
@@ -321,11 +300,11 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
 
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock_at(s, now_ms);
     enum lookup status;
     struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
     if (e) {
-        take_out(s, e, hash);
+        shard_take_out(s, e, hash);
         s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
@@ -335,43 +314,18 @@ bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
 {
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock_at(s, now_ms);
     enum lookup status;
     struct entry *gone;
     struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &gone);
     if (e) {
         wheel_remove(&e->wheel);
-        entry_set_deadlines(e, now, deadlines->ttl_ms, deadlines->stale_ttl_ms, deadlines->keep_ms);
-        link_deadline(s, e);
+        entry_set_deadlines(e, deadlines, now);
+        shard_link_deadline(s, e);
     }
     pthread_mutex_unlock(&s->lock);
     entry_unref(gone);
     return e != NULL;
-}
-
-size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
-{
-    size_t expired = 0, left = most < SIZE_MAX / 16 ? most * STEPS_EACH + STEPS_EMPTY : SIZE_MAX;
-    bool done = false;
-    while (!done && expired < most && left > 0) {
-        struct leavers out = {.count = 0};
-        struct list due;
-        list_init(&due);
-        size_t steps = most - expired < BATCH ? most - expired : BATCH;
-        steps = steps < left ? steps : left;
-        left -= steps;
-        int64_t now = lock_at(s, now_ms);
-        done = wheel_expire(&s->wheel, now, steps, &due, &expired);
-        for (struct list *link; (link = list_pop_front(&due));) {
-            struct entry *e = container_of(link, struct entry, wheel);
-            take_out(s, e, table_hash(&s->table, e));
-            s->expirations++;
-            out.entries[out.count++] = e;
-        }
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
-    return expired;
 }
 
 bool shard_has_glob_room(struct shard *s, unsigned most)
@@ -388,57 +342,6 @@ void shard_apply_glob(struct shard *s, struct shared_glob *g)
     if (s->table.entries > 0 || s->globs.count > 0)
         globs_add(&s->globs, g);
     pthread_mutex_unlock(&s->lock);
-}
-
-/* One hold of the lock: a batch that leaves, or some of the buckets. */
-static size_t sweep_some(struct shard *s, int64_t now, struct leavers *out)
-{
-    size_t seen = 0;
-    struct globs *gs = &s->globs;
-    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && out->count < BATCH) {
-        for (struct entry *e = table_first(&s->table, gs->bucket), *next; e; e = next) {
-            next = table_next(e);
-            seen++;
-            if (!globs_behind(gs, e))
-                continue;
-            if (out->count == BATCH)
-                return seen; /* again from this bucket; those that were judged are not behind */
-            if (judge(s, e, now))
-                continue;
-            take_out(s, e, table_hash(&s->table, e));
-            s->marked++;
-            out->entries[out->count++] = e;
-        }
-        gs->bucket++;
-    }
-    return seen + 1;
-}
-
-size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
-{
-    size_t seen = 0;
-    for (bool more = true; more && seen < most;) {
-        struct leavers out = {.count = 0};
-        int64_t now = lock_at(s, now_ms);
-        struct globs *gs = &s->globs;
-        if (gs->in_pass == 0 && gs->count > 0) {
-            gs->in_pass = gs->count;
-            gs->bucket = 0;
-        }
-        s->table.held = gs->in_pass > 0;
-        if (s->table.held)
-            seen += sweep_some(s, now, &out);
-        else
-            table_shrink(&s->table, SWEEP_EACH);
-        if (s->table.held && gs->bucket >= s->table.buckets) {
-            globs_pass_done(gs);
-            s->table.held = false;
-        }
-        more = gs->count > 0;
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
-    return seen;
 }
 
 void shard_set_limit(struct shard *s, size_t limit_bytes)
@@ -466,6 +369,7 @@ void shard_read_stats(struct shard *s, struct store_stats *sum)
     sum->removals += s->removals;
     sum->refused += s->refused;
     sum->marked += s->marked;
+    sum->renewals += s->renewals;
     if (s->globs.count > sum->globs)
         sum->globs = s->globs.count;
     pthread_mutex_unlock(&s->lock);

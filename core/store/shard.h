@@ -33,7 +33,7 @@ struct shard {
     uint64_t negatives;
     const struct marks *marks; /* borrowed */
     struct globs globs;
-    uint64_t puts, evictions, expirations, removals, refused, marked;
+    uint64_t puts, evictions, expirations, removals, refused, marked, renewals;
     struct wheel wheel;
 };
 
@@ -47,8 +47,8 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);
 
-/* Expires at most `most` entries; how many. */
-size_t shard_tick(struct shard *s, int64_t now_ms, size_t most);
+/* Expires or hands over at most `most` entries; how many. */
+size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *ahead);
 
 /* Whether one more pattern fits into `most` active ones. */
 bool shard_has_glob_room(struct shard *s, unsigned most);

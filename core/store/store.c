@@ -105,27 +105,27 @@ bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_
     return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms));
 }
 
-bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_ms, int64_t ttl_ms,
-                 int64_t stale_ttl_ms, int64_t keep_ms)
+bool store_touch(struct store *s, const struct put *deadlines, int64_t now_ms)
 {
-    const struct put deadlines = {
-        .key = key,
-        .hash = hash,
-        .ttl_ms = ttl_ms,
-        .stale_ttl_ms = stale_ttl_ms,
-        .keep_ms = keep_ms,
-    };
-    return shard_touch(shard_of(s, hash), &deadlines, since_start(s, now_ms));
+    return shard_touch(shard_of(s, deadlines->hash), deadlines, since_start(s, now_ms));
 }
 
-size_t store_tick(struct store *s, int64_t now_ms, size_t most)
+static int by_reads(const void *a, const void *b)
+{
+    unsigned left = ((const struct ahead *)a)->reads, right = ((const struct ahead *)b)->reads;
+    return (left < right) - (left > right);
+}
+
+size_t store_tick(struct store *s, int64_t now_ms, size_t most, struct aheads *out)
 {
     int64_t now = since_start(s, now_ms);
     /* Another shard goes first every time: where `most` is too little for all, none is left out. */
-    size_t first = (size_t)(now / STORE_TICK_MS), expired = 0;
-    for (size_t i = 0; i < s->count && expired < most; i++)
-        expired += shard_tick(&s->shards[(first + i) & (s->count - 1)], now, most - expired);
-    return expired;
+    size_t first = (size_t)(now / STORE_TICK_MS), seen = 0;
+    for (size_t i = 0; i < s->count && seen < most; i++)
+        seen += shard_tick(&s->shards[(first + i) & (s->count - 1)], now, most - seen, out);
+    if (out && out->count > 1)
+        qsort(out->items, out->count, sizeof *out->items, by_reads);
+    return seen;
 }
 
 int store_apply_glob(struct store *s, const struct glob *g, bool soft)

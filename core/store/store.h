@@ -59,6 +59,8 @@ struct hit {
     int64_t age_ms;   /* since it was stored or touched */
     int64_t ttl_ms;   /* till fresh_until, <= 0 past it; STORE_FOREVER_MS: no end */
     uint32_t load_us; /* how long its load took */
+    uint16_t owner;   /* of the put */
+    bool early;       /* likewise */
     bool has_version;
     /* Where the value was not copied (longer than STORE_COPY_MAX, or out was NULL and the status is
      * one whose value is wanted): one reference, owned by the caller, given back with entry_unref.
@@ -70,13 +72,17 @@ struct put {
     struct slice key;
     uint64_t hash;
     struct slice value; /* packed; ignored for a negative entry */
+    bool renews;        /* value may be that of the entry that is stored, unchanged */
     bool negative;      /* ttl_ms is its negative_ttl; stale_ttl_ms and keep_ms are ignored */
     bool has_version;
     int64_t version;
     int64_t ttl_ms;       /* jitter is already in it; 0: for ever */
     int64_t stale_ttl_ms; /* counted from the end of ttl */
     int64_t keep_ms;      /* stale_if_error, counted from the end of ttl */
+    int64_t ahead_ms;     /* of ttl_ms: store_tick hands the entry over then; 0: never */
     uint32_t load_us;
+    uint16_t owner;       /* any number of the caller's, for hits */
+    bool early;           /* likewise */
     const uint32_t *tags; /* slots (marks.h), tag_count of them */
     unsigned tag_count;
     uint64_t since; /* marks_now when its load began; of use only with tags */
@@ -88,8 +94,9 @@ struct store_stats {
     uint64_t negatives; /* of them */
     uint64_t bytes, memory_limit;
     uint64_t puts, evictions, expirations, removals, refused;
-    uint64_t marked; /* dropped for a tag or a pattern */
-    uint64_t globs;  /* patterns whose scan has not ended, of the shard that is furthest behind */
+    uint64_t marked;   /* dropped for a tag or a pattern */
+    uint64_t renewals; /* of the puts, those that took no copy */
+    uint64_t globs;    /* patterns whose scan has not ended, of the shard that is furthest behind */
 };
 
 /* ERR_CONFIG (options out of their bounds) or ERR_NOMEM. */
@@ -111,15 +118,29 @@ int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *
 /* Whether there was an entry (an expired one does not count). */
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
 
-/* Moves the deadlines as a put at now_ms would, the value stays. false: no entry, or it has
- * expired. */
-bool store_touch(struct store *s, struct slice key, uint64_t hash, int64_t now_ms, int64_t ttl_ms,
-                 int64_t stale_ttl_ms, int64_t keep_ms);
+/* Moves the deadlines as `deadlines` put at now_ms would, the value stays. false: no entry, or it
+ * has expired. */
+bool store_touch(struct store *s, const struct put *deadlines, int64_t now_ms);
 
-/* Brings the wheels to now_ms, at most `most` entries expired per call; the number expired. To be
- * called every STORE_TICK_MS or so; lookups are right without it, memory comes back through it. */
+/* An entry at its ahead time, which clients have read since it was stored or touched. */
+struct ahead {
+    struct entry *entry; /* one reference, the caller's: for entry_key_of */
+    uint64_t hash;
+    unsigned reads; /* 255: or more */
+};
+
+/* What a tick hands over, most read first. Past `max` the rest waits for the next tick. */
+struct aheads {
+    struct ahead *items; /* borrowed */
+    size_t max, count;
+};
+
+/* Brings the wheels to now_ms, at most `most` entries per call, which expire or pass their ahead
+ * time; how many. To be called every STORE_TICK_MS or so; lookups are right without it, memory
+ * comes back through it. out: what is to be loaded ahead; what was not read, is absent, or has been
+ * overtaken is left to its end. NULL: all is. */
 #define STORE_TICK_MS 10
-size_t store_tick(struct store *s, int64_t now_ms, size_t most);
+size_t store_tick(struct store *s, int64_t now_ms, size_t most, struct aheads *out);
 
 /* What is stored and matches g is dropped (soft: stale until it is stored again). In force when it
  * returns, for readers; a scan, which store_sweep goes on with, takes the entries away.
@@ -140,7 +161,8 @@ void store_read_stats(struct store *s, struct store_stats *out);
 struct entry *
 entry_new_value(struct slice packed); /* NULL: no memory; one reference, the caller's */
 struct entry *entry_ref(struct entry *e);
-void entry_unref(struct entry *e);               /* any thread; NULL is allowed */
-struct slice entry_value(const struct entry *e); /* borrowed while a reference is held */
+void entry_unref(struct entry *e);                /* any thread; NULL is allowed */
+struct slice entry_value(const struct entry *e);  /* borrowed while a reference is held */
+struct slice entry_key_of(const struct entry *e); /* likewise; empty for entry_new_value's */
 
 #endif

@@ -8,12 +8,18 @@
 
 #define DAY_MS INT64_C(86400000)
 
+static void set_deadlines(struct entry *e, int64_t now, int64_t ttl, int64_t stale, int64_t keep)
+{
+    const struct put p = {.ttl_ms = ttl, .stale_ttl_ms = stale, .keep_ms = keep};
+    entry_set_deadlines(e, &p, now);
+}
+
 static struct entry *entry_at(int64_t now, bool negative, int64_t ttl, int64_t stale, int64_t keep)
 {
     struct put p = {.key = slice_str("k"), .value = slice_str("v"), .negative = negative};
     struct entry *e = entry_new(&p);
     assert_non_null(e);
-    entry_set_deadlines(e, now, ttl, stale, keep);
+    set_deadlines(e, now, ttl, stale, keep);
     return e;
 }
 
@@ -88,7 +94,7 @@ static void lives_through_fresh_stale_and_kept(void **state)
     assert_int_equal(entry_status(e, 299), LOOKUP_KEPT);
     assert_int_equal(entry_status(e, 300), LOOKUP_MISS);
     assert_int_equal(entry_dies_ms(e), 1300);
-    entry_set_deadlines(e, 2000, 100, 50, 20);
+    set_deadlines(e, 2000, 100, 50, 20);
     assert_int_equal(entry_status(e, 149), LOOKUP_STALE);
     assert_int_equal(entry_status(e, 150), LOOKUP_MISS);
     assert_int_equal(entry_dies_ms(e), 2150);
@@ -101,9 +107,9 @@ static void no_ttl_is_for_ever_and_a_negative_one_is_over(void **state)
     struct entry *e = entry_at(5, false, 0, 0, 0);
     assert_int_equal(entry_status(e, INT64_MAX), LOOKUP_FRESH);
     assert_int_equal(entry_dies_ms(e), STORE_FOREVER_MS);
-    entry_set_deadlines(e, 5, -1, 10, 0);
+    set_deadlines(e, 5, -1, 10, 0);
     assert_int_equal(entry_status(e, 0), LOOKUP_STALE);
-    entry_set_deadlines(e, 5, 10, STORE_FOREVER_MS, 0);
+    set_deadlines(e, 5, 10, STORE_FOREVER_MS, 0);
     assert_int_equal(entry_status(e, 5000 * DAY_MS), LOOKUP_STALE);
     assert_int_equal(entry_dies_ms(e), STORE_FOREVER_MS);
     entry_unref(e);
@@ -116,7 +122,7 @@ static void a_clock_behind_sees_age_zero(void **state)
     assert_int_equal(entry_age_ms(e, 9990), 0);
     assert_int_equal(entry_age_ms(e, 10007), 7);
     int64_t years = INT64_C(30) * 365 * DAY_MS;
-    entry_set_deadlines(e, years, 100, 0, 0);
+    set_deadlines(e, years, 100, 0, 0);
     assert_int_equal(entry_stored_ms(e), years);
     entry_unref(e);
 }

@@ -228,7 +228,7 @@ static void a_removal_and_a_touch_see_what_a_reader_sees(void **state)
     struct put p = put_of(w, "k");
     put(w, "k");
     assert_int_equal(apply(w, "k", false), 0);
-    assert_false(store_touch(w->store, p.key, p.hash, w->now_ms, 1000, 0, 0));
+    assert_false(store_touch(w->store, &p, w->now_ms));
     assert_int_equal(look(w, "k"), LOOKUP_MISS);
     put(w, "k");
     assert_int_equal(apply(w, "k", false), 0);

@@ -23,10 +23,10 @@ static void tick_gives_memory_back_in_bounded_steps(void **state)
         p.ttl_ms = 60000 + i % 100;
         assert_int_equal(store_put(s, &p, 0, NULL), 0);
     }
-    assert_int_equal(store_tick(s, 59999, SIZE_MAX), 0);
+    assert_int_equal(store_tick(s, 59999, SIZE_MAX, NULL), 0);
     size_t expired = 0, calls = 0;
     while (expired < 20000) {
-        size_t n = store_tick(s, 60100 + (int64_t)calls * STORE_TICK_MS, 500);
+        size_t n = store_tick(s, 60100 + (int64_t)calls * STORE_TICK_MS, 500, NULL);
         assert_true(n <= 500);
         expired += n;
         assert_true(++calls < 400);
@@ -68,7 +68,7 @@ static void memory_stays_below_its_limit_under_churn(void **state)
             if (rng_below(&r, 10) == 0)
                 drop(s, key, i);
             if (rng_below(&r, 100) == 0)
-                store_tick(s, i, 50);
+                store_tick(s, i, 50, NULL);
             if (i % 9999 == 0) {
                 limit = (1 + rng_below(&r, 4)) << 20;
                 store_set_memory(s, limit, i);

@@ -162,9 +162,14 @@ static void do_touch(struct world *w, unsigned i)
     struct model_entry *m = &w->model[i], moved = *m;
     bool expected = model_status(m, w->now) != LOOKUP_MISS;
     random_deadlines(w, &moved);
-    assert_int_equal(store_touch(w->store, key, store_hash(w->store, key), told_time(w), moved.ttl,
-                                 moved.stale, moved.keep),
-                     expected);
+    const struct put deadlines = {
+        .key = key,
+        .hash = store_hash(w->store, key),
+        .ttl_ms = moved.ttl,
+        .stale_ttl_ms = moved.stale,
+        .keep_ms = moved.keep,
+    };
+    assert_int_equal(store_touch(w->store, &deadlines, told_time(w)), expected);
     if (expected)
         *m = moved;
 }
@@ -179,10 +184,10 @@ static void step(struct world *w)
     case 2: do_put(w, i); break;
     case 3: do_remove(w, i); break;
     case 4: do_touch(w, i); break;
-    case 5: w->expired += store_tick(w->store, told_time(w), rng_below(r, 20)); break;
+    case 5: w->expired += store_tick(w->store, told_time(w), rng_below(r, 20), NULL); break;
     case 6:
         w->now += random_time(r) / 64;
-        w->expired += store_tick(w->store, w->now, 1); /* the shard hears of the time */
+        w->expired += store_tick(w->store, w->now, 1, NULL); /* the shard hears of the time */
         break;
     default: do_get(w, i); break;
     }
@@ -194,7 +199,7 @@ static void check_end(struct world *w)
     size_t there = 0, negative = 0;
     /* Up to the edge of a tick, so that the wheel owes nothing. */
     w->now += STORE_TICK_MS - (w->now - START_MS) % STORE_TICK_MS;
-    while (store_tick(w->store, w->now, SIZE_MAX) > 0)
+    while (store_tick(w->store, w->now, SIZE_MAX, NULL) > 0)
         ;
     for (unsigned i = 0; i < KEYS; i++) {
         enum lookup status = model_status(&w->model[i], w->now);
@@ -218,7 +223,7 @@ static void run(uint64_t seed, unsigned shards, unsigned lag)
     struct store_options o = {
         .memory_bytes = 256 << 20, .shards = shards, .seed = seed, .now_ms = START_MS};
     assert_int_equal(store_new(&w.store, &o, NULL), 0);
-    store_tick(w.store, w.now, 1);
+    store_tick(w.store, w.now, 1, NULL);
     for (int n = 0; n < OPERATIONS; n++) {
         step(&w);
         if (n % 10000 == 9999)

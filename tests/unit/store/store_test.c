@@ -209,25 +209,24 @@ static void touch_moves_the_deadlines(void **state)
     struct store *s = new_store(1 << 20, 1, 0);
     struct hit hit;
     struct put p = put_of(s, "a", "alpha");
-    uint64_t hash = p.hash;
-    assert_false(store_touch(s, p.key, hash, 0, 100, 0, 0));
+    assert_false(touch(s, "a", 0, 100, 0));
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
-    assert_true(store_touch(s, p.key, hash, 50, 500, 20, 0));
-    assert_int_equal(store_tick(s, 400, 100), 0);
+    assert_true(touch(s, "a", 50, 500, 20));
+    assert_int_equal(store_tick(s, 400, 100, NULL), 0);
     assert_int_equal(get(s, "a", 549, WANT_PEEK, NULL, &hit), LOOKUP_FRESH);
     entry_unref(hit.entry);
     assert_int_equal(hit.age_ms, 499);
     assert_int_equal(get(s, "a", 569, 0, NULL, &hit), LOOKUP_STALE);
-    assert_false(store_touch(s, p.key, hash, 570, 500, 20, 0));
+    assert_false(touch(s, "a", 570, 500, 20));
     /* For ever, and back. */
     assert_int_equal(store_put(s, &p, 600, NULL), 0);
-    assert_true(store_touch(s, p.key, hash, 600, 0, 0, 0));
-    assert_int_equal(store_tick(s, 1000000, 100), 0);
+    assert_true(touch(s, "a", 600, 0, 0));
+    assert_int_equal(store_tick(s, 1000000, 100, NULL), 0);
     assert_int_equal(get(s, "a", 1000000, 0, NULL, &hit), LOOKUP_FRESH);
     assert_int_equal(hit.ttl_ms, STORE_FOREVER_MS);
     entry_unref(hit.entry);
-    assert_true(store_touch(s, p.key, hash, 1000000, 10, 0, 0));
-    assert_int_equal(store_tick(s, 1000010, 100), 1);
+    assert_true(touch(s, "a", 1000000, 10, 0));
+    assert_int_equal(store_tick(s, 1000010, 100, NULL), 1);
     store_free(s);
 }
 
@@ -239,8 +238,8 @@ static void a_put_over_an_entry_moves_its_end(void **state)
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     p.ttl_ms = 1000;
     assert_int_equal(store_put(s, &p, 50, NULL), 0);
-    assert_int_equal(store_tick(s, 1049, 100), 0);
-    assert_int_equal(store_tick(s, 1050, 100), 1);
+    assert_int_equal(store_tick(s, 1049, 100, NULL), 0);
+    assert_int_equal(store_tick(s, 1050, 100, NULL), 1);
     store_free(s);
 }
 
@@ -257,11 +256,11 @@ static void a_clock_that_lags_sees_nothing_odd(void **state)
     assert_int_equal(hit.ttl_ms, 10);
     entry_unref(hit.entry);
     /* Expired for one thread, so for all. */
-    assert_false(store_touch(s, p.key, p.hash, 1015, 10, 0, 0));
+    assert_false(touch(s, "a", 1015, 10, 0));
     assert_int_equal(get(s, "a", 1009, 0, NULL, &hit), LOOKUP_MISS);
     /* Before the store's start. */
     assert_int_equal(store_put(s, &p, 900, NULL), 0);
-    assert_int_equal(store_tick(s, 900, 10), 0);
+    assert_int_equal(store_tick(s, 900, 10, NULL), 0);
     assert_int_equal(get(s, "a", 900, 0, NULL, &hit), LOOKUP_FRESH);
     entry_unref(hit.entry);
     store_free(s);

@@ -124,8 +124,19 @@ static void act(struct worker *w, int64_t now)
     struct store_stats stats;
     switch (rng_below(r, 32)) {
     case 0: w->gone += store_remove(w->store, k, hash, now); break;
-    case 1: store_touch(w->store, k, hash, now, (int64_t)rng_below(r, 2000), 10, 10); break;
-    case 2: w->gone += store_tick(w->store, now, rng_below(r, 100)); break;
+    case 1: {
+        const struct put deadlines = {
+            .key = k,
+            .hash = hash,
+            .ttl_ms = (int64_t)rng_below(r, 2000),
+            .stale_ttl_ms = 10,
+            .keep_ms = 10,
+            .ahead_ms = (int64_t)rng_below(r, 1000),
+        };
+        store_touch(w->store, &deadlines, now);
+        break;
+    }
+    case 2: w->gone += store_tick(w->store, now, rng_below(r, 100), NULL); break;
     case 3:
         store_read_stats(w->store, &stats);
         note(w, stats.bytes <= LIMIT, "past the limit");

@@ -30,6 +30,15 @@ static inline enum lookup get(struct store *s, const char *key, int64_t now, uns
     return store_get(s, slice_str(key), store_hash(s, slice_str(key)), now, want, out, hit);
 }
 
+/* New deadlines. */
+static inline bool touch(struct store *s, const char *key, int64_t now, int64_t ttl, int64_t stale)
+{
+    struct put p = put_of(s, key, "");
+    p.ttl_ms = ttl;
+    p.stale_ttl_ms = stale;
+    return store_touch(s, &p, now);
+}
+
 static inline bool drop(struct store *s, const char *key, int64_t now)
 {
     return store_remove(s, slice_str(key), store_hash(s, slice_str(key)), now);

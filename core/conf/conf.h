@@ -37,13 +37,15 @@ struct policy {
     int64_t max_waiters;                     /* parked on one flight */
     int64_t batch_max;                       /* keys of one load_many */
     int64_t batch_window_us;                 /* how long a load waits for others to go with it */
-    int64_t prefetch_max_concurrent;         /* keys loaded ahead at once */
-    int64_t prefetch_max_queue;              /* waiting to be */
     int64_t max_writes;                      /* puts and deletes in the air at once */
     int64_t max_write_queue;                 /* waiting for a place, or for their key */
     int64_t write_timeout_ms;                /* how long save or remove may take */
     int64_t breaker_failures;                /* in a row, which open the breaker; 0: no breaker */
     int64_t breaker_open_ms;                 /* then one probe is let through */
+    double refresh_ahead;       /* share of ttl after which a value that is read is loaded again */
+    int64_t prefetch_min_reads; /* since its last load, to be worth it */
+    int64_t prefetch_max_concurrent, prefetch_max_queue; /* of such loads: in the air, waiting */
+    double early_beta;                                   /* of the XFetch rule; 0: off */
 };
 
 struct conf_loader {

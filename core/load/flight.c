@@ -52,6 +52,8 @@ static struct flight *flight_new(const struct flights *fl, const struct join_req
     f->reason = q->reason;
     f->bulk = q->bulk;
     f->wait_until_ms = q->wait_until_ms;
+    f->replaces = q->replaces;
+    f->owner = q->owner;
     f->slot_count = fl->slots;
     f->key_size = (uint32_t)q->key.size;
     for (unsigned i = 0; i < fl->slots; i++) {
@@ -71,6 +73,7 @@ static void park(struct flight *f, const struct join_request *q)
     q->waiter->hash = q->hash;
     list_push_back(&f->slots[q->slot].waiters, &q->waiter->link);
     f->waiter_count++;
+    f->joined = true;
 }
 
 /* An attempt begins: what it brings is judged by what is so now. */
@@ -95,6 +98,8 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
     take_token(fl, s, f, q->now_ms);
     flight_table_add(s, f);
     park(f, q);
+    if (f->reason == REASON_PREFETCH)
+        atomic_fetch_add_explicit(&fl->prefetching[f->owner], 1, memory_order_relaxed);
     out->flight = f;
     return JOIN_STARTED;
 }
@@ -129,7 +134,7 @@ static enum join join_locked(struct flights *fl, struct flight_shard *s,
         if (q->waiter && f->waiter_count >= q->max_waiters)
             return JOIN_FULL;
         park(f, q);
-        if (q->waiter && f->background && !f->promoted) {
+        if (q->waiter && f->background && !f->begun && !f->promoted) {
             flight_ref(f);
             out->flight = f;
             out->promote = f->promoted = true;
@@ -151,6 +156,17 @@ enum join flights_join(struct flights *fl, const struct join_request *q, struct 
     enum join joined = join_locked(fl, s, q, out);
     pthread_mutex_unlock(&s->lock);
     return joined;
+}
+
+void flight_uncount(struct flights *fl, const struct flight *f)
+{
+    if (f->reason == REASON_PREFETCH)
+        atomic_fetch_sub_explicit(&fl->prefetching[f->owner], 1, memory_order_relaxed);
+}
+
+uint32_t flights_prefetching(const struct flights *fl, uint16_t owner)
+{
+    return atomic_load_explicit(&fl->prefetching[owner], memory_order_relaxed);
 }
 
 bool flights_leave(struct flights *fl, struct waiter *w)
@@ -178,8 +194,11 @@ void flights_begin(struct flights *fl, struct flight *f, const struct beginning 
     if (out->wanted) {
         f->generation = b->generation;
         take_token(fl, s, f, b->now_ms);
-    } else if (!f->detached) {
-        flight_table_drop(s, f);
+        f->begun = true;
+    } else {
+        flight_uncount(fl, f);
+        if (!f->detached)
+            flight_table_drop(s, f);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -189,6 +208,8 @@ bool flights_abandon(struct flights *fl, struct flight *f)
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
     bool unwanted = f->waiter_count == 0 && !f->background;
+    if (unwanted)
+        flight_uncount(fl, f);
     if (unwanted && !f->detached)
         flight_table_drop(s, f);
     pthread_mutex_unlock(&s->lock);

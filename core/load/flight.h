@@ -18,6 +18,8 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "conf/conf.h"
+#include "load/reason.h"
+#include "metrics/metrics.h"
 #include "store/store.h"
 #include "sys/mailbox.h"
 
@@ -39,15 +41,6 @@ struct flight_slot {
     struct message message; /* sent by the loader thread when the flight has ended */
     struct flight *flight;
     struct list waiters;
-};
-
-/* What a load was begun for. */
-enum load_reason {
-    REASON_MISS,     /* a request waits */
-    REASON_REFRESH,  /* a stale value was read, or a refresh was asked for */
-    REASON_PREFETCH, /* before its time is over, because it is read often */
-    REASON_EARLY,    /* likewise, by chance */
-    REASON_COUNT
 };
 
 enum flight_end {
@@ -75,9 +68,11 @@ struct flight {
     bool loading, detached; /* under the lock */
     bool doubtful;          /* a write of its key was in doubt when the attempt began: likewise */
     bool background;        /* nobody waited when it was made */
-    bool promoted;          /* under the lock: somebody waits since */
-    bool bulk;              /* one of many that a client asked for at once */
+    bool begun, joined, promoted; /* under the lock; joined: somebody has waited */
+    bool replaces; /* of use only while an entry is stored, or where somebody waits */
+    bool bulk;     /* one of many that a client asked for at once */
     enum load_reason reason;
+    uint16_t owner;        /* PREFETCH: counted in flights_prefetching until it ends */
     int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
     /* The outcome, written once by flights_end. */
     enum flight_end end;
@@ -135,6 +130,8 @@ struct join_request {
     unsigned slot;         /* the caller's I/O thread */
     struct waiter *waiter; /* NULL: in the background, nobody waits */
     enum load_reason reason;
+    bool replaces;         /* without an entry, or somebody who waits, its result is not kept */
+    uint16_t owner;        /* PREFETCH: its loader's slot */
     bool bulk;             /* one of many: its load leaves others their share */
     int64_t wait_until_ms; /* the waiter's deadline; 0: not known */
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */
@@ -146,7 +143,8 @@ struct join_result {
     enum lookup lookup; /* JOIN_HIT: FRESH or NEGATIVE */
     struct hit hit;
     struct flight *flight; /* JOIN_STARTED: one reference, for the load; promote: likewise */
-    bool promote;          /* JOIN_PARKED on a load that nobody waited for: loader_promote it */
+    bool promote;          /* JOIN_PARKED: the first to wait for a background load that has not
+                              begun: loader_promote it */
     struct err err;        /* JOIN_BACKOFF */
 };
 
@@ -189,7 +187,9 @@ struct outcome {
     int64_t version;
     int64_t ttl_ms, stale_ttl_ms, keep_ms; /* jittered; for ABSENT ttl_ms is its negative_ttl */
     uint32_t load_us;
-    const uint32_t *tags; /* FOUND: slots (marks.h) */
+    struct refresh refresh;  /* for the entry */
+    struct entry *unchanged; /* FOUND: value is that of this stored entry; borrowed. Or NULL */
+    const uint32_t *tags;    /* FOUND: slots (marks.h) */
     unsigned tag_count;
     const struct err *err; /* FAILED, REFUSED */
     bool replica; /* the source lags, and there is one that does not: an absence below a floor
@@ -201,6 +201,7 @@ struct outcome {
 
 struct verdict {
     bool stored;
+    bool wasted;   /* a refresh of an entry that is gone, for nobody */
     bool below;    /* the result is below the key's floor: nothing ended, the source is to be asked
                       again */
     int64_t floor; /* then */
@@ -265,6 +266,9 @@ int flights_doubt(struct flights *fl, const struct invalidation *i, int64_t unti
 
 /* ERR_VERSION_CONFLICT where a newer version is stored or known of. */
 int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
+
+/* Loads with REASON_PREFETCH of that owner that have not ended, queued ones included. */
+uint32_t flights_prefetching(const struct flights *fl, uint16_t owner);
 
 struct flights_stats {
     uint64_t loading, failed, failed_dropped, floors, floors_dropped;

@@ -21,6 +21,8 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
         .stale_ttl_ms = o->stale_ttl_ms,
         .keep_ms = o->keep_ms,
         .load_us = o->load_us,
+        .refresh = o->refresh,
+        .renews = o->unchanged != NULL,
         .tags = o->tags,
         .tag_count = o->end == END_FOUND ? o->tag_count : 0,
         .since = f->since,
@@ -128,6 +130,19 @@ static enum mark judge(struct flights *fl, const struct flight *f, const struct 
     return mark;
 }
 
+/* A refresh is to keep an entry fresh: where there is none any more, and nobody has asked for the
+ * key since, a value would only take another one's place. */
+static bool is_wasted(struct flights *fl, const struct flight *f, const struct outcome *o,
+                      int64_t now_ms)
+{
+    struct hit hit;
+    if (!f->replaces || f->joined)
+        return false;
+    enum lookup found = store_get(fl->store, flight_key(f), f->hash, now_ms, WANT_PEEK, NULL, &hit);
+    entry_unref(hit.entry);
+    return found == LOOKUP_MISS && o->store;
+}
+
 static void hand_over_waiters(struct flight *f)
 {
     for (unsigned i = 0; i < f->slot_count; i++) {
@@ -145,7 +160,9 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     /* Made before the lock is taken. */
-    struct entry *value = o->end == END_FOUND ? entry_new_value(o->value) : NULL;
+    struct entry *value = o->end != END_FOUND ? NULL
+                          : o->unchanged      ? entry_ref(o->unchanged)
+                                              : entry_new_value(o->value);
     struct err *err = o->err ? malloc(sizeof *err) : NULL;
     if (err)
         *err = *o->err;
@@ -160,6 +177,7 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         free(err);
         return;
     }
+    flight_uncount(fl, f);
     keep_outcome(f, o, value, err);
     enum mark mark = judge(fl, f, o);
     f->overtaken = mark == MARK_HARD;
@@ -169,8 +187,11 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         struct outcome now = *o;
         if (mark == MARK_SOFT)
             now.ttl_ms = TTL_OVER;
-        if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms))
-            v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), now_ms);
+        if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms)) {
+            v->wasted = is_wasted(fl, f, o, now_ms);
+            if (!v->wasted)
+                v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), now_ms);
+        }
         if (!f->detached)
             flight_table_drop(s, f);
     }

@@ -38,6 +38,7 @@ struct flights {
     unsigned shard_count, slots;
     size_t failed_max; /* per shard */
     void (*deliver)(struct message *m, void *owner);
+    _Atomic uint32_t prefetching[METRIC_OWNERS]; /* by owner */
     struct flight_shard shards[];
 };
 
@@ -51,6 +52,8 @@ struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint6
 /* The version of what is stored, a value of any age; false: nothing is, or it has none. */
 bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
                            int64_t *version);
+/* The load has ended, or will never begin. */
+void flight_uncount(struct flights *fl, const struct flight *f);
 /* Takes over one reference. */
 void flight_table_add(struct flight_shard *s, struct flight *f);
 /* Takes f out of the table and drops the table's reference. */

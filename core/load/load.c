@@ -192,7 +192,9 @@ static void count_begin(struct load *ld)
         if (seat->flight->background)
             metrics_inc(l->metrics, M_LOADS_REFRESH);
         metrics_observe(l->metrics, H_QUEUE_US, (uint64_t)(ld->started_us - seat->queued_us));
-        atomic_fetch_add_explicit(&ld->gate->counters->loads, 1, memory_order_relaxed);
+        struct loader_counters *c = ld->gate->counters;
+        atomic_fetch_add_explicit(&c->loads, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&c->by_reason[seat->flight->reason], 1, memory_order_relaxed);
     }
     budget_earn(&l->budget, ld->gate->set->snapshot->conf->retry_budget, clock_ms());
 }

@@ -31,12 +31,19 @@ static void count_end(struct load *ld, const struct outcome *o)
 /* false: the result is below the key's floor, which v tells, and nothing has ended. */
 static bool end_seat(struct load *ld, struct seat *seat, struct outcome *o, struct verdict *v)
 {
+    const struct loader_set *set = ld->gate->set;
     int64_t us = clock_us() - ld->started_us;
     o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
+    o->refresh = snapshot_refresh(set->snapshot, (int)(ld->gate - set->gates), o->ttl_ms,
+                                  o->load_us, &set->loader->rng);
     loader_end(load_loader(ld), seat->flight, o, v);
     if (v->below)
         return false;
     count_end(ld, o);
+    if (v->wasted) {
+        metrics_inc(set->loader->metrics, M_REFRESH_WASTED);
+        atomic_fetch_add_explicit(&ld->gate->counters->wasted, 1, memory_order_relaxed);
+    }
     list_remove(&seat->link);
     list_push_back(&ld->ended, &seat->link);
     return true;

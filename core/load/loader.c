@@ -15,7 +15,7 @@ void loader_end(struct loader *l, struct flight *f, struct outcome *o, struct ve
     o->generation = l->current ? l->current->snapshot->generation : 0;
     flights_end(l->options.flights, f, o, clock_ms(), v);
     bool lasts = o->end == END_FOUND || (o->end == END_ABSENT && o->ttl_ms > 0);
-    if (!v->below && !v->stored && o->store && lasts)
+    if (!v->below && !v->stored && !v->wasted && o->store && lasts)
         metrics_inc(l->metrics, M_LOADS_VOIDED);
 }
 

@@ -39,6 +39,12 @@ void loader_submit(struct loader *l, struct flight *f, struct outbox *out);
 void loader_promote(struct loader *l, struct flight *f, struct outbox *out);
 void loader_flush(struct loader *l, struct outbox *out);
 
+/* The one that loads this key. */
+static inline struct loader *loader_for(struct loader *const *all, unsigned count, uint64_t hash)
+{
+    return all[(hash >> 32) % count];
+}
+
 /* A step of a reload. PREPARE compiles the snapshot's scripts beside the current ones; COMMIT makes
  * them current; ABORT drops them. Loads in the air end on the scripts they began with. */
 enum loader_step { LOADER_PREPARE, LOADER_COMMIT, LOADER_ABORT };

@@ -60,6 +60,7 @@ static int take_unchanged(const struct seat *seat, struct outcome *o, struct ent
         return err_set(err, ERR_LOAD_FAILED, "%s: rtcache.unchanged, but nothing is stored",
                        seat->gate->conf->script);
     o->value = entry_value(seat->stored);
+    o->unchanged = seat->stored;
     if (!o->has_version) {
         o->has_version = seat->stored_hit.has_version;
         o->version = seat->stored_hit.version;

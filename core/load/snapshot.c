@@ -1,6 +1,11 @@
 #include "load/snapshot.h"
 
+#include "load/spread.h"
+#include "metrics/metrics.h"
+
 #include <stdlib.h>
+
+_Static_assert(METRIC_OWNERS > CONF_LOADERS_MAX, "a slot for each loader, and one for none");
 
 /* The loader whose pattern another has before it; NULL where there is none. */
 static const struct conf_loader *find_twin(const struct conf *conf)
@@ -106,6 +111,10 @@ static void add_totals(struct loader_counters *to, const struct loader_counters 
     atomic_fetch_add(&to->absent, atomic_load(&from->absent));
     atomic_fetch_add(&to->failed, atomic_load(&from->failed));
     atomic_fetch_add(&to->refused, atomic_load(&from->refused));
+    for (int i = 0; i < REASON_COUNT; i++)
+        atomic_fetch_add(&to->by_reason[i], atomic_load(&from->by_reason[i]));
+    atomic_fetch_add(&to->wasted, atomic_load(&from->wasted));
+    atomic_fetch_add(&to->prefetch_skipped, atomic_load(&from->prefetch_skipped));
 }
 
 /* Threads that are no more leave theirs to those that are. */
@@ -134,6 +143,57 @@ static void carry_feeds(struct snapshot *s, const struct snapshot *before)
         atomic_store(&s->feeds[i].bad, atomic_load(&before->feeds[k].bad));
         atomic_store(&s->feeds[i].gaps, atomic_load(&before->feeds[k].gaps));
     }
+}
+
+static int find_slot(const struct snapshot *s, const char *pattern)
+{
+    for (size_t slot = 1; slot < s->owner_count; slot++)
+        if (strcmp(s->owners[slot], pattern) == 0)
+            return (int)slot;
+    return 0;
+}
+
+/* The slots that were given out before stay with their patterns; then new patterns get theirs. */
+static int give_slots(struct snapshot *s, const struct snapshot *before)
+{
+    size_t loaders = s->conf->loader_count, had = before ? before->owner_count : 1;
+    s->owners = calloc(had + loaders, sizeof *s->owners);
+    s->owner_of = calloc(loaders + 1, sizeof *s->owner_of);
+    if (!s->owners || !s->owner_of)
+        return ERR_NOMEM;
+    s->owner_count = 1;
+    for (size_t slot = 1; slot < had; slot++, s->owner_count++)
+        if (!(s->owners[slot] = strdup(before->owners[slot])))
+            return ERR_NOMEM;
+    for (size_t i = 0; i < loaders; i++) {
+        const char *pattern = s->conf->loaders[i].pattern;
+        int slot = find_slot(s, pattern);
+        if (slot == 0 && s->owner_count < METRIC_OWNERS) {
+            if (!(s->owners[s->owner_count] = strdup(pattern)))
+                return ERR_NOMEM;
+            slot = (int)s->owner_count++;
+        }
+        s->owner_of[i] = (uint16_t)slot;
+    }
+    return 0;
+}
+
+uint16_t snapshot_owner(const struct snapshot *s, int loader)
+{
+    return loader < 0 ? 0 : s->owner_of[loader];
+}
+
+struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
+                                uint32_t load_us, struct rng *rng)
+{
+    if (loader < 0)
+        return (struct refresh){.owner = 0};
+    const struct policy *p = &s->conf->loaders[loader].policy;
+    return (struct refresh){
+        .ahead_ms = spread_ahead_ms(ttl_ms, p->refresh_ahead, load_us, rng),
+        .owner = s->owner_of[loader],
+        .early = p->early_beta > 0,
+    };
 }
 
 int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l)
@@ -165,6 +225,8 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
     int rc = s->counters && s->backends && s->scripts && s->feeds
                  ? compile_routes(s, e)
                  : err_set(e, ERR_NOMEM, "no memory for counters");
+    if (rc == 0 && give_slots(s, before) != 0)
+        rc = err_set(e, ERR_NOMEM, "no memory for %zu patterns", conf->loader_count);
     if (rc != 0) {
         s->conf = NULL; /* still the caller's */
         snapshot_unref(s);
@@ -189,6 +251,10 @@ void snapshot_unref(struct snapshot *s)
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     routes_free(s->routes);
+    for (size_t slot = 1; slot < s->owner_count; slot++)
+        free(s->owners[slot]);
+    free(s->owners);
+    free(s->owner_of);
     free(s->counters);
     free(s->backends);
     free(s->scripts);

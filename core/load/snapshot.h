@@ -9,7 +9,10 @@
 
 #include "bind/runtime.h"
 #include "conf/conf.h"
+#include "load/reason.h"
 #include "load/route.h"
+#include "base/rng.h"
+#include "store/store.h"
 
 #include <stdatomic.h>
 
@@ -17,7 +20,9 @@
 struct loader_counters {
     _Atomic uint64_t loads, found, absent, failed, refused;
     _Atomic uint32_t in_flight, queued;
-    _Atomic int breaker; /* enum breaker_state */
+    _Atomic int breaker;                      /* enum breaker_state */
+    _Atomic uint64_t by_reason[REASON_COUNT]; /* loads */
+    _Atomic uint64_t wasted, prefetch_skipped;
 };
 
 /* What a loader thread last said of its backends and its scripts; see loader.c for how often. */
@@ -41,6 +46,11 @@ struct snapshot {
     struct backend_numbers *backends; /* [loader_threads][backends] */
     struct script_numbers *scripts;   /* [loader_threads] */
     struct feed_numbers *feeds;       /* [backends] */
+    /* The pattern that has each slot; slot 0 is nobody's. A pattern keeps its slot over reloads,
+     * also while it is not there, as long as there are any. */
+    char **owners;
+    size_t owner_count;
+    uint16_t *owner_of; /* [loaders]: its slot; 0: there was none left */
 };
 
 /* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
@@ -61,6 +71,14 @@ void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum);
 
 /* The backend whose feed tells of what this loader loads: its own or its primary's; -1: none. */
 int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l);
+
+/* The loader's slot, by which its hits are counted; 0 for loader -1. */
+uint16_t snapshot_owner(const struct snapshot *s, int loader);
+
+/* What an entry of that loader is to know of its refresh, from its ttl (jittered) and what its load
+ * took. */
+struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
+                                uint32_t load_us, struct rng *rng);
 
 /* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);

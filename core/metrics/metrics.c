@@ -5,7 +5,9 @@
 
 static struct metrics blocks[METRICS_THREADS];
 static _Atomic uint64_t blocks_used; /* a bit for each block that a living thread has */
+static _Atomic uint64_t blocks_ever; /* or has had */
 _Static_assert(METRICS_THREADS == 64, "one bit a block");
+_Static_assert(M_HITS_STALE_ERROR == M_HITS + HIT_STALE_ERROR, "the kinds stand in their order");
 
 static _Thread_local struct metrics *mine;
 static pthread_key_t at_thread_end;
@@ -32,11 +34,13 @@ static struct metrics *block_take(void)
         int at = __builtin_ctzll(~used);
         if (atomic_compare_exchange_weak_explicit(&blocks_used, &used, used | 1ULL << at,
                                                   memory_order_acquire, memory_order_relaxed)) {
+            atomic_fetch_or_explicit(&blocks_ever, 1ULL << at, memory_order_release);
             (void)pthread_once(&at_thread_end_once, key_make);
             (void)pthread_setspecific(at_thread_end, &blocks[at]);
             return &blocks[at];
         }
     }
+    atomic_fetch_or_explicit(&blocks_ever, 1ULL << (METRICS_THREADS - 1), memory_order_release);
     return &blocks[METRICS_THREADS - 1];
 }
 
@@ -74,11 +78,25 @@ void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value
     atomic_store_explicit(word, v + 1, memory_order_relaxed);
 }
 
+/* Of all blocks that were ever used: those of ended threads count on. */
+uint64_t metrics_hits(unsigned owner, enum hit_kind kind)
+{
+    uint64_t sum = 0, ever = atomic_load_explicit(&blocks_ever, memory_order_acquire);
+    for (; ever; ever &= ever - 1) {
+        const struct metrics *m = &blocks[__builtin_ctzll(ever)];
+        sum += atomic_load_explicit(&m->hits[owner][kind], memory_order_relaxed);
+    }
+    return sum;
+}
+
 uint64_t metrics_sum(enum metric_counter id)
 {
     uint64_t sum = 0;
     for (unsigned i = 0; i < METRICS_THREADS; i++)
         sum += atomic_load_explicit(&blocks[i].counters[id], memory_order_relaxed);
+    if (id >= M_HITS && id < M_HITS + HIT_KINDS)
+        for (unsigned owner = 0; owner < METRIC_OWNERS; owner++)
+            sum += metrics_hits(owner, (enum hit_kind)(id - M_HITS));
     return sum;
 }
 

@@ -61,6 +61,10 @@
     X(M_LOADS_FAILED, "loads_failed", "loads that failed")                                         \
     X(M_LOADS_TIMEOUT, "loads_timeout", "of these, past load_timeout")                             \
     X(M_LOADS_REFRESH, "loads_refresh", "loads begun in the background")                           \
+    X(M_REFRESH_WASTED, "refresh_wasted",                                                          \
+      "results of refreshes not stored: their entry was gone, and nobody waited")                  \
+    X(M_PREFETCH_SKIPPED, "prefetch_skipped",                                                      \
+      "refreshes ahead left out for prefetch_max_concurrent and prefetch_max_queue")               \
     X(M_LOADS_RETRIED, "loads_retried", "further attempts within a load")                          \
     X(M_RETRIES_REFUSED, "retries_refused", "attempts that retry_budget did not allow")            \
     X(M_BATCHES, "batches", "calls of load_many")                                                  \
@@ -94,11 +98,23 @@ enum metric_histogram {
         H_COUNT
 };
 
+/* Hits are counted by their loader, and add up to the counters of the kinds. */
+enum hit_kind { /* in the order of M_HITS and what follows it */
+                HIT_FRESH,
+                HIT_STALE,
+                HIT_NEGATIVE,
+                HIT_STALE_ERROR,
+                HIT_KINDS
+};
+
+#define METRIC_OWNERS 4097 /* slots of loaders (snapshot.h), and 0 for none */
+
 #define METRIC_BUCKETS 312 /* 8 to a power of two: up to 2^41; the last takes all above */
 
 struct metrics {
     _Alignas(64) _Atomic uint64_t counters[M_COUNT];
     _Atomic uint64_t buckets[H_COUNT][METRIC_BUCKETS];
+    _Atomic uint64_t hits[METRIC_OWNERS][HIT_KINDS];
 };
 
 /* The calling thread's block from its first use to its end; with METRICS_THREADS threads alive at
@@ -116,9 +132,18 @@ static inline void metrics_inc(struct metrics *m, enum metric_counter id)
     metrics_add(m, id, 1);
 }
 
+/* owner: below METRIC_OWNERS. */
+static inline void metrics_hit(struct metrics *m, unsigned owner, enum hit_kind kind)
+{
+    _Atomic uint64_t *word = &m->hits[owner][kind];
+    uint64_t v = atomic_load_explicit(word, memory_order_relaxed);
+    atomic_store_explicit(word, v + 1, memory_order_relaxed);
+}
+
 void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value);
 
 uint64_t metrics_sum(enum metric_counter id);
+uint64_t metrics_hits(unsigned owner, enum hit_kind kind);
 const char *metrics_counter_name(enum metric_counter id);
 const char *metrics_histogram_name(enum metric_histogram id);
 

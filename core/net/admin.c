@@ -75,7 +75,7 @@ void admin_hello(const struct target *t, struct params *p)
 
 /* ---- loaders ---- */
 
-enum { POLICY_FIELDS = 12, LOADER_FIELDS = 11 };
+enum { POLICY_FIELDS = 17, LOADER_FIELDS = 11 + HIT_KINDS + REASON_COUNT + 2 };
 
 /* POLICY_FIELDS pairs of the loader's map. */
 static int pack_policy(struct buf *out, const struct policy *p)
@@ -95,17 +95,23 @@ static int pack_policy(struct buf *out, const struct policy *p)
         {"max_loads", p->max_loads},
         {"max_queue", p->max_queue},
         {"max_waiters", p->max_waiters},
+        {"prefetch_min_reads", p->prefetch_min_reads},
+        {"prefetch_max_concurrent", p->prefetch_max_concurrent},
+        {"prefetch_max_queue", p->prefetch_max_queue},
     };
     int rc = 0;
-    _Static_assert(sizeof rows / sizeof rows[0] + 1 == POLICY_FIELDS, "the count of pairs");
+    _Static_assert(sizeof rows / sizeof rows[0] + 3 == POLICY_FIELDS, "the count of pairs");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         rc |= mpw_cstr(out, rows[i].name) | mpw_int(out, rows[i].value);
+    rc |= mpw_cstr(out, "refresh_ahead") | mpw_float(out, p->refresh_ahead);
+    rc |= mpw_cstr(out, "early_beta") | mpw_float(out, p->early_beta);
     return rc | mpw_cstr(out, "jitter") | mpw_float(out, p->jitter);
 }
 
 /* The sums over the loader threads; the breaker that is furthest from closed. */
 struct totals {
     uint64_t loads, found, absent, failed, refused, in_flight, queued;
+    uint64_t by_reason[REASON_COUNT], wasted, skipped;
     int breaker;
 };
 
@@ -121,11 +127,26 @@ static struct totals totals_of(const struct snapshot *s, size_t loader)
         sum.refused += atomic_load_explicit(&c->refused, memory_order_relaxed);
         sum.in_flight += atomic_load_explicit(&c->in_flight, memory_order_relaxed);
         sum.queued += atomic_load_explicit(&c->queued, memory_order_relaxed);
+        for (int r = 0; r < REASON_COUNT; r++)
+            sum.by_reason[r] += atomic_load_explicit(&c->by_reason[r], memory_order_relaxed);
+        sum.wasted += atomic_load_explicit(&c->wasted, memory_order_relaxed);
+        sum.skipped += atomic_load_explicit(&c->prefetch_skipped, memory_order_relaxed);
         int breaker = atomic_load_explicit(&c->breaker, memory_order_relaxed);
         if (breaker == BREAKER_OPEN || sum.breaker == BREAKER_CLOSED)
             sum.breaker = breaker;
     }
     return sum;
+}
+
+/* A loader whose slot is 0 shares it with what has no loader: it shows none. */
+static int pack_hits(struct buf *out, unsigned owner)
+{
+    int rc = 0;
+    for (int kind = 0; kind < HIT_KINDS; kind++) {
+        rc |= mpw_cstr(out, metrics_counter_name((enum metric_counter)(M_HITS + kind)));
+        rc |= mpw_uint(out, owner ? metrics_hits(owner, (enum hit_kind)kind) : 0);
+    }
+    return rc;
 }
 
 static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
@@ -145,6 +166,12 @@ static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
     rc |= mpw_cstr(out, "absent") | mpw_uint(out, sum.absent);
     rc |= mpw_cstr(out, "failed") | mpw_uint(out, sum.failed);
     rc |= mpw_cstr(out, "refused") | mpw_uint(out, sum.refused);
+    for (int r = 0; r < REASON_COUNT; r++)
+        rc |=
+            mpw_cstr(out, load_reason_name((enum load_reason)r)) | mpw_uint(out, sum.by_reason[r]);
+    rc |= mpw_cstr(out, "refresh_wasted") | mpw_uint(out, sum.wasted);
+    rc |= mpw_cstr(out, "prefetch_skipped") | mpw_uint(out, sum.skipped);
+    rc |= pack_hits(out, snapshot_owner(s, (int)i));
     rc |= mpw_cstr(out, "breaker");
     return rc | mpw_cstr(out, breaker_state_name((enum breaker_state)sum.breaker));
 }

@@ -83,7 +83,7 @@ static bool answer_kept(const struct target *t, struct slice key, uint64_t hash,
     }
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE_ERROR, &hit);
     f.err = found == LOOKUP_FRESH ? NULL : why;
-    metrics_inc(io->metrics, found == LOOKUP_FRESH ? M_HITS : M_HITS_STALE_ERROR);
+    metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE_ERROR);
     answer_close(&a, &f);
     return true;
 }
@@ -136,7 +136,7 @@ static void park_on_soft(struct request *r)
         entry_unref(hit.entry);
     }
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE, &hit);
-    metrics_inc(io->metrics, found == LOOKUP_FRESH ? M_HITS : M_HITS_STALE);
+    metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE);
     answer_close(&a, &f);
     unpark(r);
 }
@@ -165,7 +165,7 @@ static void answer_hit(struct request *r, struct answer *a, struct join_result *
 {
     struct io *io = r->target.io;
     bool negative = joined->lookup == LOOKUP_NEGATIVE;
-    metrics_inc(io->metrics, negative ? M_HITS_NEGATIVE : M_HITS);
+    metrics_hit(io->metrics, joined->hit.owner, negative ? HIT_NEGATIVE : HIT_FRESH);
     if (negative)
         a->rc |= mpw_nil(a->out);
     if (joined->hit.entry)

@@ -2,6 +2,7 @@
 #include "net/commands.h"
 
 #include "base/show.h"
+#include "load/early.h"
 #include "net/many.h"
 #include "net/park.h"
 #include "wire/mpw.h"
@@ -41,7 +42,7 @@ static void close_hit(struct answer *a, enum status status, struct hit *hit, con
 
 static void close_negative(struct answer *a, const struct hit *hit)
 {
-    metrics_inc(a->target->io->metrics, M_HITS_NEGATIVE);
+    metrics_hit(a->target->io->metrics, hit->owner, HIT_NEGATIVE);
     a->rc |= mpw_nil(a->out);
     struct facts f = facts_of_hit(STATUS_NEGATIVE, hit);
     answer_close(a, &f);
@@ -78,12 +79,16 @@ static bool is_old(const struct read *r, const struct hit *hit)
 }
 
 /* Starts a load that nobody waits for. false: the key is in backoff, err has why. */
-static bool load_in_background(const struct read *r, const struct policy *policy, struct err *err)
+static bool load_in_background(const struct read *r, const struct policy *policy,
+                               enum load_reason reason, struct err *err)
 {
     struct io *io = r->target.io;
     struct join_request q = join_of(r, policy);
     struct join_result joined = {0};
-    q.reason = REASON_REFRESH;
+    q.reason = reason;
+    /* A client that asks for a refresh, or for the rest of a partial answer, wants it stored in any
+     * case. */
+    q.replaces = reason != REASON_MISS && !r->reload;
     switch (flights_join(io->options.flights, &q, &joined)) {
     case JOIN_STARTED: io_submit(io, &joined); return true;
     case JOIN_BACKOFF: *err = joined.err; return false;
@@ -120,11 +125,12 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
     enum join join = flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
         request_free(request);
-        metrics_inc(io->metrics, M_HITS);
-        if (joined.lookup == LOOKUP_NEGATIVE)
+        if (joined.lookup == LOOKUP_NEGATIVE) {
             close_negative(&a, &joined.hit);
-        else
+        } else {
+            metrics_hit(io->metrics, joined.hit.owner, HIT_FRESH);
             close_hit(&a, STATUS_HIT, &joined.hit, NULL);
+        }
         return;
     }
     answer_undo(&a);
@@ -166,8 +172,8 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
         return;
     }
     struct err err;
-    bool failing = loader >= 0 && !load_in_background(r, policy, &err);
-    metrics_inc(r->target.io->metrics, failing ? M_HITS_STALE_ERROR : M_HITS_STALE);
+    bool failing = loader >= 0 && !load_in_background(r, policy, REASON_REFRESH, &err);
+    metrics_hit(r->target.io->metrics, hit->owner, failing ? HIT_STALE_ERROR : HIT_STALE);
     close_hit(a, failing ? STATUS_STALE_ERROR : STATUS_STALE, hit, failing ? &err : NULL);
 }
 
@@ -177,10 +183,23 @@ static void read_later(const struct read *r, const struct policy *policy)
     struct io *io = r->target.io;
     struct err err;
     metrics_inc(io->metrics, M_MISSES);
-    if (load_in_background(r, policy, &err))
+    if (load_in_background(r, policy, REASON_MISS, &err))
         answer_pending(&r->target);
     else
         park_answer_failure(&r->target, r->key, r->hash, &err);
+}
+
+/* A fresh hit of a loader with early_beta: the load of the next value may begin by it. */
+static __attribute__((noinline)) void read_early(const struct read *r, const struct hit *hit)
+{
+    int loader;
+    struct io *io = r->target.io;
+    struct err unused;
+    if (hit->ttl_ms == STORE_FOREVER_MS || !early_in_reach(hit->load_us, hit->ttl_ms))
+        return;
+    const struct policy *policy = snapshot_policy(io->snapshot, r->key, &loader);
+    if (loader >= 0 && early_refreshes(hit->load_us, policy->early_beta, hit->ttl_ms, &io->rng))
+        load_in_background(r, policy, REASON_EARLY, &unused);
 }
 
 static void read_miss(const struct read *r)
@@ -210,7 +229,9 @@ static void read_key(struct read *r)
     }
     switch (found) {
     case LOOKUP_FRESH:
-        metrics_inc(io->metrics, M_HITS);
+        metrics_hit(io->metrics, hit.owner, HIT_FRESH);
+        if (__builtin_expect(hit.early, 0))
+            read_early(r, &hit);
         close_hit(&a, STATUS_HIT, &hit, NULL);
         break;
     case LOOKUP_NEGATIVE: close_negative(&a, &hit); break;
@@ -349,7 +370,7 @@ void read_refresh(const struct target *t, struct params *p)
         refuse(&r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (!background)
         read_join(&r, policy, false);
-    else if (load_in_background(&r, policy, &e))
+    else if (load_in_background(&r, policy, REASON_REFRESH, &e))
         answer_true(t, true);
     else
         answer_error(t, &e);

@@ -50,6 +50,7 @@ static int pack_store(struct buf *out, const struct io *io)
         {"refused", s.refused},
         {"marked", s.marked},
         {"globs", s.globs},
+        {"renewals", s.renewals},
     };
     return pack_rows(out, "store", rows, sizeof rows / sizeof rows[0]);
 }

@@ -24,6 +24,7 @@ static void spread(struct io *io, struct put *p)
     double jitter = snapshot_policy(io->snapshot, p->key, &loader)->jitter;
     p->ttl_ms = spread_ms(p->ttl_ms, jitter, &io->rng);
     p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, jitter, &io->rng);
+    p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, &io->rng);
 }
 
 static int take_tags(const struct io *io, const struct params *p, struct slice packed,

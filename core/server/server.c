@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "load/prefetch.h"
 #include "net/park.h"
 #include "net/subscribe.h"
 #include "server/reload.h"
@@ -25,7 +26,12 @@ static void server_on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct server *s = timer->data;
-    store_tick(s->store, clock_ms(), TICK_MOST, NULL);
+    struct ahead room[PREFETCH_TICK_MAX];
+    struct aheads due = {.items = room, .max = PREFETCH_TICK_MAX};
+    const struct prefetcher p = {
+        .flights = s->flights, .loaders = s->loaders, .loader_count = s->loader_count};
+    store_tick(s->store, clock_ms(), TICK_MOST, s->draining ? NULL : &due);
+    prefetch_run(&p, s->snapshot, &due, clock_ms());
     store_sweep(s->store, clock_ms(), TICK_MOST);
 }
 

@@ -70,9 +70,9 @@ struct entry *entry_new(const struct put *p)
         .value_size = (uint32_t)value.size,
         .load_us = p->load_us,
         .key_size = (uint16_t)p->key.size,
-        .owner = p->owner,
+        .owner = p->refresh.owner,
         .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0) |
-                 (p->tag_count ? ENTRY_TAGGED : 0) | (p->early ? ENTRY_EARLY : 0),
+                 (p->tag_count ? ENTRY_TAGGED : 0) | (p->refresh.early ? ENTRY_EARLY : 0),
     };
     list_init(&e->wheel);
     list_init(&e->queue);
@@ -126,9 +126,9 @@ struct slice entry_value(const struct entry *e)
 /* Only what will be fresh for a while is due before its end. */
 static uint16_t pack_ahead(const struct entry *e, const struct put *p)
 {
-    if (p->ttl_ms <= 0 || p->ahead_ms <= 0 || p->ahead_ms >= p->ttl_ms)
+    if (p->ttl_ms <= 0 || p->refresh.ahead_ms <= 0 || p->refresh.ahead_ms >= p->ttl_ms)
         return 0;
-    uint64_t share = (uint64_t)((double)p->ahead_ms / (double)p->ttl_ms * AHEAD_WHOLE);
+    uint64_t share = (uint64_t)((double)p->refresh.ahead_ms / (double)p->ttl_ms * AHEAD_WHOLE);
     return e->flags & ENTRY_NEGATIVE ? 0 : (uint16_t)(share ? share : 1);
 }
 
@@ -160,8 +160,8 @@ void entry_renew(struct entry *e, const struct put *p, int64_t now_ms)
 {
     entry_set_deadlines(e, p, now_ms);
     e->load_us = p->load_us;
-    e->owner = p->owner;
-    e->flags = (uint8_t)((e->flags & ~ENTRY_EARLY) | (p->early ? ENTRY_EARLY : 0));
+    e->owner = p->refresh.owner;
+    e->flags = (uint8_t)((e->flags & ~ENTRY_EARLY) | (p->refresh.early ? ENTRY_EARLY : 0));
     if (p->tag_count)
         memcpy((char *)tags_at(e) + 1, &p->since, sizeof p->since);
 }

@@ -68,6 +68,13 @@ struct hit {
     struct entry *entry;
 };
 
+/* Who loaded an entry, and when it is to be loaded again ahead of its end. */
+struct refresh {
+    int64_t ahead_ms; /* of its ttl: store_tick hands it over then; 0: never */
+    uint16_t owner;   /* its loader's slot (snapshot.h): for hits; 0: none */
+    bool early;       /* its loader has early_beta: for hits */
+};
+
 struct put {
     struct slice key;
     uint64_t hash;
@@ -79,10 +86,8 @@ struct put {
     int64_t ttl_ms;       /* jitter is already in it; 0: for ever */
     int64_t stale_ttl_ms; /* counted from the end of ttl */
     int64_t keep_ms;      /* stale_if_error, counted from the end of ttl */
-    int64_t ahead_ms;     /* of ttl_ms: store_tick hands the entry over then; 0: never */
+    struct refresh refresh;
     uint32_t load_us;
-    uint16_t owner;       /* any number of the caller's, for hits */
-    bool early;           /* likewise */
     const uint32_t *tags; /* slots (marks.h), tag_count of them */
     unsigned tag_count;
     uint64_t since; /* marks_now when its load began; of use only with tags */

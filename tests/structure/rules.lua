@@ -39,6 +39,7 @@ M.shared = {
   ["load/gate"] = "counts that stats reads",
   ["load/load"] = "counts that stats reads",
   ["load/load_end"] = "counts that stats reads",
+  ["load/prefetch"] = "counts that stats reads",
   ["load/snapshot"] = "references to a snapshot",
   ["load/feed"] = "whether a feed is cut, which loads ask",
   ["load/feeds"] = "what stats reads of the feeds",

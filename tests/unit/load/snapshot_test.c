@@ -191,6 +191,53 @@ static void totals_outlive_a_change_in_the_number_of_threads(void **state)
     }
 }
 
+static void a_pattern_keeps_its_slot_over_reloads(void **state)
+{
+    (void)state;
+    struct plan a, b, c;
+    plan_init(&a, 1, (const char *[]){"user:*", "team:*"}, 2);
+    plan_init(&b, 1, (const char *[]){"news:*", "team:*"}, 2);
+    plan_init(&c, 1, (const char *[]){"news:*", "user:*", "*"}, 3);
+    struct snapshot *first = snapshot_of(&a, NULL);
+    assert_int_equal(snapshot_owner(first, 0), 1);
+    assert_int_equal(snapshot_owner(first, 1), 2);
+    assert_int_equal(snapshot_owner(first, -1), 0);
+    struct snapshot *second = snapshot_of(&b, first);
+    snapshot_unref(first);
+    assert_int_equal(snapshot_owner(second, 0), 3);
+    assert_int_equal(snapshot_owner(second, 1), 2);
+    /* One that was away gets its own again, nobody else's. */
+    struct snapshot *third = snapshot_of(&c, second);
+    snapshot_unref(second);
+    assert_int_equal(snapshot_owner(third, 0), 3);
+    assert_int_equal(snapshot_owner(third, 1), 1);
+    assert_int_equal(snapshot_owner(third, 2), 4);
+    snapshot_unref(third);
+}
+
+static void an_entry_is_told_of_its_refresh_by_its_loader(void **state)
+{
+    (void)state;
+    struct plan p;
+    struct rng rng = {.state = 3};
+    plan_init(&p, 1, (const char *[]){"user:*", "team:*"}, 2);
+    p.loaders[0].policy.refresh_ahead = .5;
+    p.loaders[1].policy.early_beta = 1;
+    struct snapshot *s = snapshot_of(&p, NULL);
+    struct refresh r = snapshot_refresh(s, 0, 1000, 0, &rng);
+    assert_in_range(r.ahead_ms, 500, 949);
+    assert_int_equal(r.owner, 1);
+    assert_false(r.early);
+    r = snapshot_refresh(s, 1, 1000, 0, &rng);
+    assert_int_equal(r.ahead_ms, 0);
+    assert_int_equal(r.owner, 2);
+    assert_true(r.early);
+    r = snapshot_refresh(s, -1, 1000, 0, &rng);
+    assert_int_equal(r.ahead_ms, 0);
+    assert_int_equal(r.owner, 0);
+    snapshot_unref(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +248,8 @@ int main(void)
         cmocka_unit_test(a_pattern_given_twice_is_named),
         cmocka_unit_test(the_totals_of_equal_patterns_go_on),
         cmocka_unit_test(totals_outlive_a_change_in_the_number_of_threads),
+        cmocka_unit_test(a_pattern_keeps_its_slot_over_reloads),
+        cmocka_unit_test(an_entry_is_told_of_its_refresh_by_its_loader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void store_ahead(struct store *s, const char *key, int64_t now, int64_t a
 {
     struct put p = put_of(s, key, "value");
     p.ttl_ms = 1000;
-    p.ahead_ms = ahead_ms;
+    p.refresh.ahead_ms = ahead_ms;
     assert_int_equal(store_put(s, &p, now, NULL), 0);
     read_times(s, key, now, reads);
 }
@@ -108,20 +108,20 @@ static void what_has_no_ahead_time_is_never_handed_over(void **state)
     (void)state;
     struct store *s = new_store(1 << 20, 1, 0);
     struct put p = put_of(s, "absent", "");
-    p.ahead_ms = 50;
+    p.refresh.ahead_ms = 50;
     p.negative = true;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     p = put_of(s, "for ever", "v");
-    p.ahead_ms = 50;
+    p.refresh.ahead_ms = 50;
     p.ttl_ms = 0;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     p = put_of(s, "stale at once", "v");
-    p.ahead_ms = 50;
+    p.refresh.ahead_ms = 50;
     p.ttl_ms = -1;
     p.stale_ttl_ms = 1000;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     p = put_of(s, "at its end", "v");
-    p.ahead_ms = p.ttl_ms;
+    p.refresh.ahead_ms = p.ttl_ms;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     const char *keys[] = {"absent", "for ever", "stale at once", "at its end"};
     for (int i = 0; i < 4; i++)
@@ -137,7 +137,7 @@ static void a_stale_ttl_without_end_does_not_hide_the_ahead_time(void **state)
     struct store *s = new_store(1 << 20, 1, 0);
     struct put p = put_of(s, "a", "v");
     p.ttl_ms = 1000;
-    p.ahead_ms = 500;
+    p.refresh.ahead_ms = 500;
     p.stale_ttl_ms = STORE_FOREVER_MS;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     read_times(s, "a", 0, 1);
@@ -193,7 +193,7 @@ static void a_tick_that_comes_too_late_hands_nothing_over(void **state)
     store_ahead(s, "dead by now", 0, 500, 3);
     struct put p = put_of(s, "stale by now", "v");
     p.stale_ttl_ms = 100000;
-    p.ahead_ms = 50;
+    p.refresh.ahead_ms = 50;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     read_times(s, "stale by now", 0, 3);
     assert_int_equal(handed_over(s, 2000), 0);
@@ -212,7 +212,7 @@ static void a_put_and_a_touch_begin_the_reads_anew(void **state)
     read_times(s, "a", 1050, 5);
     struct put p = put_of(s, "a", "");
     p.ttl_ms = 1000;
-    p.ahead_ms = 600;
+    p.refresh.ahead_ms = 600;
     assert_true(store_touch(s, &p, 1060));
     assert_int_equal(handed_over(s, 1700), 0);
     read_times(s, "a", 1700, 1);
@@ -233,7 +233,7 @@ static void what_a_tag_has_overtaken_is_not_handed_over(void **state)
     assert_int_equal(store_new(&s, &o, NULL), 0);
     uint32_t slot = marks_slot(marks, slice_str("team:1"));
     struct put p = put_of(s, "a", "v");
-    p.ahead_ms = 50;
+    p.refresh.ahead_ms = 50;
     p.tags = &slot;
     p.tag_count = 1;
     p.since = marks_now(marks);
@@ -255,15 +255,15 @@ static void the_hit_knows_what_the_put_said_of_its_loader(void **state)
     struct store *s = new_store(1 << 20, 1, 0);
     struct hit hit;
     struct put p = put_of(s, "a", "v");
-    p.owner = 4097;
-    p.early = true;
+    p.refresh.owner = 4097;
+    p.refresh.early = true;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     assert_int_equal(get(s, "a", 0, 0, NULL, &hit), LOOKUP_FRESH);
     assert_int_equal(hit.owner, 4097);
     assert_true(hit.early);
     entry_unref(hit.entry);
-    p.owner = 0;
-    p.early = false;
+    p.refresh.owner = 0;
+    p.refresh.early = false;
     assert_int_equal(store_put(s, &p, 0, NULL), 0);
     assert_int_equal(get(s, "a", 0, 0, NULL, &hit), LOOKUP_FRESH);
     assert_int_equal(hit.owner, 0);
@@ -295,8 +295,8 @@ static void the_value_that_is_stored_is_renewed_in_place(void **state)
     p.value = entry_value(e);
     p.renews = true;
     p.load_us = 77;
-    p.owner = 5;
-    p.ahead_ms = 80;
+    p.refresh.owner = 5;
+    p.refresh.ahead_ms = 80;
     assert_int_equal(store_put(s, &p, 50, NULL), 0);
     assert_ptr_equal(stored(s, "a", 149, &hit), e);
     assert_int_equal(hit.load_us, 77);

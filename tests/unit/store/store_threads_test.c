@@ -131,7 +131,7 @@ static void act(struct worker *w, int64_t now)
             .ttl_ms = (int64_t)rng_below(r, 2000),
             .stale_ttl_ms = 10,
             .keep_ms = 10,
-            .ahead_ms = (int64_t)rng_below(r, 1000),
+            .refresh = {.ahead_ms = (int64_t)rng_below(r, 1000)},
         };
         store_touch(w->store, &deadlines, now);
         break;

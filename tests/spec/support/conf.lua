@@ -2,7 +2,7 @@
 
 local M = {}
 
-local FLOATS = { jitter = true, retry_budget = true }
+local FLOATS = { jitter = true, retry_budget = true, refresh_ahead = true, early_beta = true }
 
 local function sorted_keys(t)
   local keys = {}

@@ -3,9 +3,10 @@
  *
  * Shape: one cache-aligned block of words per thread; counting is a plain load and store of one's
  * own word (no lock prefix), reading walks the blocks. Histograms have 8 linear steps to a power of
- * two (an edge is at most 12.5 % above the value), in the manner of HdrHistogram. Thread: a block
- * is written by its thread alone, read by any. Limits: METRICS_THREADS blocks; the block of a
- * thread that ended, with its counts, goes to the next thread that asks.
+ * two (an edge is at most 12.5 % above the value), in the manner of HdrHistogram. A block has 136
+ * KiB, most of them a hit counter for each loader there may be: untouched pages cost nothing.
+ * Thread: a block is written by its thread alone, read by any. Limits: METRICS_THREADS blocks; the
+ * block of a thread that ended, with its counts, goes to the next thread that asks.
  */
 #ifndef RTCACHE_METRICS_METRICS_H
 #define RTCACHE_METRICS_METRICS_H

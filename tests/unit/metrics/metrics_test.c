@@ -174,6 +174,22 @@ static void has_a_name_for_each(void **state)
             assert_string_not_equal(metrics_counter_name(i), metrics_counter_name(j));
 }
 
+static void hits_add_up_over_their_loaders(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_mine();
+    uint64_t fresh = metrics_sum(M_HITS), negative = metrics_sum(M_HITS_NEGATIVE);
+    uint64_t had = metrics_hits(METRIC_OWNERS - 1, HIT_FRESH);
+    metrics_hit(m, 0, HIT_FRESH);
+    metrics_hit(m, METRIC_OWNERS - 1, HIT_FRESH);
+    metrics_hit(m, METRIC_OWNERS - 1, HIT_FRESH);
+    metrics_hit(m, 7, HIT_NEGATIVE);
+    assert_int_equal(metrics_hits(METRIC_OWNERS - 1, HIT_FRESH), had + 2);
+    assert_int_equal(metrics_sum(M_HITS), fresh + 3);
+    assert_int_equal(metrics_sum(M_HITS_NEGATIVE), negative + 1);
+    assert_int_equal(metrics_sum(M_HITS_STALE), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +199,7 @@ int main(void)
         cmocka_unit_test(quantiles_lie_at_most_an_eighth_above_the_exact_ones),
         cmocka_unit_test(takes_the_ends_of_the_range),
         cmocka_unit_test(has_a_name_for_each),
+        cmocka_unit_test(hits_add_up_over_their_loaders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

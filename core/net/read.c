@@ -66,6 +66,7 @@ static struct join_request join_of(const struct read *r, const struct policy *po
         .generation = io->snapshot->generation,
         .max_waiters = policy->max_waiters,
         .slot = io->options.index,
+        .reason = r->reload ? REASON_REFRESH : REASON_MISS,
         .reload = r->reload,
         .reason = r->reload ? REASON_REFRESH : REASON_MISS,
         .bulk = r->bulk,

@@ -160,7 +160,7 @@ describe("refreshing ahead", function()
       expect.value(cache:get "early:1")
       return loader("early:*").loads_early > 0
     end)
-    assert.is_true(source:loads "early:1" >= 2)
+    wait.until_true("its query", function() return source:loads "early:1" >= 2 end)
     assert.equal(0, loader("early:*").loads_prefetch)
   end)
 

@@ -68,7 +68,6 @@ static struct join_request join_of(const struct read *r, const struct policy *po
         .slot = io->options.index,
         .reason = r->reload ? REASON_REFRESH : REASON_MISS,
         .reload = r->reload,
-        .reason = r->reload ? REASON_REFRESH : REASON_MISS,
         .bulk = r->bulk,
         .min_version = r->has_min ? &r->min_version : NULL,
     };

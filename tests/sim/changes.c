@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#define AHEADS 4
 #define PLAIN 0xffff /* in a task's stamp, in place of a version */
 
 void change_key(struct sim *s, int key, const int64_t *version, bool gone)
@@ -65,8 +66,15 @@ void change_expire_key(struct sim *s, int key)
 void change_touch(struct sim *s, int key)
 {
     int64_t ttl_ms = spread_ms(s->k.ttl_ms, 0.1, &s->rng);
-    bool there = store_touch(s->store, sim_key(s, key), s->hashes[key], s->now_ms, ttl_ms,
-                             s->k.stale_ttl_ms, s->k.keep_ms);
+    struct put deadlines = {
+        .key = sim_key(s, key),
+        .hash = s->hashes[key],
+        .ttl_ms = ttl_ms,
+        .stale_ttl_ms = s->k.stale_ttl_ms,
+        .keep_ms = s->k.keep_ms,
+        .refresh = {.ahead_ms = ttl_ms / 2 + 1, .owner = 1},
+    };
+    bool there = store_touch(s->store, &deadlines, s->now_ms);
     sim_note(s, (struct event){
                     .kind = DID_TOUCH,
                     .key = key,
@@ -200,6 +208,20 @@ static void put_back(struct sim *s, int key)
                 });
 }
 
+/* What is read and near its end is loaded ahead of it. */
+static void tick(struct sim *s)
+{
+    struct ahead items[AHEADS];
+    struct aheads due = {.items = items, .max = AHEADS};
+    store_tick(s->store, s->now_ms, (size_t)sim_up_to(s, AHEADS), &due);
+    for (size_t i = 0; i < due.count; i++) {
+        for (int key = 0; key < s->k.keys; key++)
+            if (s->hashes[key] == items[i].hash)
+                get_ahead(s, key);
+        entry_unref(items[i].entry);
+    }
+}
+
 /* What is none of a client's business, or not often. */
 void change_some(struct sim *s)
 {
@@ -217,7 +239,7 @@ void change_some(struct sim *s)
     case 7: evict(s, key); break;
     case 8: reload(s); break;
     case 9: jump(s); break;
-    case 10: store_tick(s->store, s->now_ms, (size_t)sim_up_to(s, 4)); break;
+    case 10: tick(s); break;
     default: store_sweep(s->store, s->now_ms, (size_t)sim_up_to(s, 4)); break;
     }
 }

@@ -119,13 +119,26 @@ static void read_join(struct sim *s, struct get *g, int64_t soft_ms)
     arm(s, g, soft ? GET_SOFT : GET_HARD, soft ? soft_ms : hard_ms);
 }
 
-void get_in_background(struct sim *s, int key, bool reload)
+static void join_for_nobody(struct sim *s, int key, bool reload, enum load_reason reason)
 {
     struct join_result joined = {0};
     struct join_request q = join_of(s, key);
     q.reload = reload;
+    q.reason = reason;
+    q.replaces = !reload;
+    q.owner = 1;
     if (flights_join(s->flights, &q, &joined) == JOIN_STARTED)
         load_submit(s, key, joined.flight);
+}
+
+void get_in_background(struct sim *s, int key, bool reload)
+{
+    join_for_nobody(s, key, reload, REASON_REFRESH);
+}
+
+void get_ahead(struct sim *s, int key)
+{
+    join_for_nobody(s, key, false, REASON_PREFETCH);
 }
 
 static void read_key(struct sim *s, struct get *g, const struct get_options *o)

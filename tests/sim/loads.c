@@ -143,11 +143,14 @@ static void succeed(struct sim *s, struct load *ld)
         .stale_ttl_ms = spread_ms(s->k.stale_ttl_ms, 0.1, &s->rng),
         .keep_ms = s->k.keep_ms,
         .replica = row->kind == SOURCE_REPLICA && !ld->from_primary,
+        .refresh = {.ahead_ms = s->k.ttl_ms / 2 + 1, .owner = 1},
         .tags = slots,
         .tag_count = count,
     };
-    if (ld->unchanged)
+    if (ld->unchanged) {
         o.value = entry_value(ld->stored);
+        o.unchanged = ld->stored;
+    }
     if (!end(s, ld, &o))
         below(s, ld);
 }

@@ -205,6 +205,8 @@ struct get_options {
 };
 void get_start(struct sim *s, int key, const struct get_options *o);
 void get_in_background(struct sim *s, int key, bool reload);
+/* Because it is read, and near its end. */
+void get_ahead(struct sim *s, int key);
 void gets_deliver(struct sim *s, struct flight *f);
 void get_leave(struct sim *s, struct get *g);
 

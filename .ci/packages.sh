@@ -9,7 +9,7 @@ packages_build=(
     'libluajit-5.1-dev|libluajit2-5.1-dev' libev-dev libmsgpack-dev libpq-dev libsqlite3-dev
     libconfig-dev libjansson-dev libxxhash-dev libjemalloc-dev
 )
-packages_lint=(clang clang-tidy clang-format luacheck:lua-check luajit python3)
+packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
     luajit lua-busted lua-socket lua-filesystem postgresql sqlite3

@@ -3,7 +3,7 @@
 # stage_titles; it goes on after a failure, and the last line of all is "N passed, N failed".
 
 stage_names=(
-    build clang format tidy luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
+    build clang format tidy cppcheck luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
     faults interop model sim fuzz
 )
 declare -A stage_titles=(
@@ -11,6 +11,7 @@ declare -A stage_titles=(
     [clang]='the same with clang'
     [format]='C sources are as clang-format leaves them'
     [tidy]='clang-tidy'
+    [cppcheck]='cppcheck, warnings and portability'
     [luacheck]='Lua sources'
     [structure]='directions of includes, sizes, threads'
     [unit]='C unit tests'
@@ -63,6 +64,13 @@ stage_format() { list_sources '*.c' '*.h' | xargs -d '\n' clang-format --dry-run
 stage_tidy() {
     build_preset clang embed
     .ci/tidy
+}
+
+# What it reports and is not so stands in .ci/cppcheck.txt, with reasons.
+stage_cppcheck() {
+    cppcheck --enable=warning,portability --suppressions-list=.ci/cppcheck.txt \
+        --suppress=missingIncludeSystem --error-exitcode=1 --quiet -j "$(nproc)" \
+        --std=c11 -D_GNU_SOURCE '-DRTCACHE_VERSION="0"' -Icore core
 }
 
 stage_luacheck() { luacheck -q lua scripts core tests bench; }

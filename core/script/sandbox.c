@@ -197,7 +197,7 @@ static int raw_load_module(lua_State *L)
     char file[160];
     const char *name = luaL_checkstring(L, 1);
     size_t n = 0;
-    for (; name[n] != '\0' && n < sizeof file - 5; n++)
+    for (; n < sizeof file - 5 && name[n] != '\0'; n++)
         file[n] = name[n] == '.' ? '/' : name[n];
     strcpy(file + n, ".lua");
     struct err e;

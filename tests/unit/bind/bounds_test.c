@@ -305,7 +305,7 @@ static void refuses_one_text_that_is_too_long(void **state)
 static void stays_sound_over_many_stops(void **state)
 {
     struct bench *b = *state;
-    struct bench_bounds quick = {.run_cpu_ms = 1, .memory_max = 16 << 20};
+    struct bench_bounds quick = {.run_cpu_ms = 2, .memory_max = 16 << 20};
     struct runtime *rt;
     struct err e;
     assert_int_equal(bench_runtime(b, &rt, quick, &e), 0);

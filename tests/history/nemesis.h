@@ -1,0 +1,34 @@
+/*
+ * nemesis: what goes wrong during a run, one thing after the other, by the number of operations.
+ *
+ *   reload with another script; the feed's connection is killed; a connection of the pools is
+ * killed; the feed's backend is stopped until its heartbeats are missed; the feed is cut past its
+ * grace (the postmaster stands still, so that nobody can connect)
+ *
+ * Thread: the loop's. It waits for what the server says, never for a time.
+ */
+#ifndef HISTORY_NEMESIS_H
+#define HISTORY_NEMESIS_H
+
+#include "peer.h"
+
+struct nemesis_options {
+    const char *script; /* gets a comment at its end, and is read again */
+    int postmaster;
+    uint64_t every; /* operations */
+};
+
+struct nemesis_counts {
+    unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts;
+};
+
+/* control: a peer that chooses nothing itself; borrowed. */
+void nemesis_init(struct run *run, struct peer *control, const struct nemesis_options *o);
+void nemesis_turn(struct run *run);
+/* Everything runs again. */
+void nemesis_end(struct run *run);
+/* What the server said last of its feed; each call asks it again. */
+bool nemesis_feed_is_up(struct run *run);
+const struct nemesis_counts *nemesis_counts(void);
+
+#endif

@@ -1,0 +1,38 @@
+-- The loader of a history run. A value is "CLASS:ID VERSION TEAM BODY"; the class "u" tells the server
+-- no version. One load in two hundred fails.
+
+local SELECT = "SELECT body, team, deleted, version FROM %s_rows WHERE id = $1"
+local SAVE = "INSERT INTO %s_rows (id, body, team, deleted) VALUES ($1, $2, $3, false) "
+  .. "ON CONFLICT (id) DO UPDATE SET body = excluded.body, team = excluded.team, deleted = false "
+  .. "RETURNING body, team, deleted, version"
+local REMOVE = "INSERT INTO %s_rows (id, body, team, deleted) VALUES ($1, '', 0, true) "
+  .. "ON CONFLICT (id) DO UPDATE SET deleted = true RETURNING version"
+
+local function class_of(ctx) return ctx.pattern:sub(1, 1) end
+
+local function value_of(key, class, row)
+  local text = ("%s %d %d %s"):format(key, row.version, row.team, row.body)
+  return text, { version = class ~= "u" and row.version or nil, tags = { "t:" .. row.team } }
+end
+
+return {
+  load = function(key, ctx)
+    if math.random(200) == 1 then return nil, "it fails now and then" end
+    local class = class_of(ctx)
+    local row = ctx.db:row(SELECT:format(class), tonumber(ctx.match[1]))
+    if not row or row.deleted then return nil end
+    return value_of(key, class, row)
+  end,
+  save = function(key, value, ctx)
+    local class = class_of(ctx)
+    local team, body = value:match "^(%d+) (.*)$"
+    -- always to the primary: a replica takes no writes
+    local row = rtcache.backend("main"):row(SAVE:format(class), tonumber(ctx.match[1]), body, tonumber(team))
+    return value_of(key, class, row)
+  end,
+  remove = function(_, ctx)
+    local class = class_of(ctx)
+    local row = rtcache.backend("main"):row(REMOVE:format(class), tonumber(ctx.match[1]))
+    return true, { version = class ~= "u" and row.version or nil }
+  end,
+}

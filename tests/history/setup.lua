@@ -1,0 +1,138 @@
+--- What a history run runs against: two databases, a server with little memory, and its loader.
+--
+--   local setup = Setup.start { binary = "build/rtcached", script = "..." }
+--   setup:run(200000, "history.bin")     -- the workload's own line
+--   setup:stop()
+
+local Server = require "spec.support.server"
+local files = require "spec.support.files"
+local process = require "spec.support.process"
+local wait = require "spec.support.wait"
+
+---@class history.Setup
+local Setup = {}
+Setup.__index = Setup
+
+-- The account is what the database itself knows of each version; the rules compare with nothing else.
+local PRIMARY = [[
+CREATE TABLE account (class text, id bigint, version bigint, content text, team int, deleted bool);
+CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$;
+CREATE FUNCTION keep_account() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO account VALUES (left(TG_TABLE_NAME, 1), NEW.id, NEW.version, left(NEW.body, 16), NEW.team, NEW.deleted);
+  RETURN NULL;
+END $$;
+]]
+
+local TABLE = [[
+CREATE TABLE %s_rows (id bigint PRIMARY KEY, body text NOT NULL, team int NOT NULL,
+  deleted boolean NOT NULL DEFAULT false, version bigint NOT NULL DEFAULT 1);
+]]
+
+local TRIGGERS = [[
+CREATE TRIGGER next_version BEFORE UPDATE ON %s_rows FOR EACH ROW EXECUTE FUNCTION next_version();
+CREATE TRIGGER keep_account AFTER INSERT OR UPDATE ON %s_rows FOR EACH ROW EXECUTE FUNCTION keep_account();
+]]
+
+local FED_TTL, U_TTL = "1s", "700ms" -- as workload.c says of its classes
+
+local function watch_sql(class, ...)
+  local status, text = process.run { Server.tool, "watch-sql", class .. "_rows", "--key", class .. ":{id}",
+    "--version", "version", ... }
+  assert(status == 0, text)
+  return text
+end
+
+local function make_databases(cluster)
+  local primary, replica = cluster:database(), cluster:database()
+  primary:exec(PRIMARY)
+  for _, class in ipairs { "p", "r", "u" } do
+    primary:exec(TABLE:format(class))
+    primary:exec(TRIGGERS:format(class, class))
+  end
+  primary:exec(watch_sql("p", "--tag", "t:{team}"))
+  primary:exec(watch_sql "r")
+  replica:exec(TABLE:format "r")
+  return primary, replica
+end
+
+local function loader(pattern, backend, ttl, more)
+  local l = { pattern = pattern, script = "row.lua", backend = backend, ttl = ttl, negative_ttl = ttl,
+    stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "2s", write_timeout = "2s" }
+  for name, v in pairs(more or {}) do l[name] = v end
+  return l
+end
+
+local function options_of(primary, replica, script)
+  local quick = { driver = "postgres", pool = 8, reconnect_base = "10ms", reconnect_cap = "50ms" }
+  local function backend(more)
+    local b = {}
+    for name, v in pairs(quick) do b[name] = v end
+    for name, v in pairs(more) do b[name] = v end
+    return b
+  end
+  return {
+    options = {
+      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, tag_slots = 4096, script_cpu = "5s",
+      defaults = { backoff_base = "1ms", backoff_cap = "5ms", breaker_failures = 0, retry_base = "1ms" },
+    },
+    backends = {
+      main = backend { url = primary.url, feed = "rtcache", feed_heartbeat = "100ms", feed_grace = "300ms" },
+      replica = backend { url = replica.url, primary = "main" },
+      plain = backend { url = primary.url },
+    },
+    scripts = { ["row.lua"] = script },
+    loaders = {
+      loader("p:*", "main", FED_TTL, { versioned = true }),
+      loader("r:*", "replica", FED_TTL, { versioned = true }),
+      loader("u:*", "plain", U_TTL),
+    },
+  }
+end
+
+local function await_feed(server)
+  local cache = server:connect()
+  wait.until_true("the feed is up", function()
+    local feed = assert(cache:stats()).feeds.main
+    return feed.connected and not feed.cut and feed.lag_ms
+  end)
+end
+
+---@param o {script: string, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
+function Setup.start(o)
+  local self = setmetatable({ cluster = o.cluster }, Setup)
+  self.primary, self.replica = make_databases(o.cluster)
+  local options = options_of(self.primary, self.replica, o.script)
+  if o.change then o.change(options) end
+  self.server = Server.start(options)
+  await_feed(self.server)
+  return self
+end
+
+--- Runs the workload; the history goes to a file.
+---@return boolean ok
+---@return string output
+function Setup:run(operations, path, seed)
+  local function url(db) return db.url .. "&application_name=workload" end
+  local status, text = process.run({
+    "build/history_workload", "--socket", self.server.socket_path, "--primary", url(self.primary),
+    "--replica", url(self.replica), "--postmaster", tostring(self.cluster.process.pid),
+    "--script", self.server.folder .. "/scripts/row.lua", "--out", path, "--operations", tostring(operations),
+    "--seed", tostring(seed or 1),
+  }, { timeout = 3600 })
+  return status == 0, text
+end
+
+function Setup:stats() return assert(self.server:connect():stats()) end
+
+function Setup:stop()
+  process.signal(self.cluster.process.pid, "CONT") -- a workload that failed may leave it stopped
+  self.primary:close()
+  self.replica:close()
+  self.server:stop()
+end
+
+Setup.script = assert(files.read "tests/history/scripts/row.lua")
+
+return Setup

@@ -1,0 +1,38 @@
+/*
+ * sql: the databases: writers that pass the server by, and the replica that follows late.
+ *
+ * Shape: SQL_WRITERS connections to the primary, one statement in the air on each; one to the
+ * replica, which takes what was committed in batches, each after a delay of chance. Versions put a
+ * key's rows in order, so that the replica is only ever late. Thread: the loop's. Limits:
+ * SQL_WRITERS; the queue to the replica holds SQL_QUEUE rows.
+ */
+#ifndef HISTORY_SQL_H
+#define HISTORY_SQL_H
+
+#include "run.h"
+
+#include <libpq-fe.h>
+
+#define SQL_WRITERS 6
+#define SQL_QUEUE   65536
+
+void sql_init(struct run *run, const char *primary, const char *replica);
+void sql_fini(void);
+
+/* Lets the writers write their share, and the replica what is due. */
+void sql_turn(struct run *run);
+bool sql_is_idle(void);
+
+/* A write was answered: it is known now, and goes to the replica. */
+void sql_changed(struct run *run, uint32_t key, const struct known *row);
+
+/* After quiet: the replica becomes what the primary is. */
+void sql_level(void);
+/* At the end: the primary's own account of all versions is recorded. */
+void sql_account(struct run *run);
+
+/* For rare statements, waited for. Ends the program where one fails. The caller clears the result.
+ */
+PGresult *sql_ask(const char *statement);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * history_workload: writers, readers and trouble, and the history of what they saw.
+ *
+ *   history_workload --socket PATH --primary URL --replica URL --postmaster PID --script FILE
+ *                    --out FILE [--operations N] [--keys N] [--seed N]
+ *
+ * The server, its databases and its configuration are the caller's (run.lua). Exit code 0: the
+ * history is whole, whatever it shows; 2: the workload itself failed.
+ */
+#include "nemesis.h"
+#include "sql.h"
+
+#include "wire/mpw.h"
+
+#include <err.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PEERS      8
+#define FED_TTL_MS 1000
+#define U_TTL_MS   700
+
+struct options {
+    const char *socket, *primary, *replica, *out;
+    struct nemesis_options nemesis;
+};
+
+static struct run run = {.limit = 200000, .keys = 3000, .seed = 88172645463325252};
+static struct peer peers[PEERS], control, listener;
+
+/* ---- classes, and the subscription ---- */
+
+static void record_classes(void)
+{
+    static const int64_t flags[CLASSES] = {CLASS_VERSIONED | CLASS_FED,
+                                           CLASS_VERSIONED | CLASS_FED | CLASS_REPLICA, 0};
+    for (uint32_t c = 0; c < CLASSES; c++) {
+        struct record r = {.op = OP_CLASS,
+                           .key = c,
+                           .wanted = flags[c],
+                           .ttl_ms = c == CLASS_U ? U_TTL_MS : FED_TTL_MS};
+        run_record(&run, &r);
+        run.known[c] = calloc(run.keys, sizeof *run.known[c]);
+        must(run.known[c] != NULL, "memory");
+    }
+}
+
+static void on_subscribed(struct run *r, struct slot *slot, struct slice result)
+{
+    (void)r;
+    (void)result;
+    must(slot->r.result != RESULT_ERROR, "subscribe failed");
+}
+
+static void subscribe(void)
+{
+    struct slot *slot = peer_claim(&listener);
+    slot->answered = on_subscribed;
+    peer_open(&listener, slot, "subscribe", 1);
+    must((mpw_map(&listener.out, 1) | mpw_cstr(&listener.out, "patterns") |
+          mpw_cstr(&listener.out, "*")) == 0,
+         "memory");
+    peer_flush(&listener);
+    while (run.busy)
+        run_turn(&run, 1000);
+}
+
+/* ---- phases ---- */
+
+static void work(void)
+{
+    uint64_t next_line = run.limit / 10;
+    while (run.ended < run.limit) {
+        for (unsigned i = 0; i < PEERS; i++)
+            peer_fill(&peers[i]);
+        sql_turn(&run);
+        nemesis_turn(&run);
+        run_turn(&run, 1);
+        if (run.limit > 1000000 && run.ended >= next_line) {
+            fprintf(stderr, "%" PRIu64 " operations\n", run.ended);
+            next_line += run.limit / 10;
+        }
+    }
+}
+
+static bool database_is_idle(void)
+{
+    PGresult *result =
+        sql_ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                "backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()");
+    bool idle = strcmp(PQgetvalue(result, 0, 0), "0") == 0;
+    PQclear(result);
+    return idle;
+}
+
+static void wait_ms(uint64_t ms)
+{
+    for (uint64_t end = run_now(&run) + ms * 1000000; run_now(&run) < end;)
+        run_turn(&run, 5);
+}
+
+/* Everything has been told: a marker that is sent now has come. */
+static void await_marker(void)
+{
+    uint64_t wanted = run.marker + 1;
+    char text[128];
+    snprintf(text, sizeof text, "SELECT pg_notify('rtcache', '{\"k\": \"marker:%" PRIu64 "\"}')",
+             wanted);
+    PQclear(sql_ask(text));
+    while (run.marker < wanted)
+        run_turn(&run, 1000);
+}
+
+static void become_quiet(void)
+{
+    run.quiet = true;
+    nemesis_end(&run);
+    while (run.busy || !sql_is_idle()) {
+        sql_turn(&run);
+        run_turn(&run, 1);
+    }
+    while (!nemesis_feed_is_up(&run))
+        run_turn(&run, 10);
+    while (!database_is_idle())
+        run_turn(&run, 10);
+    sql_level();
+    await_marker();
+}
+
+static void ask_final(uint32_t key)
+{
+    struct slot *slot;
+    while (!(slot = peer_claim(&peers[0])))
+        run_turn(&run, 1000);
+    slot->r.op = OP_FINAL;
+    slot->r.key = key;
+    ask_pack(&peers[0], slot);
+    peer_flush(&peers[0]);
+}
+
+static void read_class(uint32_t class)
+{
+    for (uint32_t number = 0; number < run.keys; number++)
+        ask_final(key_of(class, number));
+    while (run.busy) {
+        run_turn(&run, 1000);
+        uint32_t key;
+        while (run_take_again(&run, &key))
+            ask_final(key);
+    }
+}
+
+/* What the feed covers is right at once; the rest when what was loaded before is out of its ttl. */
+static void read_all(void)
+{
+    read_class(CLASS_P);
+    wait_ms(FED_TTL_MS + 50);
+    read_class(CLASS_R);
+    read_class(CLASS_U);
+    sql_account(&run);
+}
+
+/* ---- options ---- */
+
+static const struct option names[] = {
+    {"socket", 1, NULL, 's'},     {"primary", 1, NULL, 'p'}, {"replica", 1, NULL, 'r'},
+    {"postmaster", 1, NULL, 'm'}, {"script", 1, NULL, 'l'},  {"out", 1, NULL, 'o'},
+    {"operations", 1, NULL, 'n'}, {"keys", 1, NULL, 'k'},    {"seed", 1, NULL, 'S'},
+    {NULL, 0, NULL, 0},
+};
+
+static uint64_t read_count(const char *text, uint64_t low, uint64_t high)
+{
+    char *end;
+    unsigned long long count = strtoull(text, &end, 10);
+    if (*end || count < low || count > high)
+        errx(2, "%s: not from %" PRIu64 " to %" PRIu64, text, low, high);
+    return count;
+}
+
+static void read_options(struct options *o, int argc, char **argv)
+{
+    for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        switch (name) {
+        case 's': o->socket = optarg; break;
+        case 'p': o->primary = optarg; break;
+        case 'r': o->replica = optarg; break;
+        case 'm': o->nemesis.postmaster = (int)read_count(optarg, 1, INT32_MAX); break;
+        case 'l': o->nemesis.script = optarg; break;
+        case 'o': o->out = optarg; break;
+        case 'n': run.limit = read_count(optarg, 100, 1000000000); break;
+        case 'k': run.keys = (uint32_t)read_count(optarg, 100, 1000000); break;
+        case 'S': run.seed = read_count(optarg, 1, UINT64_MAX); break;
+        default: errx(2, "see the head of workload.c");
+        }
+    }
+    must(o->socket && o->primary && o->replica && o->out && o->nemesis.script &&
+             o->nemesis.postmaster,
+         "an option is missing");
+    uint64_t every = run.limit / 60;
+    o->nemesis.every = every < 1000 ? 1000 : every > 20000 ? 20000 : every;
+}
+
+static void open_all(const struct options *o)
+{
+    run.out = fopen(o->out, "wb");
+    run.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!run.out || run.epoll < 0)
+        err(2, "%s", o->out);
+    record_classes();
+    sql_init(&run, o->primary, o->replica);
+    peer_init(&control, &run, o->socket, false);
+    peer_init(&listener, &run, o->socket, false);
+    for (unsigned i = 0; i < PEERS; i++)
+        peer_init(&peers[i], &run, o->socket, true);
+    nemesis_init(&run, &control, &o->nemesis);
+    subscribe();
+}
+
+static void close_all(void)
+{
+    for (unsigned i = 0; i < PEERS; i++)
+        peer_fini(&peers[i]);
+    peer_fini(&control);
+    peer_fini(&listener);
+    sql_fini();
+    for (unsigned c = 0; c < CLASSES; c++)
+        free(run.known[c]);
+    free(run.again);
+    if (fclose(run.out) != 0)
+        err(2, "the history cannot be written");
+    close(run.epoll);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.socket = NULL};
+    read_options(&o, argc, argv);
+    open_all(&o);
+    uint64_t began = run_now(&run);
+    work();
+    double seconds = (double)(run_now(&run) - began) / 1e9;
+    become_quiet();
+    read_all();
+    const struct nemesis_counts *n = nemesis_counts();
+    printf("%" PRIu64 " operations in %.1f s; reloads %u, feed killed %u, stopped %u, cut %u, "
+           "connections killed %u\n",
+           run.ended, seconds, n->reloads, n->feeds_killed, n->feeds_stopped, n->cuts,
+           n->pools_killed);
+    close_all();
+    return 0;
+}

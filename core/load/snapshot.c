@@ -273,3 +273,9 @@ const struct policy *snapshot_policy(const struct snapshot *s, struct slice key,
     *loader = routes_match(s->routes, key, NULL);
     return *loader < 0 ? &s->conf->defaults : &s->conf->loaders[*loader].policy;
 }
+
+bool snapshot_is_cut(const struct snapshot *s, int loader)
+{
+    int feed = loader >= 0 ? snapshot_feed_of(s->conf, &s->conf->loaders[loader]) : -1;
+    return feed >= 0 && atomic_load_explicit(&s->feeds[feed].cut, memory_order_acquire);
+}

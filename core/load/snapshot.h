@@ -80,6 +80,9 @@ uint16_t snapshot_owner(const struct snapshot *s, int loader);
 struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
                                 uint32_t load_us, struct rng *rng);
 
+/* Whether nothing that this loader loads may count as fresh: its feed is cut. -1: no loader. */
+bool snapshot_is_cut(const struct snapshot *s, int loader);
+
 /* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);
 

@@ -5,6 +5,8 @@
 #include "net/texts.h"
 #include "wire/mpw.h"
 
+#define TTL_OVER (-1) /* stale from now on */
+
 struct put write_deadlines(const struct io *io, struct slice key)
 {
     int loader;
@@ -18,12 +20,15 @@ struct put write_deadlines(const struct io *io, struct slice key)
     };
 }
 
-static void spread(struct io *io, struct put *p)
+/* Spreads them; what a client brings is as little fresh as a load while the key's feed is cut. */
+static void settle_deadlines(struct io *io, struct put *p)
 {
     int loader;
     double jitter = snapshot_policy(io->snapshot, p->key, &loader)->jitter;
     p->ttl_ms = spread_ms(p->ttl_ms, jitter, &io->rng);
     p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, jitter, &io->rng);
+    if (snapshot_is_cut(io->snapshot, loader))
+        p->ttl_ms = TTL_OVER;
     p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, &io->rng);
 }
 
@@ -66,7 +71,7 @@ void write_set(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    spread(io, &put);
+    settle_deadlines(io, &put);
     if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
         answer_error(t, &e);
     else
@@ -191,6 +196,6 @@ void write_touch(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    spread(io, &put);
+    settle_deadlines(io, &put);
     answer_true(t, store_touch(io->options.store, &put, io->now_ms));
 }

@@ -216,6 +216,11 @@ describe("the feed of a database", function()
     assert.equal("Ann", expect.status("stale", cache:get_entry "member:1").value)
     expect.status("miss", cache:get_entry "member:2")
     assert.equal("Bob", expect.status("stale", cache:get_entry "member:2").value)
+    -- A client that brings a value cannot know more than a load.
+    expect.value(cache:set("member:3", "Cem"))
+    assert.equal("Cem", expect.status("stale", cache:get_entry "member:3").value)
+    expect.value(cache:touch "member:1")
+    expect.status("stale", cache:get_entry "member:1")
     -- What is not fed by it is as it was.
     expect.value(cache:set("other", "v"))
     expect.status("hit", cache:get_entry "other")

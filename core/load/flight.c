@@ -54,6 +54,7 @@ static struct flight *flight_new(const struct flights *fl, const struct join_req
     f->wait_until_ms = q->wait_until_ms;
     f->replaces = q->replaces;
     f->owner = q->owner;
+    f->primary = q->primary;
     f->slot_count = fl->slots;
     f->key_size = (uint32_t)q->key.size;
     for (unsigned i = 0; i < fl->slots; i++) {
@@ -189,7 +190,7 @@ void flights_begin(struct flights *fl, struct flight *f, const struct beginning 
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     pthread_mutex_lock(&s->lock);
     out->wanted = f->waiter_count > 0 || f->background || !b->queued;
-    out->primary = b->now_ms < s->lossy_until_ms;
+    out->primary = f->primary || b->now_ms < s->lossy_until_ms;
     out->detached = f->detached;
     if (out->wanted) {
         f->generation = b->generation;

@@ -74,6 +74,7 @@ struct flight {
     enum load_reason reason;
     uint16_t owner;        /* PREFETCH: counted in flights_prefetching until it ends */
     int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
+    bool primary;          /* as of join_request */
     /* The outcome, written once by flights_end. */
     enum flight_end end;
     struct entry *value; /* FOUND */
@@ -81,6 +82,7 @@ struct flight {
     int err_code;
     int32_t retry_after_ms; /* -1: unknown */
     bool has_version;
+    bool replica;   /* as of outcome */
     bool overtaken; /* by a tag or a pattern: a waiter whose seq is above since asks again */
     int64_t version, ttl_ms; /* ttl_ms 0: no end */
     uint32_t load_us;
@@ -137,6 +139,7 @@ struct join_request {
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */
     struct buf *out;       /* for JOIN_HIT; as store_get's. NULL with reload or without a waiter */
     const int64_t *min_version; /* what is stored below it does not count; NULL: anything does */
+    bool primary; /* a flight that starts reads the primary: the source was asked, and lags */
 };
 
 struct join_result {
@@ -164,7 +167,8 @@ struct begun {
     bool wanted;   /* false (only where it was queued): nobody waits for it any more and it is no
                       background load; it has left the table, and the caller drops its reference
                       without flights_end */
-    bool primary;  /* a floor of its shard had to go early, so a source that lags proves nothing */
+    bool primary;  /* whoever started it wants that, or a floor of its shard had to go early, so a
+                      source that lags proves nothing */
     bool detached; /* its key may have another flight by now */
 };
 /* The load begins. */

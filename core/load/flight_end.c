@@ -66,6 +66,7 @@ static void keep_outcome(struct flight *f, const struct outcome *o, struct entry
     f->end = o->end;
     f->has_version = o->has_version;
     f->version = o->version;
+    f->replica = o->replica;
     f->ttl_ms = o->ttl_ms;
     f->load_us = o->load_us;
     f->retry_after_ms = -1;

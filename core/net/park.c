@@ -194,6 +194,7 @@ static void park_rejoin(struct request *r)
         .wait_until_ms = r->deadline_ms,
         .reload = r->target.strict,
         .min_version = r->target.has_min ? &r->target.min_version : NULL,
+        .primary = r->agains > 0,
     };
     answer_open(&a, &r->target);
     q.out = a.out;
@@ -271,6 +272,15 @@ static void answer_outcome(struct request *r, const struct flight *f)
     }
 }
 
+/* Whether it is below the request's min_version. That a source which lags has no such row proves
+ * nothing: its primary is asked then. */
+static bool is_too_old_outcome(const struct target *t, const struct flight *f)
+{
+    if (f->end == END_ABSENT)
+        return t->has_min && f->replica;
+    return f->end == END_FOUND && is_too_old(t, f->has_version, f->version);
+}
+
 void park_recv_delivery(struct message *m, void *owner)
 {
     struct io *io = owner;
@@ -284,8 +294,7 @@ void park_recv_delivery(struct message *m, void *owner)
         if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
             metrics_inc(io->metrics, M_REJOINED);
             park_rejoin(r);
-        } else if (f->end == END_FOUND && r->target.conn &&
-                   is_too_old(&r->target, f->has_version, f->version)) {
+        } else if (r->target.conn && is_too_old_outcome(&r->target, f)) {
             park_again(r);
         } else {
             answer_outcome(r, f);

@@ -170,6 +170,19 @@ describe("a replica that lags", function()
     assert.equal(1, expect.value(cache:stats()).counters.loads_below)
   end)
 
+  it("is passed over for its primary below a min_version", function()
+    replica:exec "INSERT INTO users VALUES (3, 'old', 1)"
+    primary:exec "INSERT INTO users VALUES (3, 'new', 2), (4, 'born', 1)"
+    assert.equal("old", expect.value(cache:get "user:3"))
+    assert.equal("new", expect.value(cache:get("user:3", { min_version = 2 })))
+  end)
+
+  it("does not hide a row from who knows of it", function()
+    expect.absent(cache:get "user:4")
+    assert.equal("born", expect.value(cache:get("user:4", { min_version = 1 })))
+    expect.absent(cache:get("user:5", { min_version = 1 })) -- the primary says so
+  end)
+
   it("does not hide a row that an invalidation told of", function()
     expect.absent(cache:get "user:2")
     primary:exec "INSERT INTO users VALUES (2, 'born', 1)"

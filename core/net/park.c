@@ -205,6 +205,7 @@ static void park_rejoin(struct request *r)
     }
     answer_undo(&a);
     if (join == JOIN_STARTED || join == JOIN_PARKED) {
+        r->joined = join == JOIN_PARKED;
         arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
         if (join == JOIN_STARTED || joined.promote)
             io_submit(io, &joined);
@@ -272,13 +273,13 @@ static void answer_outcome(struct request *r, const struct flight *f)
     }
 }
 
-/* Whether it is below the request's min_version. That a source which lags has no such row proves
- * nothing: its primary is asked then. */
-static bool is_too_old_outcome(const struct target *t, const struct flight *f)
+/* Whether it is below the request's min_version. That there is no such row proves nothing where the
+ * source lags (its primary is asked then), or the load began before the request came. */
+static bool is_too_old_outcome(const struct request *r, const struct flight *f)
 {
     if (f->end == END_ABSENT)
-        return t->has_min && f->replica;
-    return f->end == END_FOUND && is_too_old(t, f->has_version, f->version);
+        return r->target.has_min && (f->replica || r->joined);
+    return f->end == END_FOUND && is_too_old(&r->target, f->has_version, f->version);
 }
 
 void park_recv_delivery(struct message *m, void *owner)
@@ -294,7 +295,7 @@ void park_recv_delivery(struct message *m, void *owner)
         if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
             metrics_inc(io->metrics, M_REJOINED);
             park_rejoin(r);
-        } else if (r->target.conn && is_too_old_outcome(&r->target, f)) {
+        } else if (r->target.conn && is_too_old_outcome(r, f)) {
             park_again(r);
         } else {
             answer_outcome(r, f);

@@ -24,6 +24,7 @@ struct request {
     } timer_is;      /* stale_wait's, the deadline's, or until
                         the source is asked again */
     unsigned agains; /* results below its min_version */
+    bool joined;     /* its flight was there before it came */
     uint32_t key_size;
     char key[];
 };

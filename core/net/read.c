@@ -138,6 +138,7 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
     case JOIN_STARTED:
     case JOIN_PARKED:
         metrics_inc(io->metrics, join == JOIN_STARTED ? M_MISSES : M_COALESCED);
+        request->joined = join == JOIN_PARKED;
         park(request,
              !stale_there            ? -1
              : r->stale_wait_ms >= 0 ? r->stale_wait_ms

@@ -6,17 +6,30 @@ local wait = require "spec.support.wait"
 
 local GATE = 23
 
+-- The row is read first; then the load waits at the gate with what it saw.
+local SLOW = [[
+return {
+  load = function(key, ctx)
+    local row = ctx.db:row("SELECT value, version FROM source WHERE key = $1", key)
+    ctx.db:value("SELECT 1 AS passed FROM pg_advisory_xact_lock_shared($1)", 23)
+    if row then return row.value, { version = row.version } end
+  end,
+}
+]]
+
 describe("a version", function()
   local server, source, cache
 
   setup(function()
     server, source = Source.postgres {
       options = { defaults = { retries = 0 } },
+      scripts = { ["slow.lua"] = SLOW },
       loaders = {
         { pattern = "user:*", ttl = "60s", load_timeout = "60s", wait_timeout = "60s" },
         { pattern = "brief:*", ttl = "60s", load_timeout = "300ms", backoff_base = "1ms", backoff_cap = "1ms" },
         { pattern = "strict:*", ttl = "60s", versioned = true, backoff_base = "1ms", backoff_cap = "1ms" },
         { pattern = "stale:*", ttl = "60s", stale_ttl = "60s" },
+        { pattern = "slow:*", script = "slow.lua", ttl = "60s", load_timeout = "60s", wait_timeout = "60s" },
       },
     }
     cache = server:connect()
@@ -98,6 +111,19 @@ describe("a version", function()
     local many = expect.value(cache:get_many({ "user:vain", "user:set" }, { min_version = 5, timeout_ms = 200 }))
     assert.equal("STALE_SOURCE", many[1].error.code)
     assert.equal("six", many[2].value)
+  end)
+
+  it("that one reader asks for is not absent because a load that began before found no row", function()
+    source.db:shut(GATE)
+    local early, late = server:connect(), server:connect()
+    local first = early:send("get", "slow:1")
+    source:await_gate(GATE)
+    source:put("slow:1", "born", { version = 1 })
+    local second = late:send("get", "slow:1", { min_version = 1 })
+    wait.until_true("it has joined", function() return expect.value(cache:stats()).counters.coalesced > 0 end)
+    source.db:open(GATE)
+    expect.absent(early:receive(first))
+    assert.equal("born", expect.value(late:receive(second)))
   end)
 
   it("may be demanded of every value of a loader", function()

@@ -32,7 +32,7 @@ packages_of() {
         lint) printf '%s\n' "${packages_lint[@]}" ;;
         fuzz) printf '%s\n' "${packages_fuzz[@]}" ;;
         bench) printf '%s\n' "${packages_spec[@]}" "${packages_bench[@]}" ;;
-        soak) printf '%s\n' "${packages_spec[@]}" ;;
+        soak | history) printf '%s\n' "${packages_spec[@]}" ;;
     esac
 }
 

@@ -4,7 +4,7 @@
 
 stage_names=(
     build clang format tidy cppcheck luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
-    faults interop model sim fuzz
+    faults history interop model sim fuzz
 )
 declare -A stage_titles=(
     [build]='server, tool and unit tests with gcc, as released, and hardened'
@@ -21,6 +21,7 @@ declare -A stage_titles=(
     [spec-asan]='specs, the server with more threads under AddressSanitizer and UBSan'
     [spec-tsan]='specs of threads, the server with more of them under ThreadSanitizer'
     [faults]='crowds, full memory, no descriptors left'
+    [history]='200,000 operations on a real PostgreSQL, and what was promised of them; faults that are planted'
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [model]='the protocol of tokens and floors, searched by spin'
     [sim]='20,000 seeded histories of the store and the loads, and planted faults that must be found'
@@ -121,6 +122,13 @@ stage_spec-tsan() {
 stage_faults() {
     build_preset release
     run_specs build --run=faults
+}
+
+stage_history() {
+    build_preset release rtcached rtcache history_rules_test history_workload history_check
+    build/history_rules_test
+    LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/run.lua 200000
+    LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/planted.lua --scripts
 }
 
 stage_interop() {

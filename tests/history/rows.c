@@ -3,6 +3,10 @@
 #include <err.h>
 #include <stdlib.h>
 
+/* Changes are told of in the order of their commits; but a server that listens again may hear of
+ * the next ones a moment before it has told of the gap. */
+#define PASSED_NS 300000000
+
 static void *zeroed(size_t count, size_t size)
 {
     void *p = calloc(count ? count : 1, size);
@@ -167,7 +171,63 @@ static uint64_t first_after(const struct gaps *g, uint64_t t)
     return low < g->count ? g->at[low] : 0;
 }
 
-static void read_gaps(struct rows *s, const struct record *records, size_t count, uint32_t class)
+/* Rows that the feed told of, by their begins; told_ns becomes the earliest from there on. */
+struct told {
+    uint64_t begin_ns, told_ns;
+};
+
+struct told_list {
+    struct told *at;
+    size_t count;
+};
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct told *x = a, *y = b;
+    return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
+}
+
+static void add_told(struct told_list *list, const struct row_key *k)
+{
+    for (uint32_t v = 0; v < k->count; v++)
+        if (k->rows[v].told_ns && k->rows[v].begin_ns)
+            list->at[list->count++] = (struct told){k->rows[v].begin_ns, k->rows[v].told_ns};
+}
+
+static struct told_list find_told(const struct rows *s)
+{
+    struct told_list list = {0};
+    size_t room = 0;
+    for (unsigned c = 0; c < HISTORY_CLASSES; c++)
+        for (uint32_t n = 0; n < s->classes[c].count; n++)
+            room += s->classes[c].keys[n].count;
+    list.at = zeroed(room, sizeof *list.at);
+    for (unsigned c = 0; c < HISTORY_CLASSES; c++)
+        for (uint32_t n = 0; n < s->classes[c].count; n++)
+            add_told(&list, &s->classes[c].keys[n]);
+    qsort(list.at, list.count, sizeof *list.at, by_begin);
+    for (size_t i = list.count; i-- > 1;)
+        if (list.at[i].told_ns < list.at[i - 1].told_ns)
+            list.at[i - 1].told_ns = list.at[i].told_ns;
+    return list;
+}
+
+/* When the feed had told of a change that began after t; NEVER: of none. */
+static uint64_t passed_ns(const struct told_list *list, uint64_t t)
+{
+    size_t low = 0, high = list->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->at[middle].begin_ns > t)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low < list->count ? list->at[low].told_ns : NEVER - PASSED_NS;
+}
+
+static void read_gaps(struct rows *s, const struct record *records, size_t count, uint32_t class,
+                      const struct told_list *told)
 {
     struct row_class *c = &s->classes[class];
     if (!(c->flags & CLASS_FED))
@@ -183,6 +243,9 @@ static void read_gaps(struct rows *s, const struct record *records, size_t count
              */
             if (row->gap_ns == 0 && first_after(&g, row->begin_ns) != 0)
                 row->gap_ns = row->seen_ns;
+            uint64_t gap_ns = first_after(&g, row->begin_ns);
+            row->missed = row->seen_ns != NEVER &&
+                          (gap_ns == 0 || gap_ns > passed_ns(told, row->seen_ns) + PASSED_NS);
         }
     }
     free(g.at);
@@ -195,11 +258,13 @@ void rows_init(struct rows *s, const struct record *records, size_t count)
     measure_versions(s, records, count);
     read_writes(s, records, count);
     read_notices(s, records, count);
+    struct told_list told = find_told(s);
     for (uint32_t c = 0; c < HISTORY_CLASSES; c++) {
-        read_gaps(s, records, count, c);
+        read_gaps(s, records, count, c, &told);
         for (uint32_t n = 0; n < s->classes[c].count; n++)
             close_times(&s->classes[c].keys[n]);
     }
+    free(told.at);
 }
 
 void rows_fini(struct rows *s)

@@ -22,6 +22,7 @@ struct row {
     uint64_t gap_ns;   /* not told, and a gap in the feed was told of by then; 0: no matter */
     uint16_t tag;
     bool exists, deleted;
+    bool missed; /* the feed told of what came long after it, and of no gap in between */
 };
 
 struct row_key {

@@ -357,7 +357,7 @@ static void check_told(const struct sweep *s, uint32_t key, int64_t version, con
         return;
     }
     s->verdict->untold++;
-    if (row->gap_ns || row->seen_ns == NEVER || s->rows.lost_ns > row->begin_ns)
+    if (!row->missed || s->rows.lost_ns > row->begin_ns)
         return;
     struct record r = {.begin_ns = row->begin_ns,
                        .end_ns = row->seen_ns,
@@ -365,7 +365,7 @@ static void check_told(const struct sweep *s, uint32_t key, int64_t version, con
                        .key = key,
                        .version = version,
                        .content = row->content};
-    violated(s, RULE_G5, &r, "the feed never told of it, nor of a gap");
+    violated(s, RULE_G5, &r, "the feed told neither of it nor of a gap in its place");
 }
 
 static void check_feed_rows(const struct sweep *s)

@@ -338,6 +338,21 @@ static void g5_a_change_that_is_never_told_of(void **state)
     expect(RULE_G5, 0);
 }
 
+static void g5_a_change_that_is_passed_over(void **state)
+{
+    (void)state;
+    two_versions(KEY);
+    row(key_of(P, 8), 1, false);
+    writes(key_of(P, 8), 1);
+    told(KEY, 1);
+    told(key_of(P, 8), 1);
+    add(OP_GAP, key_of(P, 0));
+    expect(RULE_G5, 0);
+    clock_ns += 1000 * (uint64_t)MS;
+    history[count - 1].begin_ns = history[count - 1].end_ns = clock_ns;
+    expect(RULE_G5, 1);
+}
+
 static void g5_nothing_is_fresh_while_the_feed_is_cut(void **state)
 {
     (void)state;
@@ -465,6 +480,7 @@ int main(void)
         TEST(g5_what_the_feed_told_of),
         TEST(g5_after_a_gap_what_was_before_is_not_fresh),
         TEST(g5_a_change_that_is_never_told_of),
+        TEST(g5_a_change_that_is_passed_over),
         TEST(g5_nothing_is_fresh_while_the_feed_is_cut),
         TEST(g6_past_its_ttl_and_unmarked),
         TEST(g6_an_age_that_is_not_true),

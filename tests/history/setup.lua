@@ -111,15 +111,18 @@ function Setup.start(o)
 end
 
 --- Runs the workload; the history goes to a file.
+---@param o? {seed: integer?, keys: integer?, every: integer?} @every: operations between two troubles
 ---@return boolean ok
 ---@return string output
-function Setup:run(operations, path, seed)
+function Setup:run(operations, path, o)
+  o = o or {}
   local function url(db) return db.url .. "&application_name=workload" end
   local status, text = process.run({
     "build/history_workload", "--socket", self.server.socket_path, "--primary", url(self.primary),
     "--replica", url(self.replica), "--postmaster", tostring(self.cluster.process.pid),
     "--script", self.server.folder .. "/scripts/row.lua", "--out", path, "--operations", tostring(operations),
-    "--seed", tostring(seed or 1),
+    "--seed", tostring(o.seed or 1), "--keys", tostring(o.keys or 3000),
+    o.every and "--every" or nil, o.every and tostring(o.every) or nil,
   }, { timeout = 3600 })
   return status == 0, text
 end

@@ -56,13 +56,19 @@ static void flush(struct writer *w)
 
 /* ---- writers ---- */
 
-static void follow_up(struct run *run, const struct record *r, bool deleted)
+/* old: what was known before. Who reads past its tag would find it there still. */
+static void follow_up(struct run *run, const struct record *r, bool deleted,
+                      const struct known *old)
 {
     unsigned class = key_class(r->key);
     struct follow f = {.op = OP_INVALIDATE, .key = r->key, .deleted = deleted};
     if (class != CLASS_U)
         f.wanted = r->version;
-    if (run_chance(run, 40))
+    if (class == CLASS_U && old->version && run_chance(run, 40)) {
+        f.op = OP_INVALIDATE_TAG;
+        f.tag = old->tag;
+    }
+    if (run_chance(run, 50))
         run_follow(run, &f);
 }
 
@@ -101,8 +107,9 @@ static void end_write(struct writer *w, PGresult *result)
     run_record(run, &w->r);
     run->ended++;
     struct known row = {w->r.version, w->r.content, w->r.tag, w->deleted};
+    struct known old = run->known[key_class(w->r.key)][key_number(w->r.key)];
     sql_changed(run, w->r.key, &row);
-    follow_up(run, &w->r, w->deleted);
+    follow_up(run, &w->r, w->deleted, &old);
 }
 
 static void on_ready(struct watch *watch, uint32_t events)

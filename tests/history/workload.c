@@ -2,7 +2,7 @@
  * history_workload: writers, readers and trouble, and the history of what they saw.
  *
  *   history_workload --socket PATH --primary URL --replica URL --postmaster PID --script FILE
- *                    --out FILE [--operations N] [--keys N] [--seed N]
+ *                    --out FILE [--operations N] [--every N] [--keys N] [--seed N]
  *
  * The server, its databases and its configuration are the caller's (run.lua). Exit code 0: the
  * history is whole, whatever it shows; 2: the workload itself failed.
@@ -101,16 +101,18 @@ static void wait_ms(uint64_t ms)
         run_turn(&run, 5);
 }
 
-/* Everything has been told: a marker that is sent now has come. */
+/* Everything has been told: a marker that is sent now has come. One that falls into a gap is sent
+ * again. */
 static void await_marker(void)
 {
     uint64_t wanted = run.marker + 1;
     char text[128];
     snprintf(text, sizeof text, "SELECT pg_notify('rtcache', '{\"k\": \"marker:%" PRIu64 "\"}')",
              wanted);
-    PQclear(sql_ask(text));
-    while (run.marker < wanted)
-        run_turn(&run, 1000);
+    while (run.marker < wanted) {
+        PQclear(sql_ask(text));
+        wait_ms(50);
+    }
 }
 
 static void become_quiet(void)
@@ -165,10 +167,10 @@ static void read_all(void)
 /* ---- options ---- */
 
 static const struct option names[] = {
-    {"socket", 1, NULL, 's'},     {"primary", 1, NULL, 'p'}, {"replica", 1, NULL, 'r'},
-    {"postmaster", 1, NULL, 'm'}, {"script", 1, NULL, 'l'},  {"out", 1, NULL, 'o'},
-    {"operations", 1, NULL, 'n'}, {"keys", 1, NULL, 'k'},    {"seed", 1, NULL, 'S'},
-    {NULL, 0, NULL, 0},
+    {"socket", 1, NULL, 's'},     {"primary", 1, NULL, 'p'},    {"replica", 1, NULL, 'r'},
+    {"postmaster", 1, NULL, 'm'}, {"script", 1, NULL, 'l'},     {"out", 1, NULL, 'o'},
+    {"every", 1, NULL, 'e'},      {"operations", 1, NULL, 'n'}, {"keys", 1, NULL, 'k'},
+    {"seed", 1, NULL, 'S'},       {NULL, 0, NULL, 0},
 };
 
 static uint64_t read_count(const char *text, uint64_t low, uint64_t high)
@@ -191,6 +193,7 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'l': o->nemesis.script = optarg; break;
         case 'o': o->out = optarg; break;
         case 'n': run.limit = read_count(optarg, 100, 1000000000); break;
+        case 'e': o->nemesis.every = read_count(optarg, 100, 1000000000); break;
         case 'k': run.keys = (uint32_t)read_count(optarg, 100, 1000000); break;
         case 'S': run.seed = read_count(optarg, 1, UINT64_MAX); break;
         default: errx(2, "see the head of workload.c");
@@ -200,7 +203,8 @@ static void read_options(struct options *o, int argc, char **argv)
              o->nemesis.postmaster,
          "an option is missing");
     uint64_t every = run.limit / 60;
-    o->nemesis.every = every < 1000 ? 1000 : every > 20000 ? 20000 : every;
+    if (!o->nemesis.every)
+        o->nemesis.every = every < 1000 ? 1000 : every > 20000 ? 20000 : every;
 }
 
 static void open_all(const struct options *o)

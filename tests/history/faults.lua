@@ -1,0 +1,132 @@
+--- Faults that a run must find: in the loader's script, in the configuration, in the database, in the server.
+---
+--- Each: what, rules (one of them has to be violated), and one of
+---   from -> to in scripts/row.lua; change(options) of the server; prepare(setup);
+---   file, from -> to in the sources of the server (from stands exactly once in file).
+
+local M = {}
+
+M.outside = {
+  {
+    what = "the script returns the first body that it saw", rules = { "G4" },
+    from = "local function value_of(key, class, row)\n",
+    to = "local first = {}\nlocal function value_of(key, class, row)\n  first[key] = first[key] or row.body\n"
+      .. "  row.body = first[key]\n",
+  },
+  {
+    what = "the script names a version that is too high", rules = { "G4" },
+    from = "version = class ~= \"u\" and row.version or nil, tags",
+    to = "version = class ~= \"u\" and row.version + 1 or nil, tags",
+  },
+  {
+    what = "the script keeps rows to itself", rules = { "G1" },
+    from = "return {\n  load = function(key, ctx)\n",
+    to = "local kept = {}\nreturn {\n  load = function(key, ctx)\n"
+      .. "    local own = kept[key]\n    if own then return own end\n",
+    also = { from = "    return value_of(key, class, row)\n  end,\n  save",
+      to = "    if class == 'u' then kept[key] = value_of(key, class, row) end\n"
+        .. "    return value_of(key, class, row)\n  end,\n  save" },
+  },
+  {
+    what = "the script forgets the tags", rules = { "G1" },
+    from = "tags = { \"t:\" .. row.team }", to = "tags = {}",
+  },
+  {
+    what = "the script does not find one row in ten", rules = { "G1", "G2", "G5", "final" },
+    from = "if not row or row.deleted then", to = "if not row or row.deleted or math.random(10) == 1 then",
+  },
+  {
+    what = "the script says that it saved, and did not", rules = { "write" },
+    from = "    return value_of(key, class, row)\n  end,\n  remove",
+    to = "    row.version = row.version + 1\n    return value_of(key, class, row)\n  end,\n  remove",
+  },
+  {
+    what = "values are fresh for longer than they should be", rules = { "G6" },
+    change = function(o)
+      for _, l in ipairs(o.loaders) do l.ttl, l.negative_ttl = "60s", "60s" end
+    end,
+  },
+  {
+    what = "the trigger of a table is gone", rules = { "G5" },
+    prepare = function(setup) setup.primary:exec "DROP TRIGGER rtcache_watch ON p_rows" end,
+  },
+}
+
+M.inside = {
+  {
+    what = "an invalidation leaves the load in flight to later gets", rules = { "G1", "G5" },
+    file = "core/load/flight_change.c",
+    from = "int rc = i->version ? raise_floor(s, i) : 0;\n    detach(s, i->key, i->hash);",
+    to = "int rc = i->version ? raise_floor(s, i) : 0;",
+  },
+  {
+    what = "a load that was overtaken is stored", rules = { "G1", "G5" },
+    file = "core/load/flight_end.c",
+    from = "if (f->detached || f->epoch", to = "if (f->epoch",
+  },
+  {
+    what = "what is below the floor is delivered", rules = { "G1", "G5", "write" },
+    file = "core/load/flight_end.c",
+    from = "o->has_version && o->version < floor->version", to = "false",
+  },
+  {
+    what = "a replica's absence below the floor is believed", rules = { "G1", "G5", "write" },
+    file = "core/load/flight_end.c",
+    from = "return o->end == END_ABSENT ? o->replica :", to = "return o->end == END_ABSENT ? false :",
+  },
+  {
+    what = "floors end with the load after them", rules = { "G1", "G5", "write" },
+    file = "core/store/floor.c",
+    from = "prolong(fl, f, r->now_ms + r->ttl_ms);", to = "prolong(fl, f, r->now_ms + 1);",
+  },
+  {
+    what = "min_version is not looked at", rules = { "G2" },
+    file = "core/net/park.c",
+    from = "return t->has_min && !(has_version && version >= t->min_version);",
+    to = "return !t && has_version && version;",
+  },
+  {
+    what = "a replica's absence answers min_version", rules = { "G2" },
+    file = "core/net/park.c",
+    from = "return r->target.has_min && (f->replica || r->joined);", to = "return false;",
+  },
+  {
+    what = "tags are not looked at when a load ends", rules = { "G1" },
+    file = "core/load/flight_end.c",
+    from = "mark = by_tag > mark ? by_tag : mark;", to = "(void)by_tag;",
+  },
+  {
+    what = "what was put is stored and raises no floor", rules = { "write" },
+    file = "core/load/flight_change.c",
+    from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p);",
+    to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p);",
+  },
+  {
+    what = "a gap in the feed marks nothing", rules = { "G5" },
+    file = "core/load/feed.c",
+    from = "    mark(f, other);\n",
+    to = "    (void)other;\n    change_match(f->changes, slice_str(\"none\"), true, CAUSE_GAP, NULL);\n",
+  },
+  {
+    what = "an event of the feed in fifty is lost", rules = { "G5" },
+    file = "core/load/feed.c",
+    from = "    if (rc != 0 || !ev->has_key)", to = "    if (rc != 0 || !ev->has_key || f->events % 50 == 0)",
+  },
+  {
+    what = "loads count as fresh while the feed is cut", rules = { "G5" },
+    file = "core/load/load.c",
+    from = "    if (gate_is_cut(ld->gate))\n        o.ttl_ms = TTL_OVER;", to = "",
+  },
+  {
+    what = "a set counts as fresh while the feed is cut", rules = { "G5" },
+    file = "core/net/write.c",
+    from = "    if (snapshot_is_cut(io->snapshot, loader))\n        p->ttl_ms = TTL_OVER;", to = "",
+  },
+  {
+    what = "what is past its ttl counts as fresh for 200 ms", rules = { "G6" },
+    file = "core/store/entry.c",
+    from = "age_ms - span_ms(e->fresh);", to = "age_ms - span_ms(e->fresh) - 200;",
+  },
+}
+
+return M

@@ -155,7 +155,8 @@ void answer_take(struct run *run, struct slot *slot, struct slice error, struct 
         take_many(run, slot, result);
     else
         take_result(run, slot, result);
-    if (slot->r.op == OP_FINAL && is_to_come(&slot->r) && run_again(run, slot->r.key))
+    if (slot->r.op == OP_FINAL && is_to_come(&slot->r) &&
+        run_again(run, slot->r.key, slot->r.result == RESULT_ERROR))
         return;
     if (slot->r.op != OP_MANY || slot->r.result == RESULT_ERROR)
         run_record(run, &slot->r);

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define HOT        50
-#define AGAIN_MOST 200 /* for each key, on average */
+#define HOT 50
+#define AGAIN_MOST                                                                                 \
+    200 /* for each key, on average; an error, which takes its time, counts for more */
+#define AGAIN_ERROR 5000
 
 const char class_letters[CLASSES + 1] = "pru";
 
@@ -73,16 +75,16 @@ bool run_take_follow(struct run *run, struct follow *f)
     return true;
 }
 
-bool run_again(struct run *run, uint32_t key)
+bool run_again(struct run *run, uint32_t key, bool failed)
 {
     size_t room = (size_t)CLASSES * run->keys;
     if (!run->again)
         run->again = calloc(room, sizeof *run->again);
     if (!run->again)
         err(2, "memory");
-    if (run->again_count == room || run->again_total == room * AGAIN_MOST)
+    if (run->again_count == room || run->again_total >= room * AGAIN_MOST)
         return false;
-    run->again_total++;
+    run->again_total += failed ? AGAIN_ERROR : 1;
     run->again[run->again_count++] = key;
     return true;
 }

@@ -80,7 +80,7 @@ void run_learn(struct run *run, uint32_t key, const struct known *now);
 void run_follow(struct run *run, const struct follow *f);
 bool run_take_follow(struct run *run, struct follow *f);
 /* false: it was asked too often, so take it as it is. */
-bool run_again(struct run *run, uint32_t key);
+bool run_again(struct run *run, uint32_t key, bool failed);
 bool run_take_again(struct run *run, uint32_t *key);
 
 void run_watch(struct run *run, struct watch *w, uint32_t events); /* 0: no more */

@@ -148,20 +148,13 @@ static void usage(void)
 }
 
 static const struct option names[] = {
-    {"protocol", required_argument, NULL, 'P'},
-    {"connect", required_argument, NULL, 'a'},
-    {"prefix", required_argument, NULL, 'x'},
-    {"connections", required_argument, NULL, 'c'},
-    {"depth", required_argument, NULL, 'd'},
-    {"keys", required_argument, NULL, 'k'},
-    {"value", required_argument, NULL, 'v'},
-    {"first", required_argument, NULL, 'F'},
-    {"requests", required_argument, NULL, 'n'},
-    {"seconds", required_argument, NULL, 's'},
-    {"warmup", required_argument, NULL, 'w'},
-    {"pid", required_argument, NULL, 'p'},
-    {"fill", no_argument, NULL, 'f'},
-    {NULL, 0, NULL, 0},
+    {"protocol", required_argument, NULL, 'P'}, {"connect", required_argument, NULL, 'a'},
+    {"prefix", required_argument, NULL, 'x'},   {"connections", required_argument, NULL, 'c'},
+    {"depth", required_argument, NULL, 'd'},    {"keys", required_argument, NULL, 'k'},
+    {"value", required_argument, NULL, 'v'},    {"first", required_argument, NULL, 'F'},
+    {"requests", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'w'},   {"pid", required_argument, NULL, 'p'},
+    {"fill", no_argument, NULL, 'f'},           {NULL, 0, NULL, 0},
 };
 
 static unsigned read_count(const char *text)

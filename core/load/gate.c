@@ -239,6 +239,23 @@ static bool comes_too_late(const struct gate *g, const struct flight *f)
 
 /* ---- admission ---- */
 
+static bool prefetches_are_full(const struct gate *g)
+{
+    uint32_t room = g->prefetching < g->max_prefetching ? g->max_prefetching - g->prefetching : 0;
+    return g->counts[CLASS_PREFETCH] >= (uint64_t)g->max_prefetch_queue + room;
+}
+
+/* It is left to its end. */
+static void skip_prefetch(struct seat *seat)
+{
+    struct gate *g = seat->gate;
+    struct err err;
+    err_set(&err, ERR_OVERLOADED, "loader %s: prefetch_max_queue is reached", g->conf->pattern);
+    metrics_inc(loader_of(g)->metrics, M_PREFETCH_SKIPPED);
+    atomic_fetch_add_explicit(&g->counters->prefetch_skipped, 1, memory_order_relaxed);
+    gate_refuse(seat, &err);
+}
+
 static enum load_class class_of(const struct flight *f)
 {
     if (f->background && !f->urgent)
@@ -256,8 +273,8 @@ void gate_admit(struct gate *g, struct flight *f)
         return;
     }
     enum load_class class = class_of(f);
-    if (class == CLASS_PREFETCH && g->counts[class] >= g->max_prefetch_queue) {
-        refuse_overloaded(seat, "; prefetch_max_queue is reached");
+    if (class == CLASS_PREFETCH && prefetches_are_full(g)) {
+        skip_prefetch(seat);
     } else if (is_full(g) && !shed(g, class) && !sweep(g)) {
         refuse_overloaded(seat, "");
     } else if (class <= CLASS_BULK && comes_too_late(g, f)) {

@@ -161,7 +161,7 @@ void gate_refuse(struct seat *seat, const struct err *err)
 static void count_refusal(struct gate *g, enum metric_counter id)
 {
     metrics_inc(loader_of(g)->metrics, id);
-    atomic_fetch_add_explicit(&g->counters->refused, 1, memory_order_relaxed);
+    loader_count(&g->counters->refused, 1);
 }
 
 static int64_t foreground_wait_ms(const struct gate *g)
@@ -252,7 +252,7 @@ static void skip_prefetch(struct seat *seat)
     struct err err;
     err_set(&err, ERR_OVERLOADED, "loader %s: prefetch_max_queue is reached", g->conf->pattern);
     metrics_inc(loader_of(g)->metrics, M_PREFETCH_SKIPPED);
-    atomic_fetch_add_explicit(&g->counters->prefetch_skipped, 1, memory_order_relaxed);
+    loader_count(&g->counters->prefetch_skipped, 1);
     gate_refuse(seat, &err);
 }
 

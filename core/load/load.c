@@ -117,6 +117,8 @@ static int start_run(struct load *ld, const struct run_key *keys, uint32_t n, st
     if (q.what == RUN_LOAD_MANY) {
         struct metrics *m = load_loader(ld)->metrics;
         metrics_inc(m, M_BATCHES);
+        loader_count(&g->counters->batches, 1);
+        loader_count(&g->counters->batch_keys, n);
         metrics_observe(m, H_BATCH_KEYS, n);
     }
     int rc = run_start(&run, g->set->runtime, &q, err);
@@ -191,10 +193,12 @@ static void count_begin(struct load *ld)
         metrics_inc(l->metrics, M_LOADS);
         if (seat->flight->background)
             metrics_inc(l->metrics, M_LOADS_REFRESH);
-        metrics_observe(l->metrics, H_QUEUE_US, (uint64_t)(ld->started_us - seat->queued_us));
+        uint64_t queue_us = (uint64_t)(ld->started_us - seat->queued_us);
+        metrics_observe(l->metrics, H_QUEUE_US, queue_us);
         struct loader_counters *c = ld->gate->counters;
-        atomic_fetch_add_explicit(&c->loads, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&c->by_reason[seat->flight->reason], 1, memory_order_relaxed);
+        loader_count(&c->loads, 1);
+        loader_count(&c->queue_us, queue_us);
+        loader_count(&c->by_reason[seat->flight->reason], 1);
     }
     budget_earn(&l->budget, ld->gate->set->snapshot->conf->retry_budget, clock_ms());
 }

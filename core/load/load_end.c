@@ -20,7 +20,10 @@ static void count_end(struct load *ld, const struct outcome *o)
     _Atomic uint64_t *own = o->end == END_FOUND    ? &c->found
                             : o->end == END_ABSENT ? &c->absent
                                                    : &c->failed;
-    atomic_fetch_add_explicit(own, 1, memory_order_relaxed);
+    loader_count(own, 1);
+    loader_count(&c->load_us, o->load_us);
+    if (o->end == END_FAILED)
+        loader_count(&c->failures[-o->err->code], 1);
     metrics_inc(m, o->end == END_FOUND    ? M_LOADS_FOUND
                    : o->end == END_ABSENT ? M_LOADS_ABSENT
                                           : M_LOADS_FAILED);
@@ -42,7 +45,7 @@ static bool end_seat(struct load *ld, struct seat *seat, struct outcome *o, stru
     count_end(ld, o);
     if (v->wasted) {
         metrics_inc(set->loader->metrics, M_REFRESH_WASTED);
-        atomic_fetch_add_explicit(&ld->gate->counters->wasted, 1, memory_order_relaxed);
+        loader_count(&ld->gate->counters->refresh_wasted, 1);
     }
     list_remove(&seat->link);
     list_push_back(&ld->ended, &seat->link);
@@ -148,6 +151,7 @@ static bool may_retry(struct load *ld)
     }
     if (may) {
         metrics_inc(l->metrics, M_LOADS_RETRIED);
+        loader_count(&ld->gate->counters->retried, 1);
         ld->wait_ms = wait_ms;
     }
     ld->retry = may ? RETRY_YES : RETRY_NO;

@@ -30,8 +30,7 @@ static bool start(const struct prefetcher *p, const struct snapshot *s, const st
     enum prefetch what = prefetch_decide(policy, a->reads, flights_prefetching(p->flights, owner));
     if (what == PREFETCH_FULL) {
         metrics_inc(metrics_mine(), M_PREFETCH_SKIPPED);
-        atomic_fetch_add_explicit(&snapshot_counters(s, 0, (size_t)loader)->prefetch_skipped, 1,
-                                  memory_order_relaxed);
+        loader_count(&snapshot_counters(s, 0, (size_t)loader)->prefetch_skipped, 1);
     }
     if (what != PREFETCH_LOAD)
         return false;

@@ -106,15 +106,13 @@ static int compile_routes(struct snapshot *s, struct err *e)
 
 static void add_totals(struct loader_counters *to, const struct loader_counters *from)
 {
-    atomic_fetch_add(&to->loads, atomic_load(&from->loads));
-    atomic_fetch_add(&to->found, atomic_load(&from->found));
-    atomic_fetch_add(&to->absent, atomic_load(&from->absent));
-    atomic_fetch_add(&to->failed, atomic_load(&from->failed));
-    atomic_fetch_add(&to->refused, atomic_load(&from->refused));
+#define ADD_TOTAL(name) loader_count(&to->name, atomic_load(&from->name));
+    LOADER_TOTALS(ADD_TOTAL)
+#undef ADD_TOTAL
     for (int i = 0; i < REASON_COUNT; i++)
-        atomic_fetch_add(&to->by_reason[i], atomic_load(&from->by_reason[i]));
-    atomic_fetch_add(&to->wasted, atomic_load(&from->wasted));
-    atomic_fetch_add(&to->prefetch_skipped, atomic_load(&from->prefetch_skipped));
+        loader_count(&to->by_reason[i], atomic_load(&from->by_reason[i]));
+    for (int i = 0; i < ERR_COUNT; i++)
+        loader_count(&to->failures[i], atomic_load(&from->failures[i]));
 }
 
 /* Threads that are no more leave theirs to those that are. */

@@ -16,13 +16,33 @@
 
 #include <stdatomic.h>
 
-/* Written by one loader thread, read by any. */
+/* X(name), as `loaders` shows it: totals that go on over reloads. Keys but for batches,
+ * microseconds for *_us. misses and coalesced are the I/O threads'. */
+#define LOADER_TOTALS(X)                                                                           \
+    X(loads)                                                                                       \
+    X(found)                                                                                       \
+    X(absent)                                                                                      \
+    X(failed)                                                                                      \
+    X(refused)                                                                                     \
+    X(retried)                                                                                     \
+    X(misses)                                                                                      \
+    X(coalesced)                                                                                   \
+    X(batches)                                                                                     \
+    X(batch_keys)                                                                                  \
+    X(queue_us)                                                                                    \
+    X(load_us)                                                                                     \
+    X(refresh_wasted)                                                                              \
+    X(prefetch_skipped)
+
+/* Of a loader on a thread; written by that one, and where said by the I/O threads, read by any. */
 struct loader_counters {
-    _Atomic uint64_t loads, found, absent, failed, refused;
-    _Atomic uint32_t in_flight, queued;
-    _Atomic int breaker;                      /* enum breaker_state */
+#define LOADER_FIELD(name) _Atomic uint64_t name;
+    LOADER_TOTALS(LOADER_FIELD)
+#undef LOADER_FIELD
     _Atomic uint64_t by_reason[REASON_COUNT]; /* loads */
-    _Atomic uint64_t wasted, prefetch_skipped;
+    _Atomic uint64_t failures[ERR_COUNT];     /* by -code */
+    _Atomic uint32_t in_flight, queued;
+    _Atomic int breaker; /* enum breaker_state */
 };
 
 /* What a loader thread last said of its backends and its scripts; see loader.c for how often. */
@@ -59,6 +79,11 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* NULL is allowed */
+
+static inline void loader_count(_Atomic uint64_t *total, uint64_t n)
+{
+    atomic_fetch_add_explicit(total, n, memory_order_relaxed);
+}
 
 struct loader_counters *snapshot_counters(const struct snapshot *s, size_t thread, size_t loader);
 

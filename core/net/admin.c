@@ -75,7 +75,7 @@ void admin_hello(const struct target *t, struct params *p)
 
 /* ---- loaders ---- */
 
-enum { POLICY_FIELDS = 17, LOADER_FIELDS = 11 + HIT_KINDS + REASON_COUNT + 2 };
+enum { POLICY_FIELDS = 18 };
 
 /* POLICY_FIELDS pairs of the loader's map. */
 static int pack_policy(struct buf *out, const struct policy *p)
@@ -95,6 +95,7 @@ static int pack_policy(struct buf *out, const struct policy *p)
         {"max_loads", p->max_loads},
         {"max_queue", p->max_queue},
         {"max_waiters", p->max_waiters},
+        {"batch_max", p->batch_max},
         {"prefetch_min_reads", p->prefetch_min_reads},
         {"prefetch_max_concurrent", p->prefetch_max_concurrent},
         {"prefetch_max_queue", p->prefetch_max_queue},
@@ -108,10 +109,13 @@ static int pack_policy(struct buf *out, const struct policy *p)
     return rc | mpw_cstr(out, "jitter") | mpw_float(out, p->jitter);
 }
 
+#define LOADER_ONE(name) +1
+enum { TOTALS = 0 LOADER_TOTALS(LOADER_ONE) };
+#undef LOADER_ONE
+
 /* The sums over the loader threads; the breaker that is furthest from closed. */
 struct totals {
-    uint64_t loads, found, absent, failed, refused, in_flight, queued;
-    uint64_t by_reason[REASON_COUNT], wasted, skipped;
+    uint64_t of[TOTALS], by_reason[REASON_COUNT], failures[ERR_COUNT], in_flight, queued;
     int breaker;
 };
 
@@ -120,22 +124,49 @@ static struct totals totals_of(const struct snapshot *s, size_t loader)
     struct totals sum = {0};
     for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
         struct loader_counters *c = snapshot_counters(s, t, loader);
-        sum.loads += atomic_load_explicit(&c->loads, memory_order_relaxed);
-        sum.found += atomic_load_explicit(&c->found, memory_order_relaxed);
-        sum.absent += atomic_load_explicit(&c->absent, memory_order_relaxed);
-        sum.failed += atomic_load_explicit(&c->failed, memory_order_relaxed);
-        sum.refused += atomic_load_explicit(&c->refused, memory_order_relaxed);
-        sum.in_flight += atomic_load_explicit(&c->in_flight, memory_order_relaxed);
-        sum.queued += atomic_load_explicit(&c->queued, memory_order_relaxed);
+        size_t i = 0;
+#define ADD_TOTAL(name) sum.of[i++] += atomic_load_explicit(&c->name, memory_order_relaxed);
+        LOADER_TOTALS(ADD_TOTAL)
+#undef ADD_TOTAL
         for (int r = 0; r < REASON_COUNT; r++)
             sum.by_reason[r] += atomic_load_explicit(&c->by_reason[r], memory_order_relaxed);
-        sum.wasted += atomic_load_explicit(&c->wasted, memory_order_relaxed);
-        sum.skipped += atomic_load_explicit(&c->prefetch_skipped, memory_order_relaxed);
+        for (int code = 0; code < ERR_COUNT; code++)
+            sum.failures[code] += atomic_load_explicit(&c->failures[code], memory_order_relaxed);
+        sum.in_flight += atomic_load_explicit(&c->in_flight, memory_order_relaxed);
+        sum.queued += atomic_load_explicit(&c->queued, memory_order_relaxed);
         int breaker = atomic_load_explicit(&c->breaker, memory_order_relaxed);
         if (breaker == BREAKER_OPEN || sum.breaker == BREAKER_CLOSED)
             sum.breaker = breaker;
     }
     return sum;
+}
+
+/* {code: failed loads}, without those that there were none of. */
+static int pack_failures(struct buf *out, const struct totals *sum)
+{
+    uint32_t count = 0;
+    for (int code = 1; code < ERR_COUNT; code++)
+        count += sum->failures[code] > 0;
+    int rc = mpw_cstr(out, "failures") | mpw_map(out, count);
+    for (int code = 1; code < ERR_COUNT; code++)
+        if (sum->failures[code] > 0)
+            rc |= mpw_cstr(out, err_name(-code)) | mpw_uint(out, sum->failures[code]);
+    return rc;
+}
+
+static int pack_totals(struct buf *out, const struct totals *sum)
+{
+#define NAME_TOTAL(name) #name,
+    static const char *const names[TOTALS] = {LOADER_TOTALS(NAME_TOTAL)};
+#undef NAME_TOTAL
+    int rc = mpw_cstr(out, "in_flight") | mpw_uint(out, sum->in_flight);
+    rc |= mpw_cstr(out, "queued") | mpw_uint(out, sum->queued);
+    for (size_t i = 0; i < TOTALS; i++)
+        rc |= mpw_cstr(out, names[i]) | mpw_uint(out, sum->of[i]);
+    for (int r = 0; r < REASON_COUNT; r++)
+        rc |=
+            mpw_cstr(out, load_reason_name((enum load_reason)r)) | mpw_uint(out, sum->by_reason[r]);
+    return rc | pack_failures(out, sum);
 }
 
 /* A loader whose slot is 0 shares it with what has no loader: it shows none. */
@@ -153,24 +184,13 @@ static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
 {
     const struct conf_loader *l = &s->conf->loaders[i];
     struct totals sum = totals_of(s, i);
-    int rc = mpw_map(out, LOADER_FIELDS + POLICY_FIELDS);
+    int rc = mpw_map(out, 3 + POLICY_FIELDS + TOTALS + REASON_COUNT + 3 + HIT_KINDS + 1);
     rc |= mpw_cstr(out, "pattern") | mpw_text(out, slice_str(l->pattern));
     rc |= mpw_cstr(out, "script") | mpw_text(out, slice_str(l->script));
     rc |= mpw_cstr(out, "backend");
     rc |= l->backend ? mpw_text(out, slice_str(l->backend)) : mpw_nil(out);
     rc |= pack_policy(out, &l->policy);
-    rc |= mpw_cstr(out, "in_flight") | mpw_uint(out, sum.in_flight);
-    rc |= mpw_cstr(out, "queued") | mpw_uint(out, sum.queued);
-    rc |= mpw_cstr(out, "loads") | mpw_uint(out, sum.loads);
-    rc |= mpw_cstr(out, "found") | mpw_uint(out, sum.found);
-    rc |= mpw_cstr(out, "absent") | mpw_uint(out, sum.absent);
-    rc |= mpw_cstr(out, "failed") | mpw_uint(out, sum.failed);
-    rc |= mpw_cstr(out, "refused") | mpw_uint(out, sum.refused);
-    for (int r = 0; r < REASON_COUNT; r++)
-        rc |=
-            mpw_cstr(out, load_reason_name((enum load_reason)r)) | mpw_uint(out, sum.by_reason[r]);
-    rc |= mpw_cstr(out, "refresh_wasted") | mpw_uint(out, sum.wasted);
-    rc |= mpw_cstr(out, "prefetch_skipped") | mpw_uint(out, sum.skipped);
+    rc |= pack_totals(out, &sum);
     rc |= pack_hits(out, snapshot_owner(s, (int)i));
     rc |= mpw_cstr(out, "breaker");
     return rc | mpw_cstr(out, breaker_state_name((enum breaker_state)sum.breaker));

@@ -96,8 +96,17 @@ static bool load_in_background(const struct read *r, const struct policy *policy
     }
 }
 
+/* A read found nothing that it could take; first: its load began with it. */
+static void count_wait(struct io *io, int loader, bool first)
+{
+    struct loader_counters *c = snapshot_counters(io->snapshot, 0, (size_t)loader);
+    metrics_inc(io->metrics, first ? M_MISSES : M_COALESCED);
+    loader_count(first ? &c->misses : &c->coalesced, 1);
+}
+
 /* Parks the request on the key's flight, unless it can be answered after all. */
-static void read_join(const struct read *r, const struct policy *policy, bool stale_there)
+static void read_join(const struct read *r, const struct policy *policy, int loader,
+                      bool stale_there)
 {
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
@@ -137,7 +146,7 @@ static void read_join(const struct read *r, const struct policy *policy, bool st
     switch (join) {
     case JOIN_STARTED:
     case JOIN_PARKED:
-        metrics_inc(io->metrics, join == JOIN_STARTED ? M_MISSES : M_COALESCED);
+        count_wait(io, loader, join == JOIN_STARTED);
         request->joined = join == JOIN_PARKED;
         park(request,
              !stale_there            ? -1
@@ -169,7 +178,7 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
     if (wait_ms > 0 && loader >= 0 && !r->partial) {
         answer_undo(a);
         entry_unref(hit->entry);
-        read_join(r, policy, true);
+        read_join(r, policy, loader, true);
         return;
     }
     struct err err;
@@ -179,11 +188,11 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
 }
 
 /* The load begins, and nobody waits for it. */
-static void read_later(const struct read *r, const struct policy *policy)
+static void read_later(const struct read *r, const struct policy *policy, int loader)
 {
     struct io *io = r->target.io;
     struct err err;
-    metrics_inc(io->metrics, M_MISSES);
+    count_wait(io, loader, true);
     if (load_in_background(r, policy, REASON_MISS, &err))
         answer_pending(&r->target);
     else
@@ -210,9 +219,9 @@ static void read_miss(const struct read *r)
     if (loader < 0)
         refuse(r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (r->partial)
-        read_later(r, policy);
+        read_later(r, policy, loader);
     else
-        read_join(r, policy, false);
+        read_join(r, policy, loader, false);
 }
 
 static void read_key(struct read *r)
@@ -370,7 +379,7 @@ void read_refresh(const struct target *t, struct params *p)
     if (loader < 0)
         refuse(&r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (!background)
-        read_join(&r, policy, false);
+        read_join(&r, policy, loader, false);
     else if (load_in_background(&r, policy, REASON_REFRESH, &e))
         answer_true(t, true);
     else

@@ -4,10 +4,11 @@
  *   submit -> [queue] -> the connection with the least in the air -> [ended] -> done
  *
  * Connections open on demand, one at a time: the first with the first query, another when every
- * open one has something in the air. While none is open, queries wait for the connect; after a
- * connect has failed they fail at once (BACKEND_DOWN, with the time to retry after) until the
- * backoff is over: exponential, full jitter, capped. Outcomes are delivered from the loop, never
- * from submit. Thread: one loop's. Limits: share, pipeline, max_queue.
+ * open one has something in the air. A query whose statement its connection has yet to prepare may
+ * be overtaken there by one whose statement is ready. While none is open, queries wait for the
+ * connect; after a connect has failed they fail at once (BACKEND_DOWN, with the time to retry
+ * after) until the backoff is over: exponential, full jitter, capped. Outcomes are delivered from
+ * the loop, never from submit. Thread: one loop's. Limits: share, pipeline, max_queue.
  */
 #ifndef RTCACHE_BACKEND_PG_POOL_H
 #define RTCACHE_BACKEND_PG_POOL_H

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define AHEADS 4
-#define PLAIN 0xffff /* in a task's stamp, in place of a version */
+#define PLAIN  0xffff /* in a task's stamp, in place of a version */
 
 void change_key(struct sim *s, int key, const int64_t *version, bool gone)
 {

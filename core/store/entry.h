@@ -1,19 +1,22 @@
 /*
- * entry: what is stored under a key, in one allocation.
+ * entry: what is stored under a key, in one piece.
  *
- *   links 40 | references, sizes, deadlines, flags 34 | version 8, where there is one | key | value
- *   | count 1, since 8, slots 4 each, where there are tags
+ *   state 4 | links 20 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes 8, where
+ *   they are large | version 8, where there is one | key | value | count 1, since 8, slots 4 each,
+ *   where there are tags
  *
- * Shape: 74 bytes, or 82 with a version, beside key and value; 9 and 4 for each tag more. Key,
- * version, value and tags never change after entry_new; the links, the deadlines and `state` belong
- * to the shard that holds the entry and change under its lock only. Deadlines are spans (span.h)
- * from the time it was stored. Thread: references, key and value: any. Everything else: under the
- * shard's lock. Limits: a key of 65,535 bytes, a value of 4 GiB - 1.
+ * Shape: 47 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
+ * value of 16 MiB, 9 and 4 for each tag with tags. Key, version, value, tags and `flags` never
+ * change while more than the shard has a reference; all else belongs to the shard that holds the
+ * entry, changes under its lock only, and an entry to which nobody else has a reference may move
+ * there. Deadlines are spans (span.h) from the time it was stored.
+ * Thread: references, key and value: any. Everything else: under the shard's lock.
+ * Limits: a key of 65,535 bytes, a value of 4 GiB - 1; ENTRY_REFS_MAX references.
  */
 #ifndef RTCACHE_STORE_ENTRY_H
 #define RTCACHE_STORE_ENTRY_H
 
-#include "base/list.h"
+#include "base/near.h"
 #include "base/slice.h"
 #include "store/marks.h"
 #include "store/span.h"
@@ -22,12 +25,22 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define ENTRY_KEY_MAX UINT16_MAX
+#define ENTRY_KEY_MAX  UINT16_MAX
+#define ENTRY_REFS_MAX 32768 /* whoever wants one more takes a copy */
 
 enum { /* entry.flags */
        ENTRY_NEGATIVE = 1,
        ENTRY_VERSIONED = 2,
        ENTRY_TAGGED = 4,
+       ENTRY_WIDE = 8,     /* its sizes are in front of the version */
+       ENTRY_OUTSIDE = 16, /* of malloc, in no heap */
+};
+
+enum {                       /* entry.life: the shard's */
+       ENTRY_HOLE = 1,       /* the heap's: no entry at all */
+       ENTRY_AFTER_HOLE = 2, /* the heap's */
+       ENTRY_STORED = 4,     /* in the table; else it lives for the references that are left */
+       ENTRY_EARLY = 8,      /* the wheel has still to hand it over before it dies */
 };
 
 enum { /* entry.state: the policy's */
@@ -36,29 +49,38 @@ enum { /* entry.state: the policy's */
 };
 
 struct entry {
-    struct list wheel; /* in a slot of the TTL wheel, or alone */
-    struct list queue; /* in a queue of the policy */
-    uintptr_t next;    /* in the table's chain, tagged */
-    _Atomic uint32_t refs;
-    uint32_t value_size;
-    uint32_t fresh, stale, keep; /* spans: from stored; from the end of fresh; likewise */
-    uint32_t load_us;
-    uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
-    uint16_t key_size;
-    uint8_t flags;
+    uint8_t life; /* has to come first: a hole has it too */
     uint8_t state;
-    uint8_t stored_high;
     uint8_t globs_seen; /* the low bits of the number of patterns that it has been judged by */
+    uint8_t stored_high;
+    struct near wheel;   /* in a slot of the TTL wheel, or alone */
+    struct near queue;   /* in a queue of the policy */
+    uint32_t next;       /* in the table's chain, tagged */
+    uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
+    uint32_t short_key_size : 8, short_value_size : 24;
+    uint16_t fresh, stale, keep; /* spans: from stored; from the end of fresh; likewise */
+    uint16_t load;               /* a span, of microseconds */
+    uint16_t owner;              /* the loader it came from */
+    _Atomic uint16_t refs;
+    uint8_t flags;
+    uint8_t reads; /* by clients since it was loaded */
+    uint8_t ahead; /* when it is handed over early, as a part of fresh */
     char data[];
 };
 
-/* Bytes before the allocator's own overhead. */
+/* Its bytes. */
 size_t entry_size(const struct put *p);
 
-/* Without deadlines; one reference, the caller's. NULL: no memory. */
+/* Everything but `life` and the bytes of version, key and value, which entry_fill adds; in no list,
+ * without deadlines, one reference, the caller's. */
+void entry_shape(struct entry *e, const struct put *p);
+void entry_fill(struct entry *e, const struct put *p);
+
+/* Outside of any heap, shaped and filled. NULL: no memory, or out of its limits. */
 struct entry *entry_new(const struct put *p);
 
-/* What it costs, the allocator's overhead included; constant for its life. */
+/* What it takes in a heap, in its units and in bytes; constant for its life. */
+uint32_t entry_units(const struct entry *e);
 size_t entry_bytes(const struct entry *e);
 
 /* As store_touch; now_ms counts from the store's start. Where it is linked in a wheel it has to be
@@ -84,14 +106,48 @@ static inline int64_t entry_age_ms(const struct entry *e, int64_t now_ms)
     return age > 0 ? age : 0;
 }
 
+static inline int64_t entry_load_us(const struct entry *e)
+{
+    return span_ms(e->load);
+}
+
+/* Of the two sizes of a WIDE one. */
+static inline uint32_t entry_wide_size(const struct entry *e, unsigned which)
+{
+    uint32_t size;
+    memcpy(&size, e->data + which * sizeof size, sizeof size);
+    return size;
+}
+
+static inline uint32_t entry_key_size(const struct entry *e)
+{
+    return __builtin_expect(e->flags & ENTRY_WIDE, 0) ? entry_wide_size(e, 0) : e->short_key_size;
+}
+
+static inline uint32_t entry_value_size(const struct entry *e)
+{
+    return __builtin_expect(e->flags & ENTRY_WIDE, 0) ? entry_wide_size(e, 1) : e->short_value_size;
+}
+
+static inline size_t entry_version_offset(const struct entry *e)
+{
+    return e->flags & ENTRY_WIDE; /* 8 bytes */
+}
+
 static inline size_t entry_key_offset(const struct entry *e)
 {
-    return e->flags & ENTRY_VERSIONED ? sizeof(int64_t) : 0;
+    return entry_version_offset(e) + (e->flags & ENTRY_VERSIONED ? sizeof(int64_t) : 0);
 }
 
 static inline struct slice entry_key(const struct entry *e)
 {
-    return slice_of(e->data + entry_key_offset(e), e->key_size);
+    return slice_of(e->data + entry_key_offset(e), entry_key_size(e));
+}
+
+/* Where its value ends, and its tags begin. */
+static inline const char *entry_end(const struct entry *e)
+{
+    return e->data + entry_key_offset(e) + entry_key_size(e) + entry_value_size(e);
 }
 
 /* ENTRY_TAGGED: what it has beside its value. */
@@ -110,7 +166,7 @@ static inline int64_t entry_version(const struct entry *e)
 {
     int64_t version = 0;
     if (e->flags & ENTRY_VERSIONED)
-        memcpy(&version, e->data, sizeof(version));
+        memcpy(&version, e->data + entry_version_offset(e), sizeof(version));
     return version;
 }
 
@@ -119,7 +175,7 @@ static inline bool entry_is_quiet(const struct entry *e, const struct marks *m)
 {
     if (!(e->flags & ENTRY_TAGGED))
         return true;
-    const char *at = e->data + entry_key_offset(e) + e->key_size + e->value_size;
+    const char *at = entry_end(e);
     uint64_t since;
     memcpy(&since, at + 1, sizeof since);
     return marks_quiet(m, at + 1 + sizeof since, (unsigned char)*at, since);

@@ -1,42 +1,38 @@
-#include "store/shard.h"
+#include "store/shard_priv.h"
 
-#include "base/show.h"
+#include "store/compact.h"
 
 #define TTL_OVER    (-1)
-#define BATCH       64 /* entries that leave under one hold of the lock */
-#define STEPS_EACH  8  /* of the wheel, per entry: it moves down six levels at most, and then out */
+#define STEPS_EACH  8 /* of the wheel, per entry: it moves down six levels at most, and then out */
 #define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
 #define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
 
-/* Entries that have left the shard, to be let go once the lock is released. */
-struct leavers {
-    struct entry *entries[BATCH];
-    size_t count;
-};
+/* In units of the heap: holes are gathered in a tick where they are more, and a part this large of
+ * all; so many in one tick. */
+#define SETTLE_LEAST ((64u << 10) / HEAP_UNIT)
+#define SETTLE_SHARE 4
+#define SETTLE_EACH  ((4u << 10) / HEAP_UNIT)
 
-static void leavers_release(struct leavers *l)
-{
-    for (size_t i = 0; i < l->count; i++)
-        entry_unref(l->entries[i]);
-    l->count = 0;
-}
-
-static int64_t due_ms(const struct list *link)
+static int64_t due_ms(const struct near *link)
 {
     return entry_dies_ms(container_of(link, struct entry, wheel));
 }
 
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
 {
+    if (heap_open(s, sizeof *s) != 0)
+        return ERR_NOMEM;
     s->now_ms = 0;
-    s->entry_bytes = 0;
+    near_init(&s->due);
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
     s->marked = 0;
     s->marks = marks;
     s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
-    if (table_init(&s->table, seed) != 0)
+    if (table_init(&s->table, &s->heap, seed) != 0) {
+        heap_close(&s->heap);
         return ERR_NOMEM;
+    }
     pthread_mutexattr_t attr;
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
@@ -49,19 +45,14 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
 
 void shard_fini(struct shard *s)
 {
-    for (size_t i = 0; i < s->table.buckets; i++) {
-        for (struct entry *e = table_first(&s->table, i), *next; e; e = next) {
-            next = table_next(e);
-            entry_unref(e);
-        }
-    }
     table_fini(&s->table);
     globs_fini(&s->globs);
     policy_fini(&s->policy);
     pthread_mutex_destroy(&s->lock);
+    heap_close(&s->heap);
 }
 
-static int64_t lock_at(struct shard *s, int64_t now_ms)
+int64_t shard_lock(struct shard *s, int64_t now_ms)
 {
     pthread_mutex_lock(&s->lock);
     if (now_ms > s->now_ms)
@@ -69,41 +60,31 @@ static int64_t lock_at(struct shard *s, int64_t now_ms)
     return s->now_ms;
 }
 
-static size_t total_bytes(const struct shard *s)
-{
-    return sizeof(*s) + s->entry_bytes + table_bytes(&s->table) + policy_bytes(&s->policy);
-}
-
-static size_t limit_of(const struct shard *s)
-{
-    return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed);
-}
-
-static void link_deadline(struct shard *s, struct entry *e)
+void shard_link_deadline(struct shard *s, struct entry *e)
 {
     if (entry_dies_ms(e) != STORE_FOREVER_MS)
         wheel_add(&s->wheel, &e->wheel);
 }
 
-static void count_in(struct shard *s, const struct entry *e)
+void shard_let_go(struct shard *s, struct entry *e)
 {
-    s->entry_bytes += entry_bytes(e);
-    s->negatives += (e->flags & ENTRY_NEGATIVE) != 0;
+    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+        heap_free(&s->heap, e, entry_units(e));
 }
 
-static void count_out(struct shard *s, const struct entry *e)
+void shard_leave(struct shard *s, struct entry *e)
 {
-    s->entry_bytes -= entry_bytes(e);
+    wheel_remove(&e->wheel);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
+    e->life &= (uint8_t)~ENTRY_STORED;
+    shard_let_go(s, e);
 }
 
-/* The shard's reference becomes the caller's. */
-static void take_out(struct shard *s, struct entry *e, uint64_t hash)
+void shard_take_out(struct shard *s, struct entry *e, uint64_t hash)
 {
     table_remove(&s->table, e, hash);
     policy_remove(&s->policy, e);
-    wheel_remove(&e->wheel);
-    count_out(s, e);
+    shard_leave(s, e);
 }
 
 /* Fresh until now, stale from now on. */
@@ -114,7 +95,7 @@ static void soften(struct shard *s, struct entry *e, int64_t now)
         return;
     wheel_remove(&e->wheel);
     entry_set_deadlines(e, now, TTL_OVER, span_ms(e->stale), span_ms(e->keep));
-    link_deadline(s, e);
+    shard_link_deadline(s, e);
 }
 
 /* What its tags and the active patterns leave of it; false: nothing. */
@@ -130,12 +111,10 @@ static bool judge(struct shard *s, struct entry *e, int64_t now)
     return mark != MARK_HARD;
 }
 
-/* The entry, if there is any left of it for a reader at now; else *gone is what has left the shard,
- * or NULL. */
+/* The entry, if there is any left of it for a reader at now. */
 static inline struct entry *find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now,
-                                      enum lookup *status, struct entry **gone)
+                                      enum lookup *status)
 {
-    *gone = NULL;
     *status = LOOKUP_MISS;
     struct entry *e = table_find(&s->table, key, hash);
     if (!e)
@@ -146,29 +125,10 @@ static inline struct entry *find_live(struct shard *s, struct slice key, uint64_
         *status = entry_status(e, entry_age_ms(e, now));
     if (*status != LOOKUP_MISS)
         return e;
-    take_out(s, e, hash);
+    shard_take_out(s, e, hash);
     s->marked += marked;
     s->expirations += !marked;
-    *gone = e;
     return NULL;
-}
-
-/* Lets entries leave until `more` bytes fit, `kept` not; at most a batch. Whether they fit. */
-static bool make_room(struct shard *s, size_t more, struct entry *kept, struct leavers *out)
-{
-    while (total_bytes(s) + more > limit_of(s) && out->count < BATCH) {
-        struct entry *e = policy_victim(&s->policy, kept);
-        if (!e)
-            break;
-        uint64_t hash = table_hash(&s->table, e);
-        policy_evict(&s->policy, e, hash);
-        table_remove(&s->table, e, hash);
-        wheel_remove(&e->wheel);
-        count_out(s, e);
-        s->evictions++;
-        out->entries[out->count++] = e;
-    }
-    return total_bytes(s) + more <= limit_of(s);
 }
 
 static bool value_wanted(enum lookup status, unsigned want)
@@ -194,159 +154,95 @@ static void copy_out(struct buf *out, struct slice value)
 
 static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
 {
+    int64_t load_us = entry_load_us(e);
     hit->has_version = e->flags & ENTRY_VERSIONED;
     hit->version = entry_version(e);
     hit->age_ms = age_ms;
     hit->ttl_ms = e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
-    hit->load_us = e->load_us;
+    hit->load_us = load_us < UINT32_MAX ? (uint32_t)load_us : UINT32_MAX;
+}
+
+/* A reference, or where there are too many of them a copy; NULL: no memory for it. */
+static struct entry *hold(struct entry *e)
+{
+    if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
+        return entry_ref(e);
+    return entry_new_value(entry_value(e));
 }
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit)
 {
     *hit = (struct hit){.entry = NULL};
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
+    struct entry *e = find_live(s, key, hash, now, &status);
     if (!e) {
         pthread_mutex_unlock(&s->lock);
-        entry_unref(gone);
         return LOOKUP_MISS;
     }
     if (!(want & WANT_PEEK))
         policy_read(e);
     fill_hit(hit, e, entry_age_ms(e, now));
     struct entry *held = NULL;
-    bool copy = out && e->value_size <= STORE_COPY_MAX;
-    if (value_wanted(status, want)) {
-        if (copy && has_room(out, e->value_size)) {
-            copy_out(out, entry_value(e));
-        } else {
-            held = entry_ref(e);
-        }
+    size_t size = entry_value_size(e);
+    bool wanted = value_wanted(status, want), copy = out && size <= STORE_COPY_MAX;
+    if (wanted && copy && has_room(out, size)) {
+        copy_out(out, entry_value(e));
+        wanted = false;
+    } else if (wanted) {
+        held = hold(e);
     }
     pthread_mutex_unlock(&s->lock);
+    bool failed = wanted && !held;
     if (held && copy) { /* out has to grow first, which is nothing to do under a lock */
         struct slice value = entry_value(held);
-        int rc = buf_append(out, value.data, value.size);
+        failed = buf_append(out, value.data, value.size) != 0;
         entry_unref(held);
-        if (rc != 0) {
-            *hit = (struct hit){.entry = NULL};
-            return LOOKUP_MISS;
-        }
-    } else {
-        hit->entry = held;
+        held = NULL;
     }
+    if (failed) {
+        *hit = (struct hit){.entry = NULL};
+        return LOOKUP_MISS;
+    }
+    hit->entry = held;
     return status;
-}
-
-/* What was stored is known to be old. */
-static void refuse(struct shard *s, const struct put *p, int64_t now_ms)
-{
-    lock_at(s, now_ms);
-    struct entry *old = table_find(&s->table, p->key, p->hash);
-    if (old)
-        take_out(s, old, p->hash);
-    s->refused++;
-    pthread_mutex_unlock(&s->lock);
-    entry_unref(old);
-}
-
-static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash)
-{
-    if (old) {
-        table_replace(&s->table, old, e, hash);
-        policy_replace(&s->policy, old, e);
-        wheel_remove(&old->wheel);
-        count_out(s, old);
-    } else {
-        table_add(&s->table, e, hash);
-        policy_add(&s->policy, e, hash);
-    }
-    e->globs_seen = s->globs.issued;
-    link_deadline(s, e);
-    count_in(s, e);
-    s->puts++;
-}
-
-/* Takes over the caller's reference on success. */
-static bool put_entry(struct shard *s, struct entry *e, const struct put *p, int64_t now_ms)
-{
-    struct leavers out = {.count = 0};
-    struct entry *old;
-    for (;;) {
-        int64_t now = lock_at(s, now_ms);
-        entry_set_deadlines(e, now, p->ttl_ms, p->stale_ttl_ms, p->keep_ms);
-        old = table_find(&s->table, p->key, p->hash);
-        size_t back = old ? entry_bytes(old) : 0, need = entry_bytes(e) + table_growth(&s->table);
-        bool fits = make_room(s, need > back ? need - back : 0, old, &out);
-        if (fits || out.count < BATCH) {
-            if (fits)
-                put_in(s, old, e, p->hash);
-            pthread_mutex_unlock(&s->lock);
-            leavers_release(&out);
-            if (fits)
-                entry_unref(old);
-            return fits;
-        }
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
-}
-
-int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *err)
-{
-    char text[SHOW_KEY_TEXT];
-    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX)
-        return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
-                       ENTRY_KEY_MAX);
-    size_t size = entry_size(p), largest = limit_of(s) / SHARD_LARGEST;
-    bool fits = size <= largest && p->value.size <= UINT32_MAX;
-    if (fits) {
-        struct entry *e = entry_new(p);
-        if (!e) {
-            refuse(s, p, now_ms);
-            return err_set(err, ERR_NOMEM, "%s: no memory for an entry of %zu bytes",
-                           show_key(text, p->key), size);
-        }
-        fits = entry_bytes(e) <= largest && put_entry(s, e, p, now_ms);
-        if (fits)
-            return 0;
-        entry_unref(e);
-    }
-    refuse(s, p, now_ms);
-    return err_set(err, ERR_TOO_LARGE, "%s: an entry of %zu bytes, where the memory allows %zu",
-                   show_key(text, p->key), size, largest);
 }
 
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
+    struct entry *e = find_live(s, key, hash, now, &status);
     if (e) {
-        take_out(s, e, hash);
+        shard_take_out(s, e, hash);
         s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
-    entry_unref(e ? e : gone);
     return e != NULL;
 }
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
 {
-    int64_t now = lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone;
-    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &gone);
+    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status);
     if (e) {
         wheel_remove(&e->wheel);
         entry_set_deadlines(e, now, deadlines->ttl_ms, deadlines->stale_ttl_ms, deadlines->keep_ms);
-        link_deadline(s, e);
+        shard_link_deadline(s, e);
     }
     pthread_mutex_unlock(&s->lock);
-    entry_unref(gone);
     return e != NULL;
+}
+
+/* What left with no put after it: its memory goes back to the system, bit by bit. */
+static void settle(struct shard *s)
+{
+    struct heap *a = &s->heap;
+    heap_collect(a);
+    if (a->hole_units > SETTLE_LEAST && a->hole_units > a->top / SETTLE_SHARE)
+        compact(a, &s->table, UINT32_MAX, SETTLE_EACH);
 }
 
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
@@ -354,22 +250,19 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
     size_t expired = 0, left = most < SIZE_MAX / 16 ? most * STEPS_EACH + STEPS_EMPTY : SIZE_MAX;
     bool done = false;
     while (!done && expired < most && left > 0) {
-        struct leavers out = {.count = 0};
-        struct list due;
-        list_init(&due);
-        size_t steps = most - expired < BATCH ? most - expired : BATCH;
+        size_t steps = most - expired < SHARD_BATCH ? most - expired : SHARD_BATCH;
         steps = steps < left ? steps : left;
         left -= steps;
-        int64_t now = lock_at(s, now_ms);
-        done = wheel_expire(&s->wheel, now, steps, &due, &expired);
-        for (struct list *link; (link = list_pop_front(&due));) {
+        int64_t now = shard_lock(s, now_ms);
+        done = wheel_expire(&s->wheel, now, steps, &s->due, &expired);
+        for (struct near *link; (link = near_pop_front(&s->due));) {
             struct entry *e = container_of(link, struct entry, wheel);
-            take_out(s, e, table_hash(&s->table, e));
+            shard_take_out(s, e, table_hash(&s->table, e));
             s->expirations++;
-            out.entries[out.count++] = e;
         }
+        if (done)
+            settle(s);
         pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
     }
     return expired;
 }
@@ -391,23 +284,23 @@ void shard_apply_glob(struct shard *s, struct shared_glob *g)
 }
 
 /* One hold of the lock: a batch that leaves, or some of the buckets. */
-static size_t sweep_some(struct shard *s, int64_t now, struct leavers *out)
+static size_t sweep_some(struct shard *s, int64_t now)
 {
-    size_t seen = 0;
+    size_t seen = 0, left = 0;
     struct globs *gs = &s->globs;
-    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && out->count < BATCH) {
+    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && left < SHARD_BATCH) {
         for (struct entry *e = table_first(&s->table, gs->bucket), *next; e; e = next) {
-            next = table_next(e);
+            next = table_next(&s->table, e);
             seen++;
             if (!globs_behind(gs, e))
                 continue;
-            if (out->count == BATCH)
+            if (left == SHARD_BATCH)
                 return seen; /* again from this bucket; those that were judged are not behind */
             if (judge(s, e, now))
                 continue;
-            take_out(s, e, table_hash(&s->table, e));
+            shard_take_out(s, e, table_hash(&s->table, e));
             s->marked++;
-            out->entries[out->count++] = e;
+            left++;
         }
         gs->bucket++;
     }
@@ -418,8 +311,7 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
 {
     size_t seen = 0;
     for (bool more = true; more && seen < most;) {
-        struct leavers out = {.count = 0};
-        int64_t now = lock_at(s, now_ms);
+        int64_t now = shard_lock(s, now_ms);
         struct globs *gs = &s->globs;
         if (gs->in_pass == 0 && gs->count > 0) {
             gs->in_pass = gs->count;
@@ -427,7 +319,7 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
         }
         s->table.held = gs->in_pass > 0;
         if (s->table.held)
-            seen += sweep_some(s, now, &out);
+            seen += sweep_some(s, now);
         else
             table_shrink(&s->table, SWEEP_EACH);
         if (s->table.held && gs->bucket >= s->table.buckets) {
@@ -436,30 +328,19 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
         }
         more = gs->count > 0;
         pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
     }
     return seen;
-}
-
-void shard_set_limit(struct shard *s, size_t limit_bytes)
-{
-    struct leavers out = {.count = 0};
-    for (bool more = true; more;) {
-        pthread_mutex_lock(&s->lock);
-        atomic_store_explicit(&s->limit_bytes, limit_bytes, memory_order_relaxed);
-        policy_set_capacity(&s->policy, limit_bytes);
-        more = !make_room(s, 0, NULL, &out) && out.count > 0;
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
 }
 
 void shard_read_stats(struct shard *s, struct store_stats *sum)
 {
     pthread_mutex_lock(&s->lock);
+    heap_collect(&s->heap);
+    size_t resident = (size_t)s->heap.touched * HEAP_UNIT;
     sum->entries += s->table.entries;
     sum->negatives += s->negatives;
-    sum->bytes += total_bytes(s);
+    sum->bytes += resident + policy_bytes(&s->policy) + table_bytes(&s->table);
+    sum->holes += (size_t)s->heap.hole_units * HEAP_UNIT;
     sum->puts += s->puts;
     sum->evictions += s->evictions;
     sum->expirations += s->expirations;

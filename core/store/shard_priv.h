@@ -1,0 +1,27 @@
+/* What the files of shard share. */
+#ifndef RTCACHE_STORE_SHARD_PRIV_H
+#define RTCACHE_STORE_SHARD_PRIV_H
+
+#include "store/shard.h"
+
+#define SHARD_BATCH 64 /* entries that leave under one hold of the lock */
+
+/* Takes the lock; the shard's time. */
+int64_t shard_lock(struct shard *s, int64_t now_ms);
+
+/* All under the lock. */
+void shard_link_deadline(struct shard *s, struct entry *e);
+void shard_take_out(struct shard *s, struct entry *e, uint64_t hash);
+
+/* Of an entry that is no longer in the table nor with the policy. */
+void shard_leave(struct shard *s, struct entry *e);
+
+/* Gives a reference back. */
+void shard_let_go(struct shard *s, struct entry *e);
+
+static inline size_t shard_limit(const struct shard *s)
+{
+    return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed);
+}
+
+#endif

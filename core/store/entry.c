@@ -174,13 +174,3 @@ int64_t entry_dies_ms(const struct entry *e)
         return STORE_FOREVER_MS;
     return entry_stored_ms(e) + span_ms(e->fresh) + span_ms(after);
 }
-
-enum lookup entry_status(const struct entry *e, int64_t age_ms)
-{
-    int64_t past = e->fresh == SPAN_FOREVER ? -1 : age_ms - span_ms(e->fresh);
-    if (past < 0)
-        return e->flags & ENTRY_NEGATIVE ? LOOKUP_NEGATIVE : LOOKUP_FRESH;
-    if (past < span_ms(e->stale))
-        return LOOKUP_STALE;
-    return past < span_ms(e->keep) ? LOOKUP_KEPT : LOOKUP_MISS;
-}

@@ -91,9 +91,6 @@ void entry_set_deadlines(struct entry *e, int64_t now_ms, int64_t ttl_ms, int64_
 /* When nothing of it may be served any more, in ms since the store's start; STORE_FOREVER_MS. */
 int64_t entry_dies_ms(const struct entry *e);
 
-/* Its status for a reader who sees age_ms; LOOKUP_MISS: expired. */
-enum lookup entry_status(const struct entry *e, int64_t age_ms);
-
 static inline int64_t entry_stored_ms(const struct entry *e)
 {
     return (int64_t)e->stored_high << 32 | e->stored_low;
@@ -104,6 +101,27 @@ static inline int64_t entry_age_ms(const struct entry *e, int64_t now_ms)
 {
     int64_t age = now_ms - entry_stored_ms(e);
     return age > 0 ? age : 0;
+}
+
+/* How long it will be fresh for a reader who sees age_ms, <= 0 past that; STORE_FOREVER_MS. */
+static inline int64_t entry_left_ms(const struct entry *e, int64_t age_ms)
+{
+    return e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
+}
+
+/* Its status for a reader who sees that it is left so long; LOOKUP_MISS: expired. */
+static inline enum lookup entry_status_left(const struct entry *e, int64_t left_ms)
+{
+    if (left_ms > 0)
+        return e->flags & ENTRY_NEGATIVE ? LOOKUP_NEGATIVE : LOOKUP_FRESH;
+    if (-left_ms < span_ms(e->stale))
+        return LOOKUP_STALE;
+    return -left_ms < span_ms(e->keep) ? LOOKUP_KEPT : LOOKUP_MISS;
+}
+
+static inline enum lookup entry_status(const struct entry *e, int64_t age_ms)
+{
+    return entry_status_left(e, entry_left_ms(e, age_ms));
 }
 
 static inline int64_t entry_load_us(const struct entry *e)

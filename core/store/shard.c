@@ -111,24 +111,32 @@ static bool judge(struct shard *s, struct entry *e, int64_t now)
     return mark != MARK_HARD;
 }
 
-/* The entry, if there is any left of it for a reader at now. */
-static inline struct entry *find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now,
-                                      enum lookup *status)
+/* Nothing is left of it. Apart, so that the way of a hit stays short. */
+static __attribute__((noinline, cold)) struct entry *drop_dead(struct shard *s, struct entry *e,
+                                                               uint64_t hash, bool marked)
+{
+    shard_take_out(s, e, hash);
+    s->marked += marked;
+    s->expirations += !marked;
+    return NULL;
+}
+
+/* The entry, if there is any left of it for a reader at now, with its age and ttl. */
+static inline __attribute__((always_inline)) struct entry *
+find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now, enum lookup *status,
+          struct hit *hit)
 {
     *status = LOOKUP_MISS;
     struct entry *e = table_find(&s->table, key, hash);
     if (!e)
         return NULL;
     bool quiet = entry_is_quiet(e, s->marks) && !globs_behind(&s->globs, e);
-    bool marked = __builtin_expect(!quiet, 0) && !judge(s, e, now);
-    if (!marked)
-        *status = entry_status(e, entry_age_ms(e, now));
-    if (*status != LOOKUP_MISS)
-        return e;
-    shard_take_out(s, e, hash);
-    s->marked += marked;
-    s->expirations += !marked;
-    return NULL;
+    if (__builtin_expect(!quiet, 0) && !judge(s, e, now))
+        return drop_dead(s, e, hash, true);
+    hit->age_ms = entry_age_ms(e, now);
+    hit->ttl_ms = entry_left_ms(e, hit->age_ms);
+    *status = entry_status_left(e, hit->ttl_ms);
+    return *status == LOOKUP_MISS ? drop_dead(s, e, hash, false) : e;
 }
 
 static bool value_wanted(enum lookup status, unsigned want)
@@ -152,18 +160,16 @@ static void copy_out(struct buf *out, struct slice value)
     out->size += n;
 }
 
-static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
+static void fill_hit(struct hit *hit, const struct entry *e)
 {
     int64_t load_us = entry_load_us(e);
     hit->has_version = e->flags & ENTRY_VERSIONED;
     hit->version = entry_version(e);
-    hit->age_ms = age_ms;
-    hit->ttl_ms = e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
     hit->load_us = load_us < UINT32_MAX ? (uint32_t)load_us : UINT32_MAX;
 }
 
 /* A reference, or where there are too many of them a copy; NULL: no memory for it. */
-static struct entry *hold(struct entry *e)
+static __attribute__((noinline)) struct entry *hold(struct entry *e)
 {
     if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
         return entry_ref(e);
@@ -176,14 +182,15 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
     *hit = (struct hit){.entry = NULL};
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *e = find_live(s, key, hash, now, &status);
+    struct entry *e = find_live(s, key, hash, now, &status, hit);
     if (!e) {
         pthread_mutex_unlock(&s->lock);
+        *hit = (struct hit){.entry = NULL};
         return LOOKUP_MISS;
     }
     if (!(want & WANT_PEEK))
         policy_read(e);
-    fill_hit(hit, e, entry_age_ms(e, now));
+    fill_hit(hit, e);
     struct entry *held = NULL;
     size_t size = entry_value_size(e);
     bool wanted = value_wanted(status, want), copy = out && size <= STORE_COPY_MAX;
@@ -213,7 +220,8 @@ bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_
 {
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *e = find_live(s, key, hash, now, &status);
+    struct hit hit;
+    struct entry *e = find_live(s, key, hash, now, &status, &hit);
     if (e) {
         shard_take_out(s, e, hash);
         s->removals++;
@@ -226,7 +234,8 @@ bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
 {
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status);
+    struct hit hit;
+    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &hit);
     if (e) {
         wheel_remove(&e->wheel);
         entry_set_deadlines(e, now, deadlines->ttl_ms, deadlines->stale_ttl_ms, deadlines->keep_ms);

@@ -254,6 +254,24 @@ static void settle(struct shard *s)
         compact(a, &s->table, UINT32_MAX, SETTLE_EACH);
 }
 
+/* The memory that an entry's leaving touches is asked for some entries ahead. */
+static void take_out_due(struct shard *s)
+{
+    struct entry *entries[SHARD_BATCH];
+    uint64_t hashes[SHARD_BATCH];
+    size_t count = 0;
+    for (struct near *link; (link = near_pop_front(&s->due));) {
+        entries[count] = container_of(link, struct entry, wheel);
+        hashes[count] = table_hash(&s->table, entries[count]);
+        table_prefetch_bucket(&s->table, hashes[count++]);
+    }
+    for (size_t i = 0; i < count; i++)
+        table_prefetch_chain(&s->table, hashes[i]);
+    for (size_t i = 0; i < count; i++)
+        shard_take_out(s, entries[i], hashes[i]);
+    s->expirations += count;
+}
+
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
 {
     size_t expired = 0, left = most < SIZE_MAX / 16 ? most * STEPS_EACH + STEPS_EMPTY : SIZE_MAX;
@@ -264,11 +282,7 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most)
         left -= steps;
         int64_t now = shard_lock(s, now_ms);
         done = wheel_expire(&s->wheel, now, steps, &s->due, &expired);
-        for (struct near *link; (link = near_pop_front(&s->due));) {
-            struct entry *e = container_of(link, struct entry, wheel);
-            shard_take_out(s, e, table_hash(&s->table, e));
-            s->expirations++;
-        }
+        take_out_due(s);
         if (done)
             settle(s);
         pthread_mutex_unlock(&s->lock);

@@ -86,6 +86,18 @@ struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
     return NULL;
 }
 
+void table_prefetch_bucket(const struct table *t, uint64_t hash)
+{
+    __builtin_prefetch(bucket_of(t, hash), 1);
+}
+
+void table_prefetch_chain(const struct table *t, uint64_t hash)
+{
+    uint32_t link = *bucket_of(t, hash);
+    if (link)
+        __builtin_prefetch(entry_of(t, link), 1);
+}
+
 static bool add_segment(struct table *t)
 {
     size_t n = t->buckets >> SEGMENT_BITS;
@@ -126,11 +138,13 @@ static void split_one(struct table *t)
 static void join_one(struct table *t)
 {
     size_t last = --t->buckets;
-    uint32_t *into = bucket_at(t, last & t->mask >> 1);
-    while (*into)
-        into = &entry_of(t, *into)->next;
-    *into = *bucket_at(t, last);
-    *bucket_at(t, last) = 0;
+    uint32_t *from = bucket_at(t, last), *into = bucket_at(t, last & t->mask >> 1);
+    if (*from) {
+        while (*into)
+            into = &entry_of(t, *into)->next;
+        *into = *from;
+        *from = 0;
+    }
     if (t->buckets == (t->mask >> 1) + 1)
         t->mask >>= 1;
     if ((last & (SEGMENT_BUCKETS - 1)) == 0)

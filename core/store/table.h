@@ -36,6 +36,10 @@ void table_add(struct table *t, struct entry *e, uint64_t hash); /* its key is n
 void table_remove(struct table *t, struct entry *e, uint64_t hash);
 void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash);
 
+/* Ask for the memory that the next call for this hash touches; the bucket first. */
+void table_prefetch_bucket(const struct table *t, uint64_t hash);
+void table_prefetch_chain(const struct table *t, uint64_t hash);
+
 /* For a move: the link that leads to e now, and its leading to another place from now on. */
 uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash);
 void table_lead(const struct table *t, uint32_t *link, const struct entry *to);

@@ -25,7 +25,7 @@ static int64_t clock_ns(clockid_t clock)
 
 static struct store *new_store(void)
 {
-    struct store_options o = {.memory_bytes = (size_t)16 << 30, .shards = 16, .seed = 1};
+    struct store_options o = {.memory_bytes = (size_t)16 << 30, .shards = 4, .seed = 1};
     struct store *s;
     struct err e;
     if (store_new(&s, &o, &e) == 0)
@@ -90,7 +90,7 @@ static void expire(void)
 
 int main(int argc, char **argv)
 {
-    grow((argc > 1 ? (unsigned)atoi(argv[1]) : 10) * MILLION);
+    grow((argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10) * MILLION);
     expire();
     return 0;
 }

@@ -100,6 +100,15 @@ static unsigned class_of(uint32_t units)
     return EXACT + ((power - first) << PARTS_BITS) + part;
 }
 
+/* The least of the class above the one in which only some are looked at. */
+uint32_t heap_surely(uint32_t units)
+{
+    if (units < EXACT)
+        return units;
+    uint32_t step = 1u << (31 - (unsigned)__builtin_clz(units) - PARTS_BITS);
+    return (units / step + 1) * step;
+}
+
 static void list_hole(struct heap *a, uint32_t at, uint32_t units)
 {
     if (units < LISTED_LEAST)

@@ -47,6 +47,8 @@ void heap_close(struct heap *a);
 /* Room for so many units below `most`, of which ENTRY_AFTER_HOLE is right and nothing else is;
  * NULL: there is none in one piece, or the system denies it. */
 struct entry *heap_alloc(struct heap *a, uint32_t units, uint32_t most);
+/* A hole of this size is found for so many units, which a smaller one may not be. */
+uint32_t heap_surely(uint32_t units);
 void heap_free(struct heap *a, struct entry *e, uint32_t units);
 
 /* An entry that has left the shard, and no reference is left. */

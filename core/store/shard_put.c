@@ -33,7 +33,7 @@ static void gather(struct shard *s, struct making *m, uint32_t wanted)
 {
     uint32_t seen = compact(&s->heap, &s->table, wanted, MOVE_EACH);
     m->moved += seen;
-    m->passed += seen;
+    m->passed = seen ? m->passed + seen : m->bound; /* nothing to move: no more of it */
 }
 
 static bool evict_one(struct shard *s, struct making *m)
@@ -83,14 +83,15 @@ static bool lower_top(struct shard *s, struct making *m)
 static struct entry *make_room(struct shard *s, struct making *m)
 {
     struct heap *a = &s->heap;
+    uint32_t sure = heap_surely(m->units);
     while (has_batch(m)) {
         uint32_t most = highest(s), above = most > a->top ? most - a->top : 0;
         uint64_t left = (uint64_t)a->hole_units + above;
         struct entry *e = left >= m->units ? heap_alloc(a, m->units, most) : NULL;
         if (e)
             return e;
-        if (a->hole_units >= m->units + most / SHARD_HOLES && may_gather(s, m))
-            gather(s, m, m->units);
+        if (a->hole_units >= sure + most / SHARD_HOLES && may_gather(s, m))
+            gather(s, m, sure);
         else if (!evict_one(s, m))
             return NULL;
     }

@@ -204,6 +204,35 @@ static void holes_of_small_ones_become_room_for_a_large_one(void **state)
     drop_all(w);
 }
 
+/* More holes that are a little too small than are looked at, before the one that fits. */
+static void what_was_gathered_is_found(void **state)
+{
+    struct world *w = *state;
+    for (unsigned units = 64; units < 3000; units = units * 5 / 4) {
+        struct entry *blocks[41];
+        for (int i = 0; i < 41; i++) {
+            blocks[i] = heap_alloc(&w->heap, i == 1 ? units + 1 : units, UINT32_MAX);
+            assert_non_null(blocks[i]);
+            entry_shape(blocks[i], &(struct put){.key = slice_str("x")});
+            blocks[i]->short_value_size = ((i == 1) + units) * 4 - 48;
+        }
+        for (int i = 1; i < 41; i += 2)
+            heap_free(&w->heap, blocks[i], i == 1 ? units + 1 : units);
+        w->heap.cursor = heap_offset(&w->heap, blocks[1]);
+        uint32_t before = w->heap.cursor;
+        struct entry *e = heap_alloc(&w->heap, units + 1, w->heap.top);
+        if (!e) { /* nothing here may move, so it has to go on */
+            assert_true(compact(&w->heap, &w->table, heap_surely(units + 1), UINT32_MAX) > 0);
+            assert_true(w->heap.cursor != before);
+        } else {
+            heap_free(&w->heap, e, units + 1);
+        }
+        for (int i = 0; i < 41; i += 2)
+            heap_free(&w->heap, blocks[i], units);
+        assert_int_equal(w->heap.hole_units, 0);
+    }
+}
+
 static void a_huge_hole_knows_its_size(void **state)
 {
     struct world *w = *state;
@@ -264,6 +293,7 @@ int main(void)
         CASE(what_is_stored_stays_whole_while_it_is_moved),
         CASE(a_pass_leaves_no_hole_but_before_what_is_held),
         CASE(holes_of_small_ones_become_room_for_a_large_one),
+        CASE(what_was_gathered_is_found),
         CASE(a_huge_hole_knows_its_size),
         CASE(what_is_given_back_is_no_longer_resident),
         CASE(a_system_without_memory_denies_and_nothing_breaks),

@@ -81,11 +81,14 @@ function M.redis()
     end)
 end
 
-function M.memcached()
-  return start_peer("memcached", { "memcached", "-V" }, "-t 1 -m 256, text protocol, one get a line",
+---@param megabytes? integer @256 by default
+function M.memcached(megabytes)
+  local memory = tostring(megabytes or 256)
+  return start_peer("memcached", { "memcached", "-V" },
+    ("-t 1 -m %s, text protocol, one get a line"):format(memory),
     function(port)
       local command = { "memcached", "-l", "127.0.0.1", "-p", tostring(port), "-U", "0", "-t", "1",
-        "-m", "256" }
+        "-m", memory }
       if process.is_root then
         command[#command + 1] = "-u"
         command[#command + 1] = "nobody"
@@ -121,8 +124,9 @@ function M.start_rtcached(options, wrap)
   return server:launch()
 end
 
-function M.rtcache()
-  local server = M.start_rtcached {}
+---@param more? table<string, any> @options of its configuration
+function M.rtcache(more)
+  local server = M.start_rtcached { options = more }
   return {
     name = "rtcache",
     version = first_version { Server.binary, "--version" },

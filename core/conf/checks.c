@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define SHARD_LEAST ((int64_t)32 << 10) /* bytes of memory; the store's bound */
+#define SHARD_LEAST ((int64_t)32 << 10) /* bytes of memory; the store's bounds */
+#define SHARD_MOST  ((int64_t)4 << 30)
 
 /* ---- pairs of options ---- */
 
@@ -61,6 +62,11 @@ static void check_top(struct reading *r, const config_setting_t *root)
                       "\"memory\" (%s) is too small for %lld shards; they need %s",
                       conf_units_show_size(c->memory_bytes, a), (long long)c->shards,
                       conf_units_show_size(c->shards * SHARD_LEAST, b));
+    if (c->memory_bytes / c->shards > SHARD_MOST)
+        setting_wrong(r, place_of(root, "memory", "shards"),
+                      "\"memory\" (%s) is too large for %lld shards; they hold %s",
+                      conf_units_show_size(c->memory_bytes, a), (long long)c->shards,
+                      conf_units_show_size(c->shards * SHARD_MOST, b));
     if (c->max_frame < c->max_value + c->max_key)
         setting_wrong(r, place_of(root, "max_frame", "max_value"),
                       "\"max_frame\" (%s) cannot hold a \"max_value\" (%s) and a \"max_key\"",

@@ -42,6 +42,7 @@ static int pack_store(struct buf *out, const struct io *io)
         {"entries", s.entries},
         {"negatives", s.negatives},
         {"bytes", s.bytes},
+        {"holes", s.holes},
         {"memory_limit", s.memory_limit},
         {"puts", s.puts},
         {"evictions", s.evictions},

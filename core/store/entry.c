@@ -1,13 +1,27 @@
 #include "store/entry.h"
 
-#include <malloc.h>
+#include "store/heap.h"
+
 #include <stdlib.h>
 
-#define STORED_MAX ((INT64_C(1) << 40) - 1)
+#define STORED_MAX      ((INT64_C(1) << 40) - 1)
+#define SHORT_KEY_MAX   UINT8_MAX
+#define SHORT_VALUE_MAX ((1u << 24) - 1)
+#define TAG_BYTES       sizeof(uint32_t)
+#define AHEAD_WHOLE     65536
 
-#define TAG_BYTES sizeof(uint32_t)
+_Static_assert(offsetof(struct entry, data) == 48, "what an entry costs");
+_Static_assert(ENTRY_WIDE == 2 * sizeof(uint32_t), "the flag is the size of what it stands for");
 
-#define AHEAD_WHOLE 65536
+static size_t value_size_of(const struct put *p)
+{
+    return p->negative ? 0 : p->value.size;
+}
+
+static bool is_wide(const struct put *p)
+{
+    return p->key.size > SHORT_KEY_MAX || value_size_of(p) > SHORT_VALUE_MAX;
+}
 
 static size_t tags_size(size_t count)
 {
@@ -16,32 +30,19 @@ static size_t tags_size(size_t count)
 
 size_t entry_size(const struct put *p)
 {
-    return offsetof(struct entry, data) + (p->has_version ? sizeof(int64_t) : 0) + p->key.size +
-           (p->negative ? 0 : p->value.size) + tags_size(p->tag_count);
-}
-
-/* Where its value ends. */
-static const char *tags_at(const struct entry *e)
-{
-    return e->data + entry_key_offset(e) + e->key_size + e->value_size;
+    return offsetof(struct entry, data) + (is_wide(p) ? ENTRY_WIDE : 0) +
+           (p->has_version ? sizeof(int64_t) : 0) + p->key.size + value_size_of(p) +
+           tags_size(p->tag_count);
 }
 
 static unsigned tag_count(const struct entry *e)
 {
-    return e->flags & ENTRY_TAGGED ? (unsigned char)*tags_at(e) : 0;
-}
-
-static void write_tags(struct entry *e, const struct put *p)
-{
-    char *at = (char *)tags_at(e);
-    *at++ = (char)p->tag_count;
-    memcpy(at, &p->since, sizeof p->since);
-    memcpy(at + sizeof p->since, p->tags, p->tag_count * TAG_BYTES);
+    return e->flags & ENTRY_TAGGED ? (unsigned char)*entry_end(e) : 0;
 }
 
 void entry_read_tags(const struct entry *e, struct entry_tags *out)
 {
-    const char *at = tags_at(e) + 1;
+    const char *at = entry_end(e) + 1;
     out->count = tag_count(e);
     if (out->count > 0)
         memcpy(out->slots, at + sizeof(uint64_t), out->count * TAG_BYTES);
@@ -51,43 +52,67 @@ enum mark entry_judge_tags(const struct entry *e, const struct marks *m)
 {
     if (!(e->flags & ENTRY_TAGGED))
         return MARK_NONE;
-    const char *at = tags_at(e);
+    const char *at = entry_end(e);
     uint64_t since;
     memcpy(&since, at + 1, sizeof since);
     return marks_judge_tags(m, at + 1 + sizeof since, (unsigned char)*at, since);
 }
 
-struct entry *entry_new(const struct put *p)
+void entry_shape(struct entry *e, const struct put *p)
 {
-    struct slice value = p->negative ? slice_of(NULL, 0) : p->value;
-    if (p->key.size > ENTRY_KEY_MAX || value.size > UINT32_MAX || p->tag_count > MARKS_TAGS_MAX)
-        return NULL;
-    size_t size = entry_size(p);
-    struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
-    if (!e)
-        return NULL;
-    *e = (struct entry){
-        .value_size = (uint32_t)value.size,
-        .load_us = p->load_us,
-        .key_size = (uint16_t)p->key.size,
-        .owner = p->refresh.owner,
-        .flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0) |
-                 (p->tag_count ? ENTRY_TAGGED : 0) | (p->refresh.early ? ENTRY_EARLY : 0),
-    };
-    list_init(&e->wheel);
-    list_init(&e->queue);
+    bool wide = is_wide(p);
+    const uint32_t sizes[] = {(uint32_t)p->key.size, (uint32_t)value_size_of(p)};
+    e->state = e->globs_seen = e->stored_high = 0;
+    near_init(&e->wheel);
+    near_init(&e->queue);
+    e->next = e->stored_low = 0;
+    e->short_key_size = wide ? 0 : (uint8_t)sizes[0];
+    e->short_value_size = wide ? 0 : sizes[1] & SHORT_VALUE_MAX;
+    e->fresh = e->stale = e->keep = 0;
+    e->load = span_pack(p->load_us);
+    e->owner = 0;
     atomic_init(&e->refs, 1);
-    char *at = e->data;
+    e->flags = (p->negative ? ENTRY_NEGATIVE : 0) | (p->has_version ? ENTRY_VERSIONED : 0) |
+               (p->tag_count ? ENTRY_TAGGED : 0) | (wide ? ENTRY_WIDE : 0);
+    e->reads = e->ahead = 0;
+    if (wide)
+        memcpy(e->data, sizes, sizeof sizes);
+    if (p->tag_count)
+        *(char *)entry_end(e) = (char)p->tag_count;
+}
+
+void entry_fill(struct entry *e, const struct put *p)
+{
+    char *at = e->data + entry_version_offset(e);
     if (p->has_version) {
         memcpy(at, &p->version, sizeof(p->version));
         at += sizeof(p->version);
     }
     if (p->key.size)
         memcpy(at, p->key.data, p->key.size);
-    if (value.size)
-        memcpy(at + p->key.size, value.data, value.size);
-    if (p->tag_count)
-        write_tags(e, p);
+    at += p->key.size;
+    if (value_size_of(p))
+        memcpy(at, p->value.data, p->value.size);
+    if (!p->tag_count)
+        return;
+    at += value_size_of(p) + 1;
+    memcpy(at, &p->since, sizeof p->since);
+    memcpy(at + sizeof p->since, p->tags, p->tag_count * TAG_BYTES);
+}
+
+struct entry *entry_new(const struct put *p)
+{
+    if (p->key.size > ENTRY_KEY_MAX || value_size_of(p) > UINT32_MAX ||
+        p->tag_count > MARKS_TAGS_MAX)
+        return NULL;
+    size_t size = entry_size(p);
+    struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
+    if (!e)
+        return NULL;
+    e->life = 0;
+    entry_shape(e, p);
+    e->flags |= ENTRY_OUTSIDE;
+    entry_fill(e, p);
     return e;
 }
 
@@ -96,9 +121,15 @@ struct entry *entry_new_value(struct slice packed)
     return entry_new(&(struct put){.value = packed});
 }
 
+uint32_t entry_units(const struct entry *e)
+{
+    const char *end = entry_end(e) + tags_size(tag_count(e));
+    return (uint32_t)((size_t)(end - (const char *)e + HEAP_UNIT - 1) / HEAP_UNIT);
+}
+
 size_t entry_bytes(const struct entry *e)
 {
-    return malloc_usable_size((void *)e) + sizeof(size_t);
+    return (size_t)entry_units(e) * HEAP_UNIT;
 }
 
 struct entry *entry_ref(struct entry *e)
@@ -114,13 +145,17 @@ struct slice entry_key_of(const struct entry *e)
 
 void entry_unref(struct entry *e)
 {
-    if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+    if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (e->flags & ENTRY_OUTSIDE)
         free(e);
+    else
+        heap_return(e);
 }
 
 struct slice entry_value(const struct entry *e)
 {
-    return slice_of(e->data + entry_key_offset(e) + e->key_size, e->value_size);
+    return slice_of(e->data + entry_key_offset(e) + entry_key_size(e), entry_value_size(e));
 }
 
 /* Only what will be fresh for a while is due before its end. */
@@ -145,6 +180,12 @@ void entry_set_deadlines(struct entry *e, const struct put *p, int64_t now_ms)
     e->reads = 0;
 }
 
+void entry_set_loader(struct entry *e, const struct put *p)
+{
+    e->owner = p->refresh.owner;
+    e->life = (uint8_t)((e->life & ~ENTRY_EARLY) | (p->refresh.early ? ENTRY_EARLY : 0));
+}
+
 bool entry_is_renewal(const struct entry *e, const struct put *p)
 {
     struct slice own = entry_value(e);
@@ -153,22 +194,21 @@ bool entry_is_renewal(const struct entry *e, const struct put *p)
         return false;
     return (!p->has_version || p->version == entry_version(e)) &&
            (p->tag_count == 0 ||
-            memcmp(tags_at(e) + 1 + sizeof p->since, p->tags, p->tag_count * TAG_BYTES) == 0);
+            memcmp(entry_end(e) + 1 + sizeof p->since, p->tags, p->tag_count * TAG_BYTES) == 0);
 }
 
 void entry_renew(struct entry *e, const struct put *p, int64_t now_ms)
 {
     entry_set_deadlines(e, p, now_ms);
-    e->load_us = p->load_us;
-    e->owner = p->refresh.owner;
-    e->flags = (uint8_t)((e->flags & ~ENTRY_EARLY) | (p->refresh.early ? ENTRY_EARLY : 0));
+    entry_set_loader(e, p);
+    e->load = span_pack(p->load_us);
     if (p->tag_count)
-        memcpy((char *)tags_at(e) + 1, &p->since, sizeof p->since);
+        memcpy((char *)entry_end(e) + 1, &p->since, sizeof p->since);
 }
 
 int64_t entry_dies_ms(const struct entry *e)
 {
-    uint32_t after = e->stale > e->keep ? e->stale : e->keep; /* spans order as their lengths do */
+    uint16_t after = e->stale > e->keep ? e->stale : e->keep; /* spans order as their lengths do */
     if (e->fresh == SPAN_FOREVER || after == SPAN_FOREVER)
         return STORE_FOREVER_MS;
     return entry_stored_ms(e) + span_ms(e->fresh) + span_ms(after);
@@ -179,14 +219,4 @@ int64_t entry_due_ms(const struct entry *e)
     if (e->ahead == 0)
         return entry_dies_ms(e);
     return entry_stored_ms(e) + (int64_t)((double)span_ms(e->fresh) / AHEAD_WHOLE * e->ahead);
-}
-
-enum lookup entry_status(const struct entry *e, int64_t age_ms)
-{
-    int64_t past = e->fresh == SPAN_FOREVER ? -1 : age_ms - span_ms(e->fresh);
-    if (past < 0)
-        return e->flags & ENTRY_NEGATIVE ? LOOKUP_NEGATIVE : LOOKUP_FRESH;
-    if (past < span_ms(e->stale))
-        return LOOKUP_STALE;
-    return past < span_ms(e->keep) ? LOOKUP_KEPT : LOOKUP_MISS;
 }

@@ -6,8 +6,8 @@
 void policy_init(struct policy *p, size_t capacity_bytes)
 {
     *p = (struct policy){.capacity_bytes = capacity_bytes};
-    list_init(&p->small);
-    list_init(&p->main);
+    near_init(&p->small);
+    near_init(&p->main);
     ghost_init(&p->ghost);
 }
 
@@ -28,11 +28,11 @@ static void set_frequency(struct entry *e, unsigned frequency)
     e->state = (uint8_t)((e->state & ~ENTRY_FREQUENCY) | frequency);
 }
 
-static struct entry *oldest(const struct list *queue, const struct entry *kept)
+static struct entry *oldest(const struct near *queue, const struct entry *kept)
 {
-    const struct list *first = queue->next;
+    const struct near *first = near_next(queue);
     if (kept && first == &kept->queue)
-        first = first->next;
+        first = near_next(first);
     return first == queue ? NULL : container_of(first, struct entry, queue);
 }
 
@@ -41,12 +41,12 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     p->count++;
     if (ghost_take(&p->ghost, hash)) {
         e->state = ENTRY_IN_MAIN;
-        list_push_back(&p->main, &e->queue);
+        near_push_back(&p->main, &e->queue);
         return;
     }
     e->state = 0;
     p->small_bytes += entry_bytes(e);
-    list_push_back(&p->small, &e->queue);
+    near_push_back(&p->small, &e->queue);
 }
 
 void policy_replace(struct policy *p, struct entry *old, struct entry *e)
@@ -54,15 +54,15 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
     if (!(old->state & ENTRY_IN_MAIN))
         p->small_bytes += entry_bytes(e) - entry_bytes(old);
     e->state = old->state;
-    list_insert(&old->queue, &e->queue);
-    list_remove(&old->queue);
+    near_insert(&old->queue, &e->queue);
+    near_remove(&old->queue);
 }
 
 void policy_remove(struct policy *p, struct entry *e)
 {
     if (!(e->state & ENTRY_IN_MAIN))
         p->small_bytes -= entry_bytes(e);
-    list_remove(&e->queue);
+    near_remove(&e->queue);
     p->count--;
 }
 
@@ -70,8 +70,8 @@ static void move_to_main(struct policy *p, struct entry *e)
 {
     if (!(e->state & ENTRY_IN_MAIN))
         p->small_bytes -= entry_bytes(e);
-    list_remove(&e->queue);
-    list_push_back(&p->main, &e->queue);
+    near_remove(&e->queue);
+    near_push_back(&p->main, &e->queue);
     e->state |= ENTRY_IN_MAIN;
 }
 

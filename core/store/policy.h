@@ -20,7 +20,7 @@
 #define POLICY_STEPS 128
 
 struct policy {
-    struct list small, main; /* new at the back */
+    struct near small, main; /* new at the back */
     size_t small_bytes;
     size_t capacity_bytes;
     size_t count;

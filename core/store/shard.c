@@ -1,25 +1,29 @@
 #include "store/shard_priv.h"
 
-#include "base/show.h"
+#include "store/compact.h"
 
 #define TTL_OVER (-1)
 
-static int64_t due_ms(const struct list *link)
+static int64_t due_ms(const struct near *link)
 {
     return entry_due_ms(container_of(link, struct entry, wheel));
 }
 
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
 {
+    if (heap_open(s, sizeof *s) != 0)
+        return ERR_NOMEM;
     s->now_ms = 0;
-    s->entry_bytes = 0;
+    near_init(&s->due);
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
     s->marked = s->renewals = 0;
     s->marks = marks;
     s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
-    if (table_init(&s->table, seed) != 0)
+    if (table_init(&s->table, &s->heap, seed) != 0) {
+        heap_close(&s->heap);
         return ERR_NOMEM;
+    }
     pthread_mutexattr_t attr;
     pthread_mutexattr_init(&attr);
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
@@ -32,32 +36,46 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
 
 void shard_fini(struct shard *s)
 {
-    for (size_t i = 0; i < s->table.buckets; i++) {
-        for (struct entry *e = table_first(&s->table, i), *next; e; e = next) {
-            next = table_next(e);
-            entry_unref(e);
-        }
-    }
     table_fini(&s->table);
     globs_fini(&s->globs);
     policy_fini(&s->policy);
     pthread_mutex_destroy(&s->lock);
+    heap_close(&s->heap);
 }
 
-static size_t total_bytes(const struct shard *s)
+int64_t shard_lock(struct shard *s, int64_t now_ms)
 {
-    return sizeof(*s) + s->entry_bytes + table_bytes(&s->table) + policy_bytes(&s->policy);
+    pthread_mutex_lock(&s->lock);
+    if (now_ms > s->now_ms)
+        s->now_ms = now_ms;
+    return s->now_ms;
 }
 
-static size_t limit_of(const struct shard *s)
+void shard_link_deadline(struct shard *s, struct entry *e)
 {
-    return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed);
+    if (entry_due_ms(e) != STORE_FOREVER_MS)
+        wheel_add(&s->wheel, &e->wheel);
 }
 
-static void count_in(struct shard *s, const struct entry *e)
+void shard_let_go(struct shard *s, struct entry *e)
 {
-    s->entry_bytes += entry_bytes(e);
-    s->negatives += (e->flags & ENTRY_NEGATIVE) != 0;
+    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+        heap_free(&s->heap, e, entry_units(e));
+}
+
+void shard_leave(struct shard *s, struct entry *e)
+{
+    wheel_remove(&e->wheel);
+    s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
+    e->life &= (uint8_t)~ENTRY_STORED;
+    shard_let_go(s, e);
+}
+
+void shard_take_out(struct shard *s, struct entry *e, uint64_t hash)
+{
+    table_remove(&s->table, e, hash);
+    policy_remove(&s->policy, e);
+    shard_leave(s, e);
 }
 
 /* Fresh until now, stale from now on. */
@@ -85,45 +103,32 @@ bool shard_judge(struct shard *s, struct entry *e, int64_t now)
     return mark != MARK_HARD;
 }
 
-/* The entry, if there is any left of it for a reader at now; else *gone is what has left the shard,
- * or NULL. */
-static inline struct entry *find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now,
-                                      enum lookup *status, struct entry **gone)
+/* Nothing is left of it. Apart, so that the way of a hit stays short. */
+static __attribute__((noinline, cold)) struct entry *drop_dead(struct shard *s, struct entry *e,
+                                                               uint64_t hash, bool marked)
 {
-    *gone = NULL;
+    shard_take_out(s, e, hash);
+    s->marked += marked;
+    s->expirations += !marked;
+    return NULL;
+}
+
+/* The entry, if there is any left of it for a reader at now, with its age and ttl. */
+static inline __attribute__((always_inline)) struct entry *
+find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now, enum lookup *status,
+          struct hit *hit)
+{
     *status = LOOKUP_MISS;
     struct entry *e = table_find(&s->table, key, hash);
     if (!e)
         return NULL;
     bool quiet = entry_is_quiet(e, s->marks) && !globs_behind(&s->globs, e);
-    bool marked = __builtin_expect(!quiet, 0) && !shard_judge(s, e, now);
-    if (!marked)
-        *status = entry_status(e, entry_age_ms(e, now));
-    if (*status != LOOKUP_MISS)
-        return e;
-    shard_take_out(s, e, hash);
-    s->marked += marked;
-    s->expirations += !marked;
-    *gone = e;
-    return NULL;
-}
-
-/* Lets entries leave until `more` bytes fit, `kept` not; at most a batch. Whether they fit. */
-static bool make_room(struct shard *s, size_t more, struct entry *kept, struct leavers *out)
-{
-    while (total_bytes(s) + more > limit_of(s) && out->count < LEAVERS_BATCH) {
-        struct entry *e = policy_victim(&s->policy, kept);
-        if (!e)
-            break;
-        uint64_t hash = table_hash(&s->table, e);
-        policy_evict(&s->policy, e, hash);
-        table_remove(&s->table, e, hash);
-        wheel_remove(&e->wheel);
-        shard_count_out(s, e);
-        s->evictions++;
-        out->entries[out->count++] = e;
-    }
-    return total_bytes(s) + more <= limit_of(s);
+    if (__builtin_expect(!quiet, 0) && !shard_judge(s, e, now))
+        return drop_dead(s, e, hash, true);
+    hit->age_ms = entry_age_ms(e, now);
+    hit->ttl_ms = entry_left_ms(e, hit->age_ms);
+    *status = entry_status_left(e, hit->ttl_ms);
+    return *status == LOOKUP_MISS ? drop_dead(s, e, hash, false) : e;
 }
 
 static bool value_wanted(enum lookup status, unsigned want)
@@ -147,184 +152,92 @@ static void copy_out(struct buf *out, struct slice value)
     out->size += n;
 }
 
-static void fill_hit(struct hit *hit, const struct entry *e, int64_t age_ms)
+static void fill_hit(struct hit *hit, const struct entry *e)
 {
+    int64_t load_us = entry_load_us(e);
     hit->has_version = e->flags & ENTRY_VERSIONED;
     hit->version = entry_version(e);
-    hit->age_ms = age_ms;
-    hit->ttl_ms = e->fresh == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;
-    hit->load_us = e->load_us;
+    hit->load_us = load_us < UINT32_MAX ? (uint32_t)load_us : UINT32_MAX;
     hit->owner = e->owner;
-    hit->early = e->flags & ENTRY_EARLY;
+    hit->early = e->life & ENTRY_EARLY;
+}
+
+/* A reference, or where there are too many of them a copy; NULL: no memory for it. */
+static __attribute__((noinline)) struct entry *hold(struct entry *e)
+{
+    if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
+        return entry_ref(e);
+    return entry_new_value(entry_value(e));
 }
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit)
 {
     *hit = (struct hit){.entry = NULL};
-    int64_t now = shard_lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
+    struct entry *e = find_live(s, key, hash, now, &status, hit);
     if (!e) {
         pthread_mutex_unlock(&s->lock);
-        entry_unref(gone);
+        *hit = (struct hit){.entry = NULL};
         return LOOKUP_MISS;
     }
     if (!(want & WANT_PEEK)) {
         policy_read(e);
         entry_count_read(e);
     }
-    fill_hit(hit, e, entry_age_ms(e, now));
+    fill_hit(hit, e);
     struct entry *held = NULL;
-    bool copy = out && e->value_size <= STORE_COPY_MAX;
-    if (value_wanted(status, want)) {
-        if (copy && has_room(out, e->value_size)) {
-            copy_out(out, entry_value(e));
-        } else {
-            held = entry_ref(e);
-        }
+    size_t size = entry_value_size(e);
+    bool wanted = value_wanted(status, want), copy = out && size <= STORE_COPY_MAX;
+    if (wanted && copy && has_room(out, size)) {
+        copy_out(out, entry_value(e));
+        wanted = false;
+    } else if (wanted) {
+        held = hold(e);
     }
     pthread_mutex_unlock(&s->lock);
+    bool failed = wanted && !held;
     if (held && copy) { /* out has to grow first, which is nothing to do under a lock */
         struct slice value = entry_value(held);
-        int rc = buf_append(out, value.data, value.size);
+        failed = buf_append(out, value.data, value.size) != 0;
         entry_unref(held);
-        if (rc != 0) {
-            *hit = (struct hit){.entry = NULL};
-            return LOOKUP_MISS;
-        }
-    } else {
-        hit->entry = held;
+        held = NULL;
     }
+    if (failed) {
+        *hit = (struct hit){.entry = NULL};
+        return LOOKUP_MISS;
+    }
+    hit->entry = held;
     return status;
-}
-
-/* What was stored is known to be old. */
-static void refuse(struct shard *s, const struct put *p, int64_t now_ms)
-{
-    shard_lock_at(s, now_ms);
-    struct entry *old = table_find(&s->table, p->key, p->hash);
-    if (old)
-        shard_take_out(s, old, p->hash);
-    s->refused++;
-    pthread_mutex_unlock(&s->lock);
-    entry_unref(old);
-}
-
-static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash)
-{
-    if (old) {
-        table_replace(&s->table, old, e, hash);
-        policy_replace(&s->policy, old, e);
-        wheel_remove(&old->wheel);
-        shard_count_out(s, old);
-    } else {
-        table_add(&s->table, e, hash);
-        policy_add(&s->policy, e, hash);
-    }
-    e->globs_seen = s->globs.issued;
-    shard_link_deadline(s, e);
-    count_in(s, e);
-    s->puts++;
-}
-
-/* Takes over the caller's reference on success. */
-static bool put_entry(struct shard *s, struct entry *e, const struct put *p, int64_t now_ms)
-{
-    struct leavers out = {.count = 0};
-    struct entry *old;
-    for (;;) {
-        int64_t now = shard_lock_at(s, now_ms);
-        entry_set_deadlines(e, p, now);
-        old = table_find(&s->table, p->key, p->hash);
-        size_t back = old ? entry_bytes(old) : 0, need = entry_bytes(e) + table_growth(&s->table);
-        bool fits = make_room(s, need > back ? need - back : 0, old, &out);
-        if (fits || out.count < LEAVERS_BATCH) {
-            if (fits)
-                put_in(s, old, e, p->hash);
-            pthread_mutex_unlock(&s->lock);
-            leavers_release(&out);
-            if (fits)
-                entry_unref(old);
-            return fits;
-        }
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
-}
-
-/* Where p's value is that of the very entry that is stored, new deadlines do. */
-static bool renew(struct shard *s, const struct put *p, int64_t now_ms)
-{
-    int64_t now = shard_lock_at(s, now_ms);
-    struct entry *e = table_find(&s->table, p->key, p->hash);
-    bool same = e && entry_is_renewal(e, p);
-    if (same) {
-        wheel_remove(&e->wheel);
-        entry_renew(e, p, now);
-        e->globs_seen = s->globs.issued;
-        shard_link_deadline(s, e);
-        s->puts++;
-        s->renewals++;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return same;
-}
-
-int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *err)
-{
-    char text[SHOW_KEY_TEXT];
-    if (p->renews && renew(s, p, now_ms))
-        return 0;
-    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX)
-        return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
-                       ENTRY_KEY_MAX);
-    size_t size = entry_size(p), largest = limit_of(s) / SHARD_LARGEST;
-    bool fits = size <= largest && p->value.size <= UINT32_MAX;
-    if (fits) {
-        struct entry *e = entry_new(p);
-        if (!e) {
-            refuse(s, p, now_ms);
-            return err_set(err, ERR_NOMEM, "%s: no memory for an entry of %zu bytes",
-                           show_key(text, p->key), size);
-        }
-        fits = entry_bytes(e) <= largest && put_entry(s, e, p, now_ms);
-        if (fits)
-            return 0;
-        entry_unref(e);
-    }
-    refuse(s, p, now_ms);
-    return err_set(err, ERR_TOO_LARGE, "%s: an entry of %zu bytes, where the memory allows %zu",
-                   show_key(text, p->key), size, largest);
 }
 
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    int64_t now = shard_lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone, *e = find_live(s, key, hash, now, &status, &gone);
+    struct hit hit;
+    struct entry *e = find_live(s, key, hash, now, &status, &hit);
     if (e) {
         shard_take_out(s, e, hash);
         s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
-    entry_unref(e ? e : gone);
     return e != NULL;
 }
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
 {
-    int64_t now = shard_lock_at(s, now_ms);
+    int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *gone;
-    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &gone);
+    struct hit hit;
+    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &hit);
     if (e) {
         wheel_remove(&e->wheel);
         entry_set_deadlines(e, deadlines, now);
         shard_link_deadline(s, e);
     }
     pthread_mutex_unlock(&s->lock);
-    entry_unref(gone);
     return e != NULL;
 }
 
@@ -344,25 +257,15 @@ void shard_apply_glob(struct shard *s, struct shared_glob *g)
     pthread_mutex_unlock(&s->lock);
 }
 
-void shard_set_limit(struct shard *s, size_t limit_bytes)
-{
-    struct leavers out = {.count = 0};
-    for (bool more = true; more;) {
-        pthread_mutex_lock(&s->lock);
-        atomic_store_explicit(&s->limit_bytes, limit_bytes, memory_order_relaxed);
-        policy_set_capacity(&s->policy, limit_bytes);
-        more = !make_room(s, 0, NULL, &out) && out.count > 0;
-        pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
-    }
-}
-
 void shard_read_stats(struct shard *s, struct store_stats *sum)
 {
     pthread_mutex_lock(&s->lock);
+    heap_collect(&s->heap);
+    size_t resident = (size_t)s->heap.touched * HEAP_UNIT;
     sum->entries += s->table.entries;
     sum->negatives += s->negatives;
-    sum->bytes += total_bytes(s);
+    sum->bytes += resident + policy_bytes(&s->policy) + table_bytes(&s->table);
+    sum->holes += (size_t)s->heap.hole_units * HEAP_UNIT;
     sum->puts += s->puts;
     sum->evictions += s->evictions;
     sum->expirations += s->expirations;

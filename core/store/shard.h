@@ -1,17 +1,21 @@
 /*
- * shard: a part of the store under one lock.
+ * shard: a part of the store under one lock, at the start of the heap that holds its entries.
  *
  * Shape: 8 KiB and 4 KiB for a first piece of table; then what the entries need. The keys are
  * spread over the shards by the top bits of their hash. Times are milliseconds since the store's
  * start; the latest that a shard has seen is its own, so that a thread whose clock is a little
  * behind never sees an entry rise again.
  * Thread: any; every function takes the lock, for a bounded number of entries at a time. No lock
- * is held while memory for an entry is had or given back.
- * Limits: limit_bytes, over everything that it holds.
+ * is held while a value longer than STORE_COPY_MAX is copied in.
+ * Limits: limit_bytes, over everything that it holds: the part of the heap that may be resident,
+ * holes included, the table and the policy's memory. Where holes of one part in SHARD_HOLES of it
+ * do not fit what is to be stored, entries are moved together (compact.h) instead of evicted. What
+ * the table or the policy grow by is made up for by the puts that follow.
  */
 #ifndef RTCACHE_STORE_SHARD_H
 #define RTCACHE_STORE_SHARD_H
 
+#include "store/heap.h"
 #include "store/globs.h"
 #include "store/policy.h"
 #include "store/store.h"
@@ -22,8 +26,10 @@
 
 #define SHARD_LEAST_BYTES 32768
 #define SHARD_LARGEST     8 /* an entry takes at most one in this of the limit */
+#define SHARD_HOLES       32
 
 struct shard {
+    struct heap heap; /* has to come first */
     _Alignas(64) pthread_mutex_t lock;
     int64_t now_ms;
     struct table table;
@@ -34,11 +40,13 @@ struct shard {
     const struct marks *marks; /* borrowed */
     struct globs globs;
     uint64_t puts, evictions, expirations, removals, refused, marked, renewals;
+    struct near due; /* what the wheel has handed over, for as long as the lock is held */
     struct wheel wheel;
 };
 
+/* In a heap that is not open. ERR_NOMEM. */
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed,
-               const struct marks *marks) MUST_USE; /* ERR_NOMEM */
+               const struct marks *marks) MUST_USE;
 void shard_fini(struct shard *s);
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,

@@ -1,32 +1,66 @@
 /* What time brings: ends, ahead times, and the scan for patterns. */
+#include "store/compact.h"
 #include "store/shard_priv.h"
 
 #define STEPS_EACH  8 /* of the wheel, per entry: it moves down six levels at most, and then out */
 #define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
 #define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
 
+/* In units of the heap: holes are gathered in a tick where they are more, and a part this large of
+ * all; so many in one tick. */
+#define SETTLE_LEAST ((64u << 10) / HEAP_UNIT)
+#define SETTLE_SHARE 4
+#define SETTLE_EACH  ((4u << 10) / HEAP_UNIT)
+
+/* What left with no put after it: its memory goes back to the system, bit by bit. */
+static void settle(struct shard *s)
+{
+    struct heap *a = &s->heap;
+    heap_collect(a);
+    if (a->hole_units > SETTLE_LEAST && a->hole_units > a->top / SETTLE_SHARE)
+        compact(a, &s->table, UINT32_MAX, SETTLE_EACH);
+}
+
+/* Not worth a load ahead of its end. */
 static bool is_cold(struct shard *s, const struct entry *e, int64_t now)
 {
     return e->reads == 0 || !entry_is_quiet(e, s->marks) || globs_behind(&s->globs, e) ||
            entry_status(e, entry_age_ms(e, now)) != LOOKUP_FRESH;
 }
 
-/* What the wheel gave out: it has passed its ahead time, or its end. */
-static void take_due(struct shard *s, struct entry *e, int64_t now, struct aheads *ahead,
-                     struct leavers *out)
+static void pass_ahead(struct shard *s, struct entry *e, uint64_t hash, int64_t now,
+                       struct aheads *ahead)
 {
-    uint64_t hash = table_hash(&s->table, e);
-    if (e->ahead && entry_dies_ms(e) > now) {
-        e->ahead = 0;
-        shard_link_deadline(s, e);
-        if (ahead && !is_cold(s, e, now))
-            ahead->items[ahead->count++] =
-                (struct ahead){.entry = entry_ref(e), .hash = hash, .reads = e->reads};
-        return;
+    e->ahead = 0;
+    shard_link_deadline(s, e);
+    if (ahead && !is_cold(s, e, now))
+        ahead->items[ahead->count++] =
+            (struct ahead){.entry = entry_ref(e), .hash = hash, .reads = e->reads};
+}
+
+/* What the wheel gave out has passed its ahead time, or its end. The memory that an entry's leaving
+ * touches is asked for some entries ahead. */
+static void take_due(struct shard *s, int64_t now, struct aheads *ahead)
+{
+    struct entry *entries[SHARD_BATCH];
+    uint64_t hashes[SHARD_BATCH];
+    size_t count = 0;
+    for (struct near *link; (link = near_pop_front(&s->due));) {
+        struct entry *e = container_of(link, struct entry, wheel);
+        uint64_t hash = table_hash(&s->table, e);
+        if (e->ahead && entry_dies_ms(e) > now) {
+            pass_ahead(s, e, hash, now, ahead);
+            continue;
+        }
+        entries[count] = e;
+        hashes[count++] = hash;
+        table_prefetch_bucket(&s->table, hash);
     }
-    shard_take_out(s, e, hash);
-    s->expirations++;
-    out->entries[out->count++] = e;
+    for (size_t i = 0; i < count; i++)
+        table_prefetch_chain(&s->table, hashes[i]);
+    for (size_t i = 0; i < count; i++)
+        shard_take_out(s, entries[i], hashes[i]);
+    s->expirations += count;
 }
 
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *ahead)
@@ -34,44 +68,41 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *a
     size_t seen = 0, left = most < SIZE_MAX / 16 ? most * STEPS_EACH + STEPS_EMPTY : SIZE_MAX;
     bool done = false;
     while (!done && seen < most && left > 0) {
-        struct leavers out = {.count = 0};
-        struct list due;
-        list_init(&due);
-        size_t steps = most - seen < LEAVERS_BATCH ? most - seen : LEAVERS_BATCH;
+        size_t steps = most - seen < SHARD_BATCH ? most - seen : SHARD_BATCH;
         steps = steps < left ? steps : left;
         if (ahead && ahead->max - ahead->count < steps)
             steps = ahead->max - ahead->count;
         if (steps == 0)
             break; /* the rest waits for the next tick */
         left -= steps;
-        int64_t now = shard_lock_at(s, now_ms);
-        done = wheel_expire(&s->wheel, now, steps, &due, &seen);
-        for (struct list *link; (link = list_pop_front(&due));)
-            take_due(s, container_of(link, struct entry, wheel), now, ahead, &out);
+        int64_t now = shard_lock(s, now_ms);
+        done = wheel_expire(&s->wheel, now, steps, &s->due, &seen);
+        take_due(s, now, ahead);
+        if (done)
+            settle(s);
         pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
     }
     return seen;
 }
 
 /* One hold of the lock: a batch that leaves, or some of the buckets. */
-static size_t sweep_some(struct shard *s, int64_t now, struct leavers *out)
+static size_t sweep_some(struct shard *s, int64_t now)
 {
-    size_t seen = 0;
+    size_t seen = 0, left = 0;
     struct globs *gs = &s->globs;
-    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && out->count < LEAVERS_BATCH) {
+    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && left < SHARD_BATCH) {
         for (struct entry *e = table_first(&s->table, gs->bucket), *next; e; e = next) {
-            next = table_next(e);
+            next = table_next(&s->table, e);
             seen++;
             if (!globs_behind(gs, e))
                 continue;
-            if (out->count == LEAVERS_BATCH)
+            if (left == SHARD_BATCH)
                 return seen; /* again from this bucket; those that were judged are not behind */
             if (shard_judge(s, e, now))
                 continue;
             shard_take_out(s, e, table_hash(&s->table, e));
             s->marked++;
-            out->entries[out->count++] = e;
+            left++;
         }
         gs->bucket++;
     }
@@ -82,8 +113,7 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
 {
     size_t seen = 0;
     for (bool more = true; more && seen < most;) {
-        struct leavers out = {.count = 0};
-        int64_t now = shard_lock_at(s, now_ms);
+        int64_t now = shard_lock(s, now_ms);
         struct globs *gs = &s->globs;
         if (gs->in_pass == 0 && gs->count > 0) {
             gs->in_pass = gs->count;
@@ -91,7 +121,7 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
         }
         s->table.held = gs->in_pass > 0;
         if (s->table.held)
-            seen += sweep_some(s, now, &out);
+            seen += sweep_some(s, now);
         else
             table_shrink(&s->table, SWEEP_EACH);
         if (s->table.held && gs->bucket >= s->table.buckets) {
@@ -100,7 +130,6 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
         }
         more = gs->count > 0;
         pthread_mutex_unlock(&s->lock);
-        leavers_release(&out);
     }
     return seen;
 }

@@ -1,37 +1,40 @@
 /*
- * span: a length of time in 4 bytes.
+ * span: a length of time in 2 bytes.
  *
- * Shape: up to 2^31 - 1 ms (24.8 days) exact to the millisecond; longer ones in units of 1024 ms,
- * rounded up, to 69 years; what is longer still is for ever. Thread: any, pure.
+ *   exponent 5 bits | mantissa 11 bits, a leading 1 before it left out
+ *
+ * Shape: up to 4,095 exact; longer ones rounded down by less than one in 2,048; from 2^42 (139
+ * years in ms) on, for ever. Spans order as their lengths do. Thread: any, pure.
  */
 #ifndef RTCACHE_STORE_SPAN_H
 #define RTCACHE_STORE_SPAN_H
 
 #include <stdint.h>
 
-#define SPAN_FOREVER UINT32_MAX
-#define SPAN_COARSE  0x80000000u /* the bit that says: units of 1 << SPAN_SHIFT ms */
-#define SPAN_SHIFT   10
+#define SPAN_FOREVER  UINT16_MAX
+#define SPAN_MANTISSA 11
 
 /* A negative length is 0. */
-static inline uint32_t span_pack(int64_t ms)
+static inline uint16_t span_pack(int64_t length)
 {
-    if (ms <= 0)
+    if (length <= 0)
         return 0;
-    if (ms < (int64_t)SPAN_COARSE)
-        return (uint32_t)ms;
-    int64_t units = (ms >> SPAN_SHIFT) + ((ms & ((1 << SPAN_SHIFT) - 1)) != 0);
-    return units < (int64_t)(SPAN_COARSE - 1) ? SPAN_COARSE | (uint32_t)units : SPAN_FOREVER;
+    int shift = 63 - __builtin_clzll((uint64_t)length) - SPAN_MANTISSA;
+    if (shift <= 0)
+        return (uint16_t)length;
+    int64_t packed = ((int64_t)shift << SPAN_MANTISSA) + (length >> shift);
+    return packed < SPAN_FOREVER ? (uint16_t)packed : SPAN_FOREVER;
 }
 
 /* INT64_MAX for SPAN_FOREVER. */
-static inline int64_t span_ms(uint32_t span)
+static inline int64_t span_ms(uint16_t span)
 {
-    if (!(span & SPAN_COARSE))
+    if (span < 2 << SPAN_MANTISSA)
         return span;
     if (span == SPAN_FOREVER)
         return INT64_MAX;
-    return (int64_t)(span & ~SPAN_COARSE) << SPAN_SHIFT;
+    int64_t digits = (1 << SPAN_MANTISSA) | (span & ((1 << SPAN_MANTISSA) - 1));
+    return digits << ((span >> SPAN_MANTISSA) - 1);
 }
 
 #endif

@@ -8,7 +8,7 @@
 #define SHARDS_MAX 4096
 
 struct store {
-    struct shard *shards; /* owned */
+    char *heaps; /* owned; a shard at the start of each */
     unsigned count;
     unsigned shift; /* hash >> shift is the shard's number */
     uint64_t seed;
@@ -17,9 +17,14 @@ struct store {
     pthread_mutex_t globs_lock; /* one pattern at a time, so that the room that was seen stays */
 };
 
+static struct shard *shard_at(const struct store *s, size_t i)
+{
+    return (struct shard *)(s->heaps + i * HEAP_BYTES);
+}
+
 static struct shard *shard_of(const struct store *s, uint64_t hash)
 {
-    return &s->shards[hash >> 1 >> s->shift];
+    return shard_at(s, hash >> 1 >> s->shift);
 }
 
 /* Shards count from the store's start. */
@@ -36,6 +41,9 @@ static int check_options(const struct store_options *o, struct err *e)
     if (o->memory_bytes / o->shards < SHARD_LEAST_BYTES)
         return err_set(e, ERR_CONFIG, "memory: %zu bytes are too few, %u shards need %zu",
                        o->memory_bytes, o->shards, (size_t)o->shards * SHARD_LEAST_BYTES);
+    if (o->memory_bytes / o->shards > HEAP_BYTES)
+        return err_set(e, ERR_CONFIG, "memory: %zu bytes are too many, %u shards hold %zu",
+                       o->memory_bytes, o->shards, (size_t)o->shards * (size_t)HEAP_BYTES);
     return 0;
 }
 
@@ -46,22 +54,25 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
     if (rc != 0)
         return rc;
     struct store *s = malloc(sizeof(*s));
-    struct shard *shards = aligned_alloc(_Alignof(struct shard), o->shards * sizeof(*shards));
+    char *heaps = heaps_reserve(o->shards);
     unsigned ready = 0;
-    if (s && shards) {
+    if (s && heaps) {
         size_t share = o->memory_bytes / o->shards;
-        while (ready < o->shards && shard_init(&shards[ready], share, o->seed, o->marks) == 0)
+        *s = (struct store){.heaps = heaps};
+        while (ready < o->shards && shard_init(shard_at(s, ready), share, o->seed, o->marks) == 0)
             ready++;
     }
     if (ready < o->shards) {
         while (ready > 0)
-            shard_fini(&shards[--ready]);
-        free(shards);
+            shard_fini(shard_at(s, --ready));
+        if (heaps)
+            heaps_release(heaps, o->shards);
         free(s);
-        return err_set(e, ERR_NOMEM, "no memory for the store's %u shards", o->shards);
+        return err_set(e, ERR_NOMEM, "no %s for the store's %u shards",
+                       heaps ? "memory" : "address space", o->shards);
     }
     *s = (struct store){
-        .shards = shards,
+        .heaps = heaps,
         .count = o->shards,
         .shift = 63 - (unsigned)__builtin_ctz(o->shards),
         .seed = o->seed,
@@ -78,9 +89,9 @@ void store_free(struct store *s)
     if (!s)
         return;
     for (unsigned i = 0; i < s->count; i++)
-        shard_fini(&s->shards[i]);
+        shard_fini(shard_at(s, i));
     pthread_mutex_destroy(&s->globs_lock);
-    free(s->shards);
+    heaps_release(s->heaps, s->count);
     free(s);
 }
 
@@ -122,7 +133,7 @@ size_t store_tick(struct store *s, int64_t now_ms, size_t most, struct aheads *o
     /* Another shard goes first every time: where `most` is too little for all, none is left out. */
     size_t first = (size_t)(now / STORE_TICK_MS), seen = 0;
     for (size_t i = 0; i < s->count && seen < most; i++)
-        seen += shard_tick(&s->shards[(first + i) & (s->count - 1)], now, most - seen, out);
+        seen += shard_tick(shard_at(s, (first + i) & (s->count - 1)), now, most - seen, out);
     if (out && out->count > 1)
         qsort(out->items, out->count, sizeof *out->items, by_reads);
     return seen;
@@ -136,9 +147,9 @@ int store_apply_glob(struct store *s, const struct glob *g, bool soft)
     int rc = 0;
     pthread_mutex_lock(&s->globs_lock);
     for (unsigned i = 0; i < s->count && rc == 0; i++)
-        rc = shard_has_glob_room(&s->shards[i], s->globs_max) ? 0 : ERR_OVERLOADED;
+        rc = shard_has_glob_room(shard_at(s, i), s->globs_max) ? 0 : ERR_OVERLOADED;
     for (unsigned i = 0; i < s->count && rc == 0; i++)
-        shard_apply_glob(&s->shards[i], shared);
+        shard_apply_glob(shard_at(s, i), shared);
     pthread_mutex_unlock(&s->globs_lock);
     shared_glob_unref(shared);
     return rc;
@@ -149,7 +160,7 @@ size_t store_sweep(struct store *s, int64_t now_ms, size_t most)
     int64_t now = since_start(s, now_ms);
     size_t first = (size_t)(now / STORE_TICK_MS), seen = 0;
     for (size_t i = 0; i < s->count && seen < most; i++)
-        seen += shard_sweep(&s->shards[(first + i) & (s->count - 1)], now, most - seen);
+        seen += shard_sweep(shard_at(s, (first + i) & (s->count - 1)), now, most - seen);
     return seen;
 }
 
@@ -159,15 +170,18 @@ void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms)
     size_t share = memory_bytes / s->count;
     if (share < SHARD_LEAST_BYTES)
         share = SHARD_LEAST_BYTES;
+    if (share > HEAP_BYTES)
+        share = HEAP_BYTES;
     for (unsigned i = 0; i < s->count; i++)
-        shard_set_limit(&s->shards[i], share);
+        shard_set_limit(shard_at(s, i), share);
 }
 
 void store_read_stats(struct store *s, struct store_stats *out)
 {
     *out = (struct store_stats){.entries = 0};
     for (unsigned i = 0; i < s->count; i++) {
-        shard_read_stats(&s->shards[i], out);
-        out->memory_limit += atomic_load_explicit(&s->shards[i].limit_bytes, memory_order_relaxed);
+        shard_read_stats(shard_at(s, i), out);
+        out->memory_limit +=
+            atomic_load_explicit(&shard_at(s, i)->limit_bytes, memory_order_relaxed);
     }
 }

@@ -9,8 +9,9 @@
  * A lookup is O(1) and allocates nothing. Values of up to STORE_COPY_MAX bytes are copied under the
  * shard's lock, longer ones are shared by reference.
  * Thread: any, every function. No callback runs under a lock.
- * Limits: options.memory_bytes, counted over entries, tables and their overhead; a put that would
- * pass it evicts first. An entry larger than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
+ * Limits: options.memory_bytes, counted over all memory that may be resident for entries, tables
+ * and their overhead, what is lost to holes included; a put that would pass it evicts first. An
+ * entry larger than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
  */
 #ifndef RTCACHE_STORE_STORE_H
 #define RTCACHE_STORE_STORE_H
@@ -31,7 +32,7 @@ struct marks;
 struct entry; /* a shared, reference-counted, immutable value: see entry.h */
 
 struct store_options {
-    size_t memory_bytes; /* at least 32 KiB a shard */
+    size_t memory_bytes; /* at least 32 KiB a shard, at most 4 GiB */
     unsigned shards;     /* a power of two, at most 4096 */
     uint64_t seed;       /* of the keyed hash: store_hash */
     int64_t now_ms;
@@ -97,7 +98,8 @@ struct put {
 struct store_stats {
     uint64_t entries;   /* all that are in memory, expired ones that were not met yet included */
     uint64_t negatives; /* of them */
-    uint64_t bytes, memory_limit;
+    uint64_t bytes, memory_limit; /* bytes: what is resident, holes included */
+    uint64_t holes;               /* of bytes: between entries, in use for none */
     uint64_t puts, evictions, expirations, removals, refused;
     uint64_t marked;   /* dropped for a tag or a pattern */
     uint64_t renewals; /* of the puts, those that took no copy */
@@ -106,7 +108,7 @@ struct store_stats {
 
 /* ERR_CONFIG (options out of their bounds) or ERR_NOMEM. */
 int store_new(struct store **out, const struct store_options *o, struct err *e) MUST_USE;
-void store_free(struct store *s); /* NULL is allowed */
+void store_free(struct store *s); /* NULL is allowed; no reference to an entry of it is left */
 
 uint64_t store_hash(const struct store *s, struct slice key);
 
@@ -156,7 +158,7 @@ int store_apply_glob(struct store *s, const struct glob *g, bool soft) MUST_USE;
  * nothing to do. */
 size_t store_sweep(struct store *s, int64_t now_ms, size_t most);
 
-/* A smaller limit evicts at once; one below the least of store_options is raised to it. */
+/* A smaller limit evicts at once; one outside the bounds of store_options becomes the nearest. */
 void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms);
 
 void store_read_stats(struct store *s, struct store_stats *out);

@@ -4,47 +4,54 @@
 
 #include <stdlib.h>
 
-#define SEGMENT_BITS    9
+#define SEGMENT_BITS    10
 #define SEGMENT_BUCKETS (1u << SEGMENT_BITS)
-#define SEGMENT_BYTES   (SEGMENT_BUCKETS * sizeof(uintptr_t))
-#define POINTER_BITS    48
-#define POINTER_MASK    ((UINT64_C(1) << POINTER_BITS) - 1)
+#define SEGMENT_BYTES   (SEGMENT_BUCKETS * sizeof(uint32_t))
+#define PLACE_BITS      30
+#define PLACE_MASK      ((1u << PLACE_BITS) - 1)
 #define FEWEST_BUCKETS  SEGMENT_BUCKETS
 #define ALLOCATION      (2 * sizeof(size_t)) /* what an allocation costs beside its bytes */
 
-_Static_assert(sizeof(uintptr_t) == 8, "links hold a tag beside the pointer");
+_Static_assert(HEAP_BYTES / HEAP_UNIT == PLACE_MASK + 1, "a link holds any place of a heap");
 
-static uint64_t tag_of(uint64_t hash)
+static uint32_t tag_of(uint64_t hash)
 {
-    return hash >> 32 << POINTER_BITS;
+    return (uint32_t)(hash >> 32) << PLACE_BITS;
 }
 
-static uintptr_t link_of(const struct entry *e, uint64_t hash)
+static uint32_t link_of(const struct table *t, const struct entry *e, uint64_t hash)
 {
-    return (uintptr_t)e | tag_of(hash);
+    return heap_offset(t->heap, e) | tag_of(hash);
 }
 
-static struct entry *entry_of(uintptr_t link)
+/* link is not 0, the end of a chain. */
+static struct entry *entry_of(const struct table *t, uint32_t link)
 {
-    return (struct entry *)(link & POINTER_MASK);
+    return heap_at(t->heap, link & PLACE_MASK);
 }
 
-static uintptr_t *bucket_at(const struct table *t, size_t i)
+static struct entry *entry_or_null(const struct table *t, uint32_t link)
+{
+    return link ? entry_of(t, link) : NULL;
+}
+
+static uint32_t *bucket_at(const struct table *t, size_t i)
 {
     return &t->segments[i >> SEGMENT_BITS][i & (SEGMENT_BUCKETS - 1)];
 }
 
-static uintptr_t *bucket_of(const struct table *t, uint64_t hash)
+static uint32_t *bucket_of(const struct table *t, uint64_t hash)
 {
     uint64_t i = hash & t->mask;
     return bucket_at(t, i < t->buckets ? i : i & t->mask >> 1);
 }
 
-int table_init(struct table *t, uint64_t seed)
+int table_init(struct table *t, const struct heap *a, uint64_t seed)
 {
-    *t = (struct table){.seed = seed, .buckets = FEWEST_BUCKETS, .mask = FEWEST_BUCKETS - 1};
+    *t = (struct table){
+        .heap = a, .seed = seed, .buckets = FEWEST_BUCKETS, .mask = FEWEST_BUCKETS - 1};
     t->segments = malloc(sizeof(*t->segments));
-    uintptr_t *first = calloc(SEGMENT_BUCKETS, sizeof(*first));
+    uint32_t *first = calloc(SEGMENT_BUCKETS, sizeof(*first));
     if (!t->segments || !first) {
         free(first);
         free(t->segments);
@@ -70,26 +77,38 @@ uint64_t table_hash(const struct table *t, const struct entry *e)
 struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
 {
     uint64_t tag = tag_of(hash);
-    for (uintptr_t link = *bucket_of(t, hash); link;) {
-        struct entry *e = entry_of(link);
-        if ((link & ~POINTER_MASK) == tag && slice_eq(entry_key(e), key))
+    for (uint32_t link = *bucket_of(t, hash); link;) {
+        struct entry *e = entry_of(t, link);
+        if ((link & ~PLACE_MASK) == tag && slice_eq(entry_key(e), key))
             return e;
         link = e->next;
     }
     return NULL;
 }
 
+void table_prefetch_bucket(const struct table *t, uint64_t hash)
+{
+    __builtin_prefetch(bucket_of(t, hash), 1);
+}
+
+void table_prefetch_chain(const struct table *t, uint64_t hash)
+{
+    uint32_t link = *bucket_of(t, hash);
+    if (link)
+        __builtin_prefetch(entry_of(t, link), 1);
+}
+
 static bool add_segment(struct table *t)
 {
     size_t n = t->buckets >> SEGMENT_BITS;
     if (n == t->segments_room) {
-        uintptr_t **more = realloc(t->segments, 2 * n * sizeof(*more));
+        uint32_t **more = realloc(t->segments, 2 * n * sizeof(*more));
         if (!more)
             return false;
         t->segments = more;
         t->segments_room = 2 * n;
     }
-    t->segments[n] = calloc(SEGMENT_BUCKETS, sizeof(uintptr_t));
+    t->segments[n] = calloc(SEGMENT_BUCKETS, sizeof(uint32_t));
     return t->segments[n] != NULL;
 }
 
@@ -101,14 +120,14 @@ static void split_one(struct table *t)
     size_t last = t->buckets++;
     if (last > t->mask)
         t->mask = t->mask * 2 + 1;
-    uintptr_t *into = bucket_at(t, last), *from = bucket_at(t, last & t->mask >> 1);
+    uint32_t *into = bucket_at(t, last), *from = bucket_at(t, last & t->mask >> 1);
     while (*from) {
-        struct entry *e = entry_of(*from);
+        struct entry *e = entry_of(t, *from);
         if ((table_hash(t, e) & t->mask) != last) {
             from = &e->next;
             continue;
         }
-        uintptr_t link = *from;
+        uint32_t link = *from;
         *from = e->next;
         e->next = *into;
         *into = link;
@@ -119,11 +138,13 @@ static void split_one(struct table *t)
 static void join_one(struct table *t)
 {
     size_t last = --t->buckets;
-    uintptr_t *into = bucket_at(t, last & t->mask >> 1);
-    while (*into)
-        into = &entry_of(*into)->next;
-    *into = *bucket_at(t, last);
-    *bucket_at(t, last) = 0;
+    uint32_t *from = bucket_at(t, last), *into = bucket_at(t, last & t->mask >> 1);
+    if (*from) {
+        while (*into)
+            into = &entry_of(t, *into)->next;
+        *into = *from;
+        *from = 0;
+    }
     if (t->buckets == (t->mask >> 1) + 1)
         t->mask >>= 1;
     if ((last & (SEGMENT_BUCKETS - 1)) == 0)
@@ -132,24 +153,29 @@ static void join_one(struct table *t)
 
 void table_add(struct table *t, struct entry *e, uint64_t hash)
 {
-    uintptr_t *bucket = bucket_of(t, hash);
+    uint32_t *bucket = bucket_of(t, hash);
     e->next = *bucket;
-    *bucket = link_of(e, hash);
+    *bucket = link_of(t, e, hash);
     if (++t->entries > t->buckets)
         split_one(t);
 }
 
-static uintptr_t *link_to(const struct table *t, const struct entry *e, uint64_t hash)
+uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash)
 {
-    uintptr_t *at = bucket_of(t, hash);
-    while (entry_of(*at) != e)
-        at = &entry_of(*at)->next;
+    uint32_t *at = bucket_of(t, hash);
+    while (entry_of(t, *at) != e)
+        at = &entry_of(t, *at)->next;
     return at;
+}
+
+void table_lead(const struct table *t, uint32_t *link, const struct entry *to)
+{
+    *link = (*link & ~PLACE_MASK) | heap_offset(t->heap, to);
 }
 
 void table_remove(struct table *t, struct entry *e, uint64_t hash)
 {
-    uintptr_t *at = link_to(t, e, hash);
+    uint32_t *at = table_link_to(t, e, hash);
     *at = e->next;
     t->entries--;
     if (!t->held)
@@ -164,19 +190,19 @@ void table_shrink(struct table *t, unsigned most)
 
 void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash)
 {
-    uintptr_t *at = link_to(t, old, hash);
+    uint32_t *at = table_link_to(t, old, hash);
     e->next = old->next;
-    *at = link_of(e, hash);
+    *at = link_of(t, e, hash);
 }
 
 struct entry *table_first(const struct table *t, size_t i)
 {
-    return entry_of(*bucket_at(t, i));
+    return entry_or_null(t, *bucket_at(t, i));
 }
 
-struct entry *table_next(const struct entry *e)
+struct entry *table_next(const struct table *t, const struct entry *e)
 {
-    return entry_of(e->next);
+    return entry_or_null(t, e->next);
 }
 
 size_t table_bytes(const struct table *t)

@@ -26,11 +26,11 @@ void wheel_init(struct wheel *w, int64_t now_ms, wheel_due_fn due)
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         w->busy[level] = 0;
         for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
-            list_init(&w->slots[level][slot]);
+            near_init(&w->slots[level][slot]);
     }
 }
 
-void wheel_add(struct wheel *w, struct list *link)
+void wheel_add(struct wheel *w, struct near *link)
 {
     int64_t due_ms = w->due(link);
     /* Rounded up, for nothing may go early. */
@@ -41,7 +41,7 @@ void wheel_add(struct wheel *w, struct list *link)
     uint64_t differs = tick ^ w->tick;
     unsigned level = differs ? (63 - (unsigned)__builtin_clzll(differs)) / WHEEL_BITS : 0;
     unsigned slot = digit_of(tick, level);
-    list_push_back(&w->slots[level][slot], link);
+    near_push_back(&w->slots[level][slot], link);
     w->busy[level] |= UINT64_C(1) << slot;
 }
 
@@ -69,7 +69,7 @@ static bool next_event(const struct wheel *w, struct event *ev)
     return false;
 }
 
-bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct list *out, size_t *count)
+bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near *out, size_t *count)
 {
     uint64_t now = tick_of(now_ms);
     if (now < w->tick)
@@ -83,13 +83,13 @@ bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct list *ou
         if (steps == 0)
             return false;
         w->tick = ev.tick;
-        struct list *link = list_pop_front(&w->slots[ev.level][ev.slot]);
+        struct near *link = near_pop_front(&w->slots[ev.level][ev.slot]);
         if (!link) {
             w->busy[ev.level] &= ~(UINT64_C(1) << ev.slot);
         } else if (ev.level > 0) {
             wheel_add(w, link);
         } else {
-            list_push_back(out, link);
+            near_push_back(out, link);
             (*count)++;
         }
     }

@@ -15,7 +15,7 @@
 #ifndef RTCACHE_STORE_WHEEL_H
 #define RTCACHE_STORE_WHEEL_H
 
-#include "base/list.h"
+#include "base/near.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,28 +26,28 @@
 #define WHEEL_LEVELS  7
 
 /* When the owner of this link is due, in ms; the answer stays the same while it is linked. */
-typedef int64_t (*wheel_due_fn)(const struct list *link);
+typedef int64_t (*wheel_due_fn)(const struct near *link);
 
 struct wheel {
     uint64_t tick; /* everything before it has been handed out */
     wheel_due_fn due;
     uint64_t busy[WHEEL_LEVELS]; /* a bit per slot: 0, it is empty; 1, it may hold links */
-    struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
+    struct near slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 
 void wheel_init(struct wheel *w, int64_t now_ms, wheel_due_fn due);
 
 /* The link is in no list. One that is due already goes with the next wheel_expire. */
-void wheel_add(struct wheel *w, struct list *link);
+void wheel_add(struct wheel *w, struct near *link);
 
 /* Also for a link that is in no wheel. */
-static inline void wheel_remove(struct list *link)
+static inline void wheel_remove(struct near *link)
 {
-    list_remove(link);
+    near_remove(link);
 }
 
 /* Moves what is due to the end of `out` and adds to *count, in at most `steps` steps (a link moved
  * or a slot left empty is one). false: there may be more, call again. */
-bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct list *out, size_t *count);
+bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near *out, size_t *count);
 
 #endif

@@ -14,7 +14,7 @@ struct sim *sim_new(void)
     }
     buf_init(&s->out, 0);
     for (int i = 0; i < HISTORY_KEYS; i++)
-        snprintf(s->names[i], sizeof s->names[i], "k:%d", i);
+        snprintf(s->names[i], sizeof s->names[i], "k:%u", (unsigned)i & 15);
     return s;
 }
 

@@ -137,6 +137,7 @@ static void who_has_waited_wants_it_kept(void **state)
     struct join_result r;
     struct flight *f = refresh(w, "k", REASON_PREFETCH);
     assert_int_equal(join_as(w, "k", &waiter, &r), JOIN_PARKED);
+    flight_unref(r.flight); /* the promotion's */
     assert_true(flights_leave(w->flights, &waiter)); /* even where it has left */
     struct verdict v = end_at(w, f, &o);
     assert_true(v.stored);
@@ -191,6 +192,8 @@ static void the_first_who_waits_for_a_queued_one_promotes_it(void **state)
     assert_false(r.promote);
     assert_int_equal(join_as(w, "k", &waiters[0], &r), JOIN_PARKED);
     assert_true(r.promote);
+    assert_ptr_equal(r.flight, f);
+    flight_unref(r.flight);
     assert_int_equal(join_as(w, "k", &waiters[1], &r), JOIN_PARKED);
     assert_false(r.promote);
     end_at(w, f, &o);

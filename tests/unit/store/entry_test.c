@@ -23,20 +23,19 @@ static struct entry *entry_at(int64_t now, bool negative, int64_t ttl, int64_t s
     return e;
 }
 
-static void short_spans_are_exact_and_long_ones_round_up(void **state)
+static void short_spans_are_exact_and_long_ones_are_a_little_shorter(void **state)
 {
     (void)state;
-    static const int64_t exact[] = {0, 1, 999, 60000, DAY_MS, (INT64_C(1) << 31) - 1};
+    static const int64_t exact[] = {0, 1, 999, 4095, 5000, 60000, 1 << 30};
     for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
         assert_int_equal(span_ms(span_pack(exact[i])), exact[i]);
-    static const int64_t coarse[] = {INT64_C(1) << 31, 90 * DAY_MS, 365 * DAY_MS + 1,
-                                     20000 * DAY_MS};
-    for (size_t i = 0; i < sizeof(coarse) / sizeof(coarse[0]); i++) {
-        int64_t ms = span_ms(span_pack(coarse[i]));
-        assert_true(ms >= coarse[i] && ms < coarse[i] + 1024);
+    for (int64_t ms = 1; ms < 40000 * DAY_MS; ms += ms / 777 + 1) {
+        int64_t kept = span_ms(span_pack(ms));
+        assert_true(kept <= ms && ms - kept <= ms / 2048);
     }
     assert_int_equal(span_ms(span_pack(-1)), 0);
-    assert_int_equal(span_pack(30000 * DAY_MS), SPAN_FOREVER);
+    assert_int_equal(span_ms(UINT16_MAX - 1), (INT64_C(1) << 42) - (INT64_C(1) << 31));
+    assert_int_equal(span_pack((INT64_C(1) << 42) - 1), SPAN_FOREVER);
     assert_int_equal(span_pack(STORE_FOREVER_MS), SPAN_FOREVER);
     assert_int_equal(span_ms(SPAN_FOREVER), INT64_MAX);
 }
@@ -44,30 +43,46 @@ static void short_spans_are_exact_and_long_ones_round_up(void **state)
 static void longer_spans_are_larger_numbers(void **state)
 {
     (void)state;
-    uint32_t last = 0;
-    for (int64_t ms = 0; ms < 40000 * DAY_MS; ms = ms * 2 + 7) {
-        assert_true(span_pack(ms) >= last);
-        last = span_pack(ms);
+    for (uint32_t span = 1; span <= UINT16_MAX; span++) {
+        assert_true(span_ms((uint16_t)span) > span_ms((uint16_t)(span - 1)));
+        assert_int_equal(span_pack(span_ms((uint16_t)span)), span);
     }
 }
 
-static void holds_key_version_and_value(void **state)
+static void check_holds(const struct put *p)
+{
+    struct entry *e = entry_new(p);
+    assert_non_null(e);
+    assert_true(slice_eq(entry_key(e), p->key));
+    assert_true(slice_eq(entry_value(e), p->value));
+    assert_int_equal(entry_version(e), p->has_version ? p->version : 0);
+    assert_int_equal(entry_load_us(e), 77);
+    struct entry_tags tags;
+    entry_read_tags(e, &tags);
+    assert_int_equal(tags.count, p->tag_count);
+    assert_memory_equal(tags.slots, p->tags, p->tag_count * sizeof(uint32_t));
+    assert_true(entry_bytes(e) >= entry_size(p) && entry_bytes(e) < entry_size(p) + 4);
+    entry_unref(e);
+}
+
+static void holds_key_version_value_and_tags_of_any_size(void **state)
 {
     (void)state;
-    struct put p = {.key = slice_of("a\0b", 3),
-                    .value = slice_str("value"),
-                    .has_version = true,
-                    .version = INT64_MIN + 5,
-                    .load_us = 77};
-    for (int versioned = 0; versioned < 2; versioned++) {
-        p.has_version = versioned;
-        struct entry *e = entry_new(&p);
-        assert_true(slice_eq(entry_key(e), p.key));
-        assert_true(slice_eq_str(entry_value(e), "value"));
-        assert_int_equal(entry_version(e), versioned ? INT64_MIN + 5 : 0);
-        assert_int_equal(e->load_us, 77);
-        assert_true(entry_bytes(e) >= entry_size(&p));
-        entry_unref(e);
+    static char text[(1 << 24) + 1];
+    static const uint32_t slots[] = {3, 1, 4};
+    static const size_t keys[] = {0, 3, 255, 256, 65535}, values[] = {0, 5, (1 << 24) - 1, 1 << 24};
+    memset(text, 'x', sizeof text);
+    for (int n = 0; n < 5 * 4 * 4; n++) {
+        check_holds(&(struct put){
+            .key = slice_of(text, keys[n / 16]),
+            .value = slice_of(text, values[n / 4 % 4]),
+            .has_version = n & 1,
+            .version = INT64_MIN + 5,
+            .load_us = 77,
+            .tags = slots,
+            .tag_count = n & 2 ? 3 : 0,
+            .since = UINT64_MAX - 9,
+        });
     }
 }
 
@@ -145,9 +160,9 @@ static void the_last_reference_frees(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(short_spans_are_exact_and_long_ones_round_up),
+        cmocka_unit_test(short_spans_are_exact_and_long_ones_are_a_little_shorter),
         cmocka_unit_test(longer_spans_are_larger_numbers),
-        cmocka_unit_test(holds_key_version_and_value),
+        cmocka_unit_test(holds_key_version_value_and_tags_of_any_size),
         cmocka_unit_test(a_negative_entry_has_no_value),
         cmocka_unit_test(lives_through_fresh_stale_and_kept),
         cmocka_unit_test(no_ttl_is_for_ever_and_a_negative_one_is_over),

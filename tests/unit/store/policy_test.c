@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "heap_world.h"
 #include "store/policy.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 /* A cache of nothing but the policy: keys are numbers, sizes are values of zeros. */
 struct cache {
+    struct heap heap; /* has to come first */
     struct policy policy;
     struct entry **entries; /* by key */
     unsigned keys;
@@ -25,26 +27,31 @@ static uint64_t hash_of(unsigned key)
     return hash_bytes(&key, sizeof(key), 1);
 }
 
-static void cache_init(struct cache *c, unsigned keys, size_t limit)
+static struct cache *cache_new(unsigned keys, size_t limit)
 {
-    *c = (struct cache){.keys = keys, .limit = limit};
+    struct cache *c = heap_world(sizeof *c);
+    c->keys = keys;
+    c->limit = limit;
     c->entries = calloc(keys, sizeof(struct entry *));
     assert_non_null(c->entries);
     policy_init(&c->policy, limit);
+    return c;
 }
 
-static void cache_fini(struct cache *c)
+static void cache_free(struct cache *c)
 {
     for (unsigned i = 0; i < c->keys; i++) {
-        if (c->entries[i])
-            policy_remove(&c->policy, c->entries[i]);
-        entry_unref(c->entries[i]);
+        if (!c->entries[i])
+            continue;
+        policy_remove(&c->policy, c->entries[i]);
+        heap_unref(&c->heap, c->entries[i]);
     }
     assert_int_equal(c->policy.count, 0);
     assert_int_equal(c->policy.small_bytes, 0);
     assert_null(policy_victim(&c->policy, NULL));
     policy_fini(&c->policy);
     free(c->entries);
+    heap_world_end(&c->heap);
 }
 
 static unsigned key_of(const struct entry *e)
@@ -62,27 +69,26 @@ static void evict_one(struct cache *c)
     policy_evict(&c->policy, e, hash_of(key));
     c->bytes -= entry_bytes(e);
     c->entries[key] = NULL;
-    entry_unref(e);
+    heap_unref(&c->heap, e);
 }
 
-static struct entry *make(unsigned key, size_t size)
+static struct entry *make(struct cache *c, unsigned key, size_t size)
 {
     static const char zeros[65536];
-    struct entry *e = entry_new(&(struct put){
-        .key = slice_of(&key, sizeof(key)),
-        .value = slice_of(zeros, size),
-    });
-    assert_non_null(e);
+    struct entry *e = heap_entry(&c->heap, &(struct put){
+                                               .key = slice_of(&key, sizeof(key)),
+                                               .value = slice_of(zeros, size),
+                                           });
     return e;
 }
 
 static void put(struct cache *c, unsigned key, size_t size)
 {
-    struct entry *e = make(key, size), *old = c->entries[key];
+    struct entry *e = make(c, key, size), *old = c->entries[key];
     if (old) {
         policy_replace(&c->policy, old, e);
         c->bytes -= entry_bytes(old);
-        entry_unref(old);
+        heap_unref(&c->heap, old);
     } else {
         policy_add(&c->policy, e, hash_of(key));
     }
@@ -116,31 +122,29 @@ static size_t count_of(const struct cache *c, unsigned from, unsigned to)
 static void a_scan_does_not_drive_out_what_is_read(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 101000, 1000 * UNIT);
+    struct cache *c = cache_new(101000, 1000 * UNIT);
     for (int round = 0; round < 6; round++)
         for (unsigned i = 0; i < 500; i++)
-            get(&c, i, 100);
+            get(c, i, 100);
     for (unsigned i = 1000; i < 101000; i++)
-        get(&c, i, 100);
-    assert_true(count_of(&c, 0, 500) >= 450);
-    cache_fini(&c);
+        get(c, i, 100);
+    assert_true(count_of(c, 0, 500) >= 450);
+    cache_free(c);
 }
 
 static void what_is_not_read_leaves_in_time(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 100000, 1000 * UNIT);
+    struct cache *c = cache_new(100000, 1000 * UNIT);
     for (int round = 0; round < 6; round++)
         for (unsigned i = 0; i < 500; i++)
-            get(&c, i, 100);
+            get(c, i, 100);
     /* Another set is read now, the old one never again. */
     for (int round = 0; round < 40; round++)
         for (unsigned i = 1000; i < 4000; i++)
-            get(&c, i, 100);
-    assert_true(count_of(&c, 0, 500) <= 50);
-    cache_fini(&c);
+            get(c, i, 100);
+    assert_true(count_of(c, 0, 500) <= 50);
+    cache_free(c);
 }
 
 /* Zipf-like: half of the reads go to 1 % of the keys, half of the rest to 10 %. */
@@ -153,139 +157,135 @@ static unsigned skewed(struct rng *r, unsigned keys)
 static void reads_of_a_skewed_load_mostly_hit(void **state)
 {
     (void)state;
-    struct cache c;
     struct rng r = {.state = 3};
-    cache_init(&c, 100000, 10000 * UNIT);
+    struct cache *c = cache_new(100000, 10000 * UNIT);
     for (int i = 0; i < 1000000; i++)
-        get(&c, skewed(&r, c.keys), 100);
-    c.hits = c.misses = 0;
+        get(c, skewed(&r, c->keys), 100);
+    c->hits = c->misses = 0;
     for (int i = 0; i < 500000; i++)
-        get(&c, skewed(&r, c.keys), 100);
-    assert_true(c.hits > 350000);
-    cache_fini(&c);
+        get(c, skewed(&r, c->keys), 100);
+    assert_true(c->hits > 350000);
+    cache_free(c);
 }
 
 static void a_replaced_entry_keeps_its_place_and_frequency(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 10, 1 << 20);
-    put(&c, 1, 100);
-    put(&c, 2, 100);
-    put(&c, 3, 100);
-    policy_read(c.entries[3]);
+    struct cache *c = cache_new(10, 1 << 20);
+    put(c, 1, 100);
+    put(c, 2, 100);
+    put(c, 3, 100);
+    policy_read(c->entries[3]);
     for (int i = 0; i < 20; i++)
-        put(&c, 1, 50 + (size_t)i * 40);
-    put(&c, 3, 70);
-    assert_int_equal(c.entries[1]->state & ENTRY_FREQUENCY, 0);
-    assert_int_equal(c.entries[3]->state & ENTRY_FREQUENCY, 1);
-    evict_one(&c);
-    assert_null(c.entries[1]);
-    evict_one(&c);
-    assert_null(c.entries[2]);
-    cache_fini(&c);
+        put(c, 1, 50 + (size_t)i * 40);
+    put(c, 3, 70);
+    assert_int_equal(c->entries[1]->state & ENTRY_FREQUENCY, 0);
+    assert_int_equal(c->entries[3]->state & ENTRY_FREQUENCY, 1);
+    evict_one(c);
+    assert_null(c->entries[1]);
+    evict_one(c);
+    assert_null(c->entries[2]);
+    cache_free(c);
 }
 
 static void a_key_that_comes_back_soon_goes_to_the_main_queue(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 1000, 100 * UNIT);
+    struct cache *c = cache_new(1000, 100 * UNIT);
     for (unsigned i = 0; i < 500; i++)
-        get(&c, i, 100);
+        get(c, i, 100);
     unsigned back = 0;
-    while (c.entries[back])
+    while (c->entries[back])
         back++;
-    for (back = 499; c.entries[back]; back--)
+    for (back = 499; c->entries[back]; back--)
         ;
-    put(&c, back, 100);
-    assert_true(c.entries[back]->state & ENTRY_IN_MAIN);
-    put(&c, 900, 100);
-    assert_false(c.entries[900]->state & ENTRY_IN_MAIN);
-    cache_fini(&c);
+    put(c, back, 100);
+    assert_true(c->entries[back]->state & ENTRY_IN_MAIN);
+    put(c, 900, 100);
+    assert_false(c->entries[900]->state & ENTRY_IN_MAIN);
+    cache_free(c);
 }
 
 static void reads_count_up_to_three(void **state)
 {
     (void)state;
-    struct entry *e = make(1, 10);
+    struct cache *c = cache_new(1, 1 << 20);
+    struct entry *e = make(c, 1, 10);
     e->state = ENTRY_IN_MAIN;
     for (int i = 0; i < 9; i++)
         policy_read(e);
     assert_int_equal(e->state, ENTRY_IN_MAIN | 3);
-    entry_unref(e);
+    heap_unref(&c->heap, e);
+    cache_free(c);
 }
 
 static void what_is_kept_is_no_victim(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 10, 1 << 20);
-    put(&c, 1, 100);
-    put(&c, 2, 100);
-    struct entry *first = policy_victim(&c.policy, NULL);
+    struct cache *c = cache_new(10, 1 << 20);
+    put(c, 1, 100);
+    put(c, 2, 100);
+    struct entry *first = policy_victim(&c->policy, NULL);
     assert_int_equal(key_of(first), 1);
-    assert_int_equal(key_of(policy_victim(&c.policy, first)), 2);
-    assert_ptr_equal(policy_victim(&c.policy, NULL), first);
-    assert_int_equal(key_of(policy_victim(&c.policy, c.entries[2])), 1);
-    evict_one(&c);
-    assert_null(policy_victim(&c.policy, c.entries[2]));
-    cache_fini(&c);
+    assert_int_equal(key_of(policy_victim(&c->policy, first)), 2);
+    assert_ptr_equal(policy_victim(&c->policy, NULL), first);
+    assert_int_equal(key_of(policy_victim(&c->policy, c->entries[2])), 1);
+    evict_one(c);
+    assert_null(policy_victim(&c->policy, c->entries[2]));
+    cache_free(c);
 }
 
 static void picks_in_bounded_steps_when_all_are_read(void **state)
 {
     (void)state;
-    struct cache c;
-    cache_init(&c, 5000, 1 << 24);
+    struct cache *c = cache_new(5000, 1 << 24);
     for (unsigned i = 0; i < 5000; i++) {
-        put(&c, i, 100);
+        put(c, i, 100);
         for (int n = 0; n < 3; n++)
-            policy_read(c.entries[i]);
+            policy_read(c->entries[i]);
     }
-    assert_non_null(policy_victim(&c.policy, NULL));
+    assert_non_null(policy_victim(&c->policy, NULL));
     size_t moved = 0;
     for (unsigned i = 0; i < 5000; i++)
-        moved += (c.entries[i]->state & ENTRY_IN_MAIN) != 0;
+        moved += (c->entries[i]->state & ENTRY_IN_MAIN) != 0;
     assert_in_range(moved, 1, POLICY_STEPS);
-    cache_fini(&c);
+    cache_free(c);
 }
 
 static void the_queues_add_up_under_random_churn(void **state)
 {
     (void)state;
-    struct cache c;
     struct rng r = {.state = 11};
-    cache_init(&c, 3000, 300000);
+    struct cache *c = cache_new(3000, 300000);
     for (int i = 0; i < 300000; i++) {
-        unsigned key = (unsigned)rng_below(&r, c.keys);
+        unsigned key = (unsigned)rng_below(&r, c->keys);
         size_t size = (size_t)(rng_next(&r) >> (49 + rng_below(&r, 15)));
         switch (rng_below(&r, 4)) {
-        case 0: put(&c, key, size); break;
+        case 0: put(c, key, size); break;
         case 1:
-            if (c.entries[key]) {
-                policy_remove(&c.policy, c.entries[key]);
-                c.bytes -= entry_bytes(c.entries[key]);
-                entry_unref(c.entries[key]);
-                c.entries[key] = NULL;
+            if (c->entries[key]) {
+                policy_remove(&c->policy, c->entries[key]);
+                c->bytes -= entry_bytes(c->entries[key]);
+                heap_unref(&c->heap, c->entries[key]);
+                c->entries[key] = NULL;
             }
             break;
-        default: get(&c, key, size); break;
+        default: get(c, key, size); break;
         }
-        assert_true(c.bytes <= c.limit);
+        assert_true(c->bytes <= c->limit);
     }
     size_t small = 0, count = 0;
-    for (unsigned i = 0; i < c.keys; i++) {
-        if (!c.entries[i])
+    for (unsigned i = 0; i < c->keys; i++) {
+        if (!c->entries[i])
             continue;
         count++;
-        if (!(c.entries[i]->state & ENTRY_IN_MAIN))
-            small += entry_bytes(c.entries[i]);
+        if (!(c->entries[i]->state & ENTRY_IN_MAIN))
+            small += entry_bytes(c->entries[i]);
     }
-    assert_int_equal(c.policy.count, count);
-    assert_int_equal(c.policy.small_bytes, small);
-    assert_true(policy_bytes(&c.policy) <= 4 * c.keys + 64);
-    cache_fini(&c);
+    assert_int_equal(c->policy.count, count);
+    assert_int_equal(c->policy.small_bytes, small);
+    assert_true(policy_bytes(&c->policy) <= 4 * c->keys + 64);
+    cache_free(c);
 }
 
 int main(void)

@@ -9,6 +9,7 @@
 #include "store_world.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 
 static void tick_gives_memory_back_in_bounded_steps(void **state)
 {
@@ -229,6 +230,88 @@ static void a_scan_leaves_what_is_read_and_peeks_do_not_count(void **state)
     store_free(s);
 }
 
+/* Sizes that grow leave holes that are too small for what comes: it has to be moved together. */
+static void growing_sizes_neither_pass_the_limit_nor_waste_it(void **state)
+{
+    (void)state;
+    static const char text[16384];
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        size_t limit = 4 << 20, most = 0;
+        struct store *s = new_store(limit, 1, 0);
+        struct rng r = {.state = seed};
+        struct store_stats stats;
+        for (unsigned i = 0; i < 200000; i++) {
+            char key[16];
+            snprintf(key, sizeof(key), "k%u", (unsigned)rng_below(&r, 60000));
+            struct put p = put_of(s, key, "");
+            p.value = slice_of(text, 10 + i / 60 + rng_below(&r, 50 + i / 40));
+            p.ttl_ms = 0;
+            assert_int_equal(store_put(s, &p, i, NULL), 0);
+            if (i % 16 == 0)
+                store_tick(s, i, 50, NULL);
+            store_read_stats(s, &stats);
+            most = stats.bytes > most ? stats.bytes : most;
+            if (i > 60000)
+                assert_true(stats.bytes - stats.holes > limit / 16 * 14);
+        }
+        assert_true(stats.evictions > 10000);
+        assert_true(most <= limit + limit / 50);
+        store_free(s);
+    }
+}
+
+static void a_value_with_too_many_references_is_copied(void **state)
+{
+    (void)state;
+    static struct entry *held[40000];
+    struct store *s = new_store(1 << 20, 1, 0);
+    put_now(s, "k", 1);
+    size_t others = 0;
+    for (int i = 0; i < 40000; i++) {
+        struct hit hit;
+        assert_int_equal(get(s, "k:1", 0, 0, NULL, &hit), LOOKUP_FRESH);
+        held[i] = hit.entry;
+        others += held[i] != held[0];
+    }
+    assert_in_range(others, 1, 10000);
+    assert_true(drop(s, "k:1", 0));
+    for (int i = 0; i < 40000; i++) {
+        assert_true(slice_eq_str(entry_value(held[i]), "value"));
+        entry_unref(held[i]);
+    }
+    store_free(s);
+}
+
+/* The store has the memory that it had, and goes on with it. */
+static void memory_that_the_system_denies_is_had_from_others(void **state)
+{
+    (void)state;
+    static const char text[1000];
+    struct store *s = new_store(64 << 20, 1, 0);
+    struct rlimit before, none;
+    struct store_stats stats;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    none = before;
+    none.rlim_cur = 4096;
+    for (int i = 0; i < 10000; i++) {
+        char key[16];
+        if (i == 1000)
+            assert_int_equal(setrlimit(RLIMIT_DATA, &none), 0);
+        snprintf(key, sizeof(key), "key:%d", i % 5000);
+        struct put p = put_of(s, key, "");
+        p.value = slice_of(text, sizeof text);
+        int rc = store_put(s, &p, 0, NULL);
+        if (rc != 0)
+            assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+        assert_int_equal(rc, 0);
+    }
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+    store_read_stats(s, &stats);
+    assert_true(stats.evictions > 5000);
+    assert_true(stats.entries > 900);
+    store_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +319,9 @@ int main(void)
         cmocka_unit_test(memory_stays_below_its_limit_under_churn),
         cmocka_unit_test(a_smaller_limit_evicts_at_once),
         cmocka_unit_test(a_much_smaller_limit_leaves_room_for_puts),
+        cmocka_unit_test(growing_sizes_neither_pass_the_limit_nor_waste_it),
+        cmocka_unit_test(a_value_with_too_many_references_is_copied),
+        cmocka_unit_test(memory_that_the_system_denies_is_had_from_others),
         cmocka_unit_test(a_refresh_is_no_read_and_keeps_the_reads_there_were),
         cmocka_unit_test(a_scan_leaves_what_is_read_and_peeks_do_not_count),
     };

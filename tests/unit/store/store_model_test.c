@@ -43,6 +43,15 @@ static int64_t random_time(struct rng *r)
     return (int64_t)(rng_next(r) >> (33 + rng_below(r, 31)));
 }
 
+/* Twelve digits are kept of a length. */
+static int64_t rounded(int64_t length)
+{
+    int64_t unit = 1;
+    while (length / unit >= 4096)
+        unit *= 2;
+    return length / unit * unit;
+}
+
 /* A clock somewhat behind the latest, as another thread's may be. */
 static int64_t told_time(struct world *w)
 {
@@ -67,9 +76,9 @@ static void random_deadlines(struct world *w, struct model_entry *m)
 {
     struct rng *r = &w->rng;
     m->stored = w->now;
-    m->ttl = rng_below(r, 10) ? random_time(r) + 1 : 0;
-    m->stale = rng_below(r, 3) ? random_time(r) : 0;
-    m->keep = rng_below(r, 3) ? random_time(r) : 0;
+    m->ttl = rng_below(r, 10) ? rounded(random_time(r) + 1) : 0;
+    m->stale = rng_below(r, 3) ? rounded(random_time(r)) : 0;
+    m->keep = rng_below(r, 3) ? rounded(random_time(r)) : 0;
 }
 
 static void do_put(struct world *w, unsigned i)
@@ -81,7 +90,7 @@ static void do_put(struct world *w, unsigned i)
     m->negative = rng_below(r, 6) == 0;
     m->has_version = rng_below(r, 2);
     m->version = m->has_version ? (int64_t)rng_next(r) : 0;
-    m->load_us = (uint32_t)rng_next(r);
+    m->load_us = (uint32_t)rng_next(r); /* kept rounded */
     m->value_size = (unsigned)(rng_below(r, 20) ? rng_below(r, 200) : rng_below(r, sizeof(bytes)));
     m->fill = (char)rng_next(r);
     random_deadlines(w, m);
@@ -138,7 +147,7 @@ static void do_get(struct world *w, unsigned i)
     if (status != LOOKUP_MISS) {
         assert_int_equal(hit.has_version, m->has_version);
         assert_int_equal(hit.version, m->version);
-        assert_int_equal(hit.load_us, m->load_us);
+        assert_int_equal(hit.load_us, rounded(m->load_us));
         assert_int_equal(hit.age_ms, w->now - m->stored);
         assert_int_equal(hit.ttl_ms, m->ttl ? m->stored + m->ttl - w->now : STORE_FOREVER_MS);
     }

@@ -104,10 +104,11 @@ static void long_values_are_shared_and_outlive_their_entry(void **state)
     assert_int_equal(get(s, "a", 0, 0, &out, &hit), LOOKUP_FRESH);
     assert_int_equal(out.size, STORE_COPY_MAX);
     assert_null(hit.entry);
-    store_free(s);
     assert_int_equal(entry_value(held).size, STORE_COPY_MAX + 1);
+    assert_int_equal(entry_value(held).data[STORE_COPY_MAX], 'x');
     entry_unref(held);
     buf_fini(&out);
+    store_free(s);
 }
 
 static void without_a_buffer_the_value_is_shared(void **state)

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "heap_world.h"
 #include "store/table.h"
 
 #include <stdio.h>
@@ -14,6 +15,21 @@
 #define SEED 42
 
 static struct entry *stored[KEYS];
+static struct heap *heap;
+
+static int setup(void **state)
+{
+    (void)state;
+    heap = heap_world(sizeof *heap);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    heap_world_end(heap);
+    return 0;
+}
 
 static struct slice key_of(unsigned i, char text[16])
 {
@@ -23,9 +39,7 @@ static struct slice key_of(unsigned i, char text[16])
 static struct entry *entry_for(unsigned i)
 {
     char text[16];
-    struct entry *e = entry_new(&(struct put){.key = key_of(i, text)});
-    assert_non_null(e);
-    return e;
+    return heap_entry(heap, &(struct put){.key = key_of(i, text)});
 }
 
 static uint64_t hash_for(unsigned i)
@@ -53,11 +67,11 @@ static void change(struct table *t, unsigned i, bool grow)
     } else if (stored[i] && grow) {
         struct entry *e = entry_for(i);
         table_replace(t, stored[i], e, hash);
-        entry_unref(stored[i]);
+        heap_unref(heap, stored[i]);
         stored[i] = e;
     } else if (stored[i]) {
         table_remove(t, stored[i], hash);
-        entry_unref(stored[i]);
+        heap_unref(heap, stored[i]);
         stored[i] = NULL;
     }
 }
@@ -67,7 +81,7 @@ static void finds_what_is_there_while_it_grows_and_shrinks(void **state)
     (void)state;
     struct table t;
     struct rng r = {.state = 7};
-    assert_int_equal(table_init(&t, SEED), 0);
+    assert_int_equal(table_init(&t, heap, SEED), 0);
     size_t first = table_bytes(&t), most = 0;
     for (int wave = 0; wave < 6; wave++) {
         for (int n = 0; n < 3 * KEYS; n++)
@@ -87,13 +101,13 @@ static void every_entry_is_in_one_bucket(void **state)
 {
     (void)state;
     struct table t;
-    assert_int_equal(table_init(&t, SEED), 0);
+    assert_int_equal(table_init(&t, heap, SEED), 0);
     for (unsigned i = 0; i < KEYS; i++)
         change(&t, i, true);
     size_t n = 0, longest = 0;
     for (size_t i = 0; i < t.buckets; i++) {
         size_t length = 0;
-        for (struct entry *e = table_first(&t, i); e; e = table_next(e))
+        for (struct entry *e = table_first(&t, i); e; e = table_next(&t, e))
             length++;
         n += length;
         longest = length > longest ? length : longest;
@@ -109,7 +123,7 @@ static void keys_of_one_hash_are_told_apart(void **state)
 {
     (void)state;
     struct table t;
-    assert_int_equal(table_init(&t, SEED), 0);
+    assert_int_equal(table_init(&t, heap, SEED), 0);
     struct entry *e[3];
     for (unsigned i = 0; i < 3; i++) {
         e[i] = entry_for(i);
@@ -124,16 +138,17 @@ static void keys_of_one_hash_are_told_apart(void **state)
     assert_null(table_find(&t, key_of(1, text), 99));
     assert_ptr_equal(table_find(&t, key_of(0, text), 99), e[0]);
     for (unsigned i = 0; i < 3; i++)
-        entry_unref(e[i]);
+        heap_unref(heap, e[i]);
     table_fini(&t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_what_is_there_while_it_grows_and_shrinks),
-        cmocka_unit_test(every_entry_is_in_one_bucket),
-        cmocka_unit_test(keys_of_one_hash_are_told_apart),
+        cmocka_unit_test_setup_teardown(finds_what_is_there_while_it_grows_and_shrinks, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(every_entry_is_in_one_bucket, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys_of_one_hash_are_told_apart, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

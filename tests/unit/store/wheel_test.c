@@ -12,30 +12,30 @@
 #define ALARMS 3000
 
 struct alarm {
-    struct list link;
+    struct near link;
     int64_t due_ms;
     bool set;
 };
 
-static int64_t alarm_due(const struct list *link)
+static int64_t alarm_due(const struct near *link)
 {
     return container_of(link, struct alarm, link)->due_ms;
 }
 
 static void alarm_init(struct alarm *a, int64_t due_ms)
 {
-    list_init(&a->link);
+    near_init(&a->link);
     a->due_ms = due_ms;
     a->set = false;
 }
 
 static size_t expire_all(struct wheel *w, int64_t now_ms)
 {
-    struct list out;
+    static struct near out;
     size_t count = 0;
-    list_init(&out);
+    near_init(&out);
     assert_true(wheel_expire(w, now_ms, SIZE_MAX, &out, &count));
-    while (list_pop_front(&out))
+    while (near_pop_front(&out))
         ;
     return count;
 }
@@ -48,14 +48,14 @@ static void hands_out_at_the_tick_after_the_deadline_and_not_before(void **state
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         for (int64_t start = 0; start <= 12345678; start += 4115226) {
             static struct wheel w;
-            struct alarm a;
+            static struct alarm a;
             wheel_init(&w, start, alarm_due);
             alarm_init(&a, start + times[i]);
             wheel_add(&w, &a.link);
             int64_t tick_ms = (a.due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS * WHEEL_TICK_MS;
             assert_int_equal(expire_all(&w, tick_ms - 1), 0);
             assert_int_equal(expire_all(&w, tick_ms), 1);
-            assert_true(list_empty(&a.link));
+            assert_true(near_empty(&a.link));
         }
     }
 }
@@ -64,10 +64,10 @@ static void jumps_over_empty_time(void **state)
 {
     (void)state;
     static struct wheel w;
-    struct alarm a;
-    struct list out;
+    static struct alarm a;
+    static struct near out;
     size_t count = 0;
-    list_init(&out);
+    near_init(&out);
     wheel_init(&w, 0, alarm_due);
     alarm_init(&a, INT64_C(365) * 24 * 3600 * 1000);
     wheel_add(&w, &a.link);
@@ -79,7 +79,7 @@ static void a_removed_link_never_comes(void **state)
 {
     (void)state;
     static struct wheel w;
-    struct alarm a, b;
+    static struct alarm a, b;
     wheel_init(&w, 0, alarm_due);
     alarm_init(&a, 5000);
     alarm_init(&b, 5000);
@@ -94,7 +94,7 @@ static void a_deadline_in_the_past_goes_with_the_next_call(void **state)
 {
     (void)state;
     static struct wheel w;
-    struct alarm a;
+    static struct alarm a;
     wheel_init(&w, 0, alarm_due);
     assert_int_equal(expire_all(&w, 777777), 0);
     alarm_init(&a, -5);
@@ -106,7 +106,7 @@ static void a_time_that_goes_back_changes_nothing(void **state)
 {
     (void)state;
     static struct wheel w;
-    struct alarm a;
+    static struct alarm a;
     wheel_init(&w, 0, alarm_due);
     assert_int_equal(expire_all(&w, 100000), 0);
     alarm_init(&a, 100050);
@@ -127,9 +127,9 @@ static size_t count_due(const struct alarm *alarms, int64_t now_ms)
     return n;
 }
 
-static void take_expired(struct list *out, int64_t now_ms)
+static void take_expired(struct near *out, int64_t now_ms)
 {
-    for (struct list *link; (link = list_pop_front(out));) {
+    for (struct near *link; (link = near_pop_front(out));) {
         struct alarm *a = container_of(link, struct alarm, link);
         assert_true(a->set);
         assert_true(a->due_ms <= now_ms);
@@ -162,8 +162,8 @@ static void run_against_the_model(uint64_t seed)
         for (uint64_t n = rng_below(&r, 60); n > 0; n--)
             set_or_cancel(&w, &alarms[rng_below(&r, ALARMS)], &r, now);
         now += (int64_t)(rng_next(&r) >> (30 + rng_below(&r, 34)));
-        struct list out;
-        list_init(&out);
+        static struct near out;
+        near_init(&out);
         size_t due = count_due(alarms, now), count = 0;
         bool done = wheel_expire(&w, now, rng_below(&r, 200), &out, &count);
         assert_true(count <= due);
@@ -199,8 +199,8 @@ static void many_of_one_moment_move_down_in_bounded_steps(void **state)
         alarm_init(&alarms[i], 3600000);
         wheel_add(&w, &alarms[i].link);
     }
-    struct list out;
-    list_init(&out);
+    static struct near out;
+    near_init(&out);
     size_t count = 0, calls = 0;
     while (!wheel_expire(&w, 3600000, 16, &out, &count)) {
         assert_true(++calls <= ALARMS);

@@ -1,0 +1,66 @@
+#include "store/compact.h"
+
+static bool may_move(const struct entry *e)
+{
+    return e->life & ENTRY_STORED && atomic_load_explicit(&e->refs, memory_order_acquire) == 1;
+}
+
+/* The neighbours of a link, while it moves. */
+struct place {
+    struct near *prev, *next; /* NULL: it is in no list */
+};
+
+static struct place place_of(const struct near *link)
+{
+    if (near_empty(link))
+        return (struct place){.prev = NULL};
+    return (struct place){.prev = near_prev(link), .next = near_next(link)};
+}
+
+static void put_in_place(struct near *link, const struct place *at)
+{
+    if (!at->prev)
+        return;
+    near_tie(at->prev, link);
+    near_tie(link, at->next);
+}
+
+/* e, behind the hole, goes to its start; where the hole is then. */
+static uint32_t move_down(struct heap *a, const struct table *t, uint32_t hole, struct entry *e)
+{
+    uint32_t *link = table_link_to(t, e, table_hash(t, e));
+    struct place wheel = place_of(&e->wheel), queue = place_of(&e->queue);
+    struct entry *to = heap_at(a, hole);
+    hole = heap_shift(a, hole);
+    table_lead(t, link, to);
+    put_in_place(&to->wheel, &wheel);
+    put_in_place(&to->queue, &queue);
+    return hole;
+}
+
+uint32_t compact(struct heap *a, const struct table *t, uint32_t wanted, uint32_t budget)
+{
+    uint32_t at = a->cursor, seen = 0;
+    while (seen < budget) {
+        if (at >= a->top) {
+            at = a->first;
+            if (a->top == a->first || seen > 0)
+                break; /* what reached the top has made room there */
+        }
+        uint32_t units = heap_block_units(a, at);
+        struct entry *e = heap_at(a, at);
+        if (!(e->life & ENTRY_HOLE)) {
+            seen += units;
+            at += units;
+            continue;
+        }
+        if (units >= wanted)
+            break;
+        e = heap_at(a, at + units);
+        uint32_t more = entry_units(e);
+        seen += more;
+        at = may_move(e) ? move_down(a, t, at, e) : at + units + more;
+    }
+    a->cursor = at < a->top ? at : a->first;
+    return seen;
+}

@@ -1,0 +1,303 @@
+/* The heap of a shard, and its compaction, against an array of what was put in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "heap_world.h"
+#include "store/compact.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#define KEYS 3000
+#define SEED 3
+
+struct world {
+    struct heap heap; /* has to come first */
+    struct near queue, wheel;
+    struct table table;
+    struct rng rng;
+    char fill[KEYS];
+    unsigned size[KEYS]; /* of what is stored; 0: nothing */
+};
+
+static int setup(void **state)
+{
+    struct world *w = heap_world(sizeof *w);
+    assert_int_equal(table_init(&w->table, &w->heap, SEED), 0);
+    w->rng.state = 1;
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    table_fini(&w->table);
+    heap_world_end(&w->heap);
+    return 0;
+}
+
+static struct slice key_of(const unsigned *i)
+{
+    return slice_of((const char *)i, sizeof *i);
+}
+
+static struct entry *find(struct world *w, unsigned i)
+{
+    return table_find(&w->table, key_of(&i), hash_slice(key_of(&i), SEED));
+}
+
+static void add(struct world *w, unsigned i, unsigned size)
+{
+    static char text[1 << 20];
+    w->size[i] = size;
+    w->fill[i] = (char)rng_next(&w->rng);
+    memset(text, w->fill[i], size);
+    struct entry *e =
+        heap_entry(&w->heap, &(struct put){.key = key_of(&i), .value = slice_of(text, size)});
+    e->life |= ENTRY_STORED;
+    table_add(&w->table, e, hash_slice(key_of(&i), SEED));
+    near_push_back(&w->queue, &e->queue);
+    if (i % 3)
+        near_push_front(&w->wheel, &e->wheel);
+}
+
+static void drop(struct world *w, unsigned i)
+{
+    struct entry *e = find(w, i);
+    table_remove(&w->table, e, hash_slice(key_of(&i), SEED));
+    near_remove(&e->queue);
+    near_remove(&e->wheel);
+    e->life &= (uint8_t)~ENTRY_STORED;
+    w->size[i] = 0;
+    heap_unref(&w->heap, e);
+}
+
+static void check_entry(const struct world *w, const struct entry *e, unsigned i)
+{
+    assert_non_null(e);
+    struct slice value = entry_value(e);
+    assert_int_equal(value.size, w->size[i]);
+    for (size_t n = 0; n < value.size; n++)
+        assert_true(value.data[n] == w->fill[i]);
+}
+
+static size_t length_of(const struct near *head)
+{
+    size_t n = 0;
+    for (const struct near *l = near_next(head); l != head; l = near_next(l)) {
+        assert_ptr_equal(near_prev(near_next(l)), l);
+        n++;
+    }
+    return n;
+}
+
+/* The blocks cover all, no two holes touch, and everything that was put in is there. */
+static void check(struct world *w)
+{
+    const struct heap *h = &w->heap;
+    uint32_t holes = 0, at = h->first;
+    bool after_hole = false;
+    while (at < h->top) {
+        const struct entry *e = heap_at(h, at);
+        uint32_t units = heap_block_units(h, at);
+        assert_true(units > 0);
+        if (e->life & ENTRY_HOLE) {
+            assert_false(after_hole);
+            holes += units;
+        } else {
+            assert_int_equal((e->life & ENTRY_AFTER_HOLE) != 0, after_hole);
+        }
+        after_hole = e->life & ENTRY_HOLE;
+        at += units;
+    }
+    assert_int_equal(at, h->top);
+    assert_false(after_hole);
+    assert_int_equal(holes, h->hole_units);
+    assert_true(h->touched >= h->top);
+    size_t there = 0, timed = 0;
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!w->size[i])
+            continue;
+        there++;
+        timed += i % 3 != 0;
+        check_entry(w, find(w, i), i);
+    }
+    assert_int_equal(length_of(&w->queue), there);
+    assert_int_equal(length_of(&w->wheel), timed);
+}
+
+static void drop_all(struct world *w)
+{
+    for (unsigned i = 0; i < KEYS; i++)
+        if (w->size[i])
+            drop(w, i);
+    assert_int_equal(w->heap.hole_units, 0);
+    assert_int_equal(w->heap.top, w->heap.first);
+}
+
+static void what_is_stored_stays_whole_while_it_is_moved(void **state)
+{
+    struct world *w = *state;
+    for (int n = 0; n < 60000; n++) {
+        unsigned i = (unsigned)rng_below(&w->rng, KEYS);
+        if (w->size[i])
+            drop(w, i);
+        else
+            add(w, i, 1 + (unsigned)(rng_next(&w->rng) >> (50 + rng_below(&w->rng, 14))));
+        if (n % 50 == 0)
+            compact(&w->heap, &w->table, 1 + (uint32_t)rng_below(&w->rng, 9000), 5000);
+        if (n % 3000 == 0)
+            check(w);
+    }
+    check(w);
+    drop_all(w);
+}
+
+static void a_pass_leaves_no_hole_but_before_what_is_held(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < KEYS; i++)
+        add(w, i, 1 + (unsigned)rng_below(&w->rng, 300));
+    for (unsigned i = 0; i < KEYS; i += 2)
+        drop(w, i);
+    struct entry *held[] = {entry_ref(find(w, 301)), entry_ref(find(w, 2001))};
+    while (compact(&w->heap, &w->table, UINT32_MAX, UINT32_MAX) > 0 &&
+           w->heap.cursor != w->heap.first) {
+    }
+    check(w);
+    assert_ptr_equal(find(w, 301), held[0]);
+    assert_ptr_equal(find(w, 2001), held[1]);
+    assert_true(w->heap.hole_units > 0);
+    entry_unref(held[0]);
+    entry_unref(held[1]);
+    while (w->heap.hole_units > 0)
+        compact(&w->heap, &w->table, UINT32_MAX, UINT32_MAX);
+    check(w);
+    drop_all(w);
+}
+
+/* Sizes grow: what small ones leave behind has to become room for large ones. */
+static void holes_of_small_ones_become_room_for_a_large_one(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < KEYS; i++)
+        add(w, i, 100);
+    uint32_t full = w->heap.top;
+    for (unsigned i = 1; i < KEYS; i += 2)
+        drop(w, i);
+    uint32_t wanted = w->heap.hole_units / 2;
+    assert_null(heap_alloc(&w->heap, wanted, full));
+    while (compact(&w->heap, &w->table, wanted, 1000) > 0) {
+        struct entry *e = heap_alloc(&w->heap, wanted, full);
+        if (!e)
+            continue;
+        heap_free(&w->heap, e, wanted);
+        break;
+    }
+    check(w);
+    drop_all(w);
+}
+
+/* More holes that are a little too small than are looked at, before the one that fits. */
+static void what_was_gathered_is_found(void **state)
+{
+    struct world *w = *state;
+    for (unsigned units = 64; units < 3000; units = units * 5 / 4) {
+        struct entry *blocks[41];
+        for (int i = 0; i < 41; i++) {
+            blocks[i] = heap_alloc(&w->heap, i == 1 ? units + 1 : units, UINT32_MAX);
+            assert_non_null(blocks[i]);
+            entry_shape(blocks[i], &(struct put){.key = slice_str("x")});
+            blocks[i]->short_value_size =
+                (uint32_t)(((i == 1) + units) * 4 - offsetof(struct entry, data) - 1) & 0xffffff;
+        }
+        for (int i = 1; i < 41; i += 2)
+            heap_free(&w->heap, blocks[i], i == 1 ? units + 1 : units);
+        w->heap.cursor = heap_offset(&w->heap, blocks[1]);
+        uint32_t before = w->heap.cursor;
+        struct entry *e = heap_alloc(&w->heap, units + 1, w->heap.top);
+        if (!e) { /* nothing here may move, so it has to go on */
+            assert_true(compact(&w->heap, &w->table, heap_surely(units + 1), UINT32_MAX) > 0);
+            assert_true(w->heap.cursor != before);
+        } else {
+            heap_free(&w->heap, e, units + 1);
+        }
+        for (int i = 0; i < 41; i += 2)
+            heap_free(&w->heap, blocks[i], units);
+        assert_int_equal(w->heap.hole_units, 0);
+    }
+}
+
+static void a_huge_hole_knows_its_size(void **state)
+{
+    struct world *w = *state;
+    uint32_t units = (1u << 24) + 5;
+    struct entry *large = heap_alloc(&w->heap, units, UINT32_MAX);
+    assert_non_null(large);
+    add(w, 1, 10);
+    heap_free(&w->heap, large, units);
+    assert_int_equal(w->heap.hole_units, units);
+    assert_int_equal(heap_block_units(&w->heap, w->heap.first), units);
+    struct entry *again = heap_alloc(&w->heap, units - 3, UINT32_MAX);
+    assert_ptr_equal(again, large);
+    heap_free(&w->heap, again, units - 3);
+    check(w);
+    drop_all(w);
+}
+
+static void what_is_given_back_is_no_longer_resident(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < KEYS; i++)
+        add(w, i, 1000);
+    assert_true(w->heap.touched * HEAP_UNIT > KEYS * 1000);
+    drop_all(w);
+    heap_trim(&w->heap);
+    assert_true((w->heap.touched - w->heap.first) * HEAP_UNIT <= HEAP_PAGE);
+    add(w, 5, 100);
+    check(w);
+    drop_all(w);
+}
+
+static void a_system_without_memory_denies_and_nothing_breaks(void **state)
+{
+    struct world *w = *state;
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    none = before;
+    none.rlim_cur = 4096; /* 0 does not count */
+    add(w, 1, 100);
+    assert_int_equal(setrlimit(RLIMIT_DATA, &none), 0);
+    struct entry *e = heap_alloc(&w->heap, 4 << 20, UINT32_MAX);
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+    assert_null(e);
+    assert_true(w->heap.denied);
+    e = heap_alloc(&w->heap, 4 << 20, UINT32_MAX);
+    assert_non_null(e);
+    assert_false(w->heap.denied);
+    heap_free(&w->heap, e, 4 << 20);
+    check(w);
+    drop_all(w);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(what_is_stored_stays_whole_while_it_is_moved),
+        CASE(a_pass_leaves_no_hole_but_before_what_is_held),
+        CASE(holes_of_small_ones_become_room_for_a_large_one),
+        CASE(what_was_gathered_is_found),
+        CASE(a_huge_hole_knows_its_size),
+        CASE(what_is_given_back_is_no_longer_resident),
+        CASE(a_system_without_memory_denies_and_nothing_breaks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -190,8 +190,8 @@ return {
     race = "24", rule = "an invalidation drops; it does not expire",
     file = "core/load/flight_change.c",
     from = "*dropped = store_remove(fl->store, i->key, i->hash, i->now_ms);",
-    to = "const struct put over = {.key = i->key, .hash = i->hash, .ttl_ms = -1, .stale_ttl_ms = 60000};\n"
-      .. "*dropped = store_touch(fl->store, &over, i->now_ms);",
+    to = "*dropped = store_touch(fl->store, &(struct put){.key = i->key, .hash = i->hash, .ttl_ms = -1, "
+      .. ".stale_ttl_ms = 60000}, i->now_ms);",
     tests = { "load_flight_marks" },
   },
   {

@@ -23,6 +23,9 @@ enum query_shape {
     QUERY_ROWS,  /* an array of such maps, in order */
     QUERY_VALUE, /* the first column of the first row, or nothing */
     QUERY_EXEC,  /* an integer: rows affected */
+    /* Not run, only described: [[type of each parameter, as its OID], [name of each column]];
+     * nothing from a driver whose statements have no types. */
+    QUERY_TYPES,
 };
 
 /* Embedded in its owner, who keeps it in place from backend_submit until done or backend_cancel. */
@@ -34,7 +37,7 @@ struct query {
     /* The outcome, valid from done on. */
     int code;          /* 0 or ERR_* */
     struct err err;    /* with the database's own message; SQLSTATE in front where there is one */
-    bool found;        /* ROW, VALUE: whether there was a row */
+    bool found;        /* ROW, VALUE, TYPES: whether there is one */
     struct buf result; /* owned by the query's owner, who calls buf_fini */
     /* The driver's. */
     struct list link;

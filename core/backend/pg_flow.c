@@ -95,6 +95,10 @@ static void send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st
 {
     struct pg_params *p = &c->pool->params;
     struct query *q = call->q;
+    if (q->shape == QUERY_TYPES) {
+        finish(call, pg_row_types(q, st));
+        return;
+    }
     int rc = check_shape(st, q);
     if (rc == 0)
         rc = pg_param_bind(p, q->params, st->param_types, st->params, &q->err);

@@ -60,7 +60,8 @@ static int add_row(struct pg_rows *rows, struct query *q, const struct pg_stmt *
         if (rows->count > 1)
             return 0;
         return st->columns > 0 ? add_value(q, st, res, row, 0) : mpw_nil(&q->result);
-    case QUERY_EXEC: break;
+    case QUERY_EXEC:
+    case QUERY_TYPES: break;
     }
     return 0;
 }
@@ -88,5 +89,20 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *s
         mpw_close(&q->result, rows->header, rows->count);
     if (rc == 0 && st->nests && q->result.size > 0 && mp_check(buf_slice(&q->result), NULL) != 0)
         return err_set(&q->err, ERR_BACKEND, "the result is nested deeper than %d", MP_DEPTH_MAX);
+    return explain(q, rc);
+}
+
+int pg_row_types(struct query *q, const struct pg_stmt *st)
+{
+    int rc = mpw_array(&q->result, 2);
+    if (rc == 0)
+        rc = mpw_array(&q->result, (uint32_t)st->params);
+    for (int i = 0; rc == 0 && i < st->params; i++)
+        rc = mpw_uint(&q->result, st->param_types[i]);
+    if (rc == 0)
+        rc = mpw_array(&q->result, (uint32_t)st->columns);
+    if (rc == 0)
+        rc = mpw_raw(&q->result, buf_slice(&st->keys));
+    q->found = rc == 0;
     return explain(q, rc);
 }

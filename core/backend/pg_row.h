@@ -24,4 +24,7 @@ int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
 int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
                   const PGresult *last) MUST_USE;
 
+/* The result of QUERY_TYPES, which is not sent. */
+int pg_row_types(struct query *q, const struct pg_stmt *st) MUST_USE;
+
 #endif

@@ -290,6 +290,8 @@ static int execute(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlite_r
 
 static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlite_run *run)
 {
+    if (run->shape == QUERY_TYPES)
+        return 0;
     int code = sqlite_stmt_bind(s, run->params, &run->err);
     if (code == 0) {
         switch (run->shape) {
@@ -297,6 +299,7 @@ static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sq
         case QUERY_VALUE: code = fetch_first(c, s, run); break;
         case QUERY_ROWS: code = fetch_rows(c, s, run); break;
         case QUERY_EXEC: code = execute(c, s, run); break;
+        case QUERY_TYPES: break;
         }
     }
     sqlite3_reset(s->raw);

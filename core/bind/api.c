@@ -121,6 +121,7 @@ static int api_query(lua_State *L)
         {"row", QUERY_ROW, false},       {"rows", QUERY_ROWS, false},
         {"value", QUERY_VALUE, false},   {"exec", QUERY_EXEC, false},
         {"packed_row", QUERY_ROW, true}, {"packed_rows", QUERY_ROWS, true},
+        {"types", QUERY_TYPES, false},
     };
     struct runtime *rt = runtime_upvalue(L);
     char where[VM_WHERE_MAX], what[24];
@@ -368,6 +369,9 @@ static void push_raw(lua_State *L, struct runtime *rt)
     lua_pushlightuserdata(L, &rt->sandbox.marks);
     lua_pushcclosure(L, packed_lua_unpack, 1);
     lua_setfield(L, -2, "unpack");
+    lua_pushlightuserdata(L, &rt->sandbox.marks);
+    lua_pushcclosure(L, packed_lua_cut_first, 1);
+    lua_setfield(L, -2, "cut_first");
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.null_ref);
     lua_setfield(L, -2, "null");
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.unchanged_ref);

@@ -198,7 +198,8 @@ int op_lua_take(lua_State *L)
     }
     if (op->query.code != 0)
         return raise_query_error(L, rt, op);
-    bool maybe = op->query.shape == QUERY_ROW || op->query.shape == QUERY_VALUE;
+    bool maybe = op->query.shape == QUERY_ROW || op->query.shape == QUERY_VALUE ||
+                 op->query.shape == QUERY_TYPES;
     if (maybe && !op->query.found)
         lua_pushnil(L);
     else if (op->packed && op->query.shape == QUERY_ROW)

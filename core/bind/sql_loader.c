@@ -9,6 +9,22 @@ struct making {
     struct script *script;
 };
 
+/* Pushes the SQL as an array of its texts and, between two, a parameter's number. */
+static void push_pieces(lua_State *L, const char *sql)
+{
+    int count = 0, number;
+    const char *at, *end;
+    lua_newtable(L);
+    for (; (at = conf_sql_next(sql, &end, &number)) != NULL; sql = end) {
+        lua_pushlstring(L, sql, (size_t)(at - sql));
+        lua_rawseti(L, -2, ++count);
+        lua_pushinteger(L, number);
+        lua_rawseti(L, -2, ++count);
+    }
+    lua_pushstring(L, sql);
+    lua_rawseti(L, -2, ++count);
+}
+
 static int protected_make(lua_State *L)
 {
     struct making *g = lua_touserdata(L, 1);
@@ -16,12 +32,14 @@ static int protected_make(lua_State *L)
     sandbox_push_sql_loader(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->api);
     lua_getfield(L, -1, "rtcache");
-    lua_remove(L, -2);
-    lua_call(L, 1, 1);
+    lua_getfield(L, -2, "internal");
+    lua_remove(L, -3);
+    lua_call(L, 2, 1);
     lua_pushstring(L, l->sql);
     lua_pushstring(L, l->version); /* nil where it is NULL */
     lua_pushinteger(L, conf_sql_parameters(l->sql));
-    lua_call(L, 3, 2);
+    push_pieces(L, l->sql);
+    lua_call(L, 4, 2);
     g->script->fn[RUN_LOAD_MANY] = luaL_ref(L, LUA_REGISTRYINDEX);
     g->script->fn[RUN_LOAD] = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;

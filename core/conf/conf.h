@@ -134,6 +134,9 @@ void conf_unref(struct conf *c); /* NULL is allowed */
 
 /* The highest $n of a text of SQL, outside of its literals, names and comments; 0: none. */
 int conf_sql_parameters(const char *sql);
+/* The next of these at or after sql: its number (0 to 65536, which is too high) and, in *end, what
+ * stands after it. NULL: no more. */
+const char *conf_sql_next(const char *sql, const char **end, int *number);
 
 /* -1 where there is none of that name. */
 int conf_backend_index(const struct conf *c, const char *name);

@@ -69,9 +69,8 @@ static const char *skip_word(const char *s)
     return s;
 }
 
-int conf_sql_parameters(const char *sql)
+const char *conf_sql_next(const char *sql, const char **end, int *number)
 {
-    long highest = 0;
     for (const char *s = sql; *s;) {
         const char *next = s + 1;
         if (*s == '\'' || *s == '"') {
@@ -83,15 +82,24 @@ int conf_sql_parameters(const char *sql)
         } else if (is_name_char(*s)) {
             next = skip_word(s);
         } else if (*s == '$' && isdigit((unsigned char)s[1])) {
-            char *end;
-            long n = strtol(s + 1, &end, 10);
-            highest = n > highest ? n : highest;
-            next = end;
+            char *after;
+            long n = strtol(s + 1, &after, 10);
+            *number = n > 65535 ? 65536 : (int)n;
+            *end = after;
+            return s;
         } else if (*s == '$') {
-            const char *end = skip_dollar(s);
-            next = end ? end : next;
+            const char *after = skip_dollar(s);
+            next = after ? after : next;
         }
         s = next;
     }
-    return highest > 65535 ? 65535 : (int)highest;
+    return NULL;
+}
+
+int conf_sql_parameters(const char *sql)
+{
+    int highest = 0, n;
+    while (conf_sql_next(sql, &sql, &n))
+        highest = n > highest ? n : highest;
+    return highest > 65535 ? 65535 : highest;
 }

@@ -34,6 +34,11 @@ for _, shape in ipairs { "row", "rows", "value", "exec", "packed_row", "packed_r
   end
 end
 
+-- Not a method: for sql_loader.lua alone.
+local function types(self, sql)
+  return await(query("types", self, sql, 0))
+end
+
 local function sleep(seconds)
   return await(raw.sleep(seconds))
 end
@@ -161,4 +166,4 @@ local rtcache = {
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 
-return { rtcache = rtcache, print = print, db = db }
+return { rtcache = rtcache, print = print, db = db, internal = { types = types, cut_first = raw.cut_first } }

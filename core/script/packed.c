@@ -199,6 +199,41 @@ int packed_lua_unpack(lua_State *L)
     return 1;
 }
 
+int packed_lua_cut_first(lua_State *L)
+{
+    const struct value_marks *m = marks(L);
+    struct packed *p = to_packed(L, 1, m->rows);
+    lua_Integer i = luaL_checkinteger(L, 2);
+    struct slice first;
+    struct mp_token t;
+    if (!p || i < 1 || i > p->count)
+        luaL_error(L, "no such row");
+    if (!p->indexed)
+        index_rows(L, p);
+    size_t end = i < p->count ? p->starts[i] : p->bytes.size;
+    struct slice bytes = slice_of(p->bytes.data + p->starts[i - 1], end - p->starts[i - 1]);
+    uint32_t count = count_of(L, bytes, MP_MAP);
+    struct mp_reader r = mp_reader_of(bytes);
+    if (count == 0 || mp_next(&r, &t) != MP_OK || mp_skip(&r) != MP_OK ||
+        mp_take(&r, &first) != MP_OK)
+        luaL_error(L, "malformed bytes where a row should be");
+    value_unpack(L, m, first);
+    count--;
+    unsigned char head[5] = {0xdf, (unsigned char)(count >> 24), (unsigned char)(count >> 16),
+                             (unsigned char)(count >> 8), (unsigned char)count};
+    size_t head_size = count < 16 ? 1 : sizeof head;
+    if (count < 16)
+        head[0] = (unsigned char)(0x80 | count);
+    size_t rest = (size_t)(r.end - r.at), size = head_size + rest;
+    struct packed *row = new_packed(L, m->row_ref, size);
+    char *to = (char *)(row + 1);
+    memcpy(to, head, head_size);
+    memcpy(to + head_size, r.at, rest);
+    row->count = count;
+    row->bytes = slice_of(to, size);
+    return 2;
+}
+
 static const void *make_metatable(lua_State *L, struct value_marks *m, const luaL_Reg *functions,
                                   int *ref)
 {

@@ -28,4 +28,7 @@ bool packed_get(lua_State *L, const struct value_marks *m, int index, struct sli
  * give. */
 int packed_lua_unpack(lua_State *L);
 
+/* With the marks as upvalue: (rows, i) -> the first field of rows[i], a row of the others. */
+int packed_lua_cut_first(lua_State *L);
+
 #endif

@@ -1,9 +1,11 @@
 -- A loader without a script: one query, whose first row is the value. Trusted; gets the primitives
 -- of api.lua, returns a function that makes the loader of one configured query.
-local api = ...
+local api, internal = ...
 
 local WIDTH = 256 -- what `all` takes
+local REST = 64   -- batches that go key by key after SQL that PostgreSQL refused in one query
 local unpack, pcall, concat, sort, pairs = unpack, pcall, table.concat, table.sort, pairs
+local types, cut_first = internal.types, internal.cut_first
 
 local function no_column(row, version)
   local names = {}
@@ -18,10 +20,51 @@ local function no_column(row, version)
   }, 0)
 end
 
--- parameters: so many of the captures are the query's.
-return function(sql, version, parameters)
-  local function query(match, ctx)
-    local row = ctx.db:packed_row(sql, unpack(match, 1, parameters))
+-- The SQL as a subquery, for every element of the parameters' arrays, which are of these types. One
+-- row of each is the value, so no more is asked for. The names are none that the SQL uses itself.
+local function wrap(pieces, names)
+  local arrays, columns, inner = {}, {}, {}
+  for i = 1, #names do
+    arrays[i] = ("$%d::%s[]"):format(i, names[i])
+    columns[i] = "rtcache_p" .. i
+  end
+  for i, piece in ipairs(pieces) do
+    inner[i] = i % 2 == 1 and piece or ("(rtcache_k.rtcache_p%d)"):format(piece)
+  end
+  return ("SELECT rtcache_k.rtcache_i, rtcache_q.* FROM unnest(%s) WITH ORDINALITY AS rtcache_k(%s, rtcache_i), "
+    .. "LATERAL (SELECT * FROM (%s\n) AS rtcache_r LIMIT 1) AS rtcache_q"):format(
+    concat(arrays, ", "), concat(columns, ", "), concat(inner))
+end
+
+-- The query for a whole batch; false where there is none: the backend has no types, a parameter is an
+-- array (unnest would take it apart), or a column that PostgreSQL names would be named otherwise.
+local function describe(db, sql, pieces)
+  local described = types(db, sql)
+  if not described then
+    return false
+  end
+  local names = {}
+  local rows = db:rows("SELECT format_type(t, -1) AS name FROM unnest($1::oid[]) WITH ORDINALITY AS k(t, i) ORDER BY i",
+    described[1])
+  for i, row in ipairs(rows) do
+    if row.name:sub(-2) == "[]" then
+      return false
+    end
+    names[i] = row.name
+  end
+  local wrapped = wrap(pieces, names)
+  local columns = types(db, wrapped)[2]
+  for i, name in ipairs(described[2]) do
+    if columns[i + 1] ~= name then
+      return false
+    end
+  end
+  return wrapped
+end
+
+-- parameters: so many of the captures are the query's. pieces: the SQL, cut at its parameters.
+return function(sql, version, parameters, pieces)
+  local function answer(row)
     if row and version then
       local number = row[version]
       return row, { version = number == nil and no_column(row, version) or number }
@@ -29,27 +72,93 @@ return function(sql, version, parameters)
     return row, nil
   end
 
+  local function query(match, ctx)
+    return answer(ctx.db:packed_row(sql, unpack(match, 1, parameters)))
+  end
+
   local function load(_, ctx)
     return query(ctx.match, ctx)
   end
 
+  local function keep(values, options, key, ok, row, more)
+    if ok then
+      values[key], options[key] = row, row and more
+    else
+      options[key] = { error = row }
+    end
+  end
+
   -- The queries go out together, and PostgreSQL gets them in one pipeline. One that fails fails
   -- its key.
+  local function one_by_one(keys, ctx, first, last, values, options)
+    local calls = {}
+    for i = first, last do
+      calls[#calls + 1] = function()
+        keep(values, options, keys[i], pcall(query, ctx.match[i], ctx))
+      end
+    end
+    api.all(calls)
+  end
+
+  local wrapped        -- nil: not asked for yet; false: there is none
+  local rest = 0
+
+  local function ask(ctx, first, last)
+    if wrapped == nil then
+      wrapped = describe(ctx.db, sql, pieces)
+    end
+    if not wrapped then
+      return nil
+    end
+    local arrays = {}
+    for p = 1, parameters do
+      local array = api.array {}
+      for i = first, last do
+        array[#array + 1] = ctx.match[i][p]
+      end
+      arrays[p] = array
+    end
+    return ctx.db:packed_rows(wrapped, unpack(arrays, 1, parameters))
+  end
+
+  -- The rows of a batch. Nothing where its keys are to be asked for one by one: there may be one
+  -- that spoils the query for all. An error that no single key can be blamed for is thrown on.
+  local function batch(ctx, first, last)
+    if parameters == 0 or wrapped == false or first == last then
+      return nil
+    end
+    if rest > 0 then
+      rest = rest - 1
+      return nil
+    end
+    local ok, rows = pcall(ask, ctx, first, last)
+    if ok then
+      return rows
+    end
+    local code = type(rows) == "table" and rows.code
+    if code ~= "BACKEND_ERROR" and code ~= "TOO_LARGE" and code ~= "BAD_VALUE" then
+      error(rows, 0)
+    end
+    local state = rows.message:sub(1, 2)
+    if state == "42" or state == "0A" then -- the SQL, not a value: types may be others by now
+      wrapped, rest = nil, REST
+    end
+    return nil
+  end
+
   local function load_many(keys, ctx)
     local values, options = {}, {}
     for first = 1, #keys, WIDTH do
-      local calls = {}
-      for i = first, math.min(first + WIDTH - 1, #keys) do
-        calls[#calls + 1] = function()
-          local ok, row, more = pcall(query, ctx.match[i], ctx)
-          if ok then
-            values[keys[i]], options[keys[i]] = row, row and more
-          else
-            options[keys[i]] = { error = row }
-          end
+      local last = math.min(first + WIDTH - 1, #keys)
+      local rows = batch(ctx, first, last)
+      if rows then
+        for i = 1, #rows do
+          local n, row = cut_first(rows, i)
+          keep(values, options, keys[first + n - 1], pcall(answer, row))
         end
+      else
+        one_by_one(keys, ctx, first, last, values, options)
       end
-      api.all(calls)
     end
     return values, options
   end

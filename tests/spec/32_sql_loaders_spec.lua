@@ -52,6 +52,112 @@ for name, start in pairs { SQLite = Source.sqlite, PostgreSQL = Source.postgres 
   end)
 end
 
+describe("several keys of a loader without code over PostgreSQL", function()
+  local server, source, cache
+
+  setup(function()
+    local counted = "SELECT i.id, i.name, i.version, i.absent FROM items i WHERE i.id = $1 AND note() > 0"
+    server, source = Source.postgres {
+      loaders = {
+        { pattern = "item:*", sql = counted .. " -- $9 of 'them'", version = "version" },
+        { pattern = "two:*:*", sql = "SELECT $q$ $1 $q$ AS text, a.id, b.name FROM items a JOIN items b ON b.id = a.id "
+          .. "/* $2 */ WHERE a.name=$2 AND a.id=$1" },
+        { pattern = "text:*", sql = "SELECT id FROM items WHERE name = $1" },
+        { pattern = "uuid:*", sql = "SELECT id FROM items WHERE u = $1" },
+        { pattern = "time:*", sql = "SELECT id FROM items WHERE t = $1" },
+        { pattern = "char:*", sql = "SELECT id FROM items WHERE c = $1" },
+        { pattern = "last:*", sql = "SELECT id FROM items WHERE id <= $1 ORDER BY id DESC LIMIT 2" },
+        { pattern = "named:*", sql = "SELECT id, $1::int FROM items WHERE id = $1" },
+        { pattern = "any:*", sql = "SELECT count(*) AS n FROM items WHERE id = ANY($1::bigint[])" },
+        { pattern = "write:*", sql = "UPDATE items SET version = 7 WHERE id = $1 RETURNING id, version" },
+      },
+    }
+    source.db:exec [[
+      CREATE TABLE items (id bigint PRIMARY KEY, name text, version bigint, absent int, u uuid, t timestamptz,
+        c char(5));
+      INSERT INTO items SELECT n, 'name ' || n, n, NULL, ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid,
+        '2024-01-01 00:00:00+00'::timestamptz + n * interval '1 day', 'c' || n FROM generate_series(1, 300) n;
+      CREATE TABLE notes (pid int, at timestamptz, PRIMARY KEY (pid, at));
+      CREATE FUNCTION note() RETURNS int LANGUAGE sql VOLATILE AS
+        'INSERT INTO notes VALUES (pg_backend_pid(), statement_timestamp()) ON CONFLICT DO NOTHING; SELECT 1';
+    ]]
+    cache = server:connect()
+  end)
+  teardown(function()
+    source:close()
+    server:stop()
+  end)
+
+  -- Statements that have called note().
+  local function queries() return source.db:number "SELECT count(*) FROM notes" end
+
+  local function ids(...)
+    local found = {}
+    for i, item in ipairs(expect.value(cache:get_many { ... })) do
+      assert.is_nil(item.error)
+      found[i] = item.value and item.value.id or false
+    end
+    return found
+  end
+
+  local function many(from, to)
+    local keys = {}
+    for i = from, to do keys[#keys + 1] = "item:" .. i end
+    return keys
+  end
+
+  it("takes one query for each run of the loader", function()
+    expect.value(cache:get_many { "item:290", "item:291" })
+    local before = queries()
+    local list = expect.value(cache:get_many(many(1, 250)))
+    for i = 1, 250 do
+      assert.same({ id = i, name = "name " .. i, version = i, absent = list[i].value.absent }, list[i].value)
+    end
+    local asked = queries() - before
+    assert.truthy(asked >= 1 and asked <= 16, asked .. " queries for 250 keys")
+    assert.equal(250, expect.value(cache:get_entry "item:250").version)
+  end)
+
+  it("lets a key fail alone that its type cannot take, and a missing one be absent", function()
+    local list = expect.value(cache:get_many { "item:260", "item:bad", "item:999", "item:261" })
+    assert.equal(260, list[1].value.id)
+    assert.truthy(list[2].error)
+    assert.is_nil(list[3].value)
+    assert.is_nil(list[3].error)
+    assert.equal(261, list[4].value.id)
+  end)
+
+  it("puts two captures, comments, dollar quotes and joins in their places", function()
+    local list = expect.value(cache:get_many { "two:1:name 1", "two:2:name 1", "two:3:name 3" })
+    assert.same({ id = 1, name = "name 1", text = " $1 " }, list[1].value)
+    assert.is_nil(list[2].value)
+    assert.same({ id = 3, name = "name 3", text = " $1 " }, list[3].value)
+  end)
+
+  it("takes text, uuid, timestamptz and char", function()
+    assert.same({ 7, 8, false }, ids("text:name 7", "text:name 8", "text:it's {\"a\\\\,"))
+    assert.same({ 9, 10 }, ids("uuid:00000000-0000-0000-0000-000000000009",
+      "uuid:00000000-0000-0000-0000-000000000010"))
+    assert.same({ 1, 2 }, ids("time:2024-01-02 00:00:00+00", "time:2024-01-03 01:00:00+01"))
+    assert.same({ 33, 34 }, ids("char:c33", "char:c34"))
+  end)
+
+  it("gives the first row by ORDER BY", function()
+    assert.same({ 20, 10, false }, ids("last:20", "last:10", "last:0"))
+  end)
+
+  it("gives what one key gives where the SQL cannot be one query for many", function()
+    local list = expect.value(cache:get_many { "named:1", "named:2" })
+    assert.same({ id = 2, int4 = 2 }, list[2].value)
+    list = expect.value(cache:get_many { "any:{1,2}", "any:{3}" })
+    assert.equal(2, list[1].value.n)
+    assert.equal(1, list[2].value.n)
+    list = expect.value(cache:get_many { "write:1", "write:2" })
+    assert.same({ id = 1, version = 7 }, list[1].value)
+    assert.same({ id = 2, version = 7 }, list[2].value)
+  end)
+end)
+
 describe("a loader whose SQL has a parameter beyond its pattern", function()
   it("keeps the server from starting, and --check says where", function()
     local server = Server.prepare {

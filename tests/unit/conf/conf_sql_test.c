@@ -6,6 +6,8 @@
 
 #include "conf/conf.h"
 
+#include <string.h>
+
 static void finds_the_highest_parameter_where_one_can_stand(void **state)
 {
     (void)state;
@@ -44,10 +46,30 @@ static void finds_the_highest_parameter_where_one_can_stand(void **state)
             fail_msg("%s: %d", cases[i].sql, conf_sql_parameters(cases[i].sql));
 }
 
+static void gives_the_place_and_the_number_of_each(void **state)
+{
+    (void)state;
+    const char *sql = "SELECT '$3', $2 /* $4 */, $1::int, $99999999999999999999", *at, *end;
+    static const struct {
+        int number;
+        const char *after;
+    } wanted[] = {{2, " /* $4 */"}, {1, "::int"}, {65536, ""}};
+    int number;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++, sql = end) {
+        at = conf_sql_next(sql, &end, &number);
+        assert_non_null(at);
+        assert_int_equal(*at, '$');
+        assert_int_equal(number, wanted[i].number);
+        assert_int_equal(strncmp(end, wanted[i].after, strlen(wanted[i].after)), 0);
+    }
+    assert_null(conf_sql_next(sql, &end, &number));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_highest_parameter_where_one_can_stand),
+        cmocka_unit_test(gives_the_place_and_the_number_of_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

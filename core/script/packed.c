@@ -36,7 +36,7 @@ static struct packed *new_packed(lua_State *L, int metatable_ref, size_t more)
 static uint32_t count_of(lua_State *L, struct slice packed, enum mp_type type)
 {
     struct mp_reader r = mp_reader_of(packed);
-    struct mp_token t;
+    struct mp_token t = {.count = 0};
     if (mp_next(&r, &t) != MP_OK || t.type != type || t.count > (size_t)(r.end - r.at))
         luaL_error(L, "malformed bytes where %s should be", type == MP_MAP ? "a row" : "rows");
     return t.count;
@@ -207,7 +207,7 @@ int packed_lua_cut_first(lua_State *L)
     struct slice first;
     struct mp_token t;
     if (!p || i < 1 || i > p->count)
-        luaL_error(L, "no such row");
+        vm_fail(L, "no such row");
     if (!p->indexed)
         index_rows(L, p);
     size_t end = i < p->count ? p->starts[i] : p->bytes.size;
@@ -216,7 +216,7 @@ int packed_lua_cut_first(lua_State *L)
     struct mp_reader r = mp_reader_of(bytes);
     if (count == 0 || mp_next(&r, &t) != MP_OK || mp_skip(&r) != MP_OK ||
         mp_take(&r, &first) != MP_OK)
-        luaL_error(L, "malformed bytes where a row should be");
+        vm_fail(L, "malformed bytes where a row should be");
     value_unpack(L, m, first);
     count--;
     unsigned char head[5] = {0xdf, (unsigned char)(count >> 24), (unsigned char)(count >> 16),

@@ -5,31 +5,13 @@ local Server = require "spec.support.server"
 local client = require "rtcache.client"
 local files = require "spec.support.files"
 local peers = require "peers"
+local profile = require "profile"
 local report = require "report"
 
 local KEYS = 1000
 local DEPTHS = { 1, 16 }
 local TAGS = { 1, 2, 4 } -- of each entry, with the last depth
-local SHOWN = 15
 local options = report.options(arg, { requests = 20000 })
-
--- Instructions by function, and of the whole run, from a profile.
-local function read_profile(out)
-  local f = io.popen("callgrind_annotate --auto=no --threshold=100 '" .. out .. "' 2>/dev/null")
-  local by_function, total = {}, nil
-  for line in f:lines() do
-    local number, what = line:match "^%s*([%d,]+)%s*%b()%s+(.*)$"
-    local n = number and tonumber((number:gsub(",", "")))
-    if n and what:find "PROGRAM TOTALS" then
-      total = n
-    elseif n then
-      what = what:gsub(" %[.*%]$", ""):gsub("^[^:]*/", "")
-      by_function[what] = (by_function[what] or 0) + n
-    end
-  end
-  f:close()
-  return by_function, assert(total, "callgrind counted nothing")
-end
 
 -- The keys that the load generator reads, each with so many tags.
 local function fill(server, tags)
@@ -55,20 +37,9 @@ local function count(depth, requests, tags)
   })
 
   server:stop()
-  local by_function, total = read_profile(out)
+  local by_function, total = profile.read(out)
   os.remove(out)
   return by_function, total
-end
-
-local function costliest(once, twice)
-  local list = {}
-  for what, n in pairs(twice) do
-    list[#list + 1] = { what, (n - (once[what] or 0)) / options.requests }
-  end
-  table.sort(list, function(a, b) return a[2] > b[2] end)
-  local rows = {}
-  for i = 1, math.min(SHOWN, #list) do rows[i] = { list[i][1], ("%.0f"):format(list[i][2]) } end
-  return report.table({ "where", "instructions per hit" }, rows)
 end
 
 local function per_hit(depth, tags)
@@ -82,7 +53,7 @@ local function measure()
   for _, depth in ipairs(DEPTHS) do
     local n, once, twice = per_hit(depth, 0)
     rows[#rows + 1] = { tostring(depth), "0", ("%.0f"):format(n), "" }
-    where, plain = costliest(once, twice), n
+    where, plain = profile.costliest(once, twice, options.requests, "hit"), n
   end
   for _, tags in ipairs(TAGS) do
     local n = per_hit(DEPTHS[#DEPTHS], tags)

@@ -17,46 +17,55 @@ struct database {
     int index;
 };
 
-/* Raises a text with that position in front, or with the stack's where it is NULL. */
-__attribute__((format(printf, 3, 4), noreturn)) static void fail_at(lua_State *L, const char *where,
-                                                                    const char *fmt, ...)
+/* Who asks for something that takes a while: printed only for an error. */
+struct asked {
+    const char *prefix, *what; /* "db:" and "row" */
+    bool placed;               /* false: at the place that the stack shows */
+    struct vm_position where;
+};
+
+/* Raises a text with the position in front. */
+__attribute__((format(printf, 3, 4), noreturn)) static void
+fail_at(lua_State *L, const struct asked *a, const char *fmt, ...)
 {
-    char text[ERR_TEXT_MAX];
+    char text[ERR_TEXT_MAX], where[VM_WHERE_MAX];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (!where)
+    if (!a->placed)
         vm_fail(L, "%s", text);
+    vm_print_position(&a->where, where, sizeof where);
     lua_pushfstring(L, "%s: %s", where, text);
     lua_error(L);
     abort(); /* lua_error does not return */
 }
 
-/* Raises unless the code that runs may wait for something called `what`. */
-static void check_may_wait(lua_State *L, struct runtime *rt, const char *where, const char *what)
+/* Raises unless the code that runs may wait. */
+static void check_may_wait(lua_State *L, struct runtime *rt, const struct asked *a)
 {
     if (!rt->current)
-        fail_at(L, where, "%s cannot be called while the script is read, only while a load runs",
-                what);
+        fail_at(L, a, "%s%s cannot be called while the script is read, only while a load runs",
+                a->prefix, a->what);
     if (!lua_isyieldable(L))
-        fail_at(L, where,
-                "%s cannot wait here: inside a function that string.gsub, table.sort or a "
+        fail_at(L, a,
+                "%s%s cannot wait here: inside a function that string.gsub, table.sort or a "
                 "__tostring calls back",
-                what);
+                a->prefix, a->what);
 }
 
 /* Counts a query of the run that runs now. One too many ends the run, which cannot catch it. */
-static void check_calls(lua_State *L, struct runtime *rt, const char *where, const char *what)
+static void check_calls(lua_State *L, struct runtime *rt, const struct asked *a)
 {
     struct run *r = rt->current;
     if (rt->run_calls == 0 || ++r->calls <= rt->run_calls)
         return;
     if (!r->calls_over)
-        snprintf(rt->vm->where, sizeof rt->vm->where, "%s", where);
+        vm_print_position(&a->where, rt->vm->where, sizeof rt->vm->where);
     r->calls_over = true;
     vm_stop(rt->vm);
-    fail_at(L, where, "%s: more than %lld calls of backends", what, (long long)rt->run_calls);
+    fail_at(L, a, "%s%s: more than %lld calls of backends", a->prefix, a->what,
+            (long long)rt->run_calls);
 }
 
 static const struct database *to_database(lua_State *L, const struct runtime *rt, int index)
@@ -74,22 +83,21 @@ static int api_database_index(lua_State *L)
     struct runtime *rt = runtime_upvalue(L);
     lua_settop(L, 2);
     lua_rawget(L, lua_upvalueindex(2));
-    rt->lookup = vm_where(L, rt->lookup_where, sizeof rt->lookup_where) ? L : NULL;
+    rt->lookup = vm_position(L, &rt->lookup_position) ? L : NULL;
     return 1;
 }
 
 /* The line of the script that calls a method now. */
-static void take_position(lua_State *L, struct runtime *rt, char *where, size_t size)
+static void take_position(lua_State *L, struct runtime *rt, struct vm_position *out)
 {
     bool looked_up = rt->lookup == L;
     rt->lookup = NULL;
     if (looked_up)
-        snprintf(where, size, "%s", rt->lookup_where);
-    else if (!vm_where(L, where, size)) {
-        if (rt->current)
-            run_position(rt->current, where, size);
-        else
-            snprintf(where, size, "?");
+        *out = rt->lookup_position;
+    else if (!vm_position(L, out)) {
+        const struct script *s = runtime_script(rt);
+        snprintf(out->file, sizeof out->file, "%s", s ? s->file : "?");
+        out->line = s ? s->line[rt->current->what] : 0;
     }
 }
 
@@ -103,9 +111,14 @@ static int pack_parameters(lua_State *L, struct runtime *rt, int first, int coun
     if (rc != 0)
         return err_set(e, rc, "no memory for the parameters");
     for (int i = 0; i < count && rc == 0; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "parameter %d", i + 1);
-        rc = value_pack(L, &rt->sandbox.marks, first + i, name, b, e);
+        size_t before = b->size;
+        rc = value_pack(L, &rt->sandbox.marks, first + i, "parameter", b, e);
+        if (rc != 0) { /* once more, for a text that says which one */
+            char name[32];
+            snprintf(name, sizeof name, "parameter %d", i + 1);
+            b->size = before;
+            rc = value_pack(L, &rt->sandbox.marks, first + i, name, b, e);
+        }
     }
     return rc;
 }
@@ -124,25 +137,24 @@ static int api_query(lua_State *L)
         {"types", QUERY_TYPES, false},
     };
     struct runtime *rt = runtime_upvalue(L);
-    char where[VM_WHERE_MAX], what[24];
+    struct asked asked = {.prefix = "db:", .what = luaL_checkstring(L, 1), .placed = true};
     struct err e;
-    take_position(L, rt, where, sizeof where);
-    const char *shape = luaL_checkstring(L, 1);
+    take_position(L, rt, &asked.where);
+    const char *shape = asked.what;
     const struct database *db = to_database(L, rt, 2);
     if (!db)
-        fail_at(L, where, "%s is a method of a backend: call it with a colon, as db:%s(sql, ...)",
+        fail_at(L, &asked, "%s is a method of a backend: call it with a colon, as db:%s(sql, ...)",
                 shape, shape);
-    snprintf(what, sizeof what, "db:%s", shape);
     if (lua_type(L, 3) != LUA_TSTRING)
-        fail_at(L, where, "%s: the SQL text is a %s, not a string", what,
+        fail_at(L, &asked, "db:%s: the SQL text is a %s, not a string", shape,
                 lua_isnone(L, 3) ? "nil" : luaL_typename(L, 3));
-    check_may_wait(L, rt, where, what);
-    check_calls(L, rt, where, what);
+    check_may_wait(L, rt, &asked);
+    check_calls(L, rt, &asked);
     int count = (int)luaL_checkinteger(L, 4);
     lua_settop(L, 4 + count);
     if (pack_parameters(L, rt, 5, count, &e) != 0)
-        fail_at(L, where, "%s: %s", what, e.text);
-    struct op_request q = {.backend = db->index, .params = &rt->scratch, .where = where};
+        fail_at(L, &asked, "db:%s: %s", shape, e.text);
+    struct op_request q = {.backend = db->index, .params = &rt->scratch, .where = &asked.where};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i].name, shape) == 0) {
             q.shape = methods[i].shape;
@@ -151,7 +163,7 @@ static int api_query(lua_State *L)
     }
     q.sql.data = lua_tolstring(L, 3, &q.sql.size);
     if (!op_query(L, rt, &q))
-        fail_at(L, where, "%s: not enough memory for a query of %zu bytes", what, q.sql.size);
+        fail_at(L, &asked, "db:%s: not enough memory for a query of %zu bytes", shape, q.sql.size);
     return 1;
 }
 
@@ -163,7 +175,7 @@ static int api_sleep(lua_State *L)
     double seconds = lua_tonumber(L, 1);
     if (!(seconds >= 0 && seconds <= SLEEP_MAX_S))
         vm_fail(L, "rtcache.sleep takes 0 to %.0f seconds, not %.14g", SLEEP_MAX_S, seconds);
-    check_may_wait(L, rt, NULL, "rtcache.sleep");
+    check_may_wait(L, rt, &(struct asked){.prefix = "rtcache.", .what = "sleep"});
     if (!op_sleep(L, rt, seconds))
         vm_fail(L, "rtcache.sleep: not enough memory");
     return 1;

@@ -2,7 +2,6 @@
 
 #include "script/packed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum op_kind { OP_QUERY, OP_SLEEP };
@@ -15,7 +14,7 @@ struct op {
     int backend;
     uint32_t slot, serial;
     size_t charged;
-    char where[VM_WHERE_MAX]; /* the script's line that asked */
+    struct vm_position where; /* that asked */
     ev_timer timer;
     struct query query;
     struct buf params;
@@ -126,7 +125,7 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     buf_init(q->params, q->params->max);
     op->backend = q->backend;
     op->packed = q->packed;
-    snprintf(op->where, sizeof op->where, "%s", q->where);
+    op->where = *q->where;
     op->query.sql = slice_of(op->sql, q->sql.size);
     op->query.params = buf_slice(&op->params);
     op->query.shape = q->shape;
@@ -167,6 +166,7 @@ int op_lua_drop(lua_State *L)
 /* {code, message, retryable, where}, printed as "where: message". */
 static int raise_query_error(lua_State *L, struct runtime *rt, struct op *op)
 {
+    char where[VM_WHERE_MAX];
     lua_createtable(L, 0, 5);
     lua_pushstring(L, err_name(op->query.code));
     lua_setfield(L, -2, "code");
@@ -174,7 +174,8 @@ static int raise_query_error(lua_State *L, struct runtime *rt, struct op *op)
     lua_setfield(L, -2, "message");
     lua_pushboolean(L, err_retryable(op->query.code));
     lua_setfield(L, -2, "retryable");
-    lua_pushstring(L, op->where);
+    vm_print_position(&op->where, where, sizeof where);
+    lua_pushstring(L, where);
     lua_setfield(L, -2, "where");
     if (op->query.err.retry_after_ms >= 0 && op->query.err.code != 0) {
         lua_pushinteger(L, op->query.err.retry_after_ms);

@@ -19,8 +19,8 @@ struct op_request {
     enum query_shape shape;
     bool packed; /* the result goes to the script as packed bytes (packed.h) */
     struct slice sql;
-    struct buf *params; /* taken over: it is empty afterwards */
-    const char *where;  /* "script:line", for errors */
+    struct buf *params;              /* taken over: it is empty afterwards */
+    const struct vm_position *where; /* for errors */
 };
 
 /* Pushes the number of a new op of the current run. False where there is no memory for it. */

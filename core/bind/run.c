@@ -181,6 +181,8 @@ static bool read_bound(struct run *r, struct vm_cost cost, int status, struct ru
 {
     struct runtime *rt = r->rt;
     char where[VM_WHERE_MAX];
+    if (status == 0 && !r->calls_over && !cost.stopped && r->cpu_left_us > 0)
+        return false;
     run_position(r, where, sizeof where);
     if (r->calls_over) {
         if (rt->vm->where[0] != '\0')

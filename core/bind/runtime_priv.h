@@ -63,7 +63,7 @@ struct runtime {
     /* Where a method of a backend was looked up last, and by which coroutine: `return db:row(...)`
      * is a tail call, which leaves no frame to take the line from. */
     lua_State *lookup;
-    char lookup_where[VM_WHERE_MAX];
+    struct vm_position lookup_position;
     struct run_result *many; /* the results of the keys of the run that ends now; owned */
     unsigned many_room;
     struct runtime_stats stats;

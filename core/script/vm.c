@@ -258,17 +258,35 @@ int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e)
     return rc;
 }
 
-bool vm_where(lua_State *L, char *out, size_t size)
+bool vm_position(lua_State *L, struct vm_position *out)
 {
     lua_Debug ar;
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
         if (ar.source[0] == '@' && ar.currentline > 0) {
-            snprintf(out, size, "%s:%d", ar.short_src, ar.currentline);
+            memcpy(out->file, ar.short_src, sizeof ar.short_src);
+            out->line = ar.currentline;
             return true;
         }
     }
     return false;
+}
+
+void vm_print_position(const struct vm_position *p, char *out, size_t size)
+{
+    if (p->line > 0)
+        snprintf(out, size, "%s:%d", p->file, p->line);
+    else
+        snprintf(out, size, "%s", p->file);
+}
+
+bool vm_where(lua_State *L, char *out, size_t size)
+{
+    struct vm_position p;
+    if (!vm_position(L, &p))
+        return false;
+    vm_print_position(&p, out, size);
+    return true;
 }
 
 static uint64_t identity(lua_State *L, int index)

@@ -85,7 +85,16 @@ void vm_discharge(struct vm *vm, size_t bytes);
  * bounds. ERR_NOMEM, or ERR_SCRIPT with the error's text. */
 int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e) MUST_USE;
 
-/* "script:line" of the innermost frame of L that belongs to a script; false where there is none. */
+/* A line of a script: taken often, printed only for an error. */
+struct vm_position {
+    char file[VM_WHERE_MAX];
+    int line; /* 0: none is known */
+};
+/* The innermost frame of L that belongs to a script; false where there is none. */
+bool vm_position(lua_State *L, struct vm_position *out);
+void vm_print_position(const struct vm_position *p, char *out, size_t size); /* "script:line" */
+
+/* Both at once. */
 bool vm_where(lua_State *L, char *out, size_t size);
 
 /* Notes that the script throws the value at index; and whether the value at index is that. */

@@ -30,8 +30,8 @@ for _, mode in ipairs { "row", "packed_row", "load_many" } do
   rows[#rows + 1] = { mode, tostring(keys), ("%.0f"):format((total_twice - total_once) / loads / keys) }
   where[#where + 1] = ("\n%s:\n\n"):format(mode) .. profile.costliest(once, twice, loads * keys, "key")
 end
-local text = "## Instructions per load\n\nOf bind/ and below, with a database that answers at once; a row of five columns.\n"
-  .. "\n"
+local text = "## Instructions per load\n\n"
+  .. "Of bind/ and below, with a database that answers at once; a row of five columns.\n\n"
   .. report.table({ "script", "keys of a load", "instructions per key" }, rows) .. table.concat(where)
 io.write(text)
 if options.save then report.save("cost", text) end

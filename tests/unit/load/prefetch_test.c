@@ -137,7 +137,7 @@ static void who_has_waited_wants_it_kept(void **state)
     struct join_result r;
     struct flight *f = refresh(w, "k", REASON_PREFETCH);
     assert_int_equal(join_as(w, "k", &waiter, &r), JOIN_PARKED);
-    flight_unref(r.flight); /* the promotion's */
+    flight_unref(r.flight);                          /* the promotion's */
     assert_true(flights_leave(w->flights, &waiter)); /* even where it has left */
     struct verdict v = end_at(w, f, &o);
     assert_true(v.stored);

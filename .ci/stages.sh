@@ -58,7 +58,7 @@ stage_build() {
     build_preset release all units
     tests/hardening/check build/rtcached build/rtcache
 }
-stage_clang() { build_preset clang all units; }
+stage_clang() { build_preset clang all units sim history_workload history_check history_rules_test; }
 
 stage_format() { list_sources '*.c' '*.h' | xargs -d '\n' clang-format --dry-run -Werror; }
 

@@ -29,7 +29,7 @@ static void take_message(struct peer *p, struct slice message)
 {
     struct mp_reader r = mp_reader_of(message);
     struct mp_token t;
-    struct slice error, result;
+    struct slice error = {0}, result = {0};
     must(mp_next(&r, &t) == MP_OK && t.type == MP_ARRAY, "a message that is no array");
     int64_t kind = take_int(&r);
     if (kind == 2) {

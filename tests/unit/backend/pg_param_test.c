@@ -176,6 +176,23 @@ static void what_changes_a_shared_connection_is_refused(void **state)
     ask_fini(&a);
 }
 
+/* A load that yields between two queries sees what was committed between them. */
+static void race_21_each_query_reads_what_is_committed_by_then(void **state)
+{
+    struct fixture *f = *state;
+    struct fixture other = *f;
+    fixture_open(&other, 1);
+    fails(f, QUERY_EXEC, "BEGIN", NULL, ERR_BAD_REQUEST, "no transactions");
+    fails(f, QUERY_EXEC, "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", NULL, ERR_BAD_REQUEST,
+          "no transactions");
+    gives(&other, QUERY_EXEC, "CREATE TABLE seen (n int)", NULL, "0");
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM seen", NULL, "0");
+    gives(&other, QUERY_EXEC, "INSERT INTO seen VALUES (1)", NULL, "1");
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM seen", NULL, "1");
+    gives(&other, QUERY_EXEC, "DROP TABLE seen", NULL, "0");
+    fixture_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +204,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_sent_is_named),
         cmocka_unit_test(errors_carry_the_sqlstate_and_the_detail),
         cmocka_unit_test(what_changes_a_shared_connection_is_refused),
+        cmocka_unit_test(race_21_each_query_reads_what_is_committed_by_then),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -31,7 +31,8 @@ local function try(cluster, fault, operations)
   local setup = Setup.start { cluster = cluster, script = script_of(fault), change = fault.change }
   local path = setup.server.folder .. "/history.bin"
   if fault.prepare then fault.prepare(setup) end
-  local ran, text = setup:run(fault.operations or operations, path, { seed = 5, keys = KEYS, every = EVERY })
+  local how = { seed = 5, keys = fault.keys or KEYS, every = EVERY }
+  local ran, text = setup:run(fault.operations or operations, path, how)
   local violated = {}
   if ran then
     local _, verdict = process.run { "build/history_check", path }

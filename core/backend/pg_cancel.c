@@ -7,6 +7,9 @@
  * was under way, and ends with 57014, was rolled back whole and runs once more (pg_flow). A
  * cancel may arrive before its query: it is repeated until the query ends. While that lasts the
  * connection takes nothing new; after connect_timeout of it, it is closed.
+ *
+ * A preparation may wait for a lock on a table. One that no query waits for any more is stopped in
+ * the same way, though not at once: most end by themselves.
  */
 #include "backend/pg_conn.h"
 #include "backend/pg_pool.h"
@@ -16,12 +19,19 @@
 #define WAIT_FIRST_S 0.1
 #define WAIT_LAST_S  1.0
 
+static const struct pg_step *oldest_step(const struct pg_conn *c)
+{
+    return list_empty(&c->steps) ? NULL : container_of(c->steps.next, struct pg_step, link);
+}
+
 static bool given_up(const struct pg_conn *c)
 {
-    if (list_empty(&c->steps))
+    const struct pg_step *oldest = oldest_step(c);
+    if (!oldest || oldest->kind == PG_STEP_CLOSE)
         return false;
-    struct pg_step *oldest = container_of(c->steps.next, struct pg_step, link);
-    return oldest->kind == PG_STEP_RUN && !container_of(oldest, struct pg_call, step)->q;
+    if (oldest->kind == PG_STEP_PREPARE)
+        return list_empty(&container_of(oldest, struct pg_stmt, step)->waiting);
+    return !container_of(oldest, struct pg_call, step)->q;
 }
 
 bool pg_cancel_drains(const struct pg_conn *c)
@@ -70,7 +80,8 @@ void pg_cancel_settle(struct pg_conn *c)
         return;
     c->draining_ms = clock_ms();
     c->cancel_wait_s = WAIT_FIRST_S;
-    send_cancel(c);
+    if (oldest_step(c)->kind == PG_STEP_RUN)
+        send_cancel(c);
     arm(c);
 }
 

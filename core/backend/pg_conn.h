@@ -35,7 +35,7 @@ struct pg_conn {
     struct pg_work *resolve; /* under way, or NULL */
     struct pg_signal cancel;
     int64_t opened_ms;
-    int64_t draining_ms; /* since when the oldest step is one that was given up; 0: it is not */
+    int64_t draining_ms; /* since when nobody wants the oldest step; 0: somebody does */
     double cancel_wait_s;
     bool proven;          /* a query has ended on it */
     char last_words[256]; /* the server's, before it closes */
@@ -77,10 +77,10 @@ void pg_flow_read(struct pg_conn *c);
 void pg_flow_fail(struct pg_conn *c, const struct err *why);
 
 void pg_cancel_init(struct pg_conn *c);
-/* Whether the oldest step is of a query that was given up, or a cancel is under way: then nothing
- * new is sent. */
+/* Whether nobody wants the oldest step any more, or a cancel is under way: then nothing new is
+ * sent. */
 bool pg_cancel_drains(const struct pg_conn *c);
-/* The oldest step is another one now, or its query was given up. */
+/* The oldest step is another one now, or a query was given up. */
 void pg_cancel_step_began(struct pg_conn *c);
 void pg_cancel_settle(struct pg_conn *c);
 void pg_cancel_on_timer(struct pg_conn *c);

@@ -181,7 +181,7 @@ static void give_back(struct pg_conn *c, struct pg_call *call)
 
 static void prepare_ended(struct pg_conn *c, struct pg_stmt *st)
 {
-    if (st->hit && !st->retried) {
+    if (st->hit && !st->retried && !list_empty(&st->waiting)) {
         pg_stmt_rename(&c->stmts, st);
         st->retried = true;
         send_prepare(c, st);

@@ -181,11 +181,14 @@ void pg_pool_cancel(struct backend *b, struct query *q)
         call->q = NULL;
         pg_cancel_settle(call->conn);
     } else {
+        struct pg_conn *c = call->conn;
         list_remove(&call->step.link);
-        if (call->state == PG_CALL_QUEUED)
+        if (call->state == PG_CALL_QUEUED) {
             p->queued--;
-        else
-            call->conn->in_air--;
+        } else {
+            c->in_air--;
+            pg_cancel_settle(c);
+        }
         free(call);
     }
 }

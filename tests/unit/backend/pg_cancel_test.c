@@ -152,6 +152,37 @@ static void neighbours_of_many_cancels_get_their_answers(void **state)
     fixture_close(f);
 }
 
+/* It may wait for a lock, which the server lets nobody pass on its connection. */
+static void a_preparation_that_nobody_waits_for_is_stopped(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct fixture observer = *f, holder = *f;
+    struct ask hold, blocked;
+    fixture_open(&observer, 1);
+    fixture_open(&holder, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE locked (n int)", NULL, "0");
+    ask_init(&hold, QUERY_EXEC, "DO $$ BEGIN LOCK TABLE locked; PERFORM pg_sleep(600); END $$",
+             NULL);
+    ask_send(&holder, &hold);
+    const char *locks = "SELECT count(*) FROM pg_locks WHERE relation = 'locked'::regclass";
+    while (integer(&observer, locks) != 1)
+        ;
+    ask_init(&blocked, QUERY_VALUE, "SELECT n FROM locked", NULL);
+    ask_send(f, &blocked);
+    while (integer(&observer, locks) != 2)
+        ;
+    backend_cancel(f->backend, &blocked.q);
+    ask_fini(&blocked);
+    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
+    assert_int_equal(hold.done, 0);
+    assert_int_equal(stats(f).disconnects, 0);
+    backend_cancel(holder.backend, &hold.q);
+    ask_fini(&hold);
+    fixture_close(&holder);
+    fixture_close(&observer);
+    fixture_close(f);
+}
+
 static void what_was_not_sent_is_only_removed(void **state)
 {
     struct fixture *f = *state;
@@ -267,6 +298,7 @@ int main(void)
         cmocka_unit_test(the_database_stops_and_the_connection_is_used_again),
         cmocka_unit_test(a_query_behind_another_is_stopped_when_it_runs),
         cmocka_unit_test(neighbours_of_many_cancels_get_their_answers),
+        cmocka_unit_test(a_preparation_that_nobody_waits_for_is_stopped),
         cmocka_unit_test(what_was_not_sent_is_only_removed),
         cmocka_unit_test(a_backend_may_end_while_cancelled_queries_run),
         cmocka_unit_test(a_stopped_server_holds_up_nobody),

@@ -206,7 +206,7 @@ const struct option options_table[] = {
     {POLICY(OPT_DURATION, breaker_open_ms, "breaker_open", "5s"), .least = 1, .most = DAY,
      .text = "How long an open breaker refuses before it lets one load through."},
     {POLICY(OPT_RATIO, refresh_ahead, "refresh_ahead", "0.9"), .least = 0, .most = 1,
-     .text = "The share of `ttl` after which a value that clients read is loaded again ahead of its end, at a time spread over what is left; 0 and 1: never. See [freshness](freshness.md#ahead-of-the-end)."},
+     .text = "The share of `ttl` after which a value that clients read is loaded again ahead of its end, at a time spread over what is left; from half of `ttl` on after a load that was not ahead itself; 0 and 1: never. See [freshness](freshness.md#ahead-of-the-end)."},
     {POLICY(OPT_INT, prefetch_min_reads, "prefetch_min_reads", "3"), .least = 1, .most = 255,
      .text = "Reads since its last load that make a value worth loading ahead; one that was read less is left to its end."},
     {POLICY(OPT_RATIO, early_beta, "early_beta", "0"), .least = 0, .most = 10,

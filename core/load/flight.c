@@ -54,6 +54,7 @@ static struct flight *flight_new(const struct flights *fl, const struct join_req
     f->wait_until_ms = q->wait_until_ms;
     f->replaces = q->replaces;
     f->owner = q->owner;
+    f->ahead = q->ahead;
     f->primary = q->primary;
     f->slot_count = fl->slots;
     f->key_size = (uint32_t)q->key.size;

@@ -73,6 +73,7 @@ struct flight {
     bool bulk;     /* one of many that a client asked for at once */
     enum load_reason reason;
     uint16_t owner;        /* PREFETCH: counted in flights_prefetching until it ends */
+    float ahead;           /* PREFETCH: after this share of the ttl; else 0 */
     int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
     bool primary;          /* as of join_request */
     /* The outcome, written once by flights_end. */
@@ -134,6 +135,7 @@ struct join_request {
     enum load_reason reason;
     bool replaces;         /* without an entry, or somebody who waits, its result is not kept */
     uint16_t owner;        /* PREFETCH: its loader's slot */
+    float ahead;           /* PREFETCH: after this share of the ttl; else 0 */
     bool bulk;             /* one of many: its load leaves others their share */
     int64_t wait_until_ms; /* the waiter's deadline; 0: not known */
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */

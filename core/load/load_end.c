@@ -38,7 +38,7 @@ static bool end_seat(struct load *ld, struct seat *seat, struct outcome *o, stru
     int64_t us = clock_us() - ld->started_us;
     o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     o->refresh = snapshot_refresh(set->snapshot, (int)(ld->gate - set->gates), o->ttl_ms,
-                                  o->load_us, &set->loader->rng);
+                                  o->load_us, seat->flight->ahead, &set->loader->rng);
     loader_end(load_loader(ld), seat->flight, o, v);
     if (v->below)
         return false;

@@ -42,6 +42,7 @@ static bool start(const struct prefetcher *p, const struct snapshot *s, const st
         .reason = REASON_PREFETCH,
         .replaces = true,
         .owner = owner,
+        .ahead = a->share,
     };
     struct join_result joined = {0};
     if (flights_join(p->flights, &q, &joined) != JOIN_STARTED)

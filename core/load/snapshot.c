@@ -182,13 +182,13 @@ uint16_t snapshot_owner(const struct snapshot *s, int loader)
 }
 
 struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
-                                uint32_t load_us, struct rng *rng)
+                                uint32_t load_us, double last, struct rng *rng)
 {
     if (loader < 0)
         return (struct refresh){.owner = 0};
     const struct policy *p = &s->conf->loaders[loader].policy;
     return (struct refresh){
-        .ahead_ms = spread_ahead_ms(ttl_ms, p->refresh_ahead, load_us, rng),
+        .ahead_ms = spread_ahead_ms(ttl_ms, p->refresh_ahead, last, load_us, rng),
         .owner = s->owner_of[loader],
         .early = p->early_beta > 0,
     };

@@ -100,10 +100,10 @@ int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l);
 /* The loader's slot, by which its hits are counted; 0 for loader -1. */
 uint16_t snapshot_owner(const struct snapshot *s, int loader);
 
-/* What an entry of that loader is to know of its refresh, from its ttl (jittered) and what its load
- * took. */
+/* What an entry of that loader is to know of its refresh, from its ttl (jittered), what its load
+ * took, and the share of a ttl after which that was begun ahead of an end (0: it was not). */
 struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
-                                uint32_t load_us, struct rng *rng);
+                                uint32_t load_us, double last, struct rng *rng);
 
 /* Whether nothing that this loader loads may count as fresh: its feed is cut. -1: no loader. */
 bool snapshot_is_cut(const struct snapshot *s, int loader);

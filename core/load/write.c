@@ -132,7 +132,7 @@ static void store_entry(struct write_state *st, const struct run_result *r)
     if (gate_is_cut(st->gate))
         put.ttl_ms = -1; /* stale from now on */
     put.refresh = snapshot_refresh(st->set->snapshot, (int)(st->gate - st->set->gates), put.ttl_ms,
-                                   put.load_us, &l->rng);
+                                   put.load_us, 0, &l->rng);
     struct written written = {
         .put = &put,
         .token = st->token,

@@ -29,7 +29,7 @@ static void settle_deadlines(struct io *io, struct put *p)
     p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, jitter, &io->rng);
     if (snapshot_is_cut(io->snapshot, loader))
         p->ttl_ms = TTL_OVER;
-    p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, &io->rng);
+    p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);
 }
 
 static int take_tags(const struct io *io, const struct params *p, struct slice packed,

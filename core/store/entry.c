@@ -214,6 +214,11 @@ int64_t entry_dies_ms(const struct entry *e)
     return entry_stored_ms(e) + span_ms(e->fresh) + span_ms(after);
 }
 
+float entry_ahead_share(const struct entry *e)
+{
+    return (float)e->ahead / AHEAD_WHOLE;
+}
+
 int64_t entry_due_ms(const struct entry *e)
 {
     if (e->ahead == 0)

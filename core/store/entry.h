@@ -98,6 +98,9 @@ void entry_renew(struct entry *e, const struct put *p, int64_t now_ms);
 /* When nothing of it may be served any more, in ms since the store's start; STORE_FOREVER_MS. */
 int64_t entry_dies_ms(const struct entry *e);
 
+/* The share of its ttl at which it has its ahead time; 0: it has none. */
+float entry_ahead_share(const struct entry *e);
+
 /* Its next due time in the wheel: its ahead time, if it has one, then its end; STORE_FOREVER_MS:
  * none. */
 int64_t entry_due_ms(const struct entry *e);

@@ -31,11 +31,12 @@ static bool is_cold(struct shard *s, const struct entry *e, int64_t now)
 static void pass_ahead(struct shard *s, struct entry *e, uint64_t hash, int64_t now,
                        struct aheads *ahead)
 {
+    float share = entry_ahead_share(e);
     e->ahead = 0;
     shard_link_deadline(s, e);
     if (ahead && !is_cold(s, e, now))
         ahead->items[ahead->count++] =
-            (struct ahead){.entry = entry_ref(e), .hash = hash, .reads = e->reads};
+            (struct ahead){.entry = entry_ref(e), .hash = hash, .reads = e->reads, .share = share};
 }
 
 /* What the wheel gave out has passed its ahead time, or its end. The memory that an entry's leaving

@@ -134,6 +134,7 @@ struct ahead {
     struct entry *entry; /* one reference, the caller's: for entry_key_of */
     uint64_t hash;
     unsigned reads; /* 255: or more */
+    float share;    /* of its ttl that had passed then */
 };
 
 /* What a tick hands over, most read first. Past `max` the rest waits for the next tick. */

@@ -29,24 +29,93 @@ static void what_was_read_enough_is_loaded_within_the_bound(void **state)
     assert_int_equal(prefetch_decide(&off, 255, 0), PREFETCH_OFF);
 }
 
-static void the_ahead_times_fill_their_window_evenly(void **state)
+/* A load takes 50 ms; the last of these is at `most`. */
+static void first_times_fill_evenly(double share, int64_t least, int64_t most)
 {
-    (void)state;
     struct rng rng = {.state = 4};
     unsigned parts[10] = {0};
     for (int i = 0; i < DRAWS; i++) {
-        int64_t at = spread_ahead_ms(100000, .9, 50000, &rng);
-        /* A tenth of the window and 2 * 50 ms are left. */
-        assert_in_range(at, 90000, 98899);
-        parts[(at - 90000) / 890]++;
+        int64_t at = spread_ahead_ms(100000, share, 0, 50000, &rng);
+        assert_in_range(at, least, most);
+        parts[(at - least) * 10 / (most - least + 1)]++;
     }
     for (int i = 0; i < 10; i++)
         assert_in_range(parts[i], DRAWS / 10 * 9 / 10, DRAWS / 10 * 11 / 10);
-    assert_int_equal(spread_ahead_ms(1000, .9, 5000000, &rng), 900); /* no room for its load */
-    assert_int_equal(spread_ahead_ms(1000, 0, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(1000, 1, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(0, .5, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(-1, .5, 0, &rng), 0);
+}
+
+static void the_first_ahead_times_fill_half_a_ttl_evenly(void **state)
+{
+    (void)state;
+    struct rng rng = {.state = 4};
+    /* A tenth of the window and 2 * 50 ms are left. */
+    first_times_fill_evenly(.9, 50000, 98899);
+    first_times_fill_evenly(.5, 50000, 94899);
+    first_times_fill_evenly(.2, 20000, 91899);
+    assert_int_equal(spread_ahead_ms(1000, .9, 0, 5000000, &rng), 500); /* no room for its load */
+    assert_int_equal(spread_ahead_ms(1000, 0, 0, 0, &rng), 0);
+    assert_int_equal(spread_ahead_ms(1000, 1, 0, 0, &rng), 0);
+    assert_int_equal(spread_ahead_ms(0, .5, 0, 0, &rng), 0);
+    assert_int_equal(spread_ahead_ms(-1, .5, 0, 0, &rng), 0);
+}
+
+static void the_next_ahead_time_is_half_way_to_the_window(void **state)
+{
+    (void)state;
+    struct rng rng = {.state = 5};
+    for (int i = 0; i < DRAWS; i++) {
+        assert_in_range(spread_ahead_ms(100000, .9, .5, 50000, &rng), 70000, 74450);
+        assert_in_range(spread_ahead_ms(100000, .9, .95, 50000, &rng), 92500, 96950);
+        /* What is left for the load is left. */
+        assert_in_range(spread_ahead_ms(100000, .9, .9999, 50000, &rng), 94995, 98900);
+        assert_in_range(spread_ahead_ms(100000, .9, .9999, 4000000, &rng), 91000, 91000);
+    }
+    assert_int_equal(spread_ahead_ms(1000, .9, .9, 5000000, &rng), 900);
+}
+
+#define HOT_KEYS 20000
+#define ROUNDS   12
+#define TTL_S    60
+
+/* Keys that are stored in one moment, each loaded again at its ahead time: the loads of each
+ * second. Returns the mean share of the ttl between the loads of a key in the last round. */
+static double simulate(double share, double jitter, unsigned *seconds)
+{
+    struct rng rng = {.state = 6};
+    double sum = 0, count = 0;
+    for (int key = 0; key < HOT_KEYS; key++) {
+        double last = 0;
+        for (int64_t now = 0; now < ROUNDS * TTL_S * 1000;) {
+            int64_t ttl = spread_ms(TTL_S * 1000, jitter, &rng);
+            int64_t ahead = spread_ahead_ms(ttl, share, last, 5000, &rng);
+            assert_in_range(ahead, ttl / 2, ttl - 1);
+            last = (double)ahead / (double)ttl;
+            now += ahead;
+            if (now < ROUNDS * TTL_S * 1000)
+                seconds[now / 1000]++;
+            if (now >= (ROUNDS - 1) * TTL_S * 1000) {
+                sum += last;
+                count++;
+            }
+        }
+    }
+    return sum / count;
+}
+
+static void what_was_stored_together_is_loaded_evenly_after_one_ttl(void **state)
+{
+    (void)state;
+    static const double rows[][2] = {{.9, 0}, {.9, .1}, {.7, 0}, {.5, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned seconds[ROUNDS * TTL_S] = {0}, most = 0, all = 0;
+        double share = simulate(rows[i][0], rows[i][1], seconds);
+        for (int s = TTL_S; s < ROUNDS * TTL_S; s++) {
+            most = seconds[s] > most ? seconds[s] : most;
+            all += seconds[s];
+        }
+        assert_true(most <= 1.5 * all / ((ROUNDS - 1) * TTL_S));
+        /* And in its window by then, at no more loads than that asks for. */
+        assert_true(share >= rows[i][0]);
+    }
 }
 
 /* P(load time * beta * -ln(u) >= left) is exp(-left / (load time * beta)). */
@@ -81,6 +150,7 @@ static struct flight *refresh(struct world *w, const char *key, enum load_reason
     q.reason = reason;
     q.replaces = true;
     q.owner = 7;
+    q.ahead = .75F;
     assert_int_equal(flights_join(w->flights, &q, &r), JOIN_STARTED);
     return r.flight;
 }
@@ -162,6 +232,7 @@ static void loads_ahead_are_counted_until_they_end(void **state)
     bool stored;
     struct flight *a = refresh(w, "a", REASON_PREFETCH), *b = refresh(w, "b", REASON_PREFETCH);
     struct flight *other = refresh(w, "c", REASON_REFRESH);
+    assert_true(a->ahead == .75F); /* what its next ahead time goes by */
     assert_int_equal(flights_prefetching(w->flights, 7), 2);
     assert_int_equal(flights_prefetching(w->flights, 8), 0);
     fail_load(w, a, "down");
@@ -228,7 +299,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_read_enough_is_loaded_within_the_bound),
-        cmocka_unit_test(the_ahead_times_fill_their_window_evenly),
+        cmocka_unit_test(the_first_ahead_times_fill_half_a_ttl_evenly),
+        cmocka_unit_test(the_next_ahead_time_is_half_way_to_the_window),
+        cmocka_unit_test(what_was_stored_together_is_loaded_evenly_after_one_ttl),
         cmocka_unit_test(the_early_rule_has_its_distribution),
         cmocka_unit_test_setup_teardown(a_refresh_of_what_is_gone_is_wasted, setup, teardown),
         cmocka_unit_test_setup_teardown(who_has_waited_wants_it_kept, setup, teardown),

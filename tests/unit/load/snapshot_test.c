@@ -224,15 +224,15 @@ static void an_entry_is_told_of_its_refresh_by_its_loader(void **state)
     p.loaders[0].policy.refresh_ahead = .5;
     p.loaders[1].policy.early_beta = 1;
     struct snapshot *s = snapshot_of(&p, NULL);
-    struct refresh r = snapshot_refresh(s, 0, 1000, 0, &rng);
+    struct refresh r = snapshot_refresh(s, 0, 1000, 0, 0, &rng);
     assert_in_range(r.ahead_ms, 500, 949);
     assert_int_equal(r.owner, 1);
     assert_false(r.early);
-    r = snapshot_refresh(s, 1, 1000, 0, &rng);
+    r = snapshot_refresh(s, 1, 1000, 0, 0, &rng);
     assert_int_equal(r.ahead_ms, 0);
     assert_int_equal(r.owner, 2);
     assert_true(r.early);
-    r = snapshot_refresh(s, -1, 1000, 0, &rng);
+    r = snapshot_refresh(s, -1, 1000, 0, 0, &rng);
     assert_int_equal(r.ahead_ms, 0);
     assert_int_equal(r.owner, 0);
     snapshot_unref(s);

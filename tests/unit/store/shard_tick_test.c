@@ -75,6 +75,7 @@ static void what_was_read_is_handed_over_once_at_its_time(void **state)
     tick(s, 900, ROOM, &h);
     assert_int_equal(h.list.count, 1);
     assert_int_equal(h.items[0].reads, 7);
+    assert_true(h.items[0].share > .8999F && h.items[0].share <= .9F);
     assert_true(slice_eq_str(entry_key_of(h.items[0].entry), "a"));
     let_go(&h);
     assert_int_equal(handed_over(s, 990), 0);

@@ -21,12 +21,18 @@ M.outside = {
   },
   {
     what = "the script keeps rows to itself", rules = { "G1" },
-    from = "return {\n  load = function(key, ctx)\n",
-    to = "local kept = {}\nreturn {\n  load = function(key, ctx)\n"
-      .. "    local own = kept[key]\n    if own then return own end\n",
-    also = { from = "    return value_of(key, class, row)\n  end,\n  save",
-      to = "    if class == 'u' then kept[key] = value_of(key, class, row) end\n"
-        .. "    return value_of(key, class, row)\n  end,\n  save" },
+    from = "local function found(key, class, row, stored)\n",
+    to = "local kept = {}\nlocal function found(key, class, row, stored)\n"
+      .. "  if kept[key] then return kept[key] end\n"
+      .. "  if class == 'u' and row and not row.deleted then kept[key] = value_of(key, class, row) end\n",
+  },
+  {
+    what = "a batch gives a key its neighbour's row", rules = { "G4" },
+    from = "rows[ids[i]]", to = "rows[ids[#ids]]",
+  },
+  {
+    what = "the script calls unchanged what has changed", rules = { "G1", "G6", "final" },
+    from = "and stored and row.version == tonumber(stored:match \"^%S+ (%d+)\")", to = "and stored",
   },
   {
     what = "the script forgets the tags", rules = { "G1" },

@@ -16,6 +16,12 @@ local function report(setup)
   local c, s = stats.counters, stats.store
   print(("evictions %d, loads %d, voided %d, below the floor %d, rejoined %d, floors dropped %s"):format(
     s.evictions, c.loads, c.loads_voided, c.loads_below, c.rejoined, tostring(stats.flights.floors_dropped)))
+  local sums = { batch_keys = 0, loads_prefetch = 0, loads_early = 0 }
+  for _, loader in ipairs(setup:loaders()) do
+    for name, sum in pairs(sums) do sums[name] = sum + loader[name] end
+  end
+  print(("batches %d of %.1f keys, split %d; loaded ahead %d, early %d, wasted %d; renewed %d"):format(c.batches,
+    sums.batch_keys / c.batches, c.batches_split, sums.loads_prefetch, sums.loads_early, c.refresh_wasted, s.renewals))
 end
 
 local cluster = postgres.start()

@@ -59,7 +59,8 @@ end
 
 local function loader(pattern, backend, ttl, more)
   local l = { pattern = pattern, script = "row.lua", backend = backend, ttl = ttl, negative_ttl = ttl,
-    stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "2s", write_timeout = "2s" }
+    stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "2s", write_timeout = "2s",
+    batch_window = "500us", batch_max = 16, refresh_ahead = 0.5, prefetch_min_reads = 1, early_beta = 10 }
   for name, v in pairs(more or {}) do l[name] = v end
   return l
 end
@@ -128,6 +129,8 @@ function Setup:run(operations, path, o)
 end
 
 function Setup:stats() return assert(self.server:connect():stats()) end
+
+function Setup:loaders() return assert(self.server:connect():loaders()) end
 
 function Setup:stop()
   process.signal(self.cluster.process.pid, "CONT") -- a workload that failed may leave it stopped

@@ -29,6 +29,7 @@ packages_of() {
             printf '%s\n' "${packages_lint[@]}" "${packages_fuzz[@]}" "${packages_spec[@]}" \
                 "${packages_interop[@]}" libcmocka-dev spin
             ;;
+        coverage) printf '%s\n' "${packages_spec[@]}" libcmocka-dev gcovr ;;
         lint) printf '%s\n' "${packages_lint[@]}" ;;
         fuzz) printf '%s\n' "${packages_fuzz[@]}" ;;
         bench) printf '%s\n' "${packages_spec[@]}" "${packages_bench[@]}" ;;

@@ -53,6 +53,12 @@ static void *must_have(void *memory)
     return memory;
 }
 
+static void give_back(struct client *c, unsigned slot)
+{
+    c->free[(c->free_first + c->free_count) % c->work->depth] = slot;
+    c->free_count++;
+}
+
 void client_init(struct client *c, struct workload *w, const char *address)
 {
     size_t request = PROTOCOL_REQUEST_MAX + KEY_MAX + (w->writes ? w->value.len : 0);
@@ -65,7 +71,10 @@ void client_init(struct client *c, struct workload *w, const char *address)
     };
     c->in = must_have(malloc(c->in_room));
     c->out = must_have(malloc(c->out_room));
-    c->sent_ns = must_have(calloc(w->depth, sizeof *c->sent_ns));
+    c->since_ns = must_have(calloc(w->depth, sizeof *c->since_ns));
+    c->free = must_have(calloc(w->depth, sizeof *c->free));
+    for (unsigned slot = 0; slot < w->depth; slot++)
+        give_back(c, slot);
 }
 
 void client_fini(struct client *c)
@@ -73,7 +82,8 @@ void client_fini(struct client *c)
     close(c->fd);
     free(c->in);
     free(c->out);
-    free(c->sent_ns);
+    free(c->since_ns);
+    free(c->free);
 }
 
 static uint32_t next_random(struct workload *w)
@@ -94,11 +104,9 @@ static size_t write_key(char *name, const char *prefix, unsigned number)
     return len;
 }
 
-static void put_request(struct client *c, unsigned slot, uint64_t now_ns)
+static void put_request(struct client *c, unsigned slot, uint64_t since_ns)
 {
     struct workload *w = c->work;
-    if (w->started == w->limit)
-        return;
     bool in_order = w->writes || w->in_order;
     unsigned number =
         in_order ? (unsigned)((w->first + w->started) % w->keys) : next_random(w) % w->keys;
@@ -108,7 +116,7 @@ static void put_request(struct client *c, unsigned slot, uint64_t now_ns)
     char *out = c->out + c->out_len;
     c->out_len += w->writes ? w->protocol->put_set(out, slot, key, w->value)
                             : w->protocol->put_get(out, slot, key);
-    c->sent_ns[slot] = now_ns;
+    c->since_ns[slot] = since_ns;
 }
 
 void client_on_writable(struct client *c)
@@ -128,10 +136,21 @@ void client_on_writable(struct client *c)
     c->out_sent = 0;
 }
 
+bool client_ask(struct client *c, uint64_t since_ns)
+{
+    if (!c->free_count || c->work->started == c->work->limit)
+        return false;
+    unsigned slot = c->free[c->free_first];
+    c->free_first = (c->free_first + 1) % c->work->depth;
+    c->free_count--;
+    put_request(c, slot, since_ns);
+    return true;
+}
+
 void client_start(struct client *c, uint64_t now_ns)
 {
-    for (unsigned slot = 0; slot < c->work->depth; slot++)
-        put_request(c, slot, now_ns);
+    while (client_ask(c, now_ns))
+        ;
     client_on_writable(c);
 }
 
@@ -143,12 +162,14 @@ static void take_answer(struct client *c, const struct answer *a, uint64_t now_n
     if (!w->writes && a->value < w->value.len)
         errx(2, "a value of %zu bytes, not %zu: %.200s", a->value, w->value.len, c->in);
     unsigned slot = a->has_id ? a->id : c->oldest;
-    if (slot >= w->depth)
+    if (slot >= w->depth || c->free_count == w->depth)
         errx(2, "an answer to nothing: id %u", slot);
     c->oldest = (c->oldest + 1) % w->depth;
     w->ended++;
-    histogram_add(&w->latency, now_ns - c->sent_ns[slot]);
-    put_request(c, slot, now_ns);
+    histogram_add(&w->latency, now_ns - c->since_ns[slot]);
+    give_back(c, slot);
+    if (w->rate <= 0)
+        client_ask(c, now_ns);
 }
 
 static size_t skip_greeting(struct client *c)

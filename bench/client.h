@@ -1,10 +1,12 @@
 /*
- * client: one connection that always has `depth` requests in the air.
+ * client: one connection, and its requests in the air, `depth` at most.
  *
- *   start: depth requests --> server --> answers, each replaced by a new request --> ...
+ *   as fast as answers come: depth requests --> server --> answers, each replaced by a new request
+ *   at a rate:               a request is due --> the next client with a free slot --> server
  *
- * Shape: a slot for each request in the air with the time at which it was written; answers with an
- * id name their slot, others come in order. Thread: one.
+ * Shape: a slot for each request in the air with the time since which it is asked; answers with an
+ * id name their slot, others come in order, and slots are used in the order in which they became
+ * free. Thread: one.
  * Limits: an error, a missing value or bytes that are no answer end the program with its reason.
  */
 #ifndef BENCH_CLIENT_H
@@ -24,6 +26,7 @@ struct workload {
     unsigned first;   /* the first key of them */
     uint64_t started; /* requests written so far */
     uint64_t limit;   /* and at most */
+    double rate;      /* requests a second, whether answers come or not; 0: as fast as they do */
     uint64_t ended;
     uint64_t random;
     struct histogram latency;
@@ -36,13 +39,18 @@ struct client {
     size_t greeting;  /* bytes still to be skipped */
     char *in, *out;
     size_t in_len, in_room, out_len, out_sent, out_room;
-    uint64_t *sent_ns; /* by slot */
-    unsigned oldest;   /* slot of the oldest request, for answers without id */
+    uint64_t *since_ns; /* by slot: when it was written, or at a rate was due */
+    unsigned oldest;    /* slot of the oldest request, for answers without id */
+    unsigned *free;     /* slots, a ring */
+    unsigned free_first, free_count;
 };
 
 /* address: "host:port", numeric, or the path of a Unix socket. */
 void client_init(struct client *c, struct workload *w, const char *address);
 void client_start(struct client *c, uint64_t now_ns);
+/* Writes one request more, which client_on_writable sends. false: no slot is free, or all that are
+ * wanted were asked. */
+bool client_ask(struct client *c, uint64_t since_ns);
 /* Takes what has arrived and asks again. */
 void client_on_readable(struct client *c, uint64_t now_ns);
 void client_on_writable(struct client *c);

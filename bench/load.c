@@ -3,12 +3,14 @@
  *
  *   load --protocol redis --connect 127.0.0.1:6379 --pid 123 --connections 50 --depth 16
  *   requests=2841984 seconds=3.000 rate=947328 p50_us=801.8 p99_us=1409.0 p999_us=1966.1
- *   server_cpu_us=1.021                                        (one line)
+ *   server_cpu_us=1.021 load_cpu=0.973                         (one line)
  *
  * One thread, one epoll loop. The server's CPU is that of the whole process --pid, all its threads,
- * between the first and the last counted answer, from the process's CPU clock.
+ * between the first and the last counted answer, from the process's CPU clock; load_cpu is this
+ * program's own, as a share of the time: near 1 it is this program that sets the rate. At a fixed
+ * --rate a latency counts from when its request was due, and each that was due gets its answer.
  */
-#include "client.h"
+#include "pace.h"
 
 #include <err.h>
 #include <getopt.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #define EVENTS 64
@@ -25,7 +28,7 @@ struct options {
     unsigned connections, depth, keys, value, first;
     bool in_order;
     uint64_t requests; /* 0: by time */
-    double seconds, warmup;
+    double seconds, warmup, rate;
     int pid;
     bool fill;
 };
@@ -67,13 +70,30 @@ static void serve(int epoll, const struct epoll_event *e)
         watch(epoll, EPOLL_CTL_MOD, c);
 }
 
-/* Until the time is over or all requests are answered; now. */
-static uint64_t run_until(int epoll, const struct workload *w, uint64_t end_ns)
+/* What was asked goes out, in one piece for each client. */
+static void send_asked(int epoll, const struct pace *p)
+{
+    for (struct client *c = p->clients; c < p->clients + p->count; c++) {
+        if (!c->out_len || c->wants_write)
+            continue;
+        client_on_writable(c);
+        if (c->wants_write)
+            watch(epoll, EPOLL_CTL_MOD, c);
+    }
+}
+
+/* Until the time is over or all requests are answered; now. pace: NULL without a rate. */
+static uint64_t run_until(int epoll, const struct workload *w, struct pace *pace, uint64_t end_ns)
 {
     struct epoll_event events[EVENTS];
     uint64_t now;
     while ((now = clock_ns(CLOCK_MONOTONIC)) < end_ns && w->ended < w->limit) {
-        int n = epoll_wait(epoll, events, EVENTS, 100);
+        struct timespec time = {.tv_nsec = PACE_LONGEST_NS};
+        if (pace) {
+            time.tv_nsec = (long)pace_ask(pace, now);
+            send_asked(epoll, pace);
+        }
+        int n = epoll_pwait2(epoll, events, EVENTS, &time, NULL);
         for (int i = 0; i < n; i++)
             serve(epoll, &events[i]);
     }
@@ -90,7 +110,7 @@ static struct client *open_clients(int epoll, struct workload *w, const char *ad
         client_init(&all[i], w, address);
         watch(epoll, EPOLL_CTL_ADD, &all[i]);
     }
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && w->rate <= 0; i++) {
         client_start(&all[i], clock_ns(CLOCK_MONOTONIC));
         if (all[i].wants_write)
             watch(epoll, EPOLL_CTL_MOD, &all[i]);
@@ -109,10 +129,11 @@ static void fill(int epoll, const struct workload *gets, const struct options *o
 {
     struct workload sets = *gets;
     sets.writes = true;
+    sets.rate = 0;
     sets.depth = 16;
     sets.limit = sets.keys;
     struct client *all = open_clients(epoll, &sets, o->address, 1);
-    run_until(epoll, &sets, UINT64_MAX);
+    run_until(epoll, &sets, NULL, UINT64_MAX);
     close_clients(all, 1);
 }
 
@@ -121,20 +142,26 @@ static void measure(int epoll, struct workload *w, const struct options *o)
     struct client *all = open_clients(epoll, w, o->address, o->connections);
     uint64_t second = 1000000000, end = UINT64_MAX;
     uint64_t start = clock_ns(CLOCK_MONOTONIC);
+    struct pace paced = {.clients = all, .count = o->connections, .start_ns = start};
+    struct pace *pace = w->rate > 0 ? &paced : NULL;
+    if (pace && !o->requests) /* each that is due gets its answer, however late */
+        w->limit = (uint64_t)(w->rate * (o->warmup + o->seconds));
     if (!o->requests) {
-        start = run_until(epoll, w, start + (uint64_t)(o->warmup * (double)second));
-        end = start + (uint64_t)(o->seconds * (double)second);
+        start = run_until(epoll, w, pace, start + (uint64_t)(o->warmup * (double)second));
+        end = pace ? UINT64_MAX : start + (uint64_t)(o->seconds * (double)second);
         histogram_clear(&w->latency);
     }
-    uint64_t before = w->ended, cpu = server_cpu_ns(o);
-    double seconds = (double)(run_until(epoll, w, end) - start) / 1e9;
+    uint64_t before = w->ended, cpu = server_cpu_ns(o), own = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    double seconds = (double)(run_until(epoll, w, pace, end) - start) / 1e9;
     double count = (double)(w->ended - before);
     cpu = server_cpu_ns(o) - cpu;
+    own = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - own;
     printf("requests=%.0f seconds=%.3f rate=%.0f p50_us=%.1f p99_us=%.1f p999_us=%.1f"
-           " server_cpu_us=%.3f\n",
+           " server_cpu_us=%.3f load_cpu=%.3f\n",
            count, seconds, count / seconds, (double)histogram_quantile(&w->latency, 0.5) / 1e3,
            (double)histogram_quantile(&w->latency, 0.99) / 1e3,
-           (double)histogram_quantile(&w->latency, 0.999) / 1e3, (double)cpu / 1e3 / count);
+           (double)histogram_quantile(&w->latency, 0.999) / 1e3, (double)cpu / 1e3 / count,
+           (double)own / 1e9 / seconds);
     close_clients(all, o->connections);
 }
 
@@ -142,19 +169,28 @@ static void usage(void)
 {
     fputs("load --protocol rtcache|redis|memcached|tarantool --connect HOST:PORT|PATH [--pid N]\n"
           "     [--connections 50] [--depth 1] [--keys 10000] [--value 100] [--prefix bench:]\n"
-          "     [--fill | --first N (each key once)] [--warmup 1] [--seconds 3 | --requests N]\n",
+          "     [--fill | --first N (each key once)] [--warmup 1] [--seconds 3 | --requests N]\n"
+          "     [--rate N (a second)]\n",
           stderr);
     exit(2);
 }
 
 static const struct option names[] = {
-    {"protocol", required_argument, NULL, 'P'}, {"connect", required_argument, NULL, 'a'},
-    {"prefix", required_argument, NULL, 'x'},   {"connections", required_argument, NULL, 'c'},
-    {"depth", required_argument, NULL, 'd'},    {"keys", required_argument, NULL, 'k'},
-    {"value", required_argument, NULL, 'v'},    {"first", required_argument, NULL, 'F'},
-    {"requests", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-    {"warmup", required_argument, NULL, 'w'},   {"pid", required_argument, NULL, 'p'},
-    {"fill", no_argument, NULL, 'f'},           {NULL, 0, NULL, 0},
+    {"protocol", required_argument, NULL, 'P'},
+    {"connect", required_argument, NULL, 'a'},
+    {"prefix", required_argument, NULL, 'x'},
+    {"connections", required_argument, NULL, 'c'},
+    {"depth", required_argument, NULL, 'd'},
+    {"keys", required_argument, NULL, 'k'},
+    {"value", required_argument, NULL, 'v'},
+    {"first", required_argument, NULL, 'F'},
+    {"requests", required_argument, NULL, 'n'},
+    {"seconds", required_argument, NULL, 's'},
+    {"warmup", required_argument, NULL, 'w'},
+    {"pid", required_argument, NULL, 'p'},
+    {"fill", no_argument, NULL, 'f'},
+    {"rate", required_argument, NULL, 'r'},
+    {NULL, 0, NULL, 0},
 };
 
 static unsigned read_count(const char *text)
@@ -186,6 +222,7 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'w': o->warmup = strtod(optarg, NULL); break;
         case 'p': o->pid = (int)read_count(optarg); break;
         case 'f': o->fill = true; break;
+        case 'r': o->rate = read_count(optarg); break;
         default: usage();
         }
     }
@@ -213,10 +250,13 @@ int main(int argc, char **argv)
                           .in_order = o.in_order,
                           .first = o.first,
                           .value = {value, o.value},
+                          .rate = o.rate,
                           .limit = o.requests ? o.requests : UINT64_MAX,
                           .random = 88172645463325252};
     if (!w.protocol)
         usage();
+    if (prctl(PR_SET_TIMERSLACK, 1)) /* requests go out when they are due */
+        err(2, "timer slack");
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0)
         err(2, "epoll");

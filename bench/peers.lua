@@ -144,20 +144,29 @@ end
 ---@field p999_us number
 ---@field server_cpu_us number
 
---- Runs the load generator against a server.
+--- Starts the load generator against a server; what it returns waits for its end.
 ---@param address string
 ---@param pid integer
 ---@param arguments string[]
----@return bench.Figures
-function M.load(protocol, address, pid, arguments)
+---@return fun(): bench.Figures
+function M.start_load(protocol, address, pid, arguments)
   local command = { "build/bench_load", "--protocol", protocol, "--connect", address, "--pid",
     tostring(pid) }
   for _, word in ipairs(arguments) do command[#command + 1] = tostring(word) end
-  local status, text = process.run(M.pinned(0, command), { timeout = 3600 })
-  if status ~= 0 then error("the load generator failed against " .. protocol .. ": " .. text, 0) end
-  local figures = {}
-  for name, number in text:gmatch "([%w_]+)=([%d%.]+)" do figures[name] = tonumber(number) end
-  return figures
+  local p = process.spawn(M.pinned(0, command))
+  return function()
+    local text = p:read_all(3600)
+    local status = p:wait(30)
+    p:finish()
+    if status ~= 0 then error("the load generator failed against " .. protocol .. ": " .. text, 0) end
+    local figures = {}
+    for name, number in text:gmatch "([%w_]+)=([%d%.]+)" do figures[name] = tonumber(number) end
+    return figures
+  end
 end
+
+--- Runs the load generator against a server, to its end.
+---@return bench.Figures
+function M.load(...) return M.start_load(...)() end
 
 return M

@@ -51,11 +51,15 @@ local function command_output(command)
   return (text:gsub("%s+$", ""))
 end
 
---- What it ran on, and when.
+-- Before anything here adds to it.
+local began_with = command_output "cut -d ' ' -f 1 /proc/loadavg"
+
+--- What it ran on, when, and beside how much else.
 function M.machine()
   local cpu = command_output "sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1"
-  return ("%s, %s cores, Linux %s, %s"):format(cpu ~= "" and cpu or "unknown processor",
-    command_output "nproc", command_output("uname -r"):match "^%d+%.%d+", os.date "!%Y-%m-%d")
+  return ("%s, %s cores, Linux %s, load average %s at the beginning, %s"):format(
+    cpu ~= "" and cpu or "unknown processor", command_output "nproc",
+    command_output("uname -r"):match "^%d+%.%d+", began_with, os.date "!%Y-%m-%d")
 end
 
 local HEAD = [[

@@ -61,17 +61,18 @@ static void give_back(struct client *c, unsigned slot)
 
 void client_init(struct client *c, struct workload *w, const char *address)
 {
-    size_t request = PROTOCOL_REQUEST_MAX + KEY_MAX + (w->writes ? w->value.len : 0);
+    size_t request = PROTOCOL_REQUEST_MAX + w->many * (size_t)(KEY_MAX + PROTOCOL_KEY_MAX) +
+                     (w->sets > 0 ? w->value.len : 0);
     *c = (struct client){
         .work = w,
         .fd = strchr(address, '/') ? connect_unix(address) : connect_tcp(address),
         .greeting = w->protocol->greeting,
-        .in_room = 65536 + w->depth * (256 + w->value.len),
+        .in_room = 65536 + (size_t)w->depth * w->many * (256 + w->value.len),
         .out_room = w->depth * request,
     };
     c->in = must_have(malloc(c->in_room));
     c->out = must_have(malloc(c->out_room));
-    c->since_ns = must_have(calloc(w->depth, sizeof *c->since_ns));
+    c->slots = must_have(calloc(w->depth, sizeof *c->slots));
     c->free = must_have(calloc(w->depth, sizeof *c->free));
     for (unsigned slot = 0; slot < w->depth; slot++)
         give_back(c, slot);
@@ -82,16 +83,8 @@ void client_fini(struct client *c)
     close(c->fd);
     free(c->in);
     free(c->out);
-    free(c->since_ns);
+    free(c->slots);
     free(c->free);
-}
-
-static uint32_t next_random(struct workload *w)
-{
-    w->random ^= w->random << 13;
-    w->random ^= w->random >> 7;
-    w->random ^= w->random << 17;
-    return (uint32_t)(w->random >> 32);
 }
 
 /* The prefix and seven digits. */
@@ -107,16 +100,17 @@ static size_t write_key(char *name, const char *prefix, unsigned number)
 static void put_request(struct client *c, unsigned slot, uint64_t since_ns)
 {
     struct workload *w = c->work;
-    bool in_order = w->writes || w->in_order;
-    unsigned number =
-        in_order ? (unsigned)((w->first + w->started) % w->keys) : next_random(w) % w->keys;
+    bool is_set = w->sets > 0 && (w->sets >= 1 || pick_chance(&w->pick) < w->sets);
+    unsigned count = is_set ? 1 : w->many;
+    char names[CLIENT_MANY_MAX][KEY_MAX];
+    struct text keys[CLIENT_MANY_MAX];
+    for (unsigned i = 0; i < count; i++)
+        keys[i] = (struct text){names[i], write_key(names[i], w->prefix, pick_key(&w->pick))};
     w->started++;
-    char name[KEY_MAX];
-    struct text key = {name, write_key(name, w->prefix, number)};
     char *out = c->out + c->out_len;
-    c->out_len += w->writes ? w->protocol->put_set(out, slot, key, w->value)
-                            : w->protocol->put_get(out, slot, key);
-    c->since_ns[slot] = since_ns;
+    c->out_len += is_set ? w->protocol->put_set(out, slot, keys[0], w->value)
+                         : w->protocol->put_get(out, slot, keys, count);
+    c->slots[slot] = (struct slot){.since_ns = since_ns, .is_set = is_set};
 }
 
 void client_on_writable(struct client *c)
@@ -159,14 +153,15 @@ static void take_answer(struct client *c, const struct answer *a, uint64_t now_n
     struct workload *w = c->work;
     if (!a->ok)
         errx(2, "the server answered with an error: %.200s", c->in);
-    if (!w->writes && a->value < w->value.len)
-        errx(2, "a value of %zu bytes, not %zu: %.200s", a->value, w->value.len, c->in);
     unsigned slot = a->has_id ? a->id : c->oldest;
     if (slot >= w->depth || c->free_count == w->depth)
         errx(2, "an answer to nothing: id %u", slot);
+    if (!c->slots[slot].is_set && (a->values < w->many || a->bytes < w->many * w->value.len))
+        errx(2, "%u values of %zu bytes in all, not %u of %zu each: %.200s", a->values, a->bytes,
+             w->many, w->value.len, c->in);
     c->oldest = (c->oldest + 1) % w->depth;
     w->ended++;
-    histogram_add(&w->latency, now_ns - c->since_ns[slot]);
+    histogram_add(&w->latency, now_ns - c->slots[slot].since_ns);
     give_back(c, slot);
     if (w->rate <= 0)
         client_ask(c, now_ns);

@@ -13,23 +13,31 @@
 #define BENCH_CLIENT_H
 
 #include "histogram.h"
+#include "pick.h"
 #include "protocol.h"
+
+#define CLIENT_MANY_MAX 1000
 
 /* What all connections of a run share. */
 struct workload {
     const struct protocol *protocol;
     const char *prefix;
-    unsigned keys, depth;
+    struct pick pick;
+    unsigned depth;
+    unsigned many; /* keys of a get; 1 to CLIENT_MANY_MAX */
+    double sets;   /* this share of the requests is a set, the others get */
     struct text value;
-    bool writes;      /* set instead of get */
-    bool in_order;    /* each key once, then from the first again; else by chance */
-    unsigned first;   /* the first key of them */
     uint64_t started; /* requests written so far */
     uint64_t limit;   /* and at most */
     double rate;      /* requests a second, whether answers come or not; 0: as fast as they do */
     uint64_t ended;
-    uint64_t random;
     struct histogram latency;
+};
+
+/* A request in the air. */
+struct slot {
+    uint64_t since_ns; /* it was written then, or at a rate was due */
+    bool is_set;
 };
 
 struct client {
@@ -39,9 +47,9 @@ struct client {
     size_t greeting;  /* bytes still to be skipped */
     char *in, *out;
     size_t in_len, in_room, out_len, out_sent, out_room;
-    uint64_t *since_ns; /* by slot: when it was written, or at a rate was due */
-    unsigned oldest;    /* slot of the oldest request, for answers without id */
-    unsigned *free;     /* slots, a ring */
+    struct slot *slots;
+    unsigned oldest; /* slot of the oldest request, for answers without id */
+    unsigned *free;  /* slots, a ring */
     unsigned free_first, free_count;
 };
 

@@ -10,28 +10,19 @@
  * program's own, as a share of the time: near 1 it is this program that sets the rate. At a fixed
  * --rate a latency counts from when its request was due, and each that was due gets its answer.
  */
+#include "options.h"
 #include "pace.h"
 
 #include <err.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EVENTS 64
-
-struct options {
-    const char *protocol, *address, *prefix;
-    unsigned connections, depth, keys, value, first;
-    bool in_order;
-    uint64_t requests; /* 0: by time */
-    double seconds, warmup, rate;
-    int pid;
-    bool fill;
-};
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -125,13 +116,16 @@ static void close_clients(struct client *all, unsigned count)
     free(all);
 }
 
-static void fill(int epoll, const struct workload *gets, const struct options *o)
+static void fill(int epoll, const struct workload *measured, const struct options *o)
 {
-    struct workload sets = *gets;
-    sets.writes = true;
+    static struct workload sets;
+    sets = *measured;
     sets.rate = 0;
+    sets.many = 1;
+    sets.sets = 1;
     sets.depth = 16;
-    sets.limit = sets.keys;
+    sets.limit = o->keys;
+    pick_in_order(&sets.pick, 0);
     struct client *all = open_clients(epoll, &sets, o->address, 1);
     run_until(epoll, &sets, NULL, UINT64_MAX);
     close_clients(all, 1);
@@ -165,96 +159,26 @@ static void measure(int epoll, struct workload *w, const struct options *o)
     close_clients(all, o->connections);
 }
 
-static void usage(void)
-{
-    fputs("load --protocol rtcache|redis|memcached|tarantool --connect HOST:PORT|PATH [--pid N]\n"
-          "     [--connections 50] [--depth 1] [--keys 10000] [--value 100] [--prefix bench:]\n"
-          "     [--fill | --first N (each key once)] [--warmup 1] [--seconds 3 | --requests N]\n"
-          "     [--rate N (a second)]\n",
-          stderr);
-    exit(2);
-}
-
-static const struct option names[] = {
-    {"protocol", required_argument, NULL, 'P'},
-    {"connect", required_argument, NULL, 'a'},
-    {"prefix", required_argument, NULL, 'x'},
-    {"connections", required_argument, NULL, 'c'},
-    {"depth", required_argument, NULL, 'd'},
-    {"keys", required_argument, NULL, 'k'},
-    {"value", required_argument, NULL, 'v'},
-    {"first", required_argument, NULL, 'F'},
-    {"requests", required_argument, NULL, 'n'},
-    {"seconds", required_argument, NULL, 's'},
-    {"warmup", required_argument, NULL, 'w'},
-    {"pid", required_argument, NULL, 'p'},
-    {"fill", no_argument, NULL, 'f'},
-    {"rate", required_argument, NULL, 'r'},
-    {NULL, 0, NULL, 0},
-};
-
-static unsigned read_count(const char *text)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-    if (*end || !n || n > 10000000)
-        errx(2, "%s: not a count", text);
-    return (unsigned)n;
-}
-
-static void read_options(struct options *o, int argc, char **argv)
-{
-    for (int name; (name = getopt_long(argc, argv, "", names, NULL)) != -1;) {
-        switch (name) {
-        case 'P': o->protocol = optarg; break;
-        case 'a': o->address = optarg; break;
-        case 'x': o->prefix = optarg; break;
-        case 'c': o->connections = read_count(optarg); break;
-        case 'd': o->depth = read_count(optarg); break;
-        case 'k': o->keys = read_count(optarg); break;
-        case 'v': o->value = read_count(optarg); break;
-        case 'F':
-            o->first = read_count(optarg);
-            o->in_order = true;
-            break;
-        case 'n': o->requests = read_count(optarg); break;
-        case 's': o->seconds = strtod(optarg, NULL); break;
-        case 'w': o->warmup = strtod(optarg, NULL); break;
-        case 'p': o->pid = (int)read_count(optarg); break;
-        case 'f': o->fill = true; break;
-        case 'r': o->rate = read_count(optarg); break;
-        default: usage();
-        }
-    }
-    if (!o->protocol || !o->address || strlen(o->prefix) > 32 || o->value > 255)
-        usage();
-}
-
 int main(int argc, char **argv)
 {
-    struct options o = {.prefix = "bench:",
-                        .connections = 50,
-                        .depth = 1,
-                        .keys = 10000,
-                        .value = 100,
-                        .seconds = 3,
-                        .warmup = 1};
-    read_options(&o, argc, argv);
-    static char value[256];
-    memset(value, 'v', sizeof value);
+    struct options o;
+    options_read(&o, argc, argv);
+    char *value = malloc(o.value);
+    if (!value)
+        err(2, "memory");
+    memset(value, 'v', o.value);
     static struct workload w;
-    w = (struct workload){.protocol = protocol_find(o.protocol),
+    w = (struct workload){.protocol = o.protocol,
                           .prefix = o.prefix,
-                          .keys = o.keys,
                           .depth = o.depth,
-                          .in_order = o.in_order,
-                          .first = o.first,
+                          .many = o.many,
+                          .sets = o.sets,
                           .value = {value, o.value},
                           .rate = o.rate,
-                          .limit = o.requests ? o.requests : UINT64_MAX,
-                          .random = 88172645463325252};
-    if (!w.protocol)
-        usage();
+                          .limit = o.requests ? o.requests : UINT64_MAX};
+    pick_init(&w.pick, o.keys, o.zipf);
+    if (o.in_order)
+        pick_in_order(&w.pick, o.first);
     if (prctl(PR_SET_TIMERSLACK, 1)) /* requests go out when they are due */
         err(2, "timer slack");
     int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -263,5 +187,7 @@ int main(int argc, char **argv)
     if (o.fill)
         fill(epoll, &w, &o);
     measure(epoll, &w, &o);
+    close(epoll);
+    free(value);
     return 0;
 }

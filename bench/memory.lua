@@ -14,7 +14,7 @@ local entries = options.millions * 1000000
 local STARTS = {
   function() return peers.rtcache { memory = "8gb" } end,
   function() return peers.redis() end,
-  function() return peers.memcached(8 * 1024) end,
+  function() return peers.memcached { megabytes = 8 * 1024 } end,
 }
 
 local function fill(server, keys, value)

@@ -11,7 +11,8 @@ local wait = require "spec.support.wait"
 local M = {}
 
 ---@class bench.Peer
----@field name string @also the protocol's
+---@field name string
+---@field protocol string
 ---@field version string
 ---@field settings string
 ---@field pid integer
@@ -55,13 +56,16 @@ local function await_port(name, port)
   end)
 end
 
--- command: a function of port and folder.
-local function start_peer(name, version_command, settings, command)
+local function pinned_to_second(command) return M.pinned(1, command) end
+
+-- command: a function of port and folder; wrap: pinned to core 1 by default.
+local function start_peer(name, version_command, settings, wrap, command)
   local folder, port = process.temporary_folder(), free_port()
-  local p = process.spawn(M.pinned(1, command(port, folder)), { stderr = folder .. "/log" })
+  local p = process.spawn((wrap or pinned_to_second)(command(port, folder)), { stderr = folder .. "/log" })
   await_port(name, port)
   return {
     name = name,
+    protocol = name,
     version = first_version(version_command),
     settings = settings,
     pid = p.pid,
@@ -73,21 +77,32 @@ local function start_peer(name, version_command, settings, command)
   }
 end
 
-function M.redis()
-  return start_peer("redis", { "redis-server", "--version" }, "no save, no append-only file",
+---@class bench.PeerOptions
+---@field threads? integer @for requests; 1 by default
+---@field wrap? fun(command: string[]): string[]
+---@field megabytes? integer @of memcached
+
+---@param o? bench.PeerOptions
+function M.redis(o)
+  o = o or {}
+  local threads = o.threads or 1
+  return start_peer("redis", { "redis-server", "--version" }, "no save, no append-only file"
+    .. (threads > 1 and (", io-threads %d, io-threads-do-reads"):format(threads) or ""), o.wrap,
     function(port, folder)
       return { "redis-server", "--port", tostring(port), "--bind", "127.0.0.1", "--dir", folder,
-        "--save", "", "--appendonly", "no", "--loglevel", "warning" }
+        "--save", "", "--appendonly", "no", "--loglevel", "warning", "--io-threads", tostring(threads),
+        "--io-threads-do-reads", threads > 1 and "yes" or "no" }
     end)
 end
 
----@param megabytes? integer @256 by default
-function M.memcached(megabytes)
-  local memory = tostring(megabytes or 256)
+---@param o? bench.PeerOptions
+function M.memcached(o)
+  o = o or {}
+  local memory, threads = tostring(o.megabytes or 1024), tostring(o.threads or 1)
   return start_peer("memcached", { "memcached", "-V" },
-    ("-t 1 -m %s, text protocol, one get a line"):format(memory),
+    ("-t %s -m %s, text protocol"):format(threads, memory), o.wrap,
     function(port)
-      local command = { "memcached", "-l", "127.0.0.1", "-p", tostring(port), "-U", "0", "-t", "1",
+      local command = { "memcached", "-l", "127.0.0.1", "-p", tostring(port), "-U", "0", "-t", threads,
         "-m", memory }
       if process.is_root then
         command[#command + 1] = "-u"
@@ -97,11 +112,26 @@ function M.memcached(megabytes)
     end)
 end
 
-function M.tarantool()
+---@param o? bench.PeerOptions
+function M.tarantool(o)
   return start_peer("tarantool", { "tarantool", "--version" },
-    "memtx hash index, wal_mode none, SELECT by iproto", function(port, folder)
-      return { "tarantool", "bench/tarantool.lua", folder, tostring(port) }
+    "memtx hash index, wal_mode none; iproto SELECT and REPLACE, CALL of a Lua function for many", o and o.wrap,
+    function(port, folder) return { "tarantool", "bench/tarantool.lua", folder, tostring(port) } end)
+end
+
+--- bench/echo.c: the same bytes, and nothing done for them. It speaks rtcache's protocol.
+---@param is_set boolean
+---@param key_bytes integer
+---@param value_bytes integer
+---@param many integer
+function M.echo(is_set, key_bytes, value_bytes, many)
+  local peer = start_peer("epoll echo", { "true" }, "bench/echo.c: as many bytes each way, no cache", nil,
+    function(port)
+      return { "build/bench_echo", is_set and "set" or "get", tostring(port), tostring(key_bytes),
+        tostring(value_bytes), tostring(many) }
     end)
+  peer.version, peer.protocol = "", "rtcache"
+  return peer
 end
 
 --- rtcached for benchmarks: started with spec's support, under `wrap` (pinned to core 1 by default).
@@ -119,18 +149,21 @@ function M.start_rtcached(options, wrap)
   local server = Server.prepare(options)
   local command = server.command
   function server:command(...)
-    return (wrap or function(c) return M.pinned(1, c) end)(command(self, ...))
+    return (wrap or pinned_to_second)(command(self, ...))
   end
   return server:launch()
 end
 
 ---@param more? table<string, any> @options of its configuration
-function M.rtcache(more)
-  local server = M.start_rtcached { options = more }
+---@param wrap? fun(command: string[]): string[]
+function M.rtcache(more, wrap)
+  local threads = more and more.io_threads or 1
+  local server = M.start_rtcached({ options = more }, wrap)
   return {
     name = "rtcache",
+    protocol = "rtcache",
     version = first_version { Server.binary, "--version" },
-    settings = "io_threads 1, loader_threads 1, MessagePack-RPC",
+    settings = ("io_threads %d, loader_threads 1, MessagePack-RPC"):format(threads),
     pid = server.pid,
     address = "127.0.0.1:" .. server.port,
     stop = function() server:stop() end,
@@ -143,17 +176,19 @@ end
 ---@field p99_us number
 ---@field p999_us number
 ---@field server_cpu_us number
+---@field load_cpu number @of the generator, as a share of the time
 
 --- Starts the load generator against a server; what it returns waits for its end.
 ---@param address string
 ---@param pid integer
 ---@param arguments string[]
+---@param anywhere? boolean @else on core 0
 ---@return fun(): bench.Figures
-function M.start_load(protocol, address, pid, arguments)
+function M.start_load(protocol, address, pid, arguments, anywhere)
   local command = { "build/bench_load", "--protocol", protocol, "--connect", address, "--pid",
     tostring(pid) }
   for _, word in ipairs(arguments) do command[#command + 1] = tostring(word) end
-  local p = process.spawn(M.pinned(0, command))
+  local p = process.spawn(anywhere and command or M.pinned(0, command))
   return function()
     local text = p:read_all(3600)
     local status = p:wait(30)

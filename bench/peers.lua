@@ -119,6 +119,18 @@ function M.tarantool(o)
     function(port, folder) return { "tarantool", "bench/tarantool.lua", folder, tostring(port) } end)
 end
 
+--- Not among the packages: where somebody has built it.
+---@param path string @of its binary
+---@param o? bench.PeerOptions
+function M.pogocache(path, o)
+  o = o or {}
+  local threads = tostring(o.threads or 1)
+  local peer = start_peer("pogocache", { path, "--version" }, ("--threads %s, redis' protocol"):format(threads), o.wrap,
+    function(port) return { path, "-h", "127.0.0.1", "-p", tostring(port), "--threads", threads } end)
+  peer.protocol = "redis"
+  return peer
+end
+
 --- bench/echo.c: the same bytes, and nothing done for them. It speaks rtcache's protocol.
 ---@param is_set boolean
 ---@param key_bytes integer

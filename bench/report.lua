@@ -84,7 +84,8 @@ function M.save(section, text)
   files.write(M.path, before .. first .. text .. last .. after)
 end
 
---- The options of a bench from its command line: --save, --rounds N, --seconds N.
+--- The options of a bench from its command line: --save, --rounds N, --seconds N; a default that is a
+--- string takes any word.
 function M.options(arguments, defaults)
   local o = { save = false }
   for name, v in pairs(defaults) do o[name] = v end
@@ -95,6 +96,9 @@ function M.options(arguments, defaults)
       o.save = true
     elseif name and type(o[name]) == "number" and tonumber(arguments[i + 1]) then
       o[name] = tonumber(arguments[i + 1])
+      i = i + 1
+    elseif name and type(o[name]) == "string" and arguments[i + 1] then
+      o[name] = arguments[i + 1]
       i = i + 1
     else
       io.stderr:write("bench: unknown option ", arguments[i], "\n")

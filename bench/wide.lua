@@ -1,6 +1,6 @@
--- ./dev bench hit|large|set|many|mix|zipf|latency|threads|wide [--rounds 3] [--seconds 1] [--save]: rtcache
--- beside redis, memcached, tarantool and an echo of the same bytes. bench/cases.lua says what each of
--- them asks; `wide` is all of them.
+-- ./dev bench hit|large|set|many|mix|zipf|latency|threads|wide [--rounds 3] [--seconds 1]
+-- [--pogocache PATH] [--save]: rtcache beside redis, memcached, tarantool, an echo of the same bytes, and
+-- pogocache where its binary is named. bench/cases.lua says what each of them asks; `wide` is all of them.
 
 local cases = require "cases"
 local peers = require "peers"
@@ -11,7 +11,7 @@ local PEERS = { "redis", "memcached", "tarantool" }
 local LATENCY_DEPTH, LATENCY_ROOM = 16, 256
 
 local what = table.remove(arg, 1)
-local options = report.options(arg, { rounds = 3, seconds = 1 })
+local options = report.options(arg, { rounds = 3, seconds = 1, pogocache = "" })
 
 local servers = {}
 
@@ -42,6 +42,7 @@ end
 local function start_servers(case)
   servers[1] = peers.rtcache { memory = "1gb" }
   for _, name in ipairs(PEERS) do servers[#servers + 1] = peers[name]() end
+  if options.pogocache ~= "" then servers[#servers + 1] = peers.pogocache(options.pogocache) end
   for _, server in ipairs(servers) do fill(server, case) end
   if not case.no_echo then
     servers[#servers + 1] = peers.echo(case.sets == 100, KEY_BYTES, case.value or 100, case.many or 1)
@@ -52,7 +53,7 @@ end
 local function rows_of(case, depth)
   local rows = {}
   for _, server in ipairs(servers) do
-    rows[#rows + 1] = { name = server.name, server = server, case = case, depth = depth, keys = case.many or 1 }
+    rows[#rows + 1] = { name = server.row or server.name, server = server, case = case, depth = depth, keys = case.many or 1 }
     if server.name == "memcached" and case.also_many and depth > 1 then
       local many = setmetatable({ many = depth }, { __index = case })
       rows[#rows + 1] = { name = ("memcached, %d keys a get"):format(depth), server = server, case = many, depth = 1,
@@ -162,10 +163,13 @@ local function threads()
     servers[#servers + 1] = peers.rtcache({ memory = "1gb", io_threads = count }, anywhere)
     servers[#servers + 1] = peers.redis { threads = count, wrap = anywhere }
     servers[#servers + 1] = peers.memcached { threads = count, wrap = anywhere }
+    if options.pogocache ~= "" then
+      servers[#servers + 1] = peers.pogocache(options.pogocache, { threads = count, wrap = anywhere })
+    end
   end
   for i, server in ipairs(servers) do
     fill(server, case)
-    server.name = ("%s, %d"):format(server.name, i <= #servers / 2 and 1 or 2)
+    server.row = ("%s, %d"):format(server.name, i <= #servers / 2 and 1 or 2)
   end
   local text = { head(case, "Nothing is pinned: servers and generator share the cores, so that two threads of a server "
     .. "have what the generator leaves.") }

@@ -7,12 +7,13 @@
 packages_build=(
     gcc libc6-dev make cmake ninja:ninja-build pkg-config:pkgconf
     'libluajit-5.1-dev|libluajit2-5.1-dev' libev-dev libmsgpack-dev libpq-dev libsqlite3-dev
-    libconfig-dev libjansson-dev libxxhash-dev libjemalloc-dev
+    libconfig-dev libjansson-dev libxxhash-dev libjemalloc-dev libssl-dev
 )
 packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
     luajit lua-busted lua-socket lua-filesystem postgresql sqlite3
+    openssl lua-sec python3 python3-msgpack
 )
 packages_interop=(
     neovim lua-mpack python3 python3-pynvim go:golang-go golang-github-ugorji-go-codec-dev node:nodejs npm:npm

@@ -17,6 +17,7 @@ M.floors = {
 M.outside = {
   { headers = { "lua.h", "lualib.h", "lauxlib.h", "luajit.h" }, only = { script = true, bind = true } },
   { headers = { "libpq-fe.h", "sqlite3.h" }, only = { backend = true } },
+  { headers = { "openssl/ssl.h", "openssl/err.h", "openssl/bio.h" }, only = { sys = true } },
   { headers = { "ev.h" }, never = { store = true, base = true, wire = true } },
 }
 

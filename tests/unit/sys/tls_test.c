@@ -1,0 +1,346 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sys/tls.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[64];
+static char certificate[96], key[96], other_key[96], locked_key[96];
+
+static void write_key(const char *path, EVP_PKEY *pkey, const char *pass_phrase)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    int size = pass_phrase ? (int)strlen(pass_phrase) : 0;
+    assert_int_equal(PEM_write_PrivateKey(f, pkey, pass_phrase ? EVP_aes_128_cbc() : NULL,
+                                          (const unsigned char *)pass_phrase, size, NULL, NULL),
+                     1);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Signed by itself, for localhost and 127.0.0.1, for a day from now on. */
+static void write_certificate(const char *path, EVP_PKEY *pkey)
+{
+    X509 *x = X509_new();
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), 0);
+    X509_gmtime_adj(X509_getm_notAfter(x), 86400);
+    X509_set_pubkey(x, pkey);
+    X509_NAME *name = X509_get_subject_name(x);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1, 0);
+    X509_set_issuer_name(x, name);
+    X509_EXTENSION *names =
+        X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost, IP:127.0.0.1");
+    X509_add_ext(x, names, -1);
+    X509_EXTENSION_free(names);
+    assert_true(X509_sign(x, pkey, EVP_sha256()) > 0);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509(f, x), 1);
+    assert_int_equal(fclose(f), 0);
+    X509_free(x);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/rtcache-tls-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(certificate, sizeof certificate, "%s/server.pem", folder);
+    snprintf(key, sizeof key, "%s/server.key", folder);
+    snprintf(other_key, sizeof other_key, "%s/other.key", folder);
+    snprintf(locked_key, sizeof locked_key, "%s/locked.key", folder);
+    EVP_PKEY *pkey = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
+    write_key(key, pkey, NULL);
+    write_key(locked_key, pkey, "sesame");
+    write_key(other_key, other, NULL);
+    write_certificate(certificate, pkey);
+    EVP_PKEY_free(pkey);
+    EVP_PKEY_free(other);
+    return 0;
+}
+
+static int drop(void **state)
+{
+    (void)state;
+    unlink(certificate);
+    unlink(key);
+    unlink(other_key);
+    unlink(locked_key);
+    return rmdir(folder);
+}
+
+static struct tls_server_options server_options(void)
+{
+    return (struct tls_server_options){
+        .certificate = certificate, .key = key, .ciphers = "ECDHE+AESGCM"};
+}
+
+/* ---- two sides and the bytes between them ---- */
+
+struct side {
+    struct tls_context *context;
+    struct tls *tls;
+    struct buf wire;  /* to the other */
+    struct buf plain; /* from the other */
+    int last;         /* of tls_read */
+    struct err err;
+};
+
+static void open_server(struct side *s, const struct tls_server_options *o)
+{
+    *s = (struct side){0};
+    assert_int_equal(tls_context_server(&s->context, o, &s->err), 0);
+    assert_int_equal(tls_new(&s->tls, s->context, NULL, &s->err), 0);
+}
+
+static void open_client(struct side *s, const char *name)
+{
+    const struct tls_client_options o = {.ca = certificate};
+    *s = (struct side){0};
+    assert_int_equal(tls_context_client(&s->context, &o, &s->err), 0);
+    assert_int_equal(tls_new(&s->tls, s->context, name, &s->err), 0);
+}
+
+static void close_side(struct side *s)
+{
+    tls_context_free(s->context);
+    tls_free(s->tls);
+    buf_fini(&s->wire);
+    buf_fini(&s->plain);
+}
+
+static void take(struct side *s, struct slice wire)
+{
+    char room[1000]; /* less than a record */
+    size_t n;
+    tls_feed(s->tls, wire);
+    do {
+        s->last = tls_read(s->tls, &s->wire, room, sizeof room, &n, &s->err);
+        assert_int_equal(buf_append(&s->plain, room, n), 0);
+    } while (s->last == TLS_DATA);
+}
+
+/* Carries what there is, step bytes at a time, until both are silent or one ends. */
+static void carry(struct side *a, struct side *b, size_t step)
+{
+    while (a->wire.size > 0 && b->last >= 0) {
+        size_t n = a->wire.size < step ? a->wire.size : step;
+        char *piece = malloc(n); /* of this size, so that ASan sees a step too far */
+        memcpy(piece, a->wire.data, n);
+        buf_consume(&a->wire, n);
+        take(b, slice_of(piece, n));
+        free(piece);
+    }
+}
+
+static void settle(struct side *a, struct side *b, size_t step)
+{
+    while ((a->wire.size > 0 && b->last >= 0) || (b->wire.size > 0 && a->last >= 0)) {
+        carry(a, b, step);
+        carry(b, a, step);
+    }
+}
+
+static void shake(struct side *client, struct side *server, size_t step)
+{
+    take(client, slice_of(NULL, 0));
+    assert_int_equal(client->last, TLS_MORE);
+    settle(client, server, step);
+}
+
+static void bytes_pass_both_ways_in_pieces_of_any_size(void **state)
+{
+    (void)state;
+    static char text[100000];
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(i * 7 + i / 251);
+    const size_t steps[] = {1, 7, 1460, 65536, 1 << 20};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct side client, server;
+        struct tls_server_options o = server_options();
+        o.only_1_3 = i % 2;
+        open_server(&server, &o);
+        open_client(&client, i % 2 ? "localhost" : "127.0.0.1");
+        shake(&client, &server, steps[i]);
+        assert_true(tls_established(client.tls) && tls_established(server.tls));
+        struct slice all = slice_of(text, sizeof text);
+        assert_int_equal(tls_write(client.tls, &client.wire, all, NULL), 0);
+        assert_int_equal(tls_write(server.tls, &server.wire, all, NULL), 0);
+        settle(&client, &server, steps[i]);
+        assert_int_equal(server.plain.size, sizeof text);
+        assert_memory_equal(server.plain.data, text, sizeof text);
+        assert_int_equal(client.plain.size, sizeof text);
+        assert_memory_equal(client.plain.data, text, sizeof text);
+        assert_int_equal(server.last, TLS_MORE);
+        tls_end(client.tls, &client.wire);
+        settle(&client, &server, steps[i]);
+        assert_int_equal(server.last, TLS_END);
+        assert_int_equal(tls_write(server.tls, &server.wire, slice_str("after"), NULL), 0);
+        settle(&client, &server, steps[i]);
+        assert_int_equal(client.plain.size, sizeof text + 5);
+        close_side(&client);
+        close_side(&server);
+    }
+}
+
+static void a_session_outlives_its_context(void **state)
+{
+    (void)state;
+    struct side client, server;
+    struct tls_server_options o = server_options();
+    open_server(&server, &o);
+    open_client(&client, "localhost");
+    tls_context_free(server.context);
+    server.context = NULL;
+    shake(&client, &server, 100);
+    assert_true(tls_established(server.tls));
+    close_side(&client);
+    close_side(&server);
+}
+
+static void a_certificate_for_another_name_is_not_accepted(void **state)
+{
+    (void)state;
+    const char *names[] = {"elsewhere.example", "127.0.0.2"};
+    const char *says[] = {"hostname mismatch", "IP address mismatch"};
+    for (int i = 0; i < 2; i++) {
+        struct side client, server;
+        struct tls_server_options o = server_options();
+        open_server(&server, &o);
+        open_client(&client, names[i]);
+        shake(&client, &server, 1000);
+        assert_int_equal(client.last, ERR_PROTOCOL);
+        assert_non_null(strstr(client.err.text, "the server's certificate is not accepted"));
+        assert_non_null(strstr(client.err.text, says[i]));
+        assert_int_equal(server.last, ERR_PROTOCOL);
+        assert_false(tls_established(server.tls));
+        close_side(&client);
+        close_side(&server);
+    }
+}
+
+static void a_client_without_the_certificate_asked_for_is_refused(void **state)
+{
+    (void)state;
+    struct side client, server;
+    struct tls_server_options o = server_options();
+    o.client_ca = certificate;
+    open_server(&server, &o);
+    open_client(&client, "localhost");
+    shake(&client, &server, 1000);
+    assert_int_equal(server.last, ERR_PROTOCOL);
+    assert_non_null(strstr(server.err.text, "peer did not return a certificate"));
+    assert_non_null(strstr(client.err.text, "certificate required"));
+    close_side(&client);
+    close_side(&server);
+}
+
+static void garbage_is_an_error(void **state)
+{
+    (void)state;
+    struct side server;
+    struct tls_server_options o = server_options();
+    open_server(&server, &o);
+    take(&server, slice_of("\x16\x03\x01\x00\x08no hello", 13));
+    assert_int_equal(server.last, ERR_PROTOCOL);
+    close_side(&server);
+}
+
+static void records_that_nobody_takes_are_bounded(void **state)
+{
+    (void)state;
+    static char text[50000];
+    struct side client, server;
+    struct tls_server_options o = server_options();
+    open_server(&server, &o);
+    open_client(&client, "localhost");
+    shake(&client, &server, 1000);
+    struct buf small;
+    buf_init(&small, 20000);
+    int rc = tls_write(server.tls, &small, slice_of(text, sizeof text), &server.err);
+    assert_int_equal(rc, ERR_NOMEM);
+    assert_true(small.size <= 20000);
+    buf_fini(&small);
+    close_side(&client);
+    close_side(&server);
+}
+
+static void refuses(struct tls_server_options o, const char *says, const char *file)
+{
+    struct tls_context *c;
+    struct err e;
+    assert_int_equal(tls_context_server(&c, &o, &e), ERR_CONFIG);
+    assert_null(c);
+    if (!strstr(e.text, says) || !strstr(e.text, file))
+        fail_msg("\"%s\" lacks \"%s\" or \"%s\"", e.text, says, file);
+}
+
+static void what_is_wrong_with_a_file_is_told_with_its_name(void **state)
+{
+    (void)state;
+    struct tls_server_options o = server_options();
+    o.key = other_key;
+    refuses(o, "does not belong to the certificate", other_key);
+    o.key = locked_key;
+    refuses(o, "needs a pass phrase", locked_key);
+    o.key = certificate;
+    refuses(o, "key: ", certificate);
+    o.key = "/nowhere/server.key";
+    refuses(o, "key: cannot read", "/nowhere/server.key");
+    o = server_options();
+    o.certificate = key;
+    refuses(o, "certificate: ", key);
+    o = server_options();
+    o.client_ca = key;
+    refuses(o, "client_ca: ", key);
+    o = server_options();
+    o.ciphers = "NONSENSE";
+    refuses(o, "no cipher match", "ciphers: \"NONSENSE\"");
+}
+
+static void the_time_of_a_certificate_is_told(void **state)
+{
+    (void)state;
+    struct tls_context *c;
+    struct tls_server_options o = server_options();
+    char text[64];
+    assert_int_equal(tls_context_server(&c, &o, NULL), 0);
+    tls_context_doubt(c, (int64_t)time(NULL), text, sizeof text);
+    assert_string_equal(text, "");
+    tls_context_doubt(c, (int64_t)time(NULL) + 90000, text, sizeof text);
+    assert_memory_equal(text, "expired at 2", 12);
+    tls_context_doubt(c, 1000, text, sizeof text);
+    assert_memory_equal(text, "not valid before 2", 18);
+    tls_context_until(c, text, sizeof text);
+    assert_int_equal(strlen(text), 20);
+    tls_context_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_pass_both_ways_in_pieces_of_any_size),
+        cmocka_unit_test(a_session_outlives_its_context),
+        cmocka_unit_test(a_certificate_for_another_name_is_not_accepted),
+        cmocka_unit_test(a_client_without_the_certificate_asked_for_is_refused),
+        cmocka_unit_test(garbage_is_an_error),
+        cmocka_unit_test(records_that_nobody_takes_are_bounded),
+        cmocka_unit_test(what_is_wrong_with_a_file_is_told_with_its_name),
+        cmocka_unit_test(the_time_of_a_certificate_is_told),
+    };
+    return cmocka_run_group_tests(tests, make, drop);
+}

@@ -80,13 +80,18 @@ static void check_top(struct reading *r, const config_setting_t *root)
 
 /* ---- addresses ---- */
 
-/* What can be seen without asking for names: "unix:/path", or something, a colon and a port. */
+/* What can be seen without asking for names: "unix:/path", or something, a colon and a port, also
+ * after "tls:". */
 static bool is_address(const char *text)
 {
     if (strncmp(text, "unix:", 5) == 0)
         return text[5] != '\0' && strlen(text + 5) <= 107;
+    if (strlen(text) > 127)
+        return false;
+    if (checks_tls_address(text))
+        text += strlen("tls:");
     const char *colon = strrchr(text, ':');
-    if (!colon || colon[1] == '\0' || strlen(colon + 1) > 5 || strlen(text) > 127)
+    if (!colon || colon[1] == '\0' || strlen(colon + 1) > 5)
         return false;
     if (strspn(colon + 1, "0123456789") != strlen(colon + 1))
         return false;
@@ -102,7 +107,8 @@ static void check_listen(struct reading *r, const config_setting_t *root)
         if (!is_address(text))
             setting_wrong(r, s,
                           "\"listen\": \"%.140s\" is no address; write \"host:port\" (port 0 to "
-                          "65535), \"[v6]:port\", \":port\" or \"unix:/path\"",
+                          "65535), \"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand "
+                          "before the first three",
                           text);
         size_t size = strlen(text);
         bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
@@ -286,6 +292,7 @@ void checks_run(struct reading *r, const config_setting_t *root)
     const struct conf *c = r->conf;
     check_top(r, root);
     check_listen(r, root);
+    checks_tls(r, root);
     if (writes(root, "lua") && !is_folder(c->lua_dir))
         setting_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
                       c->lua_dir);

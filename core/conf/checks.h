@@ -12,4 +12,9 @@
 /* After reader_read. What is wrong is among the problems. */
 void checks_run(struct reading *r, const config_setting_t *root);
 
+/* checks_tls.c: that addresses with "tls:" have the group, and that its files can be read. What is
+ * in them is looked at when the configuration is taken over (sys/tls.h). */
+void checks_tls(struct reading *r, const config_setting_t *root);
+bool checks_tls_address(const char *address);
+
 #endif

@@ -88,6 +88,18 @@ struct conf_backend {
     int line;
 };
 
+/* What addresses that begin with "tls:" speak with. */
+struct conf_tls {
+    const char *certificate, *key; /* PEM files, absolute; NULL: there is no such group */
+    const char *client_ca;         /* NULL: clients need no certificate */
+    const char *min_version;       /* "1.2" or "1.3" */
+    const char *ciphers;           /* of TLS 1.2, in OpenSSL's words */
+    int64_t handshake_timeout_ms;
+    int64_t max_handshakes; /* in progress at once, over all I/O threads */
+    const char *file;
+    int line;
+};
+
 struct conf {
     _Atomic int refs;
     const char *file;         /* absolute */
@@ -117,7 +129,8 @@ struct conf {
     int64_t max_notices;       /* on their way to one I/O thread's subscribers */
     bool watch;                /* reload when a file changes */
     int64_t script_memory, script_cpu_ms, script_calls;
-    double retry_budget;    /* further attempts, as a share of the loads */
+    double retry_budget; /* further attempts, as a share of the loads */
+    struct conf_tls tls;
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;
     size_t loader_count;

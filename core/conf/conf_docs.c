@@ -91,6 +91,8 @@ int conf_write_docs(struct buf *out)
 {
     int rc = write_table(out, GROUP_TOP, "At the top of the file", " a change takes |");
     if (rc == 0)
+        rc = write_table(out, GROUP_TLS, "Of TLS: `tls = { ... }`", "");
+    if (rc == 0)
         rc = write_table(out, GROUP_BACKEND, "Of a backend: `backends = { name = { ... } }`",
                          " driver |");
     if (rc == 0)

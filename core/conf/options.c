@@ -26,15 +26,19 @@
 #define POLICY(type_, field, name_, fallback_)                                                     \
     ROW(GROUP_POLICY, DRIVER_ANY, type_, offsetof(struct policy, field), name_, fallback_)
 
+#define TLS(type_, field, name_, fallback_)                                                        \
+    ROW(GROUP_TLS, DRIVER_ANY, type_, offsetof(struct conf_tls, field), name_, fallback_)
+
 const char *const options_drivers[] = {
     [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
 static const char *const writes[] = {"through", "invalidate", "none", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
 const struct option options_table[] = {
     {TOP(OPT_LISTEN, listen, "listen", "127.0.0.1:7411"), .restart = true,
-     .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; a list of up to 16 is taken. Port 0 takes a free one."},
+     .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; `tls:` before one of the first three: over [TLS](security.md#tls). A list of up to 16 is taken. Port 0 takes a free one."},
     {TOP(OPT_SIZE, memory_bytes, "memory", "256mb"), .least = MB, .most = 64 * KB * GB,
      .text = "Resident memory of the entries and their tables, what is lost between entries included; the rest of the process comes on top. At least 32 KiB and at most 4 GiB for each shard."},
     {TOP(OPT_INT, shards, "shards", "16"), .least = 1, .most = 4096, .restart = true,
@@ -95,6 +99,7 @@ const struct option options_table[] = {
      .text = "Where the log goes; without it to standard error."},
     {TOP(OPT_STRING, user, "user", NULL), .restart = true,
      .text = "The user to become when started as root."},
+    {SECTION("tls"), .text = "The certificate and what goes with it, for addresses that begin with `tls:`."},
     {SECTION("defaults"), .text = "The policy that loaders inherit, and that of a `set` without a loader."},
     {SECTION("backends"), .text = "The databases, by name."},
     {SECTION("loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
@@ -154,6 +159,21 @@ const struct option options_table[] = {
      .text = "Every value must come with a version; a load that gives none fails."},
     {LOADER(OPT_CHOICE, write, "write", "through"), .choices = writes,
      .text = "What a `put` or `delete` does to the entry once the script's `save` or `remove` has succeeded: `through` stores what `save` returned if it came with a version, `invalidate` drops the entry, `none` leaves it to others (a feed)."},
+
+    {TLS(OPT_PATH, certificate, "certificate", NULL), .required = true,
+     .text = "A PEM file: the server's certificate, then those between it and the CA."},
+    {TLS(OPT_PATH, key, "key", NULL), .required = true,
+     .text = "A PEM file: the certificate's private key, without a pass phrase."},
+    {TLS(OPT_PATH, client_ca, "client_ca", NULL),
+     .text = "A PEM file: the CAs of which a client must have a certificate. Without it clients need none."},
+    {TLS(OPT_CHOICE, min_version, "min_version", "1.2"), .choices = tls_versions,
+     .text = "The oldest version of TLS that is spoken."},
+    {TLS(OPT_STRING, ciphers, "ciphers", "ECDHE+AESGCM:ECDHE+CHACHA20"),
+     .text = "The ciphers of TLS 1.2, the best first, as `openssl ciphers` takes them. Those of 1.3 are OpenSSL's own."},
+    {TLS(OPT_DURATION, handshake_timeout_ms, "handshake_timeout", "10s"), .least = SEC, .most = HOUR,
+     .text = "How long a handshake may take, to the second; then the connection is closed."},
+    {TLS(OPT_INT, max_handshakes, "max_handshakes", "1000"), .least = 1, .most = 1000000,
+     .text = "Handshakes in progress at once, shared out over the I/O threads; more connections are closed at once."},
 
     {POLICY(OPT_DURATION, ttl_ms, "ttl", "60s"), .least = 0, .most = LONG,
      .text = "How long a value is fresh; 0: for ever."},

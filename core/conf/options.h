@@ -15,6 +15,7 @@ enum option_group {
     GROUP_BACKEND, /* struct conf_backend */
     GROUP_LOADER,  /* struct conf_loader */
     GROUP_POLICY,  /* struct policy: in a loader and in `defaults` */
+    GROUP_TLS,     /* struct conf_tls */
     GROUP_COUNT
 };
 

@@ -31,6 +31,7 @@ static const char *home_of(const struct option *o)
     case GROUP_BACKEND: return "a backend";
     case GROUP_LOADER: return "a loader";
     case GROUP_POLICY: return "a loader or \"defaults\"";
+    case GROUP_TLS: return "\"tls\"";
     case GROUP_COUNT: break;
     }
     return "";
@@ -169,6 +170,22 @@ static void read_defaults(struct reading *r, const config_setting_t *root)
         read_options(r, &in, group);
 }
 
+static void read_tls(struct reading *r, const config_setting_t *root)
+{
+    const config_setting_t *group =
+        section(r, root, "tls", CONFIG_TYPE_GROUP, "a group: { certificate = ..., key = ... }");
+    struct conf_tls *t = &r->conf->tls;
+    struct scopes in = {.list = {{GROUP_TLS, t}}, .count = 1, .driver = DRIVER_ANY};
+    setting_defaults(r, GROUP_TLS, DRIVER_ANY, t);
+    if (!group)
+        return;
+    struct source_place place = setting_place(r, group);
+    t->file = place.file;
+    t->line = place.line;
+    read_options(r, &in, group);
+    need_options(r, &in, group, "\"tls\"");
+}
+
 /* What messages call a loader that has no script. */
 static void name_sql(struct reading *r, struct conf_loader *l)
 {
@@ -223,6 +240,7 @@ void reader_read(struct reading *r, const config_setting_t *root)
     setting_defaults(r, GROUP_TOP, DRIVER_ANY, r->conf);
     setting_defaults(r, GROUP_POLICY, DRIVER_ANY, &r->conf->defaults);
     read_options(r, &top, root);
+    read_tls(r, root);
     read_defaults(r, root);
     read_backends(r, root);
     read_loaders(r, root);

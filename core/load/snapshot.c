@@ -204,6 +204,24 @@ int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l)
     return other >= 0 && conf->backends[other].feed ? other : -1;
 }
 
+static int make_tls(struct snapshot *s, struct err *e)
+{
+    const struct conf_tls *t = &s->conf->tls;
+    if (!t->certificate)
+        return 0;
+    const struct tls_server_options o = {
+        .certificate = t->certificate,
+        .key = t->key,
+        .client_ca = t->client_ca,
+        .ciphers = t->ciphers,
+        .only_1_3 = strcmp(t->min_version, "1.3") == 0,
+    };
+    int rc = tls_context_server(&s->tls, &o, e);
+    if (rc != 0)
+        err_prefix(e, "%s:%d: tls", t->file, t->line);
+    return rc;
+}
+
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e)
 {
@@ -225,6 +243,8 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  : err_set(e, ERR_NOMEM, "no memory for counters");
     if (rc == 0 && give_slots(s, before) != 0)
         rc = err_set(e, ERR_NOMEM, "no memory for %zu patterns", conf->loader_count);
+    if (rc == 0)
+        rc = make_tls(s, e);
     if (rc != 0) {
         s->conf = NULL; /* still the caller's */
         snapshot_unref(s);
@@ -249,6 +269,7 @@ void snapshot_unref(struct snapshot *s)
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     routes_free(s->routes);
+    tls_context_free(s->tls);
     for (size_t slot = 1; slot < s->owner_count; slot++)
         free(s->owners[slot]);
     free(s->owners);

@@ -13,6 +13,7 @@
 #include "load/route.h"
 #include "base/rng.h"
 #include "store/store.h"
+#include "sys/tls.h"
 
 #include <stdatomic.h>
 
@@ -62,6 +63,7 @@ struct snapshot {
     uint64_t generation;
     struct conf *conf; /* shared */
     struct routes *routes;
+    struct tls_context *tls;          /* NULL: the configuration has no group "tls" */
     struct loader_counters *counters; /* [loader_threads][loaders] */
     struct backend_numbers *backends; /* [loader_threads][backends] */
     struct script_numbers *scripts;   /* [loader_threads] */
@@ -74,7 +76,8 @@ struct snapshot {
 };
 
 /* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
- * none. ERR_CONFIG names a pattern and its line. */
+ * none. ERR_CONFIG names a pattern, or a file
+ * of "tls", and its line. */
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);

@@ -53,6 +53,10 @@
     X(M_CONNECTIONS_REFUSED, "connections_refused", "connections past max_connections")            \
     X(M_CONNECTIONS_CUT, "connections_cut", "closed for unread output past max_output")            \
     X(M_CONNECTIONS_IDLE, "connections_idle", "closed for idle_timeout")                           \
+    X(M_TLS_STARTED, "tls_started", "TLS handshakes begun")                                        \
+    X(M_TLS_HANDSHAKES, "tls_handshakes", "of these, done")                                        \
+    X(M_TLS_FAILED, "tls_failed", "of these, failed or given up; the rest is in progress")         \
+    X(M_TLS_REFUSED, "tls_refused", "connections past max_handshakes")                             \
     X(M_PROTOCOL_ERRORS, "protocol_errors", "connections closed for malformed bytes")              \
     X(M_BYTES_IN, "bytes_in", "bytes read from clients")                                           \
     X(M_BYTES_OUT, "bytes_out", "bytes written to clients")                                        \

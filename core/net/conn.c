@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/conn_tls.h"
 #include "net/dispatch.h"
 #include "net/park.h"
 #include "net/put.h"
@@ -18,7 +19,7 @@ static _Thread_local uint64_t next_id;
 static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events);
 static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events);
 
-void conn_open(struct io *io, int fd)
+void conn_open(struct io *io, int fd, bool tls)
 {
     struct conn *c = calloc(1, sizeof *c);
     if (!c) {
@@ -43,6 +44,8 @@ void conn_open(struct io *io, int fd)
     ev_io_init(&c->writing, conn_on_writable, fd, EV_WRITE);
     c->reading.data = c->writing.data = c;
     ev_io_start(io->worker.loop, &c->reading);
+    if (tls && !conn_tls_open(c))
+        conn_close(c);
 }
 
 void conn_close(struct conn *c)
@@ -51,6 +54,8 @@ void conn_close(struct conn *c)
     park_client_left(c);
     put_client_left(c);
     subscribe_client_left(c);
+    if (c->tls)
+        conn_tls_close(c);
     ev_io_stop(io->worker.loop, &c->reading);
     ev_io_stop(io->worker.loop, &c->writing);
     close(c->reading.fd);
@@ -106,12 +111,11 @@ void conn_stop_reading(struct conn *c)
     ev_io_stop(c->io->worker.loop, &c->reading);
 }
 
-/* true: all is written, or the socket takes no more; false: it is gone. */
-static bool conn_write(struct conn *c)
+bool conn_send(struct conn *c, struct buf *b)
 {
     size_t done = 0;
-    while (done < c->out.size) {
-        ssize_t n = send(c->reading.fd, c->out.data + done, c->out.size - done, MSG_NOSIGNAL);
+    while (done < b->size) {
+        ssize_t n = send(c->reading.fd, b->data + done, b->size - done, MSG_NOSIGNAL);
         if (n > 0) {
             done += (size_t)n;
         } else if (n < 0 && errno == EINTR) {
@@ -125,9 +129,15 @@ static bool conn_write(struct conn *c)
     if (done > 0) {
         metrics_add(c->io->metrics, M_BYTES_OUT, done);
         c->active_ms = c->io->now_ms;
-        buf_consume(&c->out, done);
+        buf_consume(b, done);
     }
     return true;
+}
+
+/* true: all is written, or the socket takes no more. */
+static bool conn_write(struct conn *c)
+{
+    return c->tls ? conn_tls_write(c) : conn_send(c, &c->out);
 }
 
 /* After malformed bytes: closing with input unread would reset the connection, and the error that
@@ -136,6 +146,8 @@ static bool conn_write(struct conn *c)
 static void conn_linger(struct conn *c)
 {
     c->linger_until_ms = c->io->now_ms + CONN_LINGER_MS;
+    if (c->tls)
+        conn_tls_end(c);
     if (shutdown(c->reading.fd, SHUT_WR) != 0)
         conn_close(c);
     else
@@ -155,7 +167,8 @@ void conn_flush(struct conn *c)
         conn_close(c);
         return;
     }
-    if (c->out.size == 0) {
+    size_t unread = c->out.size + c->sealed.size;
+    if (unread == 0) {
         conn_give_back(c);
         ev_io_stop(loop, &c->writing);
         if (c->linger) {
@@ -171,14 +184,14 @@ void conn_flush(struct conn *c)
     }
     if (c->finish && c->linger_until_ms == 0)
         c->linger_until_ms = c->io->now_ms + CONN_FINISH_MS;
-    if (c->out.size > (size_t)c->io->snapshot->conf->max_output) {
+    if (unread > (size_t)c->io->snapshot->conf->max_output) {
         metrics_inc(c->io->metrics, M_CONNECTIONS_CUT);
         log_warn("conn.cut", "id=%llu reason=\"unread output past max_output\" bytes=%zu",
-                 (unsigned long long)c->id, c->out.size);
+                 (unsigned long long)c->id, unread);
         conn_close(c);
         return;
     }
-    if (c->out.size > CONN_OUT_PAUSE)
+    if (unread > CONN_OUT_PAUSE)
         conn_stop_reading(c);
     ev_io_start(loop, &c->writing);
 }
@@ -231,23 +244,29 @@ static bool conn_keep(struct conn *c, struct slice rest)
     return rest.size == 0 || buf_append(&c->in, rest.data, rest.size) == 0;
 }
 
-static void conn_process(struct conn *c, size_t n)
+void conn_process(struct conn *c, struct slice in)
 {
-    struct io *io = c->io;
     if (c->in.size == 0) {
-        struct slice in = slice_of(io->read_room, n);
         size_t used = conn_take(c, in);
-        if (!conn_keep(c, slice_of(in.data + used, n - used)))
+        if (!conn_keep(c, slice_of(in.data + used, in.size - used)))
             c->broken = true;
         return;
     }
-    if (!conn_keep(c, slice_of(io->read_room, n))) {
+    if (!conn_keep(c, in)) {
         c->broken = true;
         return;
     }
     buf_consume(&c->in, conn_take(c, buf_slice(&c->in)));
     if (c->in.size == 0)
         buf_fini(&c->in);
+}
+
+void conn_input_ended(struct conn *c)
+{
+    c->finish = true;
+    park_client_left(c);
+    put_client_left(c);
+    conn_stop_reading(c);
 }
 
 static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -265,21 +284,21 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         return;
     }
     if (n <= 0) {
-        /* The client has left; what is answered already may still reach one that half-closed. */
         if (n < 0)
             c->broken = true;
-        c->finish = true;
-        park_client_left(c);
-        put_client_left(c);
-        conn_stop_reading(c);
+        conn_input_ended(c);
         conn_flush(c);
         return;
     }
     c->active_ms = io->now_ms;
     metrics_add(io->metrics, M_BYTES_IN, (uint64_t)n);
     c->in_turn = true;
-    conn_process(c, (size_t)n);
+    struct slice in = slice_of(io->read_room, (size_t)n);
+    if (c->tls)
+        conn_tls_take(c, in);
+    else
+        conn_process(c, in);
     c->in_turn = false;
-    if (c->out.size > 0 || c->broken || c->finish)
+    if (c->out.size + c->sealed.size > 0 || c->broken || c->finish)
         conn_flush(c);
 }

@@ -24,8 +24,10 @@ struct conn {
     struct io *io;
     uint64_t id;
     ev_io reading, writing;
-    struct buf in;  /* an incomplete frame */
-    struct buf out; /* answers not written yet */
+    struct buf in;        /* an incomplete frame */
+    struct buf out;       /* answers not written yet */
+    struct conn_tls *tls; /* conn_tls.h; NULL: it speaks plain */
+    struct buf sealed;    /* of these, what TLS has made records of */
     struct rpc_scan scan;
     int64_t active_ms;
     uint32_t parked_count;
@@ -39,7 +41,7 @@ struct conn {
 };
 
 /* fd is handed over. */
-void conn_open(struct io *io, int fd);
+void conn_open(struct io *io, int fd, bool tls);
 /* Whether its time to linger is over. */
 bool conn_lingered(const struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
@@ -52,5 +54,12 @@ void conn_flush(struct conn *c);
 /* No memory for an answer, or too much unread: the connection cannot be served any further. */
 void conn_break(struct conn *c, const char *why);
 void conn_stop_reading(struct conn *c);
+
+/* For conn_tls. Plain bytes of the client; in: borrowed until it returns. */
+void conn_process(struct conn *c, struct slice in);
+/* The client has left; what is answered already may still reach one that half-closed. */
+void conn_input_ended(struct conn *c);
+/* Writes what the socket takes of b; false: the socket is gone. */
+bool conn_send(struct conn *c, struct buf *b) MUST_USE;
 
 #endif

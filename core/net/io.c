@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/conn.h"
+#include "net/conn_tls.h"
 #include "net/subscriptions.h"
 
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
     int64_t now_ms = clock_ms();
     list_for_each_safe (link, next, &io->conns) {
         struct conn *c = container_of(link, struct conn, link);
-        if (conn_lingered(c, now_ms)) {
+        if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms))) {
             conn_close(c);
             continue;
         }
@@ -112,6 +112,7 @@ int io_start(struct io *io, struct err *e)
 struct adoption {
     struct message message;
     int fd;
+    bool tls;
 };
 
 static void io_recv_adopt(struct message *m, void *owner)
@@ -119,7 +120,7 @@ static void io_recv_adopt(struct message *m, void *owner)
     struct io *io = owner;
     struct adoption *a = container_of(m, struct adoption, message);
     if (io->worker.started && io->snapshot && !io->draining) {
-        conn_open(io, a->fd);
+        conn_open(io, a->fd, a->tls);
     } else {
         close(a->fd);
         if (io->metrics)
@@ -128,7 +129,7 @@ static void io_recv_adopt(struct message *m, void *owner)
     free(a);
 }
 
-void io_adopt(struct io *io, int fd)
+void io_adopt(struct io *io, int fd, bool tls)
 {
     struct adoption *a = malloc(sizeof *a);
     if (!a) {
@@ -136,6 +137,7 @@ void io_adopt(struct io *io, int fd)
         return;
     }
     a->fd = fd;
+    a->tls = tls;
     a->message.recv = io_recv_adopt;
     mailbox_send(&io->worker.mailbox, &a->message);
 }
@@ -239,6 +241,8 @@ void io_free(struct io *io)
     snapshot_unref(io->snapshot);
     buf_fini(&io->spare);
     buf_fini(&io->sink);
+    buf_fini(&io->spare_sealed);
+    free(io->plain_room);
     free(io->read_room);
     free(io->outboxes);
     free(io);

@@ -70,14 +70,17 @@ struct io {
     bool draining;
     struct message *drained; /* sent to control when nothing is parked any more */
     char *read_room;         /* IO_READ_BYTES */
+    char *plain_room;        /* the same, of conn_tls.h; NULL before the first */
+    struct buf spare_sealed; /* as spare, for TLS records */
+    size_t handshake_count;  /* in progress */
 };
 
 int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;
 int io_start(struct io *io, struct err *e) MUST_USE;
 struct mailbox *io_mailbox(struct io *io);
 
-/* fd is handed over; it is closed where there is no memory. */
-void io_adopt(struct io *io, int fd);
+/* fd is handed over; it is closed where there is no memory. tls: it is to speak TLS. */
+void io_adopt(struct io *io, int fd, bool tls);
 
 /* A step of a reload: snapshot becomes current (a reference is taken); message comes back as
  * answered. */

@@ -1,6 +1,7 @@
 /* `rtcached --check`: the configuration and all scripts, without starting anything. */
 #include "server/server.h"
 
+#include "base/clock.h"
 #include "bind/runtime.h"
 
 #include <stdlib.h>
@@ -47,6 +48,19 @@ static int check_scripts(const struct conf *conf, struct buf *out)
     return problems;
 }
 
+/* No problem: the server would take it. */
+static void warn_certificate(const struct snapshot *s, struct buf *out)
+{
+    char doubt[64] = "";
+    if (s->tls)
+        tls_context_doubt(s->tls, clock_wall_ms() / 1000, doubt, sizeof doubt);
+    if (doubt[0] == '\0')
+        return;
+    int rc = buf_printf(out, "%s:%d: warning: tls: certificate: %s: %s\n", s->conf->tls.file,
+                        s->conf->tls.line, s->conf->tls.certificate, doubt);
+    (void)rc;
+}
+
 int check_file(const char *path, struct buf *out)
 {
     struct conf *conf = NULL;
@@ -58,6 +72,8 @@ int check_file(const char *path, struct buf *out)
     if (snapshot_new(&snapshot, conf, 1, NULL, &e) != 0) {
         problems += report(out, e.text);
         conf_unref(conf);
+    } else {
+        warn_certificate(snapshot, out);
     }
     snapshot_unref(snapshot);
     return problems > 0 ? 1 : 0;

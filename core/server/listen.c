@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@ int listen_open(struct server *s, struct err *e)
         l->server = s;
         l->fd = -1;
         int rc = addr_parse(s->conf->listen[i], &l->addr, e);
-        if (rc == 0 && !addr_is_loopback(&l->addr))
+        bool certain = l->addr.tls && s->conf->tls.client_ca; /* who the clients are */
+        if (rc == 0 && !addr_is_loopback(&l->addr) && !certain)
             log_warn("listen.open", "address=%s reason=\"not loopback, and there is no auth\"",
                      log_q(s->conf->listen[i]));
         if (rc == 0)
@@ -30,7 +32,8 @@ int listen_open(struct server *s, struct err *e)
             err_prefix(e, "listen");
             return rc;
         }
-        addr_of_socket(l->fd, l->text, sizeof l->text);
+        size_t prefix = (size_t)snprintf(l->text, sizeof l->text, "%s", l->addr.tls ? "tls:" : "");
+        addr_of_socket(l->fd, l->text + prefix, sizeof l->text - prefix);
         s->listener_count = (unsigned)i + 1;
     }
     return 0;
@@ -92,7 +95,7 @@ static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
             continue;
         }
         metrics_inc(m, M_CONNECTIONS);
-        io_adopt(s->ios[s->next_io++ % s->io_count], fd);
+        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls);
     }
 }
 

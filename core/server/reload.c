@@ -75,6 +75,21 @@ static void reload_end(struct reload *r, const struct err *e)
         reload_start(r, again);
 }
 
+/* In force all the same: an old certificate serves those who do not look at it. */
+static void tell_certificate(const struct snapshot *s)
+{
+    char doubt[64], until[64];
+    if (!s->tls)
+        return;
+    tls_context_doubt(s->tls, clock_wall_ms() / 1000, doubt, sizeof doubt);
+    tls_context_until(s->tls, until, sizeof until);
+    if (doubt[0] != '\0')
+        log_warn("tls.certificate", "file=%s doubt=%s", log_q(s->conf->tls.certificate),
+                 log_q(doubt));
+    else
+        log_info("tls.certificate", "file=%s until=%s", log_q(s->conf->tls.certificate), until);
+}
+
 static void on_everywhere(struct reload *r)
 {
     struct server *s = r->server;
@@ -86,6 +101,7 @@ static void on_everywhere(struct reload *r)
     watch_set(s->watch, conf);
     feeds_change(s->feeds, s->snapshot);
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));
+    tell_certificate(s->snapshot);
     metrics_inc(metrics_mine(), M_RELOADS);
     log_info("reload.done", "generation=%llu loaders=%zu changed=%d",
              (unsigned long long)s->generation, conf->loader_count, (int)r->changed);
@@ -154,6 +170,7 @@ static void recv_loader_changed(struct message *m, void *owner)
 static void take_over(struct reload *r, struct conf *conf)
 {
     struct server *s = r->server;
+    uint64_t fingerprint = watch_fingerprint(conf); /* what changes from here on is seen again */
     int rc = snapshot_new(&r->next, conf, s->generation + 1, s->snapshot, &r->err);
     if (rc != 0) {
         struct err e = r->err;
@@ -163,7 +180,6 @@ static void take_over(struct reload *r, struct conf *conf)
         reload_end(r, &e);
         return;
     }
-    uint64_t fingerprint = watch_fingerprint(conf);
     r->changed = fingerprint != r->fingerprint;
     r->fingerprint = fingerprint;
     step(r, LOADER_PREPARE);

@@ -85,11 +85,24 @@ static void hash_file(struct walk *w, const char *path)
     close(fd);
 }
 
+/* The n-th file that the configuration is made of: its own, then those of TLS. NULL: no more. */
+static const char *file_of(const struct conf *conf, size_t n)
+{
+    const char *tls[] = {conf->tls.certificate, conf->tls.key, conf->tls.client_ca};
+    if (n < conf->file_count)
+        return conf->files[n];
+    for (size_t i = 0, k = conf->file_count; i < sizeof tls / sizeof *tls; i++)
+        if (tls[i] && k++ == n)
+            return tls[i];
+    return NULL;
+}
+
 uint64_t watch_fingerprint(const struct conf *conf)
 {
     struct walk w = {.on_file = hash_file};
-    for (size_t i = 0; i < conf->file_count; i++)
-        hash_file(&w, conf->files[i]);
+    const char *file;
+    for (size_t i = 0; (file = file_of(conf, i)); i++)
+        hash_file(&w, file);
     walk_dir(&w, conf->scripts_dir, 0);
     walk_dir(&w, conf->lua_dir, 0);
     return w.hash;
@@ -125,9 +138,10 @@ static void add_parent(struct walk *w, const char *file)
 
 static bool is_conf_file(const struct conf *conf, const char *name)
 {
-    for (size_t i = 0; conf && i < conf->file_count; i++) {
-        const char *slash = strrchr(conf->files[i], '/');
-        if (strcmp(name, slash ? slash + 1 : conf->files[i]) == 0)
+    const char *file;
+    for (size_t i = 0; conf && (file = file_of(conf, i)); i++) {
+        const char *slash = strrchr(file, '/');
+        if (strcmp(name, slash ? slash + 1 : file) == 0)
             return true;
     }
     return false;
@@ -202,8 +216,9 @@ void watch_set(struct watch *w, struct conf *conf)
     if (!conf->watch)
         return;
     struct walk walk = {.on_dir = add_dir, .watch = w};
-    for (size_t i = 0; i < conf->file_count; i++)
-        add_parent(&walk, conf->files[i]);
+    const char *file;
+    for (size_t i = 0; (file = file_of(conf, i)); i++)
+        add_parent(&walk, file);
     walk_dir(&walk, conf->scripts_dir, 0);
     walk_dir(&walk, conf->lua_dir, 0);
 }

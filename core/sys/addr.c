@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define UNIX_PREFIX "unix:"
+#define TLS_PREFIX  "tls:"
 
 static int parse_unix(const char *text, struct addr *a, struct err *e)
 {
@@ -65,6 +66,11 @@ static int split(const char *text, char *host, const char **port, struct err *e)
     return 0;
 }
 
+static const char *after_prefix(const struct addr *a)
+{
+    return a->tls ? a->text + strlen(TLS_PREFIX) : a->text;
+}
+
 int addr_parse(const char *text, struct addr *a, struct err *e)
 {
     memset(a, 0, sizeof *a);
@@ -74,9 +80,10 @@ int addr_parse(const char *text, struct addr *a, struct err *e)
     memcpy(a->text, text, strlen(text) + 1);
     if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
         return parse_unix(text, a, e);
+    a->tls = strncmp(text, TLS_PREFIX, strlen(TLS_PREFIX)) == 0;
     char host[sizeof a->text];
     const char *port = NULL;
-    int rc = split(text, host, &port, e);
+    int rc = split(after_prefix(a), host, &port, e);
     if (rc != 0)
         return rc;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
@@ -89,6 +96,20 @@ int addr_parse(const char *text, struct addr *a, struct err *e)
     a->sa_size = found->ai_addrlen;
     freeaddrinfo(found);
     return 0;
+}
+
+void addr_host(const struct addr *a, char *host, size_t size)
+{
+    const char *from = after_prefix(a);
+    size_t n = (size_t)(strrchr(from, ':') - from);
+    if (from[0] == '[') {
+        from++;
+        n -= 2;
+    }
+    if (n == 0)
+        snprintf(host, size, "127.0.0.1");
+    else
+        snprintf(host, size, "%.*s", (int)n, from);
 }
 
 bool addr_is_unix(const struct addr *a)

@@ -1,7 +1,8 @@
 /*
  * addr: addresses as users write them, and the sockets they stand for.
  *
- * Forms: "host:port", "[v6]:port", ":port" (loopback), "unix:/path". Thread: any. Limits: 127
+ * Forms: "host:port", "[v6]:port", ":port" (loopback), "unix:/path"; "tls:" before one of the first
+ * three: the same with TLS, which is the caller's to speak. Thread: any. Limits: 127
  * bytes of text, 107 of a path.
  * Errors: ERR_CONFIG for a form that cannot be read, ERR_IO with the system's reason.
  */
@@ -16,12 +17,15 @@ struct addr {
     struct sockaddr_storage sa;
     socklen_t sa_size;
     char text[128]; /* as it was written */
+    bool tls;
 };
 
 /* Resolves names with getaddrinfo, which may block: at start and in the command-line client only.
  */
 int addr_parse(const char *text, struct addr *a, struct err *e) MUST_USE;
 bool addr_is_unix(const struct addr *a);
+/* The host as it was written; "127.0.0.1" for ":port". Not of a Unix socket. */
+void addr_host(const struct addr *a, char *host, size_t size);
 bool addr_is_loopback(const struct addr *a); /* true for Unix sockets too */
 
 /* A listening, non-blocking, close-on-exec socket (SO_REUSEADDR; SO_REUSEPORT where asked; IPv6

@@ -225,11 +225,41 @@ static void addresses_are_looked_at(void **state)
         snprintf(text, sizeof text, "listen = \"%s\"\n", wrong[i]);
         snprintf(says, sizeof says,
                  "\"listen\": \"%s\" is no address; write \"host:port\" (port 0 to 65535), "
-                 "\"[v6]:port\", \":port\" or \"unix:/path\"",
+                 "\"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand before the first "
+                 "three",
                  wrong[i]);
         assert_says(text, 1, says);
     }
     assert_says("listen = (\"a:1\", \"a:1\")\n", 1, "\"listen\" has \"a:1\" twice");
+}
+
+static void tls_needs_its_group_and_files_that_can_be_read(void **state)
+{
+    (void)state;
+    write_file("server.pem", "");
+    assert_says("watch = true\nlisten = (\"a:1\", \"tls:a:2\")\n", 2,
+                "\"listen\": \"tls:a:2\" needs a group \"tls\" with \"certificate\" and \"key\"");
+    write_file("server.key", "");
+    assert_says(
+        "tls = { certificate = \"server.pem\", key = \"server.key\" }\n"
+        "listen = \"tls:7411\"\n",
+        2,
+        "\"listen\": \"tls:7411\" is no address; write \"host:port\" (port 0 to 65535), "
+        "\"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand before the first three");
+    assert_says("\ntls = {\n certificate = \"server.pem\" }\n", 2, "\"tls\" needs \"key\"");
+    char text[512], says[PATH_MAX + 512];
+    snprintf(text, sizeof text, "tls = {\n certificate = \"server.pem\";\n key = \"none.key\" }\n");
+    snprintf(says, sizeof says, "\"key\": cannot read %s: No such file or directory",
+             in_folder("none.key"));
+    assert_says(text, 3, says);
+    snprintf(text, sizeof text,
+             "tls = { certificate = \"server.pem\", key = \"server.pem\",\n client_ca = \".\" }\n");
+    snprintf(says, sizeof says, "\"client_ca\": %s is no file", in_folder("."));
+    assert_says(text, 2, says);
+    assert_says(
+        "tls = { certificate = \"server.pem\", key = \"server.pem\",\n"
+        " min_version = \"1.1\" }\n",
+        2, "\"min_version\" is \"1.1\"; it must be one of \"1.2\", \"1.3\"; did you mean \"1.2\"?");
 }
 
 static void backends_need_what_their_driver_needs(void **state)
@@ -408,6 +438,7 @@ int main(void)
         cmocka_unit_test(options_that_contradict_one_another_are_refused),
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
         cmocka_unit_test(addresses_are_looked_at),
+        cmocka_unit_test(tls_needs_its_group_and_files_that_can_be_read),
         cmocka_unit_test(backends_need_what_their_driver_needs),
         cmocka_unit_test(sql_stands_in_place_of_a_script),
         cmocka_unit_test(loaders_need_a_pattern_and_a_script_that_is_there),

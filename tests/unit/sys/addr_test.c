@@ -57,7 +57,24 @@ static void reads_the_forms_that_users_write(void **state)
     assert_true(addr_is_loopback(&a));
     assert_false(addr_is_unix(&a));
 
+    char host[64];
+    addr_host(&a, host, sizeof host);
+    assert_string_equal(host, "::1");
+    assert_false(a.tls);
+
+    a = parsed("tls:localhost:7412");
+    assert_true(a.tls);
+    assert_true(addr_is_loopback(&a));
+    addr_host(&a, host, sizeof host);
+    assert_string_equal(host, "localhost");
+    a = parsed("tls::7412");
+    addr_host(&a, host, sizeof host);
+    assert_string_equal(host, "127.0.0.1");
+    assert_int_equal(ntohs(v4->sin_port), 7412);
+    assert_string_equal(a.text, "tls::7412");
+
     a = parsed("unix:/run/rtcache.sock");
+    assert_false(a.tls);
     assert_true(addr_is_unix(&a));
     assert_true(addr_is_loopback(&a));
 

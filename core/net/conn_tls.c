@@ -1,0 +1,205 @@
+#include "net/conn_tls.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/park.h"
+#include "net/put.h"
+
+#include <stdlib.h>
+
+#define SEAL_BYTES     (64 * 1024) /* sealed at once: four records */
+#define HANDSHAKE_BYTE 0x16        /* with which a client's first record begins */
+
+enum conn_tls_state { TLS_SHAKING, TLS_OPEN, TLS_FAILED };
+
+struct conn_tls {
+    struct tls *session;
+    int64_t deadline_ms; /* of the handshake */
+    enum conn_tls_state state;
+    bool heard; /* the first byte has come */
+};
+
+/* ---- records on their way out ---- */
+
+static struct buf *lend_sealed(struct conn *c)
+{
+    struct io *io = c->io;
+    if (!c->sealed.data && io->spare_sealed.data) {
+        c->sealed = io->spare_sealed;
+        io->spare_sealed = (struct buf){0};
+    }
+    return &c->sealed;
+}
+
+static void give_back_sealed(struct conn *c)
+{
+    if (!c->sealed.data || c->sealed.size > 0)
+        return;
+    if (c->io->spare_sealed.data)
+        buf_fini(&c->sealed);
+    else
+        c->io->spare_sealed = c->sealed;
+    buf_init(&c->sealed, CONN_SEALED_MAX);
+}
+
+/* ---- life ---- */
+
+static bool may_shake(const struct io *io)
+{
+    size_t ios = io->options.io_count;
+    size_t most = ((size_t)io->snapshot->conf->tls.max_handshakes + ios - 1) / ios;
+    if (io->handshake_count < most)
+        return true;
+    metrics_inc(io->metrics, M_TLS_REFUSED);
+    log_warn("conn.tls_refused", "reason=max_handshakes in_progress=%zu", io->handshake_count);
+    return false;
+}
+
+bool conn_tls_open(struct conn *c)
+{
+    struct io *io = c->io;
+    struct err e;
+    if (!io->snapshot->tls || !may_shake(io))
+        return false;
+    if (!io->plain_room)
+        io->plain_room = malloc(IO_READ_BYTES);
+    struct conn_tls *t = calloc(1, sizeof *t);
+    if (!t || !io->plain_room || tls_new(&t->session, io->snapshot->tls, NULL, &e) != 0) {
+        free(t);
+        return false;
+    }
+    t->deadline_ms = clock_ms() + io->snapshot->conf->tls.handshake_timeout_ms;
+    buf_init(&c->sealed, CONN_SEALED_MAX);
+    c->tls = t;
+    io->handshake_count++;
+    metrics_inc(io->metrics, M_TLS_STARTED);
+    return true;
+}
+
+/* The handshake is over, one way or the other. */
+static void leave_handshake(struct conn *c, enum conn_tls_state state)
+{
+    if (c->tls->state == TLS_SHAKING) {
+        c->io->handshake_count--;
+        metrics_inc(c->io->metrics, state == TLS_OPEN ? M_TLS_HANDSHAKES : M_TLS_FAILED);
+    }
+    c->tls->state = state;
+}
+
+void conn_tls_close(struct conn *c)
+{
+    if (!c->broken && c->out.size == 0 && c->sealed.size == 0)
+        conn_tls_end(c);
+    leave_handshake(c, TLS_FAILED);
+    tls_free(c->tls->session);
+    buf_fini(&c->sealed);
+    free(c->tls);
+    c->tls = NULL;
+}
+
+void conn_tls_end(struct conn *c)
+{
+    if (c->tls->state != TLS_OPEN)
+        return;
+    tls_end(c->tls->session, lend_sealed(c));
+    if (!conn_send(c, &c->sealed))
+        c->broken = true;
+    buf_clear(&c->sealed);
+    give_back_sealed(c);
+}
+
+bool conn_tls_is_late(const struct conn *c, int64_t now_ms)
+{
+    if (c->tls->state != TLS_SHAKING || now_ms < c->tls->deadline_ms)
+        return false;
+    log_info("conn.tls_failed",
+             "id=%llu error=\"the handshake took longer than handshake_timeout\"",
+             (unsigned long long)c->id);
+    return true;
+}
+
+/* ---- in ---- */
+
+/* The alert that says why goes out; what was not answered yet can be sealed no more. */
+static void conn_tls_fail(struct conn *c, const char *why)
+{
+    log_info("conn.tls_failed", "id=%llu error=%s", (unsigned long long)c->id, log_q(why));
+    if (c->tls->state == TLS_OPEN)
+        metrics_inc(c->io->metrics, M_PROTOCOL_ERRORS);
+    leave_handshake(c, TLS_FAILED);
+    park_client_left(c);
+    put_client_left(c);
+    buf_clear(&c->out);
+    conn_stop_reading(c);
+    c->finish = c->linger = true;
+}
+
+/* As many plain bytes as the room takes: what tls_read said last, and how many. */
+static int fill_room(struct conn *c, size_t *filled, struct err *e)
+{
+    int answer = TLS_DATA;
+    *filled = 0;
+    while (answer == TLS_DATA && *filled < IO_READ_BYTES) {
+        size_t n = 0;
+        answer = tls_read(c->tls->session, &c->sealed, c->io->plain_room + *filled,
+                          IO_READ_BYTES - *filled, &n, e);
+        *filled += n;
+    }
+    if (c->tls->state == TLS_SHAKING && tls_established(c->tls->session))
+        leave_handshake(c, TLS_OPEN);
+    return answer;
+}
+
+void conn_tls_take(struct conn *c, struct slice wire)
+{
+    struct conn_tls *t = c->tls;
+    if (!t->heard && wire.data[0] != HANDSHAKE_BYTE) {
+        conn_tls_fail(c, "the client does not speak TLS");
+        return;
+    }
+    t->heard = true;
+    lend_sealed(c);
+    tls_feed(t->session, wire);
+    int answer = TLS_DATA;
+    while (answer == TLS_DATA && !c->broken && !c->finish) {
+        struct err e;
+        size_t n = 0;
+        answer = fill_room(c, &n, &e);
+        if (n > 0)
+            conn_process(c, slice_of(c->io->plain_room, n));
+        if (c->broken || c->finish)
+            break;
+        if (answer == TLS_END)
+            conn_input_ended(c);
+        else if (answer < 0)
+            conn_tls_fail(c, e.text);
+    }
+    tls_feed(t->session, slice_of(NULL, 0));
+    give_back_sealed(c);
+}
+
+/* ---- out ---- */
+
+bool conn_tls_write(struct conn *c)
+{
+    struct conn_tls *t = c->tls;
+    size_t done = 0;
+    bool ok = conn_send(c, &c->sealed);
+    while (ok && t->state == TLS_OPEN && c->sealed.size == 0 && done < c->out.size) {
+        struct err e;
+        size_t rest = c->out.size - done, n = rest < SEAL_BYTES ? rest : SEAL_BYTES;
+        struct slice plain = slice_of(c->out.data + done, n);
+        if (tls_write(t->session, lend_sealed(c), plain, &e) != 0) {
+            log_warn("conn.cut", "id=%llu reason=%s", (unsigned long long)c->id, log_q(e.text));
+            return false;
+        }
+        done += n;
+        ok = conn_send(c, &c->sealed);
+    }
+    if (t->state == TLS_FAILED)
+        done = c->out.size;
+    if (done > 0)
+        buf_consume(&c->out, done);
+    give_back_sealed(c);
+    return ok;
+}

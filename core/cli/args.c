@@ -75,6 +75,9 @@ static int set_option(struct args *a, enum args_option id, const char *text, str
     a->given |= ARGS_BIT(id);
     switch (id) {
     case ARGS_SERVER: a->server = text; return 0;
+    case ARGS_CA: a->ca = text; return 0;
+    case ARGS_CERT: a->cert = text; return 0;
+    case ARGS_KEY: a->key = text; return 0;
     case ARGS_TIMEOUT:
         if (set_duration(id, text, &a->timeout_ms, e) != 0)
             return ERR_BAD_REQUEST;

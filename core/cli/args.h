@@ -11,7 +11,11 @@
 
 /* X(enumerator, name, short name or 0, what it takes or NULL, text of the help) */
 #define ARGS_OPTIONS(X)                                                                            \
-    X(ARGS_SERVER, "server", 's', "ADDR", "where: host:port, [v6]:port, unix:/path")               \
+    X(ARGS_SERVER, "server", 's', "ADDR", "where: [tls:]host:port, [v6]:port, unix:/path")         \
+    X(ARGS_TLS, "tls", 0, NULL, "speak TLS, as with tls:host:port")                                \
+    X(ARGS_CA, "ca", 0, "FILE", "the server's certificate must be of this CA (the system's)")      \
+    X(ARGS_CERT, "cert", 0, "FILE", "our certificate, for a server that asks for one")             \
+    X(ARGS_KEY, "key", 0, "FILE", "its key")                                                       \
     X(ARGS_TIMEOUT, "timeout", 0, "DURATION", "give up after this long (30s)")                     \
     X(ARGS_JSON, "json", 0, NULL, "print JSON on one line, also on a terminal")                    \
     X(ARGS_PRETTY, "pretty", 0, NULL, "print indented JSON, also into a pipe")                     \
@@ -46,7 +50,7 @@ struct args {
     const char **words; /* owned array */
     int count;
     uint32_t given; /* ARGS_BIT of each option that was there */
-    const char *server;
+    const char *server, *ca, *cert, *key;
     int64_t timeout_ms, stale_wait_ms, ttl_ms, stale_ttl_ms;
     int64_t value_version;
 };

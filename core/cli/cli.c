@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int exit_of(int code)
 {
@@ -65,6 +66,26 @@ static int print_replies(struct cli *cli, const struct command *c, const struct 
     return rc == 0 ? code : complain(cli, &e);
 }
 
+/* Where, and over what: "--tls" stands for "tls:" before the address, of which room has a place.
+ * ERR_BAD_REQUEST where the options do not go together. */
+static int find_server(struct client_options *o, const struct cli *cli, const struct args *a,
+                       char *room, size_t size, struct err *e)
+{
+    const char *server = a->server ? a->server : cli->server;
+    bool says_tls = strncmp(server, "tls:", 4) == 0;
+    bool is_unix = strncmp(server, "unix:", 5) == 0;
+    if (args_has(a, ARGS_TLS) && is_unix)
+        return err_set(e, ERR_BAD_REQUEST, "--tls: %.60s does not go over a network", server);
+    if (!(args_has(a, ARGS_TLS) || says_tls) && (a->ca || a->cert || a->key))
+        return err_set(e, ERR_BAD_REQUEST, "--ca, --cert and --key go with --tls or tls:host:port");
+    if (!a->cert != !a->key)
+        return err_set(e, ERR_BAD_REQUEST, "--cert and --key go together");
+    snprintf(room, size, "%s%s", args_has(a, ARGS_TLS) && !says_tls ? "tls:" : "", server);
+    o->address = room;
+    o->tls = (struct tls_client_options){.ca = a->ca, .certificate = a->cert, .key = a->key};
+    return 0;
+}
+
 /* Requests out, answers back and printed. */
 static int run_exchange(struct cli *cli, const struct command *c, const struct args *a,
                         struct slice requests, size_t count)
@@ -73,15 +94,19 @@ static int run_exchange(struct cli *cli, const struct command *c, const struct a
     int64_t timeout_ms = args_has(a, ARGS_TIMEOUT) ? a->timeout_ms : CLI_TIMEOUT_DEFAULT;
     int64_t grace_ms = args_has(a, ARGS_TIMEOUT) ? CLI_TIMEOUT_GRACE : 0;
     struct client client;
+    struct client_options options = {.timeout_ms = timeout_ms};
+    char address[256];
     struct err e;
 
+    if (find_server(&options, cli, a, address, sizeof address, &e) != 0)
+        return complain(cli, &e);
     struct client_reply *replies = calloc(count, sizeof *replies);
     if (!replies) {
         err_set(&e, ERR_NOMEM, "no memory");
         return complain(cli, &e);
     }
     int code;
-    int rc = client_open(&client, a->server ? a->server : cli->server, timeout_ms, &e);
+    int rc = client_open(&client, &options, &e);
     if (rc == 0) {
         client.deadline_ms += grace_ms;
         rc = client_exchange(&client, requests, replies, count, &e);

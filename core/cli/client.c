@@ -10,28 +10,12 @@
 
 #define READ_SIZE 65536
 
-int client_open(struct client *c, const char *address, int64_t timeout_ms, struct err *e)
-{
-    struct addr a;
-
-    *c = (struct client){.fd = -1, .timeout_ms = timeout_ms};
-    c->deadline_ms = clock_ms() + timeout_ms;
-    int rc = addr_parse(address, &a, e);
-    if (rc == 0)
-        rc = addr_connect(&a, (int)timeout_ms, &c->fd, e);
-    if (rc != 0)
-        return rc;
-    if (fd_set_nonblocking(c->fd) != 0) {
-        close(c->fd);
-        return err_set(e, ERR_IO, "cannot use the socket: %s", strerror(errno));
-    }
-    buf_init(&c->in, CLIENT_MAX_FRAME + READ_SIZE);
-    return 0;
-}
-
 void client_close(struct client *c)
 {
-    close(c->fd);
+    if (c->fd >= 0)
+        close(c->fd);
+    if (c->has_tls)
+        client_tls_fini(&c->tls);
     buf_fini(&c->in);
 }
 
@@ -102,8 +86,22 @@ static int take_answers(struct client *c, struct client_reply *replies, size_t c
     return 0;
 }
 
+static int read_sealed(struct client *c, struct err *e)
+{
+    char room[READ_SIZE];
+    ssize_t n = recv(c->fd, room, sizeof room, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n < 0)
+        return err_set(e, ERR_IO, "connection lost: %s", strerror(errno));
+    int rc = n > 0 ? client_tls_take(&c->tls, slice_of(room, (size_t)n), &c->in, e) : 1;
+    return rc > 0 ? err_set(e, ERR_IO, "the server closed the connection") : rc;
+}
+
 static int read_some(struct client *c, struct err *e)
 {
+    if (c->has_tls)
+        return read_sealed(c, e);
     char *room = buf_room(&c->in, READ_SIZE);
     if (!room)
         return err_set(e, ERR_NOMEM, "no memory to read an answer");
@@ -120,6 +118,13 @@ static int read_some(struct client *c, struct err *e)
 /* A server that refuses a request may stop reading it: its answer is read all the same. */
 static void send_some(struct client *c, struct slice *rest)
 {
+    if (c->has_tls) {
+        if (client_tls_send(&c->tls, c->fd, rest) != 0) {
+            rest->size = 0;
+            buf_clear(&c->tls.sealed);
+        }
+        return;
+    }
     ssize_t n = send(c->fd, rest->data, rest->size, MSG_NOSIGNAL);
     if (n > 0)
         *rest = slice_of(rest->data + n, rest->size - (size_t)n);
@@ -141,6 +146,46 @@ static int wait_ready(struct client *c, bool sending, short *ready, struct err *
     return 0;
 }
 
+static int shake_hands(struct client *c, struct err *e)
+{
+    struct slice nothing = slice_of(NULL, 0);
+    int rc = client_tls_take(&c->tls, nothing, &c->in, e);
+    while (rc == 0 && !(tls_established(c->tls.session) && c->tls.sealed.size == 0)) {
+        short ready = 0;
+        rc = wait_ready(c, c->tls.sealed.size > 0, &ready, e);
+        if (rc == 0 && (ready & POLLOUT) && client_tls_send(&c->tls, c->fd, &nothing) != 0)
+            rc = err_set(e, ERR_IO, "connection lost: %s", strerror(errno));
+        if (rc == 0 && (ready & (POLLIN | POLLHUP | POLLERR)))
+            rc = read_some(c, e);
+    }
+    return rc;
+}
+
+int client_open(struct client *c, const struct client_options *o, struct err *e)
+{
+    struct addr a;
+    char host[sizeof a.text];
+
+    *c = (struct client){.fd = -1, .timeout_ms = o->timeout_ms};
+    c->deadline_ms = clock_ms() + o->timeout_ms;
+    buf_init(&c->in, CLIENT_MAX_FRAME + READ_SIZE);
+    int rc = addr_parse(o->address, &a, e);
+    if (rc == 0 && a.tls) {
+        c->has_tls = true;
+        addr_host(&a, host, sizeof host);
+        rc = client_tls_init(&c->tls, &o->tls, host, e);
+    }
+    if (rc == 0)
+        rc = addr_connect(&a, (int)o->timeout_ms, &c->fd, e);
+    if (rc == 0 && fd_set_nonblocking(c->fd) != 0)
+        rc = err_set(e, ERR_IO, "cannot use the socket: %s", strerror(errno));
+    if (rc == 0 && c->has_tls)
+        rc = shake_hands(c, e);
+    if (rc != 0)
+        client_close(c);
+    return rc;
+}
+
 int client_exchange(struct client *c, struct slice requests, struct client_reply *replies,
                     size_t count, struct err *e)
 {
@@ -149,8 +194,9 @@ int client_exchange(struct client *c, struct slice requests, struct client_reply
 
     while (missing > 0) {
         short ready = 0;
-        int rc = wait_ready(c, rest.size > 0, &ready, e);
-        if (rc == 0 && (ready & POLLOUT) && rest.size > 0)
+        bool sending = rest.size > 0 || c->tls.sealed.size > 0;
+        int rc = wait_ready(c, sending, &ready, e);
+        if (rc == 0 && (ready & POLLOUT) && sending)
             send_some(c, &rest);
         if (rc == 0 && (ready & (POLLIN | POLLHUP | POLLERR)))
             rc = read_some(c, e);

@@ -9,12 +9,21 @@
 #define RTCACHE_CLI_CLIENT_H
 
 #include "base/buf.h"
+#include "cli/client_tls.h"
 #include "wire/rpc_answer.h"
 
 #define CLIENT_MAX_FRAME ((size_t)64 << 20)
 
+struct client_options {
+    const char *address; /* "tls:..." or not */
+    int64_t timeout_ms;
+    struct tls_client_options tls; /* where the address says so */
+};
+
 struct client {
     int fd;
+    bool has_tls;
+    struct client_tls tls;
     int64_t deadline_ms; /* of clock_ms() */
     int64_t timeout_ms;  /* what the deadline was made of, for messages */
     struct buf in;
@@ -28,8 +37,10 @@ struct client_reply {
     size_t size;
 };
 
-/* ERR_CONFIG: the address cannot be read; ERR_IO; ERR_TIMEOUT. client_close is due on 0 only. */
-int client_open(struct client *c, const char *address, int64_t timeout_ms, struct err *e) MUST_USE;
+/* With TLS the handshake is done, the server's certificate and its name have been looked at.
+ * ERR_CONFIG: the address or a file cannot be read; ERR_IO; ERR_TIMEOUT; ERR_PROTOCOL: the server
+ * is not to be dealt with. client_close is due on 0 only. */
+int client_open(struct client *c, const struct client_options *o, struct err *e) MUST_USE;
 void client_close(struct client *c);
 
 /* Sends requests (ids 1 .. count) and waits for as many replies. ERR_IO: connection lost;

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TLS (ARGS_BIT(ARGS_TLS) | ARGS_BIT(ARGS_CA) | ARGS_BIT(ARGS_CERT) | ARGS_BIT(ARGS_KEY))
 #define OF_ALL                                                                                     \
-    (ARGS_BIT(ARGS_SERVER) | ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) |                        \
+    (TLS | ARGS_BIT(ARGS_SERVER) | ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) |                  \
      ARGS_BIT(ARGS_PRETTY) | ARGS_BIT(ARGS_HELP))
 #define RAW   ARGS_BIT(ARGS_RAW)
 #define WAIT  ARGS_BIT(ARGS_STALE_WAIT)

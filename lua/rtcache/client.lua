@@ -42,6 +42,7 @@ Client.__index = Client
 ---@field host? string @127.0.0.1 by default
 ---@field port? integer @7411 by default
 ---@field path? string @of a Unix socket, instead of host and port
+---@field tls? rtcache.TlsOptions @over TLS; needs LuaSec
 ---@field timeout? number @10 by default
 ---@field keep_bin? boolean @bin values come as rtcache.msgpack.bin(...) instead of strings
 ---@field first_id? integer @the first msgid, 1 by default
@@ -56,7 +57,8 @@ local function open(options, timeout)
       return nil, err
     end
     tcp:setoption("tcp-nodelay", true)
-    return tcp
+    if not options.tls then return tcp end
+    return require "rtcache.tls"(tcp, options.host or "127.0.0.1", options.tls, timeout)
   end
   local unix = require "socket.unix"()
   unix:settimeout(timeout)
@@ -105,7 +107,7 @@ local function read_some(self, timeout)
   self.sock:settimeout(math.max(timeout, 0))
   local first, err = self.sock:receive(1)
   if not first then
-    if err == "timeout" then return fail("TIMEOUT", "no answer came in time") end
+    if err == "timeout" or err == "wantread" then return fail("TIMEOUT", "no answer came in time") end
     return fail("CLOSED", "the connection ended: " .. err)
   end
   self.sock:settimeout(0)

@@ -42,6 +42,7 @@ local REPORTS = {
 ---@field scripts? table<string, string>
 ---@field files? table<string, string> @further files in the folder
 ---@field env? table<string, string> @of the process
+---@field tls? table @the group of that name, and an address that speaks it
 ---@field descriptors? integer @RLIMIT_NOFILE
 
 -- The text of rtcache.conf for a folder.
@@ -53,6 +54,7 @@ local function conf_text(folder, o)
     watch = false,
     scripts = "scripts",
   }
+  if o.tls then options.listen[3], options.tls = "tls:127.0.0.1:0", o.tls end
   for name, v in pairs(o.options or {}) do options[name] = v end
   options.backends = o.backends
   local loaders = {}
@@ -119,6 +121,7 @@ function Server:launch()
     if line == "ready" then break end
     local address = line:match "^listening on (.+)$"
     self.addresses[#self.addresses + 1] = address or line
+    self.tls_port = self.tls_port or tonumber((address or ""):match "^tls:127%.0%.0%.1:(%d+)$")
     self.port = self.port or tonumber((address or ""):match "^127%.0%.0%.1:(%d+)$")
   end
   self.pid = self.process.pid
@@ -137,14 +140,16 @@ function Server.start(o)
   return self
 end
 
---- A new connection; over the Unix socket unless options.tcp.
+--- A new connection; over the Unix socket unless options.tcp or options.tls.
 ---@param options? rtcache.ConnectOptions
 ---@return rtcache.Client
 function Server:connect(options)
   options = options or {}
   local how = {}
   for name, v in pairs(options) do how[name] = v end
-  if options.tcp then
+  if options.tls then
+    how.port = self.tls_port
+  elseif options.tcp then
     how.port = self.port
   else
     how.path = self.socket_path

@@ -2,6 +2,7 @@
 
 #include "base/glob.h"
 #include "conf/conf_units.h"
+#include "conf/users.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +111,8 @@ static void check_listen(struct reading *r, const config_setting_t *root)
                           "65535), \"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand "
                           "before the first three",
                           text);
+        else
+            users_check_address(r, root, text);
         size_t size = strlen(text);
         bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
         for (size_t k = 0; k < i && !any_port; k++)
@@ -306,4 +309,6 @@ void checks_run(struct reading *r, const config_setting_t *root)
         check_named_backend(r, group, "primary", c->backends[i].primary);
     }
     check_loaders(r, root);
+    check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);
+    users_check(r, root);
 }

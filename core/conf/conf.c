@@ -59,18 +59,29 @@ static const char *folder_of(struct arena *a, const char *path)
     return slash == path ? "/" : arena_copy(a, slice_of(path, (size_t)(slash - path)));
 }
 
+/* A line that may hold a secret is told up to its first quote. */
+static struct slice told_of(struct slice line)
+{
+    static const char *const names[] = {"password", "url"};
+    const char *quote = line.size ? memchr(line.data, '"', line.size) : NULL;
+    for (size_t i = 0; quote && i < sizeof names / sizeof *names; i++)
+        if (memmem(line.data, line.size, names[i], strlen(names[i])))
+            return slice_of(line.data, (size_t)(quote - line.data));
+    return line;
+}
+
 /* libconfig says where it stumbled, which is at or after the mistake. */
 static void tell_syntax(const struct source *source, struct problems *problems,
                         const config_t *tree)
 {
     size_t line = config_error_line(tree) > 0 ? (size_t)config_error_line(tree) : 1;
     struct source_place place = source_place(source, line);
-    struct slice text = source_line(source, line);
+    struct slice whole = source_line(source, line), text = told_of(whole);
     const char *what = config_error_text(tree) ? config_error_text(tree) : "cannot be read";
     if (strcmp(what, "duplicate setting name") == 0)
         what = "a name is given twice";
-    problems_add(problems, place.file, place.line, line, "%s, at or before: %.*s", what,
-                 SLICE_ARG(text));
+    problems_add(problems, place.file, place.line, line, "%s, at or before: %.*s%s", what,
+                 SLICE_ARG(text), text.size < whole.size ? "\"...\"" : "");
 }
 
 static void read_tree(struct reading *r)

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/glob.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -18,6 +19,10 @@
 #define CONF_LISTEN_MAX   16
 #define CONF_BACKENDS_MAX 64
 #define CONF_LOADERS_MAX  4096
+#define CONF_USERS_MAX    1024
+#define CONF_WORDS_MAX    256 /* of one list: a user's keys */
+#define CONF_NAME_MAX     64  /* bytes of a user's name */
+#define CONF_HASH_MAX     127 /* bytes of a password's hash, as libsodium has it */
 
 /* How a loader's keys are kept and loaded. Durations in ms; see docs/configuration.md for each. */
 struct policy {
@@ -100,6 +105,33 @@ struct conf_tls {
     int line;
 };
 
+struct conf_words {
+    const char *const *list;
+    size_t count;
+};
+
+/* What a user may do; each method of the protocol belongs to one of them. */
+enum conf_right {
+    RIGHT_READ = 1,
+    RIGHT_WRITE = 2,
+    RIGHT_INVALIDATE = 4,
+    RIGHT_ADMIN = 8,
+};
+
+struct conf_user {
+    const char *name;
+    const char *password_hash; /* argon2id, as text; read from password_file where that is named;
+                                  NULL: no password lets anybody in */
+    const char *password_file; /* or NULL */
+    const char *unix_user;     /* whose connections over Unix sockets need no password; or NULL */
+    int64_t uid;               /* of unix_user; -1: none */
+    struct conf_words rights_list, keys;
+    unsigned rights;          /* of enum conf_right */
+    const struct glob *globs; /* of keys, compiled, as many */
+    const char *file;
+    int line;
+};
+
 struct conf {
     _Atomic int refs;
     const char *file;         /* absolute */
@@ -128,6 +160,11 @@ struct conf {
     int64_t max_subscriptions; /* of one connection */
     int64_t max_notices;       /* on their way to one I/O thread's subscribers */
     bool watch;                /* reload when a file changes */
+    bool open_to_all;          /* other addresses than loopback without any users */
+    int64_t auth_timeout_ms, max_frame_before_auth, max_auth_failures;
+    int64_t auth_delay_ms, auth_delay_cap_ms;
+    int64_t auth_threads, max_auth_queue, auth_cache_ms;
+    int64_t reserved_connections, frame_rate, frame_grace_ms;
     int64_t script_memory, script_cpu_ms, script_calls;
     double retry_budget; /* further attempts, as a share of the loads */
     struct conf_tls tls;
@@ -136,6 +173,8 @@ struct conf {
     size_t loader_count;
     struct conf_backend *backends;
     size_t backend_count;
+    struct conf_user *users;
+    size_t user_count; /* 0: everybody may do everything */
 };
 
 /* Reads and checks a file. On failure *out is NULL, report has a line "file:line: what" for every
@@ -155,6 +194,14 @@ const char *conf_sql_next(const char *sql, const char **end, int *number);
 int conf_backend_index(const struct conf *c, const char *name);
 /* Whether two backends mean the same connection with the same limits. */
 bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *b);
+
+/* NULL where there is none of that name. */
+const struct conf_user *conf_user_find(const struct conf *c, struct slice name);
+/* The user that a connection over a Unix socket from this uid is; or NULL. */
+const struct conf_user *conf_user_of_uid(const struct conf *c, int64_t uid);
+/* Whether what makes somebody this user (name, hash, uid), or what he may do, is the same. */
+bool conf_user_same_proof(const struct conf_user *a, const struct conf_user *b);
+bool conf_user_same_rights(const struct conf_user *a, const struct conf_user *b);
 
 /* The name of the first option that differs and cannot change without a restart; NULL if none. */
 const char *conf_needs_restart(const struct conf *old, const struct conf *new);

@@ -16,9 +16,10 @@ static const char *kind_of(const struct option *o)
     case OPT_CHOICE:
     case OPT_DRIVER: return "one of";
     case OPT_LISTEN: return "string or list";
+    case OPT_WORDS: return "list of strings";
     case OPT_SECTION: break;
     }
-    return o->name[0] == 'l' ? "list" : "group";
+    return o->name[0] == 'l' || o->name[0] == 'u' ? "list" : "group";
 }
 
 static int write_range(struct buf *out, const struct option *o)
@@ -38,9 +39,10 @@ static int write_range(struct buf *out, const struct option *o)
     case OPT_INT:
     case OPT_RATIO: return buf_printf(out, "%lld to %lld", (long long)o->least, (long long)o->most);
     case OPT_BOOL: return buf_printf(out, "true, false");
+    case OPT_WORDS:
     case OPT_CHOICE:
     case OPT_DRIVER:
-        for (size_t i = 0; rc == 0 && o->choices[i]; i++)
+        for (size_t i = 0; rc == 0 && o->choices && o->choices[i]; i++)
             rc = buf_printf(out, "%s%s", i ? ", " : "", o->choices[i]);
         return rc;
     default: return 0;
@@ -100,5 +102,7 @@ int conf_write_docs(struct buf *out)
     if (rc == 0)
         rc = write_table(out, GROUP_POLICY, "The policy, of a loader or of `defaults = { ... }`",
                          "");
+    if (rc == 0)
+        rc = write_table(out, GROUP_USER, "Of a user: `users = ( { ... }, ... )`", "");
     return rc ? rc : buf_append(out, "\n", 1);
 }

@@ -23,6 +23,8 @@
 #define SQLITE(...)   OF_BACKEND(DRIVER_SQLITE, __VA_ARGS__)
 #define LOADER(type_, field, name_, fallback_)                                                     \
     ROW(GROUP_LOADER, DRIVER_ANY, type_, offsetof(struct conf_loader, field), name_, fallback_)
+#define USER(type_, field, name_, fallback_)                                                       \
+    ROW(GROUP_USER, DRIVER_ANY, type_, offsetof(struct conf_user, field), name_, fallback_)
 #define POLICY(type_, field, name_, fallback_)                                                     \
     ROW(GROUP_POLICY, DRIVER_ANY, type_, offsetof(struct policy, field), name_, fallback_)
 
@@ -33,6 +35,7 @@ const char *const options_drivers[] = {
     [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
 static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const rights[] = {"read", "write", "invalidate", "admin", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
@@ -100,13 +103,38 @@ const struct option options_table[] = {
     {TOP(OPT_STRING, user, "user", NULL), .restart = true,
      .text = "The user to become when started as root."},
     {SECTION("tls"), .text = "The certificate and what goes with it, for addresses that begin with `tls:`."},
+    {TOP(OPT_BOOL, open_to_all, "open_to_all", "false"),
+     .text = "Without `users`: listen on addresses other than loopback all the same. Whoever reaches them may then do everything."},
+    {TOP(OPT_DURATION, auth_timeout_ms, "auth_timeout", "30s"), .least = SEC, .most = HOUR,
+     .text = "A connection that has not authenticated within this time is closed."},
+    {TOP(OPT_SIZE, max_frame_before_auth, "max_frame_before_auth", "4kb"), .least = 512, .most = 64 * KB,
+     .text = "The largest request before authentication."},
+    {TOP(OPT_INT, max_auth_failures, "max_auth_failures", "5"), .least = 1, .most = 1000,
+     .text = "Failed `auth`s after which a connection is closed."},
+    {TOP(OPT_DURATION, auth_delay_ms, "auth_delay", "100ms"), .least = 0, .most = MIN,
+     .text = "How long the next `auth` is held back after a failed one of the same address and name, or of the same connection; it doubles with every failure."},
+    {TOP(OPT_DURATION, auth_delay_cap_ms, "auth_delay_cap", "10s"), .least = 0, .most = HOUR,
+     .text = "The longest time an `auth` is held back."},
+    {TOP(OPT_INT, auth_threads, "auth_threads", "1"), .least = 1, .most = 64, .restart = true,
+     .text = "Threads that verify passwords; each needs the memory that the hash asks for (64 MiB by `rtcache passwd`)."},
+    {TOP(OPT_INT, max_auth_queue, "max_auth_queue", "256"), .least = 1, .most = 100000,
+     .text = "Different `auth`s that wait for their verification, held back ones included; more are answered OVERLOADED. One address may have an eighth of them, but at least one."},
+    {TOP(OPT_DURATION, auth_cache_ms, "auth_cache", "10min"), .least = 0, .most = DAY,
+     .text = "How long a password that was right is recognized without hashing it again, by a keyed digest in memory; 0: never."},
+    {TOP(OPT_INT, reserved_connections, "reserved_connections", "4"), .least = 0, .most = 1000,
+     .text = "Connections beyond `max_connections`, for operators: over a Unix socket, from root, from the server's own user, or from the `unix_user` of a user with the right `admin`."},
+    {TOP(OPT_SIZE, frame_rate, "frame_rate", "1kb"), .least = 0, .most = GB,
+     .text = "Bytes a second in which a request that has begun has to arrive, on average, once `frame_grace` is over; a slower connection is closed. 0: no bound."},
+    {TOP(OPT_DURATION, frame_grace_ms, "frame_grace", "10s"), .least = 100, .most = HOUR,
+     .text = "How long an incomplete request is left alone."},
     {SECTION("defaults"), .text = "The policy that loaders inherit, and that of a `set` without a loader."},
     {SECTION("backends"), .text = "The databases, by name."},
+    {SECTION("users"), .text = "Who may connect, and do what; without it everybody may do everything. See [security](security.md#users)."},
     {SECTION("loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
 
     {BACKEND(OPT_DRIVER, driver, "driver", NULL), .choices = options_drivers, .required = true,
      .text = "What kind of database it is."},
-    {POSTGRES(OPT_STRING, url, "url", NULL), .required = true,
+    {POSTGRES(OPT_STRING, url, "url", NULL), .required = true, .secret = true,
      .text = "A libpq connection string or URI. Keep passwords out of the file with `${NAME}`."},
     {SQLITE(OPT_PATH, path, "path", NULL), .required = true,
      .text = "The database file."},
@@ -231,6 +259,19 @@ const struct option options_table[] = {
      .text = "Reads since its last load that make a value worth loading ahead; one that was read less is left to its end."},
     {POLICY(OPT_RATIO, early_beta, "early_beta", "0"), .least = 0, .most = 10,
      .text = "Above 0, a read near the end of `ttl` loads the value again in the background with the probability of the XFetch rule, the earlier the longer its load took: 1 is the rule's own, more is earlier. 0: off."},
+
+    {USER(OPT_STRING, name, "name", NULL), .required = true,
+     .text = "What a client calls itself in `auth`."},
+    {USER(OPT_WORDS, rights_list, "rights", NULL), .required = true, .choices = rights,
+     .text = "What it may do; [protocol](protocol.md#rights) says which method needs which."},
+    {USER(OPT_WORDS, keys, "keys", NULL),
+     .text = "[Patterns](#patterns) of the keys it may name; without it all."},
+    {USER(OPT_STRING, password_hash, "password_hash", NULL), .secret = true,
+     .text = "The argon2id hash that `rtcache passwd` prints."},
+    {USER(OPT_PATH, password_file, "password_file", NULL),
+     .text = "A file whose first line is such a hash, in place of `password_hash`; it is read at the start and at each reload."},
+    {USER(OPT_STRING, unix_user, "unix_user", NULL),
+     .text = "A user of the system, by name or number: its connections over a Unix socket are this user's without a password."},
 };
 /* clang-format on */
 
@@ -250,6 +291,16 @@ const struct option *options_find(enum option_group group, const char *name, int
 static bool same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_words(const struct conf_words *a, const struct conf_words *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!same_text(a->list[i], b->list[i]))
+            return false;
+    return true;
 }
 
 static bool same_listen(const struct conf *a, const struct conf *b)
@@ -277,6 +328,7 @@ bool options_equal(const struct option *o, const void *a, const void *b)
     case OPT_CHOICE: return same_text(*(const char *const *)left, *(const char *const *)right);
     case OPT_DRIVER: return memcmp(left, right, sizeof(enum conf_driver)) == 0;
     case OPT_LISTEN: return same_listen(a, b);
+    case OPT_WORDS: return same_words((const void *)left, (const void *)right);
     case OPT_SECTION: return true;
     }
     return true;

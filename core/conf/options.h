@@ -16,6 +16,7 @@ enum option_group {
     GROUP_LOADER,  /* struct conf_loader */
     GROUP_POLICY,  /* struct policy: in a loader and in `defaults` */
     GROUP_TLS,     /* struct conf_tls */
+    GROUP_USER,    /* struct conf_user */
     GROUP_COUNT
 };
 
@@ -31,6 +32,7 @@ enum option_type {
     OPT_CHOICE,   /* const char *, one of choices */
     OPT_DRIVER,   /* enum conf_driver, in the order of choices */
     OPT_LISTEN,   /* conf's listen and listen_count */
+    OPT_WORDS,    /* struct conf_words; of choices where there are any */
     OPT_SECTION,  /* a group or list, read by hand */
 };
 
@@ -47,6 +49,7 @@ struct option {
     size_t offset;
     int driver; /* DRIVER_ANY, or the only one that knows it */
     bool required;
+    bool secret;  /* its text is in no message */
     bool restart; /* cannot change while the server runs */
 };
 

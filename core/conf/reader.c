@@ -1,5 +1,7 @@
 #include "conf/reader.h"
 
+#include "conf/users.h"
+
 #include <stdio.h>
 
 #define NAMES_MAX 64
@@ -32,6 +34,7 @@ static const char *home_of(const struct option *o)
     case GROUP_LOADER: return "a loader";
     case GROUP_POLICY: return "a loader or \"defaults\"";
     case GROUP_TLS: return "\"tls\"";
+    case GROUP_USER: return "a user";
     case GROUP_COUNT: break;
     }
     return "";
@@ -234,6 +237,41 @@ static void read_loaders(struct reading *r, const config_setting_t *root)
     }
 }
 
+static void read_user(struct reading *r, const config_setting_t *group, struct conf_user *u)
+{
+    struct source_place place = setting_place(r, group);
+    u->file = place.file;
+    u->line = place.line;
+    u->uid = -1;
+    struct scopes in = {.list = {{GROUP_USER, u}}, .count = 1, .driver = DRIVER_ANY};
+    read_options(r, &in, group);
+    need_options(r, &in, group, "a user");
+    users_finish(r, group, u);
+}
+
+static void read_users(struct reading *r, const config_setting_t *root)
+{
+    struct conf *c = r->conf;
+    const config_setting_t *all =
+        section(r, root, "users", CONFIG_TYPE_LIST,
+                "a list of groups: ( { name = ..., password_hash = ..., rights = ... }, ... )");
+    int count = all ? config_setting_length(all) : 0;
+    if (all && (count == 0 || count > CONF_USERS_MAX)) {
+        setting_wrong(r, all, "there are %d users; at least 1 and at most %d are taken", count,
+                      CONF_USERS_MAX);
+        return;
+    }
+    c->users = make_array(r, (size_t)count + 1, sizeof *c->users);
+    c->user_count = c->users ? (size_t)count : 0;
+    for (int i = 0; c->users && i < count; i++) {
+        const config_setting_t *group = config_setting_get_elem(all, (unsigned)i);
+        if (config_setting_is_group(group))
+            read_user(r, group, &c->users[i]);
+        else
+            setting_wrong(r, group, "a user takes a group: { name = ..., rights = ... }");
+    }
+}
+
 void reader_read(struct reading *r, const config_setting_t *root)
 {
     struct scopes top = {.list = {{GROUP_TOP, r->conf}}, .count = 1, .driver = DRIVER_ANY};
@@ -244,4 +282,5 @@ void reader_read(struct reading *r, const config_setting_t *root)
     read_defaults(r, root);
     read_backends(r, root);
     read_loaders(r, root);
+    read_users(r, root);
 }

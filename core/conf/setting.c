@@ -39,6 +39,7 @@ const char *setting_form(enum option_type type)
     case OPT_CHOICE:
     case OPT_DRIVER: return "a string";
     case OPT_LISTEN: return "a string or a list of strings";
+    case OPT_WORDS: return "a list of strings";
     case OPT_SECTION: return "a group";
     }
     return "";
@@ -90,15 +91,16 @@ static bool is_variable(struct slice name)
 }
 
 /* Appends the value of the variable that "${" at `at` begins; NULL where it is wrong. */
-static const char *expand_one(struct reading *r, const config_setting_t *s, const char *name,
+static const char *expand_one(struct reading *r, const config_setting_t *s, const struct option *o,
                               const char *at, struct buf *out)
 {
+    const char *name = o->name;
     const char *end = strchr(at, '}');
     struct slice variable = slice_of(at + 2, end ? (size_t)(end - at) - 2 : 0);
     char key[128];
     if (!end || !is_variable(variable) || variable.size >= sizeof key) {
         setting_wrong(r, s, "\"%s\": expected ${NAME}, found \"%.32s\"; $${ stands for ${ itself",
-                      name, at);
+                      name, o->secret ? "${..." : at);
         return NULL;
     }
     memcpy(key, variable.data, variable.size);
@@ -117,8 +119,9 @@ static const char *expand_one(struct reading *r, const config_setting_t *s, cons
 }
 
 /* The string of s with ${NAME} replaced, the snapshot's; NULL where it is wrong. */
-static const char *read_text(struct reading *r, const char *name, const config_setting_t *s)
+static const char *read_text(struct reading *r, const struct option *o, const config_setting_t *s)
 {
+    const char *name = o->name;
     const char *at = config_setting_get_string(s);
     struct buf out;
     buf_init(&out, SETTING_TEXT_MAX);
@@ -126,7 +129,7 @@ static const char *read_text(struct reading *r, const char *name, const config_s
     while (at && *at && rc == 0) {
         size_t plain = strcspn(at, "$");
         if (plain == 0 && at[1] == '{') {
-            at = expand_one(r, s, name, at, &out);
+            at = expand_one(r, s, o, at, &out);
             continue;
         }
         if (plain == 0 && at[1] == '$' && at[2] == '{') {
@@ -228,7 +231,7 @@ static bool read_number(struct reading *r, const struct option *o, const config_
             return false;
         }
     } else if (o->type != OPT_INT && config_setting_type(s) == CONFIG_TYPE_STRING) {
-        const char *text = read_text(r, o->name, s);
+        const char *text = read_text(r, o, s);
         struct err e;
         err_clear(&e);
         if (!text)
@@ -281,7 +284,7 @@ static bool read_listen(struct reading *r, const struct option *o, const config_
         const config_setting_t *one = many ? config_setting_get_elem(s, (unsigned)i) : s;
         if (config_setting_type(one) != CONFIG_TYPE_STRING)
             return wrong_type(r, o, one);
-        texts[i] = read_text(r, o->name, one);
+        texts[i] = read_text(r, o, one);
         if (!texts[i])
             return false;
     }
@@ -290,12 +293,41 @@ static bool read_listen(struct reading *r, const struct option *o, const config_
     return true;
 }
 
+static bool read_words(struct reading *r, const struct option *o, const config_setting_t *s,
+                       struct conf_words *out)
+{
+    bool many = config_setting_is_list(s) || config_setting_is_array(s);
+    int count = many ? config_setting_length(s) : 0;
+    if (!many)
+        return wrong_type(r, o, s);
+    if (count == 0 || count > CONF_WORDS_MAX) {
+        setting_wrong(r, s, "\"%s\" has %d strings; it must have at least 1 and at most %d",
+                      o->name, count, CONF_WORDS_MAX);
+        return false;
+    }
+    const char **list = arena_alloc(r->arena, (size_t)count * sizeof *list);
+    if (!list) {
+        r->problems->nomem = true;
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        const config_setting_t *one = config_setting_get_elem(s, (unsigned)i);
+        if (config_setting_type(one) != CONFIG_TYPE_STRING)
+            return wrong_type(r, o, one);
+        list[i] = read_text(r, o, one);
+        if (!list[i] || (o->choices && choice(r, o, one, list[i]) < 0))
+            return false;
+    }
+    *out = (struct conf_words){.list = list, .count = (size_t)count};
+    return true;
+}
+
 static bool read_string(struct reading *r, const struct option *o, const config_setting_t *s,
                         void *at)
 {
     if (config_setting_type(s) != CONFIG_TYPE_STRING)
         return wrong_type(r, o, s);
-    const char *text = read_text(r, o->name, s);
+    const char *text = read_text(r, o, s);
     if (text && o->type == OPT_PATH)
         text = absolute(r, text);
     if (!text)
@@ -334,6 +366,7 @@ bool setting_read(struct reading *r, const struct option *o, const config_settin
     case OPT_CHOICE:
     case OPT_DRIVER: return read_string(r, o, s, at);
     case OPT_LISTEN: return read_listen(r, o, s);
+    case OPT_WORDS: return read_words(r, o, s, at);
     case OPT_SECTION: return true;
     }
     return true;
@@ -359,6 +392,7 @@ static void set_default(struct reading *r, const struct option *o, void *target)
         r->conf->listen_count = 1;
         break;
     case OPT_DRIVER:
+    case OPT_WORDS:
     case OPT_SECTION: break;
     }
     if (rc != 0)

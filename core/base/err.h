@@ -39,7 +39,10 @@
     X(ERR_STALE_SOURCE, -22, "STALE_SOURCE", true, "the source stays below the wanted version")    \
     X(ERR_VERSION_CONFLICT, -23, "VERSION_CONFLICT", false, "a newer version is stored")           \
     X(ERR_IO, -24, "IO", false, "a call to the operating system failed")                           \
-    X(ERR_WRITE_UNKNOWN, -25, "WRITE_UNKNOWN", false, "whether the write took place is not known")
+    X(ERR_WRITE_UNKNOWN, -25, "WRITE_UNKNOWN", false, "whether the write took place is not known") \
+    X(ERR_UNAUTHENTICATED, -26, "UNAUTHENTICATED", false, "auth has to come first")                \
+    X(ERR_AUTH_FAILED, -27, "AUTH_FAILED", false, "no such user, or another password")             \
+    X(ERR_DENIED, -28, "DENIED", false, "the user has no right to that method or key")
 
 enum err_code {
 #define ERR_ENUM(name, number, wire, retryable, text) name = number,
@@ -47,7 +50,7 @@ enum err_code {
 #undef ERR_ENUM
 };
 
-#define ERR_COUNT    26 /* codes are -1 .. -(ERR_COUNT - 1) */
+#define ERR_COUNT    29 /* codes are -1 .. -(ERR_COUNT - 1) */
 #define ERR_TEXT_MAX 480
 
 struct err {

@@ -57,6 +57,15 @@
     X(M_TLS_HANDSHAKES, "tls_handshakes", "of these, done")                                        \
     X(M_TLS_FAILED, "tls_failed", "of these, failed or given up; the rest is in progress")         \
     X(M_TLS_REFUSED, "tls_refused", "connections past max_handshakes")                             \
+    X(M_CONNECTIONS_UNKNOWN, "connections_unknown",                                                \
+      "closed for auth_timeout or max_auth_failures, or because the user was changed")             \
+    X(M_CONNECTIONS_SLOW, "connections_slow", "closed for frame_rate")                             \
+    X(M_CONNECTIONS_RESERVED, "connections_reserved", "accepted out of reserved_connections")      \
+    X(M_AUTHS, "auths", "auths that succeeded")                                                    \
+    X(M_AUTHS_CACHED, "auths_cached", "of these, recognized without hashing the password")         \
+    X(M_AUTHS_FAILED, "auths_failed", "auths of an unknown user or with a wrong password")         \
+    X(M_AUTHS_REFUSED, "auths_refused", "auths past max_auth_queue")                               \
+    X(M_DENIED, "denied", "requests without the right to them")                                    \
     X(M_PROTOCOL_ERRORS, "protocol_errors", "connections closed for malformed bytes")              \
     X(M_BYTES_IN, "bytes_in", "bytes read from clients")                                           \
     X(M_BYTES_OUT, "bytes_out", "bytes written to clients")                                        \

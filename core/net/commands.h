@@ -46,6 +46,9 @@ void admin_hello(const struct target *t, struct params *p);
 void admin_loaders(const struct target *t, struct params *p);
 void admin_reload(const struct target *t, struct params *p);
 
+/* auth.c */
+void auth_auth(const struct target *t, struct params *p);
+
 /* stats.c */
 void stats_answer(const struct target *t, struct params *p);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/auth.h"
 #include "net/conn_tls.h"
 #include "net/dispatch.h"
 #include "net/park.h"
@@ -43,14 +44,24 @@ void conn_open(struct io *io, int fd, bool tls)
     ev_io_init(&c->reading, conn_on_readable, fd, EV_READ);
     ev_io_init(&c->writing, conn_on_writable, fd, EV_WRITE);
     c->reading.data = c->writing.data = c;
+    auth_conn_opened(c);
     ev_io_start(io->worker.loop, &c->reading);
     if (tls && !conn_tls_open(c))
         conn_close(c);
 }
 
+/* What nobody has sent may be a password. */
+static void conn_drop_in(struct conn *c)
+{
+    if (!c->known && c->in.data)
+        auth_wipe(c->in.data, c->in.capacity);
+    buf_fini(&c->in);
+}
+
 void conn_close(struct conn *c)
 {
     struct io *io = c->io;
+    auth_client_left(c);
     park_client_left(c);
     put_client_left(c);
     subscribe_client_left(c);
@@ -61,7 +72,7 @@ void conn_close(struct conn *c)
     close(c->reading.fd);
     list_remove(&c->link);
     list_remove(&c->dirty);
-    buf_fini(&c->in);
+    conn_drop_in(c);
     buf_fini(&c->out);
     io->conn_count--;
     metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
@@ -102,13 +113,25 @@ void conn_break(struct conn *c, const char *why)
 {
     if (!c->broken)
         log_warn("conn.cut", "id=%llu reason=%s", (unsigned long long)c->id, log_q(why));
-    c->broken = true;
+    conn_cut(c);
+}
+
+void conn_cut(struct conn *c)
+{
+    c->broken = c->halted = true;
     conn_touch(c);
 }
 
 void conn_stop_reading(struct conn *c)
 {
     ev_io_stop(c->io->worker.loop, &c->reading);
+}
+
+void conn_finish(struct conn *c)
+{
+    conn_stop_reading(c);
+    c->finish = c->linger = c->halted = true;
+    conn_touch(c);
 }
 
 bool conn_send(struct conn *c, struct buf *b)
@@ -176,7 +199,7 @@ void conn_flush(struct conn *c)
         } else if (c->finish) {
             conn_close(c);
         } else {
-            if (!c->io->draining)
+            if (!c->io->draining && !c->auth)
                 ev_io_start(loop, &c->reading);
             subscribe_drained(c);
         }
@@ -212,16 +235,17 @@ static void conn_malformed(struct conn *c, uint32_t msgid, const struct err *e)
     log_info("conn.malformed", "id=%llu error=%s", (unsigned long long)c->id, log_q(e->text));
     if (rpc_reply_error(conn_out(c), msgid, e, c->errors_as_map) != 0)
         c->broken = true;
-    conn_stop_reading(c);
-    c->finish = c->linger = true;
+    conn_finish(c);
 }
 
 /* Dispatches the whole messages of `in`; the bytes used. */
 static size_t conn_take(struct conn *c, struct slice in)
 {
-    struct rpc_limits limits = {.max_frame = (size_t)c->io->snapshot->conf->max_frame};
+    const struct conf *conf = c->io->snapshot->conf;
+    struct rpc_limits limits = {
+        .max_frame = (size_t)(c->known ? conf->max_frame : conf->max_frame_before_auth)};
     size_t at = 0;
-    while (at < in.size && !c->broken) {
+    while (at < in.size && !c->halted) {
         struct rpc_msg msg; /* rpc_next fills it */
         struct err e;
         size_t used = 0;
@@ -244,21 +268,70 @@ static bool conn_keep(struct conn *c, struct slice rest)
     return rest.size == 0 || buf_append(&c->in, rest.data, rest.size) == 0;
 }
 
+static void conn_frame_begins(struct conn *c)
+{
+    c->frame_ms = c->io->now_ms;
+    c->frame_bytes = 0;
+}
+
+/* Takes what is kept. */
+static void conn_take_kept(struct conn *c)
+{
+    size_t used = conn_take(c, buf_slice(&c->in));
+    if (used > 0)
+        conn_frame_begins(c);
+    buf_consume(&c->in, used);
+    if (c->in.size == 0)
+        conn_drop_in(c);
+}
+
+void conn_halt(struct conn *c)
+{
+    c->halted = true;
+    conn_stop_reading(c);
+}
+
+void conn_resume(struct conn *c)
+{
+    c->halted = c->broken;
+    c->active_ms = c->io->now_ms;
+    if (c->io->draining)
+        return;
+    c->in_turn = true;
+    if (c->in.size > 0)
+        conn_take_kept(c);
+    c->in_turn = false;
+    conn_touch(c);
+}
+
+bool conn_is_slow(struct conn *c, int64_t now_ms)
+{
+    const struct conf *conf = c->io->snapshot->conf;
+    if (c->in.size == 0 || conf->frame_rate == 0)
+        return false;
+    int64_t took_ms = now_ms - c->frame_ms;
+    bool looked_at = ev_is_active(&c->reading); /* else it is us who do not read */
+    if (looked_at && took_ms < conf->frame_grace_ms)
+        return false;
+    size_t came = c->in.size - c->frame_bytes;
+    c->frame_ms = now_ms;
+    c->frame_bytes = c->in.size;
+    return looked_at && (int64_t)came < conf->frame_rate * took_ms / 1000;
+}
+
 void conn_process(struct conn *c, struct slice in)
 {
     if (c->in.size == 0) {
         size_t used = conn_take(c, in);
+        if (used < in.size)
+            conn_frame_begins(c);
         if (!conn_keep(c, slice_of(in.data + used, in.size - used)))
             c->broken = true;
-        return;
-    }
-    if (!conn_keep(c, in)) {
+    } else if (conn_keep(c, in)) {
+        conn_take_kept(c);
+    } else {
         c->broken = true;
-        return;
     }
-    buf_consume(&c->in, conn_take(c, buf_slice(&c->in)));
-    if (c->in.size == 0)
-        buf_fini(&c->in);
 }
 
 void conn_input_ended(struct conn *c)
@@ -292,6 +365,7 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     }
     c->active_ms = io->now_ms;
     metrics_add(io->metrics, M_BYTES_IN, (uint64_t)n);
+    bool known = c->known;
     c->in_turn = true;
     struct slice in = slice_of(io->read_room, (size_t)n);
     if (c->tls)
@@ -299,6 +373,8 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     else
         conn_process(c, in);
     c->in_turn = false;
+    if (!known)
+        auth_wipe(io->read_room, (size_t)n);
     if (c->out.size + c->sealed.size > 0 || c->broken || c->finish)
         conn_flush(c);
 }

@@ -31,6 +31,13 @@ struct conn {
     struct rpc_scan scan;
     int64_t active_ms;
     uint32_t parked_count;
+    unsigned may;                 /* what it may do without a further look; net/rights.h */
+    const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
+    struct auth_request *auth;    /* in the air; NULL: none */
+    int64_t opened_ms;
+    int64_t frame_ms;   /* since when a frame is incomplete, or its rate was looked at last */
+    size_t frame_bytes; /* that were there of it then */
+    uint32_t auth_failures;
     struct subscriber *subscriber; /* subscriptions.h; NULL before the first subscribe */
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
@@ -38,12 +45,16 @@ struct conn {
     bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
     int64_t linger_until_ms;
     bool broken; /* close at the next safe point */
+    bool halted; /* no further message is taken: it is broken, or its auth is in the air */
+    bool known;  /* it is a user, or there are none */
 };
 
 /* fd is handed over. */
 void conn_open(struct io *io, int fd, bool tls);
 /* Whether its time to linger is over. */
 bool conn_lingered(const struct conn *c, int64_t now_ms);
+/* Whether the frame that it is sending comes in more slowly than frame_rate. */
+bool conn_is_slow(struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
 void conn_close(struct conn *c);
 /* Where answers go; after writing outside the connection's own turn call conn_touch. */
@@ -54,6 +65,13 @@ void conn_flush(struct conn *c);
 /* No memory for an answer, or too much unread: the connection cannot be served any further. */
 void conn_break(struct conn *c, const char *why);
 void conn_stop_reading(struct conn *c);
+/* The same without a word in the log; it is closed before the loop sleeps. */
+void conn_cut(struct conn *c);
+/* It is closed once what is answered has been written. */
+void conn_finish(struct conn *c);
+/* What comes from now on is kept unread until conn_resume. */
+void conn_halt(struct conn *c);
+void conn_resume(struct conn *c);
 
 /* For conn_tls. Plain bytes of the client; in: borrowed until it returns. */
 void conn_process(struct conn *c, struct slice in);

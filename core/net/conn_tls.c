@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/auth.h"
 #include "net/park.h"
 #include "net/put.h"
 
@@ -130,8 +131,7 @@ static void conn_tls_fail(struct conn *c, const char *why)
     park_client_left(c);
     put_client_left(c);
     buf_clear(&c->out);
-    conn_stop_reading(c);
-    c->finish = c->linger = true;
+    conn_finish(c);
 }
 
 /* As many plain bytes as the room takes: what tls_read said last, and how many. */
@@ -165,8 +165,11 @@ void conn_tls_take(struct conn *c, struct slice wire)
         struct err e;
         size_t n = 0;
         answer = fill_room(c, &n, &e);
+        bool known = c->known;
         if (n > 0)
             conn_process(c, slice_of(c->io->plain_room, n));
+        if (!known)
+            auth_wipe(c->io->plain_room, n);
         if (c->broken || c->finish)
             break;
         if (answer == TLS_END)

@@ -2,46 +2,57 @@
 
 #include "base/show.h"
 #include "net/commands.h"
+#include "net/rights.h"
 
 struct method {
     const char *name;
     size_t size;
     uint32_t least, most; /* arguments, the map of options included */
     const char *usage;
+    unsigned right;
+    enum rights_names names;
     void (*run)(const struct target *t, struct params *p);
 };
 
-#define METHOD(name, least, most, usage, run)                                                      \
+#define METHOD(name, least, most, usage, needs, run)                                               \
     {                                                                                              \
-        name, sizeof name - 1, least, most, usage, run                                             \
+        name, sizeof name - 1, least, most, usage, needs, run                                      \
     }
+#define READ(names)       RIGHT_READ, NAMES_##names
+#define WRITE(names)      RIGHT_WRITE, NAMES_##names
+#define INVALIDATE(names) RIGHT_INVALIDATE, NAMES_##names
+#define ADMIN             RIGHT_ADMIN, NAMES_NOTHING
+#define ANYBODY           RIGHT_ANYBODY, NAMES_NOTHING
 
 /* The most frequent first. */
 static const struct method methods[] = {
-    METHOD("get", 1, 2, "(key, options?)", read_get),
-    METHOD("get_entry", 1, 2, "(key, options?)", read_get_entry),
-    METHOD("get_many", 1, 2, "(keys, options?)", read_get_many),
-    METHOD("set", 2, 3, "(key, value, options?)", write_set),
-    METHOD("put", 2, 3, "(key, value, options?)", put_put),
-    METHOD("delete", 1, 2, "(key, options?)", put_delete),
-    METHOD("invalidate", 1, 2, "(key, options?)", write_invalidate),
-    METHOD("invalidate_many", 1, 2, "(keys, options?)", write_invalidate_many),
-    METHOD("invalidate_tag", 1, 2, "(tag or [tags], options?)", wide_invalidate_tag),
-    METHOD("invalidate_match", 1, 2, "(pattern, options?)", wide_invalidate_match),
-    METHOD("expire", 1, 2, "(key, options?)", write_expire),
-    METHOD("expire_many", 1, 2, "(keys, options?)", wide_expire_many),
-    METHOD("expire_tag", 1, 2, "(tag or [tags], options?)", wide_expire_tag),
-    METHOD("expire_match", 1, 2, "(pattern, options?)", wide_expire_match),
-    METHOD("peek", 1, 2, "(key, options?)", read_peek),
-    METHOD("refresh", 1, 2, "(key, options?)", read_refresh),
-    METHOD("touch", 1, 2, "(key, options?)", write_touch),
-    METHOD("subscribe", 1, 1, "({keys, patterns, tags})", subscribe_subscribe),
-    METHOD("unsubscribe", 0, 1, "({keys, patterns, tags}?)", subscribe_unsubscribe),
-    METHOD("ping", 0, 1, "(options?)", admin_ping),
-    METHOD("hello", 0, 1, "(options?)", admin_hello),
-    METHOD("stats", 0, 1, "(options?)", stats_answer),
-    METHOD("loaders", 0, 1, "(options?)", admin_loaders),
-    METHOD("reload", 0, 1, "(options?)", admin_reload),
+    METHOD("get", 1, 2, "(key, options?)", READ(KEY), read_get),
+    METHOD("get_entry", 1, 2, "(key, options?)", READ(KEY), read_get_entry),
+    METHOD("get_many", 1, 2, "(keys, options?)", READ(KEYS), read_get_many),
+    METHOD("set", 2, 3, "(key, value, options?)", WRITE(KEY), write_set),
+    METHOD("put", 2, 3, "(key, value, options?)", WRITE(KEY), put_put),
+    METHOD("delete", 1, 2, "(key, options?)", WRITE(KEY), put_delete),
+    METHOD("invalidate", 1, 2, "(key, options?)", INVALIDATE(KEY), write_invalidate),
+    METHOD("invalidate_many", 1, 2, "(keys, options?)", INVALIDATE(KEYS), write_invalidate_many),
+    METHOD("invalidate_tag", 1, 2, "(tag or [tags], options?)", INVALIDATE(TAGS),
+           wide_invalidate_tag),
+    METHOD("invalidate_match", 1, 2, "(pattern, options?)", INVALIDATE(PATTERN),
+           wide_invalidate_match),
+    METHOD("expire", 1, 2, "(key, options?)", INVALIDATE(KEY), write_expire),
+    METHOD("expire_many", 1, 2, "(keys, options?)", INVALIDATE(KEYS), wide_expire_many),
+    METHOD("expire_tag", 1, 2, "(tag or [tags], options?)", INVALIDATE(TAGS), wide_expire_tag),
+    METHOD("expire_match", 1, 2, "(pattern, options?)", INVALIDATE(PATTERN), wide_expire_match),
+    METHOD("peek", 1, 2, "(key, options?)", READ(KEY), read_peek),
+    METHOD("refresh", 1, 2, "(key, options?)", INVALIDATE(KEY), read_refresh),
+    METHOD("touch", 1, 2, "(key, options?)", WRITE(KEY), write_touch),
+    METHOD("subscribe", 1, 1, "({keys, patterns, tags})", READ(WISHES), subscribe_subscribe),
+    METHOD("unsubscribe", 0, 1, "({keys, patterns, tags}?)", READ(NOTHING), subscribe_unsubscribe),
+    METHOD("ping", 0, 1, "(options?)", ANYBODY, admin_ping),
+    METHOD("hello", 0, 1, "(options?)", ANYBODY, admin_hello),
+    METHOD("auth", 2, 2, "(name, password)", ANYBODY, auth_auth),
+    METHOD("stats", 0, 1, "(options?)", ADMIN, stats_answer),
+    METHOD("loaders", 0, 1, "(options?)", ADMIN, admin_loaders),
+    METHOD("reload", 0, 1, "(options?)", ADMIN, admin_reload),
 };
 
 enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
@@ -81,6 +92,12 @@ void dispatch(struct conn *c, const struct rpc_msg *m)
     if (m->param_count < method->least || m->param_count > method->most) {
         err_set(&e, ERR_BAD_REQUEST, "%s%s takes %u to %u arguments, got %u", method->name,
                 method->usage, method->least, method->most, m->param_count);
+        answer_error(&t, &e);
+        return;
+    }
+    if (__builtin_expect(!(method->right & c->may), 0) &&
+        rights_check(c->user, method->right, method->names, m, &e) != 0) {
+        metrics_inc(io->metrics, M_DENIED);
         answer_error(&t, &e);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/auth.h"
 #include "net/conn_tls.h"
 #include "net/subscriptions.h"
 
@@ -42,6 +43,20 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
         conn_flush(container_of(link, struct conn, dirty));
 }
 
+static void sweep_unknown(struct conn *c)
+{
+    metrics_inc(c->io->metrics, M_CONNECTIONS_UNKNOWN);
+    log_info("conn.auth_timeout", "id=%llu", (unsigned long long)c->id);
+    conn_close(c);
+}
+
+static void sweep_slow(struct conn *c)
+{
+    metrics_inc(c->io->metrics, M_CONNECTIONS_SLOW);
+    log_warn("conn.slow", "id=%llu bytes=%zu", (unsigned long long)c->id, c->in.size);
+    conn_close(c);
+}
+
 static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop, (void)events;
@@ -52,6 +67,14 @@ static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
         struct conn *c = container_of(link, struct conn, link);
         if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms))) {
             conn_close(c);
+            continue;
+        }
+        if (auth_is_overdue(c, now_ms)) {
+            sweep_unknown(c);
+            continue;
+        }
+        if (conn_is_slow(c, now_ms)) {
+            sweep_slow(c);
             continue;
         }
         if (idle_ms <= 0 || c->active_ms > now_ms - idle_ms || c->parked_count > 0 || c->subscriber)
@@ -148,6 +171,8 @@ static void io_recv_change(struct message *m, void *owner)
     struct io_change *c = container_of(m, struct io_change, message);
     struct snapshot *before = io->snapshot;
     io->snapshot = snapshot_ref(c->snapshot);
+    if (before)
+        auth_changed(io, before->conf);
     snapshot_unref(before);
     c->message.recv = c->answered;
     mailbox_send(c->answer_to, &c->message);

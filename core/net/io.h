@@ -48,6 +48,7 @@ struct io_options {
     uint64_t seed;
     struct mailbox *control; /* the main thread's */
     void (*recv_reload)(struct message *m, void *owner);
+    void (*recv_auth)(struct message *m, void *owner);
 };
 
 struct io {

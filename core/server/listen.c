@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "metrics/metrics.h"
+#include "net/auth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,8 @@ int listen_open(struct server *s, struct err *e)
         l->fd = -1;
         int rc = addr_parse(s->conf->listen[i], &l->addr, e);
         bool certain = l->addr.tls && s->conf->tls.client_ca; /* who the clients are */
-        if (rc == 0 && !addr_is_loopback(&l->addr) && !certain)
-            log_warn("listen.open", "address=%s reason=\"not loopback, and there is no auth\"",
+        if (rc == 0 && !addr_is_loopback(&l->addr) && !certain && s->conf->user_count == 0)
+            log_warn("listen.open", "address=%s reason=\"not loopback, and there are no users\"",
                      log_q(s->conf->listen[i]));
         if (rc == 0)
             rc = addr_listen(&l->addr, BACKLOG, false, &l->fd, e);
@@ -42,6 +43,27 @@ int listen_open(struct server *s, struct err *e)
 static uint64_t connections_now(void)
 {
     return metrics_sum(M_CONNECTIONS) - metrics_sum(M_CONNECTIONS_CLOSED);
+}
+
+/* An operator's, by its uid over a Unix socket. */
+static bool is_operator(const struct server *s, int fd)
+{
+    int64_t uid = auth_peer_uid(fd);
+    const struct conf_user *u = conf_user_of_uid(s->snapshot->conf, uid);
+    return uid == 0 || (uid >= 0 && uid == (int64_t)geteuid()) || (u && (u->rights & RIGHT_ADMIN));
+}
+
+/* Whether there is room for fd. */
+static bool admits(const struct server *s, int fd)
+{
+    const struct conf *conf = s->snapshot->conf;
+    uint64_t now = connections_now(), most = (uint64_t)conf->max_connections;
+    if (now < most)
+        return true;
+    if (now >= most + (uint64_t)conf->reserved_connections || !is_operator(s, fd))
+        return false;
+    metrics_inc(metrics_mine(), M_CONNECTIONS_RESERVED);
+    return true;
 }
 
 static void listen_on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
@@ -87,7 +109,7 @@ static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
                 out_of_descriptors(l);
             return;
         }
-        if (connections_now() >= (uint64_t)s->snapshot->conf->max_connections) {
+        if (!admits(s, fd)) {
             metrics_inc(m, M_CONNECTIONS_REFUSED);
             log_warn("listen.refused", "reason=max_connections limit=%lld",
                      (long long)s->snapshot->conf->max_connections);

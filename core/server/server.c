@@ -7,6 +7,7 @@
 #include "net/park.h"
 #include "net/subscribe.h"
 #include "server/reload.h"
+#include "server/verifier.h"
 #include "server/watch.h"
 
 #include <errno.h>
@@ -148,6 +149,7 @@ static int make_threads(struct server *s, struct err *e)
             .seed = rng_os(),
             .control = &s->control,
             .recv_reload = reload_recv_request,
+            .recv_auth = verifier_recv,
         };
         rc = io_new(&s->ios[i], &o, e);
         if (rc == 0)
@@ -231,6 +233,8 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     if (rc == 0)
         rc = make_store(s, e);
     if (rc == 0)
+        rc = verifier_new(&s->verifier, s, e);
+    if (rc == 0)
         rc = make_threads(s, e);
     if (rc == 0)
         rc = reload_new(&s->reload, s, e);
@@ -300,6 +304,10 @@ void server_free(struct server *s)
         return;
     listen_close(s);
     stop_threads(s);
+    /* The last messages of the I/O threads, while their mailboxes are there for the answers. */
+    if (s->loop)
+        mailbox_drain(&s->control);
+    verifier_free(s->verifier);
     watch_free(s->watch);
     notify_fini(&s->notify);
     feeds_free(s->feeds);

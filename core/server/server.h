@@ -21,6 +21,7 @@
 #define SERVER_THREADS_MAX 64
 
 struct reload;
+struct verifier;
 struct watch;
 
 struct listener {
@@ -49,6 +50,7 @@ struct server {
     struct listener listeners[CONF_LISTEN_MAX];
     unsigned listener_count;
     struct reload *reload;
+    struct verifier *verifier;
     struct watch *watch;
     struct notify notify;
     struct message drained[SERVER_THREADS_MAX];

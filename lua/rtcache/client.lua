@@ -46,6 +46,8 @@ Client.__index = Client
 ---@field timeout? number @10 by default
 ---@field keep_bin? boolean @bin values come as rtcache.msgpack.bin(...) instead of strings
 ---@field first_id? integer @the first msgid, 1 by default
+---@field user? string @who to be: `auth` is called with it
+---@field password? string
 
 local function open(options, timeout)
   if not options.path then
@@ -77,7 +79,7 @@ function M.connect(options)
   local timeout = options.timeout or 10
   local sock, err = open(options, timeout)
   if not sock then return fail("IO", "cannot connect: " .. tostring(err)) end
-  return setmetatable({
+  local self = setmetatable({
     sock = sock,
     timeout = timeout,
     keep_bin = options.keep_bin,
@@ -85,6 +87,11 @@ function M.connect(options)
     input = "",
     answers = {}, notices = {}, -- by id: those that came while another was waited for
   }, Client)
+  if not options.user then return self end
+  local ok, refused = self:auth(options.user, options.password or "")
+  if ok then return self end
+  sock:close()
+  return nil, refused
 end
 
 --- Writes bytes as they are: for tests of the server's patience.

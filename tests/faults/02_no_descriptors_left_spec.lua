@@ -21,7 +21,7 @@ describe("a server without descriptors", function()
   end)
 
   it("refuses connections past max_connections, and only those", function()
-    local server = Server.start { options = { max_connections = 10 } }
+    local server = Server.start { options = { max_connections = 10, reserved_connections = 0 } }
     local kept = {}
     for i = 1, 10 do
       kept[i] = server:connect()

@@ -1,0 +1,281 @@
+#include "net/auth.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/show.h"
+#include "net/commands.h"
+#include "net/rights.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---- who is there ---- */
+
+int64_t auth_peer_uid(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = sizeof sa;
+    struct ucred cred;
+    socklen_t cred_size = sizeof cred;
+    if (getsockname(fd, (struct sockaddr *)&sa, &size) != 0 || sa.ss_family != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &cred_size) != 0)
+        return -1;
+    return cred.uid;
+}
+
+/* The address that failures are counted by: an IPv6 one by its first 64 bits. */
+static void read_peer(int fd, struct auth_request *r)
+{
+    struct sockaddr_storage sa;
+    socklen_t size = sizeof sa;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getpeername(fd, (struct sockaddr *)&sa, &size) != 0)
+        sa.ss_family = AF_UNSPEC;
+    if (sa.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)&sa;
+        memcpy(r->peer_bytes, &in->sin_addr, 4);
+        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        snprintf(r->peer_text, sizeof r->peer_text, "%s:%u", host, ntohs(in->sin_port));
+        r->peer = slice_of(r->peer_bytes, 4);
+    } else if (sa.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const void *)&sa;
+        memcpy(r->peer_bytes, &in->sin6_addr, 8);
+        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        snprintf(r->peer_text, sizeof r->peer_text, "[%s]:%u", host, ntohs(in->sin6_port));
+        r->peer = slice_of(r->peer_bytes, 8);
+    } else {
+        int64_t uid = auth_peer_uid(fd);
+        memcpy(r->peer_bytes, &uid, sizeof uid);
+        snprintf(r->peer_text, sizeof r->peer_text, "unix:uid=%lld", (long long)uid);
+        r->peer = slice_of(r->peer_bytes, 9);
+    }
+}
+
+static void become(struct conn *c, const struct conf_user *u)
+{
+    c->user = u;
+    c->known = u || c->io->snapshot->conf->user_count == 0;
+    c->may = u ? rights_at_once(u) : c->known ? RIGHTS_ALL : RIGHT_ANYBODY;
+}
+
+void auth_conn_opened(struct conn *c)
+{
+    const struct conf *conf = c->io->snapshot->conf;
+    const struct conf_user *u = NULL;
+    if (conf->user_count > 0)
+        u = conf_user_of_uid(conf, auth_peer_uid(c->reading.fd));
+    c->opened_ms = clock_ms();
+    become(c, u);
+}
+
+bool auth_is_overdue(const struct conn *c, int64_t now_ms)
+{
+    return !c->known && now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
+}
+
+void auth_wipe(void *bytes, size_t size)
+{
+    sodium_memzero(bytes, size);
+}
+
+/* ---- the method ---- */
+
+int auth_params(struct params *p, struct slice *name, struct slice *password, struct err *e)
+{
+    struct slice packed[2];
+    struct mp_token t;
+    for (int i = 0; i < 2; i++) {
+        int rc = params_raw(p, &packed[i], e);
+        if (rc != 0)
+            return rc;
+        struct mp_reader one = mp_reader_of(packed[i]);
+        bool text = mp_next(&one, &t) == MP_OK && (t.type == MP_STR || t.type == MP_BIN);
+        size_t most = i == 0 ? CONF_NAME_MAX : AUTH_PASSWORD_MAX;
+        if (!text || t.bytes.size == 0 || t.bytes.size > most)
+            return err_set(e, ERR_BAD_REQUEST, "%s: the %s is a str of 1 to %zu bytes", p->method,
+                           i == 0 ? "name" : "password", most);
+        *(i == 0 ? name : password) = t.bytes;
+    }
+    return 0;
+}
+
+void auth_request_answer(struct auth_request *r, int rc)
+{
+    sodium_memzero(r->password, sizeof r->password);
+    r->rc = rc;
+    r->message.recv = r->answered;
+    mailbox_send(r->answer_to, &r->message);
+}
+
+/* The connection hears no more of it. */
+static void let_go(struct conn *c)
+{
+    c->auth->conn = NULL;
+    c->auth = NULL;
+    c->parked_count--;
+}
+
+void auth_client_left(struct conn *c)
+{
+    if (c->auth)
+        let_go(c);
+}
+
+/* The user may have been removed or changed while its password was verified. */
+static int settle(struct auth_request *r, const struct conf *conf)
+{
+    const struct conf_user *u = conf_user_find(conf, slice_of(r->name, r->name_size));
+    if (r->rc != 0)
+        return r->rc;
+    if (!u || !u->password_hash || strcmp(u->password_hash, r->hash) != 0)
+        return err_set(&r->err, ERR_AUTH_FAILED, "auth: the user was changed meanwhile");
+    become(r->conn, u);
+    return 0;
+}
+
+static void tell_log(const struct auth_request *r, int rc)
+{
+    char text[SHOW_KEY_TEXT];
+    const char *user = log_q(show_key(text, slice_of(r->name, r->name_size)));
+    if (rc == 0)
+        log_debug("auth.ok", "address=%s user=%s", log_q(r->peer_text), user);
+    else if (rc == ERR_AUTH_FAILED)
+        log_warn("auth.failed", "address=%s user=%s", log_q(r->peer_text), user);
+    else
+        log_warn("auth.refused", "address=%s user=%s error=%s", log_q(r->peer_text), user,
+                 log_q(r->err.text));
+}
+
+static void answer(struct conn *c, struct auth_request *r, int rc)
+{
+    const struct target t = {.io = c->io, .conn = c, .msgid = r->msgid, .notify = r->notify};
+    let_go(c);
+    if (rc == 0) {
+        c->auth_failures = 0;
+        answer_true(&t, true);
+    } else {
+        answer_error(&t, &r->err);
+    }
+    c->auth_failures += rc == ERR_AUTH_FAILED;
+    if (c->auth_failures >= (unsigned)c->io->snapshot->conf->max_auth_failures) {
+        log_warn("conn.cut", "id=%llu reason=max_auth_failures", (unsigned long long)c->id);
+        metrics_inc(c->io->metrics, M_CONNECTIONS_UNKNOWN);
+        conn_finish(c);
+    } else {
+        conn_resume(c);
+    }
+}
+
+static void auth_recv_answered(struct message *m, void *owner)
+{
+    struct io *io = owner;
+    struct auth_request *r = container_of(m, struct auth_request, message);
+    int rc = r->conn ? settle(r, io->snapshot->conf) : r->rc;
+    io->now_ms = clock_ms();
+    tell_log(r, rc);
+    if (r->conn)
+        answer(r->conn, r, rc);
+    sodium_memzero(r, sizeof *r);
+    free(r);
+    io_unparked(io);
+}
+
+static int submit(const struct target *t, struct slice name, struct slice password, struct err *e)
+{
+    struct conn *c = t->conn;
+    struct auth_request *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, ERR_NOMEM, "auth: no memory");
+    read_peer(c->reading.fd, r);
+    r->conn = c;
+    r->msgid = t->msgid;
+    r->notify = t->notify;
+    r->failures = c->auth_failures;
+    memcpy(r->name, name.data, name.size);
+    r->name_size = name.size;
+    memcpy(r->password, password.data, password.size);
+    r->password_size = password.size;
+    r->answer_to = io_mailbox(t->io);
+    r->answered = auth_recv_answered;
+    r->message.recv = t->io->options.recv_auth;
+    c->auth = r;
+    c->parked_count++;
+    t->io->parked_count++;
+    conn_halt(c);
+    mailbox_send(t->io->options.control, &r->message);
+    return 0;
+}
+
+void auth_auth(const struct target *t, struct params *p)
+{
+    struct slice name = {0}, password = {0};
+    struct err e;
+    int rc = auth_params(p, &name, &password, &e);
+    if (rc == 0 && t->io->snapshot->conf->user_count == 0) {
+        answer_true(t, true); /* everybody may do everything */
+        return;
+    }
+    if (rc == 0) {
+        rc = submit(t, name, password, &e);
+        /* The input's buffers are ours. */
+        sodium_memzero((void *)(uintptr_t)password.data, password.size);
+    }
+    if (rc != 0)
+        answer_error(t, &e);
+}
+
+/* ---- reloads ---- */
+
+/* The same user in another configuration, most likely at the same place. */
+static const struct conf_user *again(const struct conf_user *u, const struct conf *before,
+                                     const struct conf *now)
+{
+    size_t place = (size_t)(u - before->users);
+    if (place < now->user_count && strcmp(now->users[place].name, u->name) == 0)
+        return &now->users[place];
+    return conf_user_find(now, slice_str(u->name));
+}
+
+/* Whether c may stay; its subscriptions are what it was allowed to hear of. */
+static bool stays(struct conn *c, const struct conf *before, const struct conf *now)
+{
+    const struct conf_user *old = c->user;
+    if (now->user_count == 0) {
+        become(c, NULL);
+        return true;
+    }
+    if (!old) { /* everybody could do everything, or it was nobody yet */
+        bool was_known = c->known;
+        auth_conn_opened(c);
+        return !was_known || c->known;
+    }
+    const struct conf_user *u = again(old, before, now);
+    if (!u || !conf_user_same_proof(old, u) || (c->subscriber && !conf_user_same_rights(old, u)))
+        return false;
+    become(c, u);
+    return true;
+}
+
+void auth_changed(struct io *io, const struct conf *before)
+{
+    const struct conf *now = io->snapshot->conf;
+    list_for_each (link, &io->conns) {
+        struct conn *c = container_of(link, struct conn, link);
+        int64_t opened_ms = c->opened_ms;
+        bool was_known = c->known;
+        if (stays(c, before, now)) {
+            if (!was_known)
+                c->opened_ms = opened_ms;
+            continue;
+        }
+        log_info("conn.user_changed", "id=%llu user=%s", (unsigned long long)c->id,
+                 log_q(c->user ? c->user->name : ""));
+        metrics_inc(io->metrics, M_CONNECTIONS_UNKNOWN);
+        become(c, NULL);
+        conn_cut(c);
+    }
+}

@@ -1,0 +1,168 @@
+#include "net/rights.h"
+
+#include "base/show.h"
+
+#include <string.h>
+
+unsigned rights_at_once(const struct conf_user *u)
+{
+    if (!u)
+        return RIGHT_ANYBODY;
+    return RIGHT_ANYBODY | (u->keys.count == 0 ? u->rights : u->rights & RIGHT_ADMIN);
+}
+
+bool rights_key(const struct conf_user *u, struct slice key)
+{
+    if (u->keys.count == 0)
+        return true;
+    for (size_t i = 0; i < u->keys.count; i++)
+        if (glob_matches(&u->globs[i], key, NULL))
+            return true;
+    return false;
+}
+
+/* A byte that g's literals do not have: as written they have at most GLOB_MAX bytes, and of these
+ * the star and the backslash take two each. */
+static char strange_byte(const struct glob *g)
+{
+    unsigned c = 0;
+    while (c < 255 && memchr(g->text, (int)c, glob_literal_bytes(g)))
+        c++;
+    return (char)c;
+}
+
+/* Put in the place of p's stars, a byte that g's literals do not have can be matched by g's stars
+ * only, and these match whatever p's star may stand for as well. */
+static bool covers(const struct glob *g, const struct glob *p)
+{
+    char text[GLOB_MAX + GLOB_STARS_MAX];
+    size_t size = 0;
+    char star = strange_byte(g);
+    for (unsigned i = 0; i <= p->stars; i++) {
+        struct slice literal = glob_segment(p, i);
+        if (i > 0)
+            text[size++] = star;
+        if (literal.size > 0)
+            memcpy(text + size, literal.data, literal.size);
+        size += literal.size;
+    }
+    return glob_matches(g, slice_of(text, size), NULL);
+}
+
+bool rights_pattern(const struct conf_user *u, struct slice pattern)
+{
+    char room[GLOB_MAX];
+    struct glob p;
+    if (u->keys.count == 0 || glob_check(pattern, NULL) != 0)
+        return true; /* what is no pattern is refused by its method */
+    glob_compile(&p, pattern, room);
+    for (size_t i = 0; i < u->keys.count; i++)
+        if (covers(&u->globs[i], &p))
+            return true;
+    return false;
+}
+
+/* ---- requests ---- */
+
+struct asked {
+    const struct conf_user *user;
+    const struct rpc_msg *msg;
+    struct err *e;
+};
+
+static int deny(const struct asked *a, const char *what, struct slice text)
+{
+    char method[SHOW_KEY_TEXT], shown[SHOW_KEY_TEXT];
+    return err_set(a->e, ERR_DENIED, "%s: the user \"%s\" has no right to the %s %s",
+                   show_key(method, a->msg->method), a->user->name, what, show_key(shown, text));
+}
+
+static int check_text(const struct asked *a, const char *what, struct slice text)
+{
+    bool pattern = what[0] == 'p';
+    if (what[0] == 't' || !(pattern ? rights_pattern(a->user, text) : rights_key(a->user, text)))
+        return deny(a, what, text);
+    return 0;
+}
+
+/* One text, or an array of them. */
+static int check_texts(const struct asked *a, struct mp_reader *at, const char *what)
+{
+    struct mp_token t;
+    uint32_t count = 1;
+    int rc = 0;
+    struct mp_reader first = *at;
+    if (mp_next(&first, &t) != MP_OK)
+        return 0;
+    if (t.type == MP_ARRAY) {
+        count = t.count;
+        *at = first;
+    }
+    for (uint32_t i = 0; i < count && rc == 0; i++) {
+        struct slice element;
+        if (mp_take(at, &element) != MP_OK)
+            return 0;
+        struct mp_reader one = mp_reader_of(element);
+        if (mp_next(&one, &t) == MP_OK && (t.type == MP_STR || t.type == MP_BIN))
+            rc = check_text(a, what, t.bytes);
+    }
+    return rc;
+}
+
+static int check_wishes(const struct asked *a, struct mp_reader *at)
+{
+    struct mp_token map, name;
+    int rc = 0;
+    if (mp_next(at, &map) != MP_OK || map.type != MP_MAP)
+        return 0;
+    for (uint32_t i = 0; i < map.count && rc == 0; i++) {
+        if (mp_next(at, &name) != MP_OK || (name.type != MP_STR && name.type != MP_BIN))
+            return 0;
+        rc = check_texts(a, at,
+                         slice_eq_str(name.bytes, "tags")       ? "tag"
+                         : slice_eq_str(name.bytes, "patterns") ? "pattern"
+                                                                : "key");
+    }
+    return rc;
+}
+
+static int check_names(const struct asked *a, enum rights_names names)
+{
+    struct mp_reader at = mp_reader_of(a->msg->params);
+    if (a->user->keys.count == 0 || a->msg->param_count == 0)
+        return 0;
+    switch (names) {
+    case NAMES_NOTHING: return 0;
+    case NAMES_KEY:
+    case NAMES_KEYS: return check_texts(a, &at, "key");
+    case NAMES_TAGS: return check_texts(a, &at, "tag");
+    case NAMES_PATTERN: return check_texts(a, &at, "pattern");
+    case NAMES_WISHES: return check_wishes(a, &at);
+    }
+    return 0;
+}
+
+static const char *name_of(unsigned right)
+{
+    return right == RIGHT_READ         ? "read"
+           : right == RIGHT_WRITE      ? "write"
+           : right == RIGHT_INVALIDATE ? "invalidate"
+                                       : "admin";
+}
+
+int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
+                 const struct rpc_msg *m, struct err *e)
+{
+    const struct asked a = {.user = u, .msg = m, .e = e};
+    char method[SHOW_KEY_TEXT];
+    show_key(method, m->method);
+    if (right == RIGHT_ANYBODY)
+        return 0;
+    if (!u)
+        return err_set(e, ERR_UNAUTHENTICATED, "%s: authenticate first: auth [name, password]",
+                       method);
+    if (!(u->rights & right))
+        return err_set(e, ERR_DENIED, "%s: the user \"%s\" has no right \"%s\"", method, u->name,
+                       name_of(right));
+    return check_names(&a, names);
+}

@@ -1,0 +1,227 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "net/rights.h"
+#include "wire/mpw.h"
+
+#include <stdio.h>
+
+#define PATTERNS 2
+
+/* A user with up to two patterns. */
+struct one {
+    struct conf_user user;
+    struct glob globs[PATTERNS];
+    char rooms[PATTERNS][GLOB_MAX];
+    const char *patterns[PATTERNS];
+};
+
+static const struct conf_user *user_of(struct one *o, unsigned rights, const char *first,
+                                       const char *second)
+{
+    *o = (struct one){.patterns = {first, second}};
+    size_t count = first ? 1 + (second != NULL) : 0;
+    o->user = (struct conf_user){.name = "app",
+                                 .rights = rights,
+                                 .keys = {.list = o->patterns, .count = count},
+                                 .globs = o->globs};
+    for (size_t i = 0; i < count; i++)
+        glob_compile(&o->globs[i], slice_str(o->patterns[i]), o->rooms[i]);
+    return &o->user;
+}
+
+/* The params of a request are one packed value. */
+static int check(const struct conf_user *u, unsigned right, enum rights_names names,
+                 const char *packed, size_t size, struct err *e)
+{
+    const struct rpc_msg m = {
+        .method = slice_str("verb"), .param_count = 1, .params = slice_of(packed, size)};
+    return rights_check(u, right, names, &m, e);
+}
+
+#define CHECK(u, right, names, packed, e) check(u, right, names, packed, sizeof(packed) - 1, e)
+
+static void who_is_nobody_may_do_what_anybody_may(void **state)
+{
+    (void)state;
+    struct err e;
+    assert_int_equal(rights_at_once(NULL), RIGHT_ANYBODY);
+    assert_int_equal(CHECK(NULL, RIGHT_ANYBODY, NAMES_NOTHING, "\xa1k", &e), 0);
+    assert_int_equal(CHECK(NULL, RIGHT_READ, NAMES_KEY, "\xa1k", &e), ERR_UNAUTHENTICATED);
+    assert_string_equal(e.text, "verb: authenticate first: auth [name, password]");
+}
+
+static void rights_go_by_groups(void **state)
+{
+    (void)state;
+    static const unsigned rights[] = {RIGHT_READ, RIGHT_WRITE, RIGHT_INVALIDATE, RIGHT_ADMIN};
+    static const char *const names[] = {"read", "write", "invalidate", "admin"};
+    struct one o;
+    struct err e;
+    for (size_t has = 0; has < 4; has++) {
+        const struct conf_user *u = user_of(&o, rights[has], NULL, NULL);
+        assert_int_equal(rights_at_once(u), RIGHT_ANYBODY | rights[has]);
+        for (size_t i = 0; i < 4; i++) {
+            char text[128];
+            int rc = CHECK(u, rights[i], NAMES_KEY, "\xa1k", &e);
+            assert_int_equal(rc, i == has ? 0 : ERR_DENIED);
+            snprintf(text, sizeof text, "verb: the user \"app\" has no right \"%s\"", names[i]);
+            if (rc != 0)
+                assert_string_equal(e.text, text);
+        }
+    }
+}
+
+static void with_patterns_every_key_is_looked_at(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ | RIGHT_ADMIN, "user:*", "one");
+    assert_int_equal(rights_at_once(u), RIGHT_ANYBODY | RIGHT_ADMIN);
+    assert_true(rights_key(u, slice_str("user:7")));
+    assert_true(rights_key(u, slice_str("one")));
+    assert_false(rights_key(u, slice_str("ones")));
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEY, "\xa6user:7", &e), 0);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEY, "\xc4\x03one", &e), 0);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEY, "\xa3two", &e), ERR_DENIED);
+    assert_string_equal(e.text, "verb: the user \"app\" has no right to the key two");
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\x92\xa3one\xa6user:7", &e), 0);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\x92\xa3one\xa6used:7", &e), ERR_DENIED);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\xa3two", &e), ERR_DENIED);
+    /* An element that is no key, whatever it holds, does not hide what comes after it. */
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\x93\x91\xa3one\x07\xa3two", &e),
+                     ERR_DENIED);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\x92\x91\xa3two\x07", &e), 0);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_KEYS, "\x07", &e), 0);
+}
+
+static void with_patterns_tags_are_denied(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, "*", NULL);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_TAGS, "\xa1t", &e), ERR_DENIED);
+    assert_string_equal(e.text, "verb: the user \"app\" has no right to the tag t");
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_TAGS, "\x91\xa1t", &e), ERR_DENIED);
+    u = user_of(&o, RIGHT_READ, NULL, NULL);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_TAGS, "\xa1t", &e), 0);
+}
+
+static void wishes_are_looked_at_one_by_one(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, "a*", NULL);
+#define KEYS      "\xa4keys"
+#define PATTERNS_ "\xa8patterns"
+#define TAGS      "\xa4tags"
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES,
+                           "\x82" KEYS "\xa1"
+                           "a" PATTERNS_ "\x91\xa3"
+                           "ab*",
+                           &e),
+                     0);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES,
+                           "\x81" KEYS "\x92\xa1"
+                           "a\xa1"
+                           "b",
+                           &e),
+                     ERR_DENIED);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES, "\x81" PATTERNS_ "\xa1*", &e), ERR_DENIED);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES,
+                           "\x81" TAGS "\xa1"
+                           "a",
+                           &e),
+                     ERR_DENIED);
+    /* A name that comes twice: both. */
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES,
+                           "\x82" KEYS "\xa1"
+                           "a" KEYS "\xa1"
+                           "b",
+                           &e),
+                     ERR_DENIED);
+}
+
+static void covers(const char *ours, const char *theirs, bool want)
+{
+    struct one o;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, ours, NULL);
+    if (rights_pattern(u, slice_str(theirs)) != want)
+        fail_msg("%s %s %s", ours, want ? "does not cover" : "covers", theirs);
+}
+
+static void a_pattern_must_be_covered(void **state)
+{
+    (void)state;
+    covers("user:*", "user:*", true);
+    covers("user:*", "user:7", true);
+    covers("user:*", "user:*:name", true);
+    covers("user:*", "use*", false);
+    covers("user:*", "*", false);
+    covers("*", "*", true);
+    covers("*", "a*b", true);
+    covers("a*b", "a*b", true);
+    covers("a*b", "axb", true);
+    covers("a*b", "a*xb", true);
+    covers("a*b", "a*", false);
+    covers("a*b", "*b", false);
+    covers("ab", "ab", true);
+    covers("ab", "a*", false);
+    covers("a*c*e", "a*d*e", false);
+    covers("a*c*e", "a*c*c*e", true);
+    /* A literal star of ours is no star of theirs, and the other way round. */
+    covers("a\\*", "a*", false);
+    covers("a\\*", "a\\*", true);
+    covers("a*", "a\\*", true);
+    covers("a\\**", "a*", false);
+}
+
+/* Whatever a pattern that is covered matches, ours matches too: over all short texts of a few
+ * letters, as patterns and as keys. */
+static void what_is_covered_matches_nothing_else(void **state)
+{
+    (void)state;
+    static const char letters[] = "ab*";
+    char ours[5], theirs[5], key[6];
+    struct one o, p;
+    for (int i = 0; i < 81; i++) {
+        snprintf(ours, sizeof ours, "%c%c%c%c", letters[i % 3], letters[i / 3 % 3],
+                 letters[i / 9 % 3], letters[i / 27]);
+        const struct conf_user *u = user_of(&o, RIGHT_READ, ours, NULL);
+        for (int j = 0; j < 81; j++) {
+            snprintf(theirs, sizeof theirs, "%c%c%c%c", letters[j % 3], letters[j / 3 % 3],
+                     letters[j / 9 % 3], letters[j / 27]);
+            if (!rights_pattern(u, slice_str(theirs)))
+                continue;
+            const struct conf_user *v = user_of(&p, RIGHT_READ, theirs, NULL);
+            for (unsigned k = 0; k < 192; k++) {
+                size_t size = k / 32;
+                for (size_t at = 0; at < size; at++)
+                    key[at] = k >> at & 1U ? 'a' : 'b';
+                struct slice s = slice_of(key, size);
+                if (rights_key(v, s) && !rights_key(u, s))
+                    fail_msg("%s covers %s, but not %.*s", ours, theirs, SLICE_ARG(s));
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_is_nobody_may_do_what_anybody_may),
+        cmocka_unit_test(rights_go_by_groups),
+        cmocka_unit_test(with_patterns_every_key_is_looked_at),
+        cmocka_unit_test(with_patterns_tags_are_denied),
+        cmocka_unit_test(wishes_are_looked_at_one_by_one),
+        cmocka_unit_test(a_pattern_must_be_covered),
+        cmocka_unit_test(what_is_covered_matches_nothing_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

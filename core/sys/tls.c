@@ -146,6 +146,9 @@ static int answer_of(struct tls *t, int rc, struct err *e)
 int tls_read(struct tls *t, struct buf *out, char *room, size_t size, size_t *n, struct err *e)
 {
     *n = 0;
+    /* Nothing of a whole record is left in there; to ask would make a read buffer and drop it. */
+    if (t->in.size == 0 && tls_established(t) && SSL_pending(t->ssl) == 0)
+        return TLS_MORE;
     t->out = out;
     ERR_clear_error();
     int rc = tls_established(t) ? 1 : SSL_do_handshake(t->ssl);

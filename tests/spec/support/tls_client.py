@@ -120,16 +120,20 @@ def half_close(port, ca, *own):
         pass
     plain.sendall(out.read())
     plain.shutdown(socket.SHUT_WR)
-    data = b""
+    data, said_goodbye = b"", False
     while True:
         got = plain.recv(65536)
         if not got:
             break
         into.write(got)
         try:
-            data += tls.read(65536)
-        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            while True:
+                data += tls.read(65536)
+        except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:
+            said_goodbye = True
+    assert said_goodbye
     assert msgpack.unpackb(data) == [1, 7, None, "pong"], data
     plain.close()
 

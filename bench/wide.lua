@@ -53,7 +53,8 @@ end
 local function rows_of(case, depth)
   local rows = {}
   for _, server in ipairs(servers) do
-    rows[#rows + 1] = { name = server.row or server.name, server = server, case = case, depth = depth, keys = case.many or 1 }
+    rows[#rows + 1] = { name = server.row or server.name, server = server, case = case, depth = depth,
+      keys = case.many or 1 }
     if server.name == "memcached" and case.also_many and depth > 1 then
       local many = setmetatable({ many = depth }, { __index = case })
       rows[#rows + 1] = { name = ("memcached, %d keys a get"):format(depth), server = server, case = many, depth = 1,

@@ -26,9 +26,9 @@ if status ~= 0 then
 end
 local rows = {}
 for line in out:gmatch "[^\n]+" do rows[#rows + 1] = row(line) end
-local text = ("## Hits of the store alone\n\nBy several threads, from %d shards, values of 100 bytes, without network: what "
-  .. "is left to wait for is memory, locks and\nlines that threads write in turn. The CPU time of a hit in one thread "
-  .. "counts; the wall time too, where each thread has\na core of its own. %s.\n\n")
+local text = ("## Hits of the store alone\n\nBy several threads, from %d shards, values of 100 bytes, without network: "
+  .. "what is left to wait for is memory, locks\nand lines that threads write in turn. The CPU time of a hit in one "
+  .. "thread counts; the wall time too, where each thread has\na core of its own. %s.\n\n")
   :format(options.shards, report.machine())
   .. report.table({ "keys", "threads", "hits/s", "CPU ns a hit", "wall ns a hit" }, rows)
 io.write(text)

@@ -20,7 +20,7 @@ declare -A stage_titles=(
     [spec]='specs over the wire, as released'
     [spec-asan]='specs, the server with more threads under AddressSanitizer and UBSan'
     [spec-tsan]='specs of threads, the server with more of them under ThreadSanitizer'
-    [faults]='crowds, full memory, no descriptors left'
+    [faults]='crowds, kills, and no memory, descriptors, threads or room left'
     [history]='200,000 operations on a real PostgreSQL, and what was promised of them; faults that are planted'
     [interop]='MessagePack-RPC clients that were written elsewhere'
     [model]='the protocol of tokens and floors, searched by spin'
@@ -121,7 +121,7 @@ stage_spec-tsan() {
 }
 
 stage_faults() {
-    build_preset release
+    build_preset release rtcached rtcache rtcached_faulty
     run_specs build --run=faults
 }
 

@@ -39,7 +39,7 @@ static void runtime_free(struct runtime *rt)
 
 void runtime_unref(struct runtime *rt)
 {
-    if (--rt->refs == 0)
+    if (rt && --rt->refs == 0)
         runtime_free(rt);
 }
 

@@ -54,7 +54,7 @@ enum run_what { RUN_LOAD, RUN_LOAD_MANY, RUN_SAVE, RUN_REMOVE };
 bool runtime_has(const struct runtime *rt, int script, enum run_what what);
 
 struct runtime *runtime_ref(struct runtime *rt);
-/* A run holds a reference of its own. */
+/* A run holds a reference of its own. NULL is allowed. */
 void runtime_unref(struct runtime *rt);
 
 struct runtime_stats {

@@ -44,6 +44,7 @@ local REPORTS = {
 ---@field env? table<string, string> @of the process
 ---@field tls? table @the group of that name, and an address that speaks it
 ---@field descriptors? integer @RLIMIT_NOFILE
+---@field binary? string @another than the one of the run
 
 -- The text of rtcache.conf for a folder.
 local function conf_text(folder, o)
@@ -97,7 +98,7 @@ end
 function Server:write_script(name, text) files.replace(self.folder .. "/scripts/" .. name, text) end
 
 --- The command line that serves this folder.
-function Server:command(...) return { Server.binary, "-c", self.conf, ... } end
+function Server:command(...) return { self.options.binary or Server.binary, "-c", self.conf, ... } end
 
 --- Starts the process and waits until it says that it is ready.
 function Server:launch()

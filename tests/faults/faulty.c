@@ -1,0 +1,223 @@
+/*
+ * faulty: what a server meets on a bad day, put between it and the C library. Linked into
+ * rtcached_faulty, a server for tests alone, whose malloc, mmap, pthread_create and wall clock are
+ * these.
+ *
+ * Shape: the file that FAULTS_CONTROL names is mapped by the server and by the test that drives it
+ * (tests/faults/faulty.lua has the same struct). A countdown that reaches zero makes that one call
+ * fail, and those after it as many times as `more` says. FAULTS_TRACE=1 writes where to standard
+ * error.
+ * Thread: any. Limits: what the C library allocates for itself without malloc does not fail.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FRAMES     24
+#define ROOM_BYTES 4096 /* for dlsym, which allocates before there is an allocator */
+
+struct control {
+    _Atomic int64_t fail_at; /* the how many-th allocation from now fails; 0: none */
+    _Atomic int64_t more;    /* and how many after it */
+    _Atomic int64_t seen;    /* allocations asked for while fail_at was set */
+    _Atomic int64_t failed;
+    _Atomic int64_t thread_at; /* the how many-th thread from now does not start; 0: none */
+    _Atomic int64_t wall_shift_s;
+};
+
+static struct control nothing;
+static struct control *control = &nothing;
+static bool traces;
+static _Thread_local bool inside; /* of what the faults themselves call */
+static char room[ROOM_BYTES];
+static size_t room_used;
+
+static struct {
+    void *(*malloc)(size_t);
+    void *(*calloc)(size_t, size_t);
+    void *(*realloc)(void *, size_t);
+    void *(*aligned_alloc)(size_t, size_t);
+    int (*posix_memalign)(void **, size_t, size_t);
+    void (*free)(void *);
+    void *(*mmap)(void *, size_t, int, int, int, off_t);
+    int (*pthread_create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    int (*clock_gettime)(clockid_t, struct timespec *);
+    int (*gettimeofday)(struct timeval *, void *);
+    time_t (*time)(time_t *);
+} real;
+
+static void find(void *into, const char *name)
+{
+    void *at = dlsym(RTLD_NEXT, name);
+    if (!at)
+        abort();
+    memcpy(into, &at, sizeof at);
+}
+
+static void find_all(void)
+{
+    static bool begun;
+    if (begun)
+        return;
+    begun = true;
+    find(&real.free, "free");
+    find(&real.calloc, "calloc");
+    find(&real.realloc, "realloc");
+    find(&real.aligned_alloc, "aligned_alloc");
+    find(&real.posix_memalign, "posix_memalign");
+    find(&real.mmap, "mmap");
+    find(&real.pthread_create, "pthread_create");
+    find(&real.clock_gettime, "clock_gettime");
+    find(&real.gettimeofday, "gettimeofday");
+    find(&real.time, "time");
+    find(&real.malloc, "malloc");
+}
+
+static bool is_in_room(const void *p)
+{
+    return (const char *)p >= room && (const char *)p < room + ROOM_BYTES;
+}
+
+static void *take_room(size_t size)
+{
+    size_t at = (room_used + 15) & ~(size_t)15;
+    if (size > ROOM_BYTES - at)
+        abort();
+    room_used = at + size;
+    return room + at;
+}
+
+__attribute__((constructor)) static void faulty_start(void)
+{
+    find_all();
+    const char *path = getenv("FAULTS_CONTROL");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    traces = getenv("FAULTS_TRACE") != NULL;
+    void *frames[1];
+    backtrace(frames, 1); /* loads what it needs */
+    void *at = real.mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (at == MAP_FAILED)
+        abort();
+    control = at;
+}
+
+static void trace(void)
+{
+    static const char title[] = "faulty: failed here:\n";
+    void *frames[FRAMES];
+    inside = true;
+    int count = backtrace(frames, FRAMES);
+    if (write(2, title, sizeof title - 1) > 0)
+        backtrace_symbols_fd(frames, count, 2);
+    inside = false;
+}
+
+/* Whether this allocation is one that fails. */
+static bool fails(void)
+{
+    if (inside || atomic_load_explicit(&control->fail_at, memory_order_relaxed) == 0)
+        return false;
+    int64_t nth = atomic_fetch_add(&control->seen, 1) + 1;
+    int64_t first = atomic_load(&control->fail_at);
+    if (nth < first || nth > first + atomic_load(&control->more))
+        return false;
+    atomic_fetch_add(&control->failed, 1);
+    if (traces)
+        trace();
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size)
+{
+    find_all();
+    if (!real.malloc)
+        return take_room(size);
+    return fails() ? NULL : real.malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    find_all();
+    if (!real.malloc)
+        return take_room(count * size); /* is zero, and never used twice */
+    return fails() ? NULL : real.calloc(count, size);
+}
+
+void *realloc(void *old, size_t size)
+{
+    find_all();
+    return fails() ? NULL : real.realloc(old, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : real.aligned_alloc(alignment, size);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    return fails() ? ENOMEM : real.posix_memalign(out, alignment, size);
+}
+
+void free(void *p)
+{
+    if (p && !is_in_room(p))
+        real.free(p);
+}
+
+/* An allocator's own mmap fails within the malloc that asks for it, which is another failure. */
+void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    find_all();
+    if (!real.malloc || fd >= 0)
+        return real.mmap(at, size, protection, flags, fd, offset);
+    return fails() ? MAP_FAILED : real.mmap(at, size, protection, flags, fd, offset);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *arg)
+{
+    if (atomic_load(&control->thread_at) > 0 && atomic_fetch_sub(&control->thread_at, 1) == 1)
+        return EAGAIN;
+    return real.pthread_create(thread, attributes, start, arg);
+}
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+    int rc = real.clock_gettime(id, ts);
+    if (rc == 0 && id == CLOCK_REALTIME)
+        ts->tv_sec += atomic_load_explicit(&control->wall_shift_s, memory_order_relaxed);
+    return rc;
+}
+
+int gettimeofday(struct timeval *restrict tv, void *restrict zone)
+{
+    int rc = real.gettimeofday(tv, zone);
+    if (rc == 0)
+        tv->tv_sec += atomic_load_explicit(&control->wall_shift_s, memory_order_relaxed);
+    return rc;
+}
+
+time_t time(time_t *out)
+{
+    time_t now =
+        real.time(NULL) + atomic_load_explicit(&control->wall_shift_s, memory_order_relaxed);
+    if (out)
+        *out = now;
+    return now;
+}

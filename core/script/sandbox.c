@@ -312,7 +312,10 @@ int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, con
     if (!sb->scripts_dir || (lua_dir && !sb->lua_dir))
         rc = err_set(e, ERR_NOMEM, "no memory for the sandbox");
     if (rc == 0)
+        rc = vm_reserve(vm, e);
+    if (rc == 0)
         rc = vm_protect(vm, protected_open, sb, e);
+    vm_reserve_end(vm);
     if (rc != 0)
         sandbox_fini(sb);
     return rc;

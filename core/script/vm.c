@@ -12,7 +12,7 @@
  * it may have been another process's. */
 #define UNSEEN_MAX_US 1000
 
-#define NEW_STATE_BYTES (64 * 1024)
+#define RESERVE_BYTES (64 * 1024)
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
@@ -102,11 +102,62 @@ static void on_count(lua_State *L, lua_Debug *ar)
         luaL_error(L, "stopped: its CPU time is over");
 }
 
+static bool is_reserved(const struct vm *vm, const void *p)
+{
+    return vm->reserve && (uintptr_t)p - (uintptr_t)vm->reserve < RESERVE_BYTES;
+}
+
+static void *take_reserve(struct vm *vm, size_t size)
+{
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (!vm->reserve_open || rounded > RESERVE_BYTES - vm->reserve_used)
+        return NULL;
+    void *at = vm->reserve + vm->reserve_used;
+    vm->reserve_used += rounded;
+    return at;
+}
+
+/* realloc, with the reserve behind it; what came from there is given back with all of it. */
+static void *resize(struct vm *vm, void *old, size_t old_size, size_t new_size)
+{
+    bool reserved = is_reserved(vm, old);
+    void *data = realloc(reserved ? NULL : old, new_size);
+    if (data && !reserved)
+        return data;
+    if (!data)
+        data = take_reserve(vm, new_size);
+    if (data && old)
+        memcpy(data, old, old_size < new_size ? old_size : new_size);
+    if (data && !reserved)
+        free(old);
+    return data;
+}
+
+int vm_reserve(struct vm *vm, struct err *e)
+{
+    if (!vm->reserve)
+        vm->reserve = malloc(RESERVE_BYTES);
+    if (!vm->reserve)
+        return err_set(e, ERR_NOMEM, "no memory for a Lua state");
+    vm->reserve_open = true;
+    return 0;
+}
+
+void vm_reserve_end(struct vm *vm)
+{
+    vm->reserve_open = false;
+    if (vm->reserve_used > 0)
+        return;
+    free(vm->reserve);
+    vm->reserve = NULL;
+}
+
 static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
 {
     struct vm *vm = ud;
     if (new_size == 0) {
-        free(old);
+        if (!is_reserved(vm, old))
+            free(old);
         vm->used -= old_size;
         count_block(vm, old_size, 0);
         return NULL;
@@ -120,7 +171,7 @@ static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
         if (new_size >= VM_LOOK_BYTES && vm->L)
             vm_overdue(vm);
     }
-    void *data = realloc(old, new_size);
+    void *data = resize(vm, old, old_size, new_size);
     if (!data)
         return NULL;
     vm->used += new_size - old_size;
@@ -146,12 +197,14 @@ int vm_new(struct vm **out, size_t memory_max, struct err *e)
     vm->max = memory_max;
     vm->limit = vm->block_max = SIZE_MAX;
     vm->budget_us = INT64_MAX;
-    /* This LuaJIT crashes when an allocation fails inside lua_newstate: see that there is enough,
-     * and hold it to the limit only afterwards. */
-    void *room = malloc(NEW_STATE_BYTES);
-    free(room);
-    lua_State *L = room && memory_max >= NEW_STATE_BYTES ? lua_newstate(allocate, vm) : NULL;
+    /* This LuaJIT crashes when an allocation fails inside lua_newstate: it has a reserve so long,
+     * and is held to the limit only afterwards. */
+    lua_State *L = NULL;
+    if (memory_max >= RESERVE_BYTES && vm_reserve(vm, e) == 0)
+        L = lua_newstate(allocate, vm);
+    vm_reserve_end(vm);
     if (!L) {
+        free(vm->reserve);
         free(vm);
         return err_set(e, ERR_NOMEM, "no memory for a Lua state within %zu bytes", memory_max);
     }
@@ -170,6 +223,7 @@ void vm_free(struct vm *vm)
         return;
     vm->limit = vm->block_max = SIZE_MAX;
     lua_close(vm->L);
+    free(vm->reserve);
     free(vm);
 }
 

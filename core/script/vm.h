@@ -43,6 +43,9 @@ struct vm {
     bool tight; /* the collector works harder, for more than half of max is in use */
     int64_t wall_start_us, cpu_start_us, budget_us;
     size_t used_start;
+    char *reserve; /* stands in where an allocation fails; NULL: it fails */
+    size_t reserve_used;
+    bool reserve_open;
     char where[VM_WHERE_MAX]; /* "script:line" of the stop */
     const char *stack_base;   /* of the C stack, at vm_enter */
     /* What error() or assert() threw last, and where: tells it from a fault of the script. */
@@ -52,6 +55,11 @@ struct vm {
 
 int vm_new(struct vm **out, size_t memory_max, struct err *e) MUST_USE;
 void vm_free(struct vm *vm); /* NULL is allowed */
+
+/* From here to vm_reserve_end an allocation that fails is made from a reserve of 64 KiB: for what
+ * this LuaJIT does not survive otherwise, which is making a state and opening its ffi. */
+int vm_reserve(struct vm *vm, struct err *e) MUST_USE;
+void vm_reserve_end(struct vm *vm);
 
 struct vm *vm_of(lua_State *L);
 

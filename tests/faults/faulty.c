@@ -7,12 +7,14 @@
  * (tests/faults/faulty.lua has the same struct). A countdown that reaches zero makes that one call
  * fail, and those after it as many times as `more` says. FAULTS_TRACE=1 writes where to standard
  * error.
- * Thread: any. Limits: what the C library allocates for itself without malloc does not fail.
+ * Thread: any. Limits: what the C library allocates for itself without malloc does not fail, nor
+ * what libconfig's parser does, which ends the process or crashes by itself.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <libconfig.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,6 +57,8 @@ static struct {
     int (*clock_gettime)(clockid_t, struct timespec *);
     int (*gettimeofday)(struct timeval *, void *);
     time_t (*time)(time_t *);
+    int (*config_read_string)(config_t *, const char *);
+    void (*config_init)(config_t *);
 } real;
 
 static void find(void *into, const char *name)
@@ -81,6 +85,8 @@ static void find_all(void)
     find(&real.clock_gettime, "clock_gettime");
     find(&real.gettimeofday, "gettimeofday");
     find(&real.time, "time");
+    find(&real.config_read_string, "config_read_string");
+    find(&real.config_init, "config_init");
     find(&real.malloc, "malloc");
 }
 
@@ -220,4 +226,22 @@ time_t time(time_t *out)
     if (out)
         *out = now;
     return now;
+}
+
+int config_read_string(config_t *into, const char *text)
+{
+    bool was = inside;
+    inside = true;
+    int rc = real.config_read_string(into, text);
+    inside = was;
+    return rc;
+}
+
+/* The function above calls it too. */
+void config_init(config_t *config)
+{
+    bool was = inside;
+    inside = true;
+    real.config_init(config);
+    inside = was;
 }

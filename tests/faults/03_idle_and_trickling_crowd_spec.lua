@@ -1,14 +1,26 @@
 local Server = require "spec.support.server"
 local client = require "rtcache.client"
 local expect = require "spec.support.expect"
+local figures = require "faults.figures"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 describe("a crowd of clients", function()
   it("that idle or send a byte at a time costs others nothing", function()
-    local server = Server.start { options = { max_connections = 2000 } }
+    local server = Server.start { options = { max_connections = 20000 } }
     local idle, trickling = {}, {}
-    for i = 1, 600 do idle[i] = server:connect() end
-    for i = 1, 100 do trickling[i] = server:connect({ tcp = true }) end
+    local count = figures.pick(600, 10000)
+    local first = server:connect()
+    assert.equal("pong", expect.value(first:ping()))
+    local before = process.resident(server.pid)
+    for i = 1, count do
+      idle[i] = server:connect()
+      assert.equal("pong", expect.value(idle[i]:ping()))
+    end
+    local each = (process.resident(server.pid) - before) / count / 1024
+    figures.print(("resident memory of each of %d idle connections"):format(count), each, "KiB", "16")
+    if not Server.is_sanitized() then assert.truthy(each <= 16, each .. " KiB") end
+    for i = 1, figures.pick(100, 1000) do trickling[i] = server:connect({ tcp = true }) end
     local request = client.encode_request(1, "ping")
     local eager = server:connect()
     for at = 1, #request do
@@ -33,7 +45,6 @@ describe("a crowd of clients", function()
   end)
 
   it("that comes and goes leaves no descriptor behind", function()
-    local process = require "spec.support.process"
     local server = Server.start {}
     local witness = server:connect()
     expect.value(witness:ping())

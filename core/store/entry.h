@@ -46,6 +46,8 @@ enum {                       /* entry.life: the shard's */
 enum { /* entry.state: the policy's */
        ENTRY_FREQUENCY = 3,
        ENTRY_IN_MAIN = 4,
+       ENTRY_SCORE_SHIFT = 3,
+       ENTRY_SCORE = 7 << ENTRY_SCORE_SHIFT,
 };
 
 struct entry {

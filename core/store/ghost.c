@@ -39,30 +39,64 @@ static uint16_t *bucket_of(const struct ghost *g, uint64_t hash)
     return g->places + (hash & (g->buckets - 1)) * GHOST_WAYS;
 }
 
-/* Bits that the bucket's number does not use; 0 is an empty place. */
-static uint16_t print_of(uint64_t hash)
+/* Bits that the bucket's number does not use. */
+static unsigned print_of(uint64_t hash)
 {
-    uint16_t print = (uint16_t)(hash >> 32);
-    return print ? print : 1;
+    return (unsigned)(hash >> 32) & 0xfff;
 }
 
-void ghost_add(struct ghost *g, uint64_t hash)
+/* 0 is an empty place: the score of one that is taken is at least 1. */
+static uint16_t pack(unsigned print, unsigned score, bool from_main)
+{
+    return (uint16_t)(print << 4 | score << 1 | from_main);
+}
+
+static unsigned score_of(uint16_t place)
+{
+    return place >> 1 & GHOST_SCORE_MAX;
+}
+
+static bool is_from_main(uint16_t place)
+{
+    return place & 1;
+}
+
+static bool is_familiar(uint16_t place)
+{
+    return is_from_main(place) || score_of(place) > 1;
+}
+
+void ghost_add(struct ghost *g, uint64_t hash, unsigned score, bool from_main)
 {
     if (!g->buckets)
         return;
     uint16_t *bucket = bucket_of(g, hash);
     memmove(bucket + 1, bucket, BUCKET_BYTES - sizeof(*bucket));
-    bucket[0] = print_of(hash);
+    score = score < 1 ? 1 : score > GHOST_SCORE_MAX ? GHOST_SCORE_MAX : score;
+    bucket[0] = pack(print_of(hash), score, from_main);
 }
 
-bool ghost_take(struct ghost *g, uint64_t hash)
+bool ghost_take(struct ghost *g, uint64_t hash, struct ghost_past *out)
 {
     if (!g->buckets)
         return false;
-    uint16_t *bucket = bucket_of(g, hash), print = print_of(hash);
+    uint16_t *bucket = bucket_of(g, hash);
+    unsigned print = print_of(hash);
+    bool small_since = false, familiar_since = false;
     for (size_t i = 0; i < GHOST_WAYS && bucket[i]; i++) {
-        if (bucket[i] != print)
+        uint16_t place = bucket[i];
+        if (place >> 4 != print) {
+            small_since |= !is_from_main(place);
+            familiar_since |= is_familiar(place);
             continue;
+        }
+        *out = (struct ghost_past){
+            .score = score_of(place),
+            .from_main = is_from_main(place),
+            .lately = i < GHOST_WAYS / 4,
+            .last_of_small = !is_from_main(place) && !small_since,
+            .last_of_familiar = is_familiar(place) && !familiar_since,
+        };
         memmove(bucket + i, bucket + i + 1, (GHOST_WAYS - 1 - i) * sizeof(*bucket));
         bucket[GHOST_WAYS - 1] = 0;
         return true;

@@ -1,11 +1,16 @@
 #include "store/policy.h"
 
-#define SMALL_SHARE 10 /* the small queue's part of the bytes is one in this */
-#define READ_ENOUGH 2  /* reads in the small queue that earn a place in the main one */
+#define FIRST_SHARE  0.1
+#define LEAST_SHARE  0.01
+#define MOST_SHARE   0.9
+#define MOST_BIAS    8.0
+#define BIAS_STEPS   2.0 /* a key that returns moves the bias by this over the number of entries */
+#define LOSERS_TIMES 4   /* losers that are counted, over the number of entries, before a halving */
+#define LOSERS_LEAST 16
 
-void policy_init(struct policy *p, size_t capacity_bytes)
+void policy_init(struct policy *p)
 {
-    *p = (struct policy){.capacity_bytes = capacity_bytes};
+    *p = (struct policy){.share = FIRST_SHARE, .kept_out.left = 1, .replaced.left = 1};
     near_init(&p->small);
     near_init(&p->main);
     ghost_init(&p->ghost);
@@ -16,16 +21,46 @@ void policy_fini(struct policy *p)
     ghost_fini(&p->ghost);
 }
 
-void policy_set_capacity(struct policy *p, size_t capacity_bytes)
+static void fit_ghost(struct policy *p)
 {
-    p->capacity_bytes = capacity_bytes;
-    if (p->ghost.buckets)
-        ghost_fit(&p->ghost, p->count);
+    ghost_fit(&p->ghost, p->count + p->count / 2);
 }
 
-static void set_frequency(struct entry *e, unsigned frequency)
+void policy_fit(struct policy *p)
 {
-    e->state = (uint8_t)((e->state & ~ENTRY_FREQUENCY) | frequency);
+    if (p->ghost.buckets)
+        fit_ghost(p);
+}
+
+static bool in_main(const struct entry *e)
+{
+    return e->state & ENTRY_IN_MAIN;
+}
+
+static unsigned frequency_of(const struct entry *e)
+{
+    return e->state & ENTRY_FREQUENCY;
+}
+
+static unsigned score_of(const struct entry *e)
+{
+    return (e->state & ENTRY_SCORE) >> ENTRY_SCORE_SHIFT;
+}
+
+static void set_state(struct entry *e, unsigned frequency, unsigned score, bool main)
+{
+    score = score < GHOST_SCORE_MAX ? score : GHOST_SCORE_MAX;
+    e->state = (uint8_t)(frequency | (main ? ENTRY_IN_MAIN : 0) | score << ENTRY_SCORE_SHIFT);
+}
+
+static size_t *bytes_of(struct policy *p, const struct entry *e)
+{
+    return in_main(e) ? &p->main_bytes : &p->small_bytes;
+}
+
+static double between(double least, double value, double most)
+{
+    return value < least ? least : value > most ? most : value;
 }
 
 static struct entry *oldest(const struct near *queue, const struct entry *kept)
@@ -36,23 +71,34 @@ static struct entry *oldest(const struct near *queue, const struct entry *kept)
     return first == queue ? NULL : container_of(first, struct entry, queue);
 }
 
+static void learn(struct policy *p, const struct ghost_past *past)
+{
+    double step = 1.0 / (double)(p->count + 1);
+    int longer = (int)past->last_of_small - (int)past->last_of_familiar;
+    p->share = between(LEAST_SHARE, p->share + step * longer, MOST_SHARE);
+    bool lost = past->from_main || past->score > 1;
+    if (!past->lately || !lost)
+        return;
+    struct policy_losers *kept_out = &p->kept_out, *replaced = &p->replaced;
+    (past->from_main ? replaced : kept_out)->back++;
+    bool too_few = kept_out->back * replaced->left > replaced->back * kept_out->left;
+    p->bias = between(0, p->bias + (too_few ? step : -step) * BIAS_STEPS, MOST_BIAS);
+}
+
 void policy_add(struct policy *p, struct entry *e, uint64_t hash)
 {
+    struct ghost_past past = {.score = 0};
+    if (ghost_take(&p->ghost, hash, &past))
+        learn(p, &past);
+    set_state(e, 0, past.score, false);
     p->count++;
-    if (ghost_take(&p->ghost, hash)) {
-        e->state = ENTRY_IN_MAIN;
-        near_push_back(&p->main, &e->queue);
-        return;
-    }
-    e->state = 0;
     p->small_bytes += entry_bytes(e);
     near_push_back(&p->small, &e->queue);
 }
 
 void policy_replace(struct policy *p, struct entry *old, struct entry *e)
 {
-    if (!(old->state & ENTRY_IN_MAIN))
-        p->small_bytes += entry_bytes(e) - entry_bytes(old);
+    *bytes_of(p, old) += entry_bytes(e) - entry_bytes(old);
     e->state = old->state;
     near_insert(&old->queue, &e->queue);
     near_remove(&old->queue);
@@ -60,43 +106,83 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
 
 void policy_remove(struct policy *p, struct entry *e)
 {
-    if (!(e->state & ENTRY_IN_MAIN))
-        p->small_bytes -= entry_bytes(e);
+    *bytes_of(p, e) -= entry_bytes(e);
     near_remove(&e->queue);
     p->count--;
 }
 
-static void move_to_main(struct policy *p, struct entry *e)
+static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, unsigned score)
 {
-    if (!(e->state & ENTRY_IN_MAIN))
-        p->small_bytes -= entry_bytes(e);
+    size_t size = entry_bytes(e);
+    *bytes_of(p, e) -= size;
+    p->main_bytes += size;
     near_remove(&e->queue);
     near_push_back(&p->main, &e->queue);
-    e->state |= ENTRY_IN_MAIN;
+    set_state(e, frequency, score, true);
+}
+
+/* Who of the two is to leave; the other one has its place in the main queue. */
+static struct entry *weaker(struct policy *p, struct entry *young, struct entry *settled)
+{
+    unsigned score = score_of(young) + frequency_of(young);
+    if (score == 0)
+        return young;
+    if (score + p->bias > score_of(settled)) {
+        move_to_main(p, young, 0, score);
+        return settled;
+    }
+    move_to_main(p, settled, 0, score_of(settled) / 2);
+    return young;
+}
+
+/* Whether the main queue has room for it without a comparison. */
+static bool is_free_to_move(const struct policy *p, const struct entry *young, size_t wanted)
+{
+    return score_of(young) + frequency_of(young) > 0 &&
+           p->small_bytes >= wanted + entry_bytes(young);
 }
 
 struct entry *policy_victim(struct policy *p, const struct entry *kept)
 {
+    size_t wanted = (size_t)(p->share * (double)(p->small_bytes + p->main_bytes));
     for (int step = 0;; step++) {
         struct entry *young = oldest(&p->small, kept), *settled = oldest(&p->main, kept);
-        bool from_small = young && (!settled || p->small_bytes >= p->capacity_bytes / SMALL_SHARE);
-        struct entry *e = from_small ? young : settled;
-        if (!e)
-            return NULL;
-        unsigned frequency = e->state & ENTRY_FREQUENCY;
-        if (frequency < (from_small ? READ_ENOUGH : 1) || step == POLICY_STEPS)
-            return e;
-        set_frequency(e, from_small ? 0 : frequency - 1);
-        move_to_main(p, e);
+        bool last = step == POLICY_STEPS;
+        if (young && (!settled || p->small_bytes >= wanted)) {
+            if (!last && is_free_to_move(p, young, wanted)) {
+                move_to_main(p, young, 0, score_of(young) + frequency_of(young));
+                continue;
+            }
+            if (!settled || last)
+                return young;
+            if (frequency_of(settled) == 0)
+                return weaker(p, young, settled);
+        } else if (!settled || last || frequency_of(settled) == 0) {
+            return settled;
+        }
+        move_to_main(p, settled, frequency_of(settled) - 1, score_of(settled) + 1);
     }
+}
+
+static void count_loser(struct policy *p, struct policy_losers *losers)
+{
+    struct policy_losers *kept_out = &p->kept_out, *replaced = &p->replaced;
+    losers->left++;
+    if (kept_out->left + replaced->left <= LOSERS_TIMES * (double)p->count + LOSERS_LEAST)
+        return;
+    *kept_out = (struct policy_losers){kept_out->left / 2, kept_out->back / 2};
+    *replaced = (struct policy_losers){replaced->left / 2, replaced->back / 2};
 }
 
 void policy_evict(struct policy *p, struct entry *e, uint64_t hash)
 {
-    if (!(e->state & ENTRY_IN_MAIN)) {
-        ghost_fit(&p->ghost, p->count);
-        ghost_add(&p->ghost, hash);
-    }
+    unsigned score = score_of(e) + frequency_of(e);
+    if (in_main(e))
+        count_loser(p, &p->replaced);
+    else if (score > 0)
+        count_loser(p, &p->kept_out);
+    fit_ghost(p);
+    ghost_add(&p->ghost, hash, score + 1, in_main(e));
     policy_remove(p, e);
 }
 

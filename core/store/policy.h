@@ -1,15 +1,27 @@
 /*
- * policy: who leaves when the memory is full. S3-FIFO (Yang, Zhang, Qiu, Yue, Rashmi, SOSP 2023),
- * by bytes.
+ * policy: who leaves when the memory is full. Two queues as in S3-FIFO (Yang, Zhang, Qiu, Yue,
+ * Rashmi, SOSP 2023), by bytes; what gets into the main one is a question of frequency, as in
+ * TinyLFU (Einziger, Friedman, Manes, ACM ToS 2017), but counted only where something leaves.
  *
- *   new key --> small (10 % of the bytes) --read twice--> main --not read again--> out
- *                     `--hardly read--> out, its fingerprint into the ghost
- *   key that the ghost knows -----------------------------> main
+ *   key --> small --its score beats that of main's oldest--> main --oldest, not read again--> out
+ *             `--else--> out
+ *   ghost: the scores of those that are out; taken up by a key that returns
  *
- * What is read once (a scan) passes through the small queue and disturbs nothing else.
- * Shape: two bits of frequency in the entry; a read changes these and moves nothing. Ghost: 2 to 4
- * bytes an entry. Adding and removing are O(1), picking is O(1) amortised and at most
- * POLICY_STEPS moves. Thread: under the shard's lock.
+ * An entry's score is its reads, as they are found at a queue's end, and one for each time it left
+ * before. What is read once (a scan) passes through the small queue and disturbs nothing. Main's
+ * oldest pays half of its score for holding off an entry with a score, and goes to the back: what
+ * is not read any more leaves in time.
+ *
+ * Two figures follow the load, by the keys that return to the ghost:
+ *   share  of the bytes, the small queue's. A key that just left the small queue would have been a
+ *          hit with a longer one; a familiar key that just left, with a longer main queue (as ARC
+ *          weighs two ghosts: Megiddo and Modha, FAST 2003).
+ *   bias   what is added to the score of the new. It rises while those that were kept out of the
+ *          main queue return more often than those that had to leave it, and falls else.
+ *
+ * Shape: two bits of frequency and three of score in the entry; a read changes the former and moves
+ * nothing. Ghost: 3 to 6 bytes an entry. Adding and removing are O(1), picking is O(1) amortised
+ * and at most POLICY_STEPS moves. Thread: under the shard's lock.
  */
 #ifndef RTCACHE_STORE_POLICY_H
 #define RTCACHE_STORE_POLICY_H
@@ -19,23 +31,29 @@
 
 #define POLICY_STEPS 128
 
+/* How many left in one way, and how many of these returned soon; halved from time to time. */
+struct policy_losers {
+    double left, back;
+};
+
 struct policy {
     struct near small, main; /* new at the back */
-    size_t small_bytes;
-    size_t capacity_bytes;
+    size_t small_bytes, main_bytes;
     size_t count;
+    double share, bias;
+    struct policy_losers kept_out, replaced; /* of the main queue */
     struct ghost ghost;
 };
 
-void policy_init(struct policy *p, size_t capacity_bytes);
+void policy_init(struct policy *p);
 void policy_fini(struct policy *p); /* the entries are not its own */
-/* Also fits the ghost to the entries there are: to be called again as they leave for it. */
-void policy_set_capacity(struct policy *p, size_t capacity_bytes);
+/* Fits the ghost to the entries there are: to be called as they leave for a smaller limit. */
+void policy_fit(struct policy *p);
 
 /* A key that was not stored. */
 void policy_add(struct policy *p, struct entry *e, uint64_t hash);
 
-/* e takes the place and the frequency of old: no read. */
+/* e takes the place, the frequency and the score of old: no read. */
 void policy_replace(struct policy *p, struct entry *old, struct entry *e);
 
 void policy_remove(struct policy *p, struct entry *e);

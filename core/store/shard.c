@@ -29,7 +29,7 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
     pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&s->lock, &attr);
     pthread_mutexattr_destroy(&attr);
-    policy_init(&s->policy, limit_bytes);
+    policy_init(&s->policy);
     wheel_init(&s->wheel, 0, due_ms);
     return 0;
 }
@@ -265,6 +265,7 @@ void shard_read_stats(struct shard *s, struct store_stats *sum)
     sum->entries += s->table.entries;
     sum->negatives += s->negatives;
     sum->bytes += resident + policy_bytes(&s->policy) + table_bytes(&s->table);
+    sum->entry_bytes += s->policy.small_bytes + s->policy.main_bytes;
     sum->holes += (size_t)s->heap.hole_units * HEAP_UNIT;
     sum->puts += s->puts;
     sum->evictions += s->evictions;

@@ -256,7 +256,7 @@ void shard_set_limit(struct shard *s, size_t limit_bytes)
     for (bool more = true; more;) {
         pthread_mutex_lock(&s->lock);
         atomic_store_explicit(&s->limit_bytes, limit_bytes, memory_order_relaxed);
-        policy_set_capacity(&s->policy, limit_bytes);
+        policy_fit(&s->policy);
         heap_collect(&s->heap);
         m.evicted = 0;
         m.moved = 0;

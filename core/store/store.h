@@ -99,6 +99,7 @@ struct store_stats {
     uint64_t entries;   /* all that are in memory, expired ones that were not met yet included */
     uint64_t negatives; /* of them */
     uint64_t bytes, memory_limit; /* bytes: what is resident, holes included */
+    uint64_t entry_bytes;         /* of bytes: the entries' own */
     uint64_t holes;               /* of bytes: between entries, in use for none */
     uint64_t puts, evictions, expirations, removals, refused;
     uint64_t marked;   /* dropped for a tag or a pattern */

@@ -18,7 +18,7 @@ packages_spec=(
 packages_interop=(
     neovim lua-mpack python3 python3-pynvim go:golang-go golang-github-ugorji-go-codec-dev node:nodejs npm:npm
 )
-packages_bench=(redis-server redis-tools memcached tarantool valgrind)
+packages_bench=(redis-server redis-tools memcached tarantool valgrind zstd xz:xz-utils gzip)
 
 # Packages whose services are kept from starting, now and at the next boot.
 services=(redis-server memcached tarantool)

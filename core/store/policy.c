@@ -7,6 +7,10 @@
 #define BIAS_STEPS   2.0 /* a key that returns moves the bias by this over the number of entries */
 #define LOSERS_TIMES 4   /* losers that are counted, over the number of entries, before a halving */
 #define LOSERS_LEAST 16
+#define LOAD_PARTS   64 /* the mean load follows a new key's by one part in this */
+#define MOST_SIZE    8  /* halvings of size that count, and doublings of the time a load takes */
+#define MOST_LOAD    4
+#define WORTH_OF_ONE 0.25 /* reads that each of them is worth */
 
 void policy_init(struct policy *p)
 {
@@ -58,6 +62,11 @@ static size_t *bytes_of(struct policy *p, const struct entry *e)
     return in_main(e) ? &p->main_bytes : &p->small_bytes;
 }
 
+static int log2_of(uint64_t n)
+{
+    return 63 - __builtin_clzll(n);
+}
+
 static double between(double least, double value, double most)
 {
     return value < least ? least : value > most ? most : value;
@@ -90,6 +99,8 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     struct ghost_past past = {.score = 0};
     if (ghost_take(&p->ghost, hash, &past))
         learn(p, &past);
+    if (e->load)
+        p->mean_load += (log2_of((uint64_t)entry_load_us(e)) - p->mean_load) / LOAD_PARTS;
     set_state(e, 0, past.score, false);
     p->count++;
     p->small_bytes += entry_bytes(e);
@@ -121,13 +132,26 @@ static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, 
     set_state(e, frequency, score, true);
 }
 
+/* Its score, for one of the mean size and the mean load: what is small and what was long in loading
+ * counts for more. */
+static double value_of(const struct policy *p, const struct entry *e, unsigned score)
+{
+    uint64_t size = entry_bytes(e), mean = (p->small_bytes + p->main_bytes) / p->count;
+    int smaller = size < mean ? log2_of(mean / size) : -log2_of(size / mean);
+    double worth = between(-MOST_SIZE, smaller, MOST_SIZE);
+    if (e->load)
+        worth += between(-MOST_LOAD, log2_of((uint64_t)entry_load_us(e)) - p->mean_load, MOST_LOAD);
+    return score + WORTH_OF_ONE * worth;
+}
+
 /* Who of the two is to leave; the other one has its place in the main queue. */
 static struct entry *weaker(struct policy *p, struct entry *young, struct entry *settled)
 {
     unsigned score = score_of(young) + frequency_of(young);
-    if (score == 0)
+    double value = value_of(p, young, score);
+    if (value <= 0)
         return young;
-    if (score + p->bias > score_of(settled)) {
+    if (value + p->bias > value_of(p, settled, score_of(settled))) {
         move_to_main(p, young, 0, score);
         return settled;
     }
@@ -138,13 +162,14 @@ static struct entry *weaker(struct policy *p, struct entry *young, struct entry 
 /* Whether the main queue has room for it without a comparison. */
 static bool is_free_to_move(const struct policy *p, const struct entry *young, size_t wanted)
 {
-    return score_of(young) + frequency_of(young) > 0 &&
+    return (p->filling || score_of(young) + frequency_of(young) > 0) &&
            p->small_bytes >= wanted + entry_bytes(young);
 }
 
 struct entry *policy_victim(struct policy *p, const struct entry *kept)
 {
-    size_t wanted = (size_t)(p->share * (double)(p->small_bytes + p->main_bytes));
+    size_t all = p->small_bytes + p->main_bytes, wanted = (size_t)(p->share * (double)all);
+    p->filling |= p->main_bytes < (all - wanted) / 2;
     for (int step = 0;; step++) {
         struct entry *young = oldest(&p->small, kept), *settled = oldest(&p->main, kept);
         bool last = step == POLICY_STEPS;
@@ -153,6 +178,7 @@ struct entry *policy_victim(struct policy *p, const struct entry *kept)
                 move_to_main(p, young, 0, score_of(young) + frequency_of(young));
                 continue;
             }
+            p->filling &= last;
             if (!settled || last)
                 return young;
             if (frequency_of(settled) == 0)

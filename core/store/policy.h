@@ -12,6 +12,12 @@
  * oldest pays half of its score for holding off an entry with a score, and goes to the back: what
  * is not read any more leaves in time.
  *
+ * Sizes and loads: each halving of an entry's size against the mean, and each doubling of the time
+ * that its load took against the mean, is worth a quarter of a read in that comparison (as
+ * GreedyDual-Size-Frequency weighs them: Cherkasova, HP Labs 1998; in logarithms, so that an
+ * outlier does not count for more than it should). A main queue that is less than half full takes
+ * what comes, without a score: a loop over more than there is room for then hits what stays.
+ *
  * Two figures follow the load, by the keys that return to the ghost:
  *   share  of the bytes, the small queue's. A key that just left the small queue would have been a
  *          hit with a longer one; a familiar key that just left, with a longer main queue (as ARC
@@ -40,7 +46,9 @@ struct policy {
     struct near small, main; /* new at the back */
     size_t small_bytes, main_bytes;
     size_t count;
+    bool filling; /* the main queue takes what comes: it has less than half of its part */
     double share, bias;
+    double mean_load; /* logarithm to the base 2 of what a key took to load, in us */
     struct policy_losers kept_out, replaced; /* of the main queue */
     struct ghost ghost;
 };

@@ -20,6 +20,7 @@ struct cache {
     unsigned keys;
     size_t bytes, limit;
     uint64_t hits, misses;
+    uint32_t load_us; /* of what is put */
 };
 
 static uint64_t hash_of(unsigned key)
@@ -79,6 +80,7 @@ static struct entry *make(struct cache *c, unsigned key, size_t size)
     struct entry *e = heap_entry(&c->heap, &(struct put){
                                                .key = slice_of(&key, sizeof(key)),
                                                .value = slice_of(zeros, size),
+                                               .load_us = c->load_us,
                                            });
     return e;
 }
@@ -234,6 +236,55 @@ static void a_loop_longer_than_the_memory_hits_a_part(void **state)
             get(c, i, 100);
     size_t room = count_of(c, 0, c->keys);
     assert_true(c->hits > 5 * room / 2);
+    cache_free(c);
+}
+
+static void a_loop_is_hit_though_none_of_it_is_remembered(void **state)
+{
+    (void)state;
+    struct cache *c = cache_new(4000, 200 * UNIT); /* the ghost holds far fewer than the loop has */
+    for (int round = 0; round < 4; round++)
+        for (unsigned i = 0; i < c->keys; i++)
+            get(c, i, 100);
+    c->hits = 0;
+    for (unsigned i = 0; i < c->keys; i++)
+        get(c, i, 100);
+    assert_true(c->hits > count_of(c, 0, c->keys) / 2);
+    cache_free(c);
+}
+
+/* Each key is asked for twice, one after the other, and never again; how many of the odd ones and
+ * of the even ones stay. */
+static void ask_twice(struct cache *c, size_t odd_size, uint32_t odd_load_us, size_t stay[2])
+{
+    for (unsigned i = 0; i < c->keys; i++) {
+        size_t size = i % 2 ? odd_size : 1900;
+        c->load_us = i % 2 ? odd_load_us : 500;
+        get(c, i, size);
+        get(c, i, size);
+    }
+    stay[0] = stay[1] = 0;
+    for (unsigned i = 0; i < c->keys; i++)
+        stay[i % 2] += c->entries[i] != NULL;
+}
+
+static void the_small_stay_rather_than_the_large(void **state)
+{
+    (void)state;
+    struct cache *c = cache_new(20000, 500 * 2000);
+    size_t stay[2];
+    ask_twice(c, 60, 500, stay);
+    assert_true(2 * stay[1] > 3 * stay[0]);
+    cache_free(c);
+}
+
+static void what_was_long_in_loading_stays(void **state)
+{
+    (void)state;
+    struct cache *c = cache_new(20000, 500 * 2000);
+    size_t stay[2];
+    ask_twice(c, 1900, 32000, stay);
+    assert_true(2 * stay[1] > 3 * stay[0]);
     cache_free(c);
 }
 
@@ -405,6 +456,9 @@ int main(void)
         cmocka_unit_test(a_key_that_comes_back_has_its_score),
         cmocka_unit_test(new_versions_are_no_reads),
         cmocka_unit_test(a_loop_longer_than_the_memory_hits_a_part),
+        cmocka_unit_test(a_loop_is_hit_though_none_of_it_is_remembered),
+        cmocka_unit_test(the_small_stay_rather_than_the_large),
+        cmocka_unit_test(what_was_long_in_loading_stays),
         cmocka_unit_test(the_small_queue_grows_for_what_returns_soon),
         cmocka_unit_test(the_small_queue_shrinks_for_a_set_that_just_fits),
         cmocka_unit_test(a_new_set_is_let_in_by_its_bias),

@@ -164,11 +164,19 @@ static int count_there(struct store *s, const char *kind, int n)
     return there;
 }
 
+/* A main queue that is not full takes what was not read too. */
+static void fill(struct store *s)
+{
+    for (int i = 0; i < 20000; i++)
+        put_now(s, "first", i);
+}
+
 static void a_refresh_is_no_read_and_keeps_the_reads_there_were(void **state)
 {
     (void)state;
     struct store *s = new_store(1 << 20, 1, 0);
     struct hit hit;
+    fill(s);
     for (int i = 0; i < 100; i++) {
         put_now(s, "read", i);
         put_now(s, "refreshed", i);
@@ -197,6 +205,7 @@ static void a_scan_leaves_what_is_read_and_peeks_do_not_count(void **state)
     struct buf out;
     struct hit hit;
     buf_init(&out, 0);
+    fill(s);
     for (int i = 0; i < 100000; i++) {
         char key[24], peeked[24];
         snprintf(key, sizeof(key), "read:%d", i % 500);

@@ -59,6 +59,7 @@ static void take_due(struct shard *s, int64_t now, struct aheads *ahead)
     }
     for (size_t i = 0; i < count; i++)
         table_prefetch_chain(&s->table, hashes[i]);
+    table_prefetch_joins(&s->table, count);
     for (size_t i = 0; i < count; i++)
         shard_take_out(s, entries[i], hashes[i]);
     s->expirations += count;

@@ -151,6 +151,18 @@ static void join_one(struct table *t)
         free(t->segments[last >> SEGMENT_BITS]);
 }
 
+void table_prefetch_joins(const struct table *t, size_t removals)
+{
+    size_t joins = 2 * removals, least = (t->mask >> 1) + 1; /* below it others are joined */
+    if (t->held || t->entries >= t->buckets / 2 + removals)
+        return;
+    for (size_t i = t->buckets; i > least && joins > 0; joins--) {
+        uint32_t from = *bucket_at(t, --i), into = *bucket_at(t, i & t->mask >> 1);
+        if (from && into)
+            __builtin_prefetch(entry_of(t, into), 1);
+    }
+}
+
 void table_add(struct table *t, struct entry *e, uint64_t hash)
 {
     uint32_t *bucket = bucket_of(t, hash);

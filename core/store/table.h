@@ -39,6 +39,8 @@ void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t
 /* Ask for the memory that the next call for this hash touches; the bucket first. */
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_chain(const struct table *t, uint64_t hash);
+/* Likewise what the table's shrinking touches with so many calls of table_remove. */
+void table_prefetch_joins(const struct table *t, size_t removals);
 
 /* For a move: the link that leads to e now, and its leading to another place from now on. */
 uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash);

@@ -255,7 +255,8 @@ void runtime_drop(struct runtime *rt, struct script *s)
 int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e)
 {
     for (int i = 0; i < rt->script_count; i++) {
-        if (!rt->scripts[i].sql && strcmp(rt->scripts[i].file, file) == 0) {
+        const struct script *s = &rt->scripts[i];
+        if (!s->sql && s->jit == rt->sandbox.jit && strcmp(s->file, file) == 0) {
             *script = i;
             return 0;
         }
@@ -263,6 +264,7 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
     struct script *s = runtime_room(rt, file);
     if (!s)
         return err_set(e, ERR_NOMEM, "%s: no memory for it", file);
+    s->jit = rt->sandbox.jit;
     struct reading g = {.rt = rt, .script = s, .chunk = LUA_NOREF, .e = e};
     int rc = sandbox_load(&rt->sandbox, file, rt->api, &g.chunk, e);
     if (rc == 0) {

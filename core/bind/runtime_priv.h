@@ -26,7 +26,7 @@ struct op_slot {
 
 struct script {
     char *file; /* owned; as in the configuration; of SQL: where that stands */
-    bool sql;
+    bool sql, jit;
     int fn[RUNTIME_WHATS];   /* registry references, LUA_NOREF where absent */
     int line[RUNTIME_WHATS]; /* where each is defined */
     struct log_site log_site;

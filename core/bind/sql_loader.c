@@ -45,10 +45,20 @@ static int protected_make(lua_State *L)
     return 0;
 }
 
+/* With jit a file is another script than without. */
+static int add_script(struct runtime *rt, const struct conf_loader *l, int *script, struct err *e)
+{
+    int rc = l->jit ? sandbox_jit_on(&rt->sandbox, e) : 0;
+    if (rc == 0)
+        rc = runtime_add_script(rt, l->script, script, e);
+    sandbox_jit_off(&rt->sandbox);
+    return rc;
+}
+
 int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *script, struct err *e)
 {
     if (!l->sql)
-        return runtime_add_script(rt, l->script, script, e);
+        return add_script(rt, l, script, e);
     const char *slash = strrchr(l->file, '/');
     struct script *s = runtime_room(rt, slash ? slash + 1 : l->file);
     if (!s)

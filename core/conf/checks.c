@@ -185,6 +185,8 @@ static void check_source(struct reading *r, const config_setting_t *group,
                           "\"version\" goes with \"sql\"; a script returns its version");
         return;
     }
+    if (l->jit)
+        setting_wrong(r, place_of(group, "jit", "jit"), "\"jit\" goes with \"script\"");
     if (!l->backend)
         setting_wrong(r, place_of(group, "sql", "sql"), "\"sql\" needs a \"backend\"");
     int highest = conf_sql_parameters(l->sql);

@@ -61,7 +61,8 @@ struct conf_loader {
     const char *version; /* with sql: the column that is the version; or NULL */
     const char *backend; /* NULL: none; ctx.db is nil then */
     bool versioned;      /* a value without a version fails its load */
-    const char *write;   /* what put and delete do to the entry: through, invalidate, none */
+    bool jit;          /* its script may be compiled to machine code, and cannot be stopped then */
+    const char *write; /* what put and delete do to the entry: through, invalidate, none */
     struct policy policy;
     const char *file; /* where it is written: conf->file, or a file that it includes */
     int line;

@@ -185,6 +185,8 @@ const struct option options_table[] = {
      .text = "The backend that the script knows as `ctx.db`, or that `sql` asks."},
     {LOADER(OPT_BOOL, versioned, "versioned", "false"),
      .text = "Every value must come with a version; a load that gives none fails."},
+    {LOADER(OPT_BOOL, jit, "jit", "false"),
+     .text = "Let LuaJIT compile the script's hot loops to machine code. `script_cpu` cannot end one that does not end; see [security](security.md#machine-code)."},
     {LOADER(OPT_CHOICE, write, "write", "through"), .choices = writes,
      .text = "What a `put` or `delete` does to the entry once the script's `save` or `remove` has succeeded: `through` stores what `save` returned if it came with a version, `invalidate` drops the entry, `none` leaves it to others (a feed)."},
 

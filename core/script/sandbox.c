@@ -9,6 +9,7 @@
 #include "embed_prelude.h"
 #include "embed_sql_loader.h"
 
+#include <luajit.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,8 +171,18 @@ static int raw_freeze_strings(lua_State *L)
     return 0;
 }
 
+/* Compiles text into a function, which is pushed, and with it all functions inside. */
+static int compile(lua_State *L, const char *text, size_t size, const char *chunk, bool jit)
+{
+    int status = luaL_loadbufferx(L, text, size, chunk, "t");
+    if (status == 0)
+        luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | (jit ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
+    return status;
+}
+
 /* Reads and compiles; pushes the function. An error's text is in e. */
-static int load_file(lua_State *L, const char *dir, const char *file, struct err *e)
+static int load_file(lua_State *L, const struct sandbox *sb, const char *dir, const char *file,
+                     struct err *e)
 {
     struct buf text;
     buf_init(&text, SANDBOX_FILE_MAX);
@@ -181,7 +192,7 @@ static int load_file(lua_State *L, const char *dir, const char *file, struct err
     } else if (rc == 0) {
         char chunk[256];
         snprintf(chunk, sizeof chunk, "@%s", file);
-        int status = luaL_loadbufferx(L, text.data ? text.data : "", text.size, chunk, "t");
+        int status = compile(L, text.data ? text.data : "", text.size, chunk, sb->jit);
         if (status == LUA_ERRMEM)
             rc = err_set(e, ERR_NOMEM, "%s: not enough memory to compile it", file);
         else if (status != 0)
@@ -202,10 +213,10 @@ static int raw_load_module(lua_State *L)
     strcpy(file + n, ".lua");
     struct err e;
     if (script_file_exists(sb->scripts_dir, file)) {
-        if (load_file(L, sb->scripts_dir, file, &e) != 0)
+        if (load_file(L, sb, sb->scripts_dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
     } else if (sb->lua_dir && script_file_exists(sb->lua_dir, file)) {
-        if (load_file(L, sb->lua_dir, file, &e) != 0)
+        if (load_file(L, sb, sb->lua_dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
     } else {
         vm_fail(L, "require \"%s\": there is no %s in scripts or lua", name, file);
@@ -215,13 +226,13 @@ static int raw_load_module(lua_State *L)
 
 void sandbox_push_api(lua_State *L)
 {
-    if (luaL_loadbufferx(L, embed_api, embed_api_size, "=rtcache", "t") != 0)
+    if (compile(L, embed_api, embed_api_size, "=rtcache", false) != 0)
         lua_error(L);
 }
 
 void sandbox_push_sql_loader(lua_State *L)
 {
-    if (luaL_loadbufferx(L, embed_sql_loader, embed_sql_loader_size, "=rtcache", "t") != 0)
+    if (compile(L, embed_sql_loader, embed_sql_loader_size, "=rtcache", false) != 0)
         lua_error(L);
 }
 
@@ -288,7 +299,7 @@ static int protected_open(lua_State *L)
     lua_pushnumber(L, (lua_Number)clock_us());
     lua_call(L, 1, 0);
     push_primitives(L, sb); /* opens ffi, which the prelude's literals would open a second time */
-    if (luaL_loadbufferx(L, embed_prelude, embed_prelude_size, "=rtcache", "t") != 0)
+    if (compile(L, embed_prelude, embed_prelude_size, "=rtcache", false) != 0)
         return lua_error(L);
     lua_insert(L, -2);
     lua_call(L, 1, 1);
@@ -328,6 +339,26 @@ void sandbox_fini(struct sandbox *sb)
     sb->scripts_dir = sb->lua_dir = NULL;
 }
 
+/* From then on it is each function's own mark that keeps it interpreted. */
+static int protected_open_jit(lua_State *L)
+{
+    open_library(L, LUA_JITLIBNAME, luaopen_jit); /* finds out what the processor can */
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    return 0;
+}
+
+int sandbox_jit_on(struct sandbox *sb, struct err *e)
+{
+    int rc = sb->jit_is_open ? 0 : vm_protect(sb->vm, protected_open_jit, NULL, e);
+    sb->jit = sb->jit_is_open = rc == 0;
+    return rc;
+}
+
+void sandbox_jit_off(struct sandbox *sb)
+{
+    sb->jit = false;
+}
+
 struct loading {
     struct sandbox *sb;
     const char *file;
@@ -338,7 +369,7 @@ struct loading {
 static int protected_load(lua_State *L)
 {
     struct loading *l = lua_touserdata(L, 1);
-    l->rc = load_file(L, l->sb->scripts_dir, l->file, l->e);
+    l->rc = load_file(L, l->sb, l->sb->scripts_dir, l->file, l->e);
     if (l->rc != 0)
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, l->sb->new_env);

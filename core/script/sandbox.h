@@ -17,12 +17,19 @@ struct sandbox {
     struct value_marks marks;
     char *scripts_dir, *lua_dir; /* owned; lua_dir may be NULL */
     int new_env;                 /* a Lua function in the registry */
+    bool jit;                    /* for what is compiled now; sandbox_jit_on */
+    bool jit_is_open;
 };
 
 /* Opens libraries and the prelude in a new VM, which stays the caller's. */
 int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, const char *lua_dir,
                  struct err *e) MUST_USE;
 void sandbox_fini(struct sandbox *sb);
+
+/* What sandbox_load and `require` read between these two may become machine code, in which hooks do
+ * not fire, so that nothing ends a loop without end. All else is interpreted. ERR_NOMEM. */
+int sandbox_jit_on(struct sandbox *sb, struct err *e) MUST_USE;
+void sandbox_jit_off(struct sandbox *sb);
 
 /* Compiles scripts_dir/file into a function with a new environment, kept in the registry as *ref.
  * api: registry reference of what the function of sandbox_push_api returned, or LUA_NOREF.

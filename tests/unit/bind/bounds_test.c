@@ -2,6 +2,7 @@
 #include "bind/fake.h"
 
 #include "bind/runtime_priv.h"
+#include "conf/conf.h"
 
 static const struct bench_bounds tight = {.run_cpu_ms = 20, .memory_max = 32 << 20};
 
@@ -331,6 +332,73 @@ static void stays_sound_over_many_stops(void **state)
     assert_int_equal(found, 200);
 }
 
+/* Whether LuaJIT has made machine code of anything so far. */
+static bool has_compiled(struct bench *b)
+{
+    lua_State *L = b->rt->vm->L;
+    bool compiled = false;
+    lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
+    if (lua_istable(L, -1))
+        lua_getfield(L, -1, "jit.util");
+    if (lua_isfunction(L, -1)) { /* else the compiler was never opened */
+        lua_call(L, 0, 1);
+        lua_getfield(L, -1, "traceinfo");
+        lua_pushinteger(L, 1);
+        lua_call(L, 1, 1);
+        compiled = lua_istable(L, -1);
+    }
+    lua_settop(L, 0);
+    return compiled;
+}
+
+static int add_with_jit(struct bench *b, const char *file, bool jit)
+{
+    const struct conf_loader l = {.script = file, .jit = jit};
+    struct err e;
+    int script;
+    if (runtime_add_loader(b->rt, &l, &script, &e) != 0)
+        fail_msg("%s", e.text);
+    return script;
+}
+
+static void run_loop(struct bench *b, int script)
+{
+    struct ending end;
+    bench_run(b, script, &end);
+    assert_int_equal(end.outcome, RUN_FOUND);
+    ending_fini(&end);
+}
+
+static void makes_machine_code_only_of_those_who_ask_for_it(void **state)
+{
+    struct bench *b = *state;
+    static const char text[] = "local seen = rawget(_G, 'jit') ~= nil or pcall(require, 'jit')\n"
+                               "return { load = function()\n"
+                               "  if seen then return nil, 'the compiler can be reached' end\n"
+                               "  local sum = 0\n"
+                               "  for i = 1, 10000 do sum = sum + i end\n"
+                               "  return sum\n"
+                               "end }";
+    bench_file(b, "loop.lua", text);
+    int plain = add_with_jit(b, "loop.lua", false);
+    run_loop(b, plain);
+    assert_false(has_compiled(b));
+    int compiled = add_with_jit(b, "loop.lua", true);
+    assert_int_not_equal(plain, compiled);
+    assert_int_equal(add_with_jit(b, "loop.lua", true), compiled);
+    assert_int_equal(add_with_jit(b, "loop.lua", false), plain);
+    run_loop(b, plain);
+    assert_false(has_compiled(b));
+    run_loop(b, compiled);
+    assert_true(has_compiled(b));
+    /* The others are stopped as before. */
+    bench_file(b, "endless.lua", "return { load = function() while true do end end }");
+    struct ending end;
+    bench_run(b, add_with_jit(b, "endless.lua", false), &end);
+    assert_int_equal(end.outcome, RUN_FAILED);
+    ending_fini(&end);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +413,7 @@ int main(void)
         TIGHT(stops_what_asks_too_often),
         CASE(refuses_one_text_that_is_too_long),
         TIGHT(stays_sound_over_many_stops),
+        TIGHT(makes_machine_code_only_of_those_who_ask_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -298,6 +298,9 @@ static void sql_stands_in_place_of_a_script(void **state)
                 3, "\"sql\" has $3, but the pattern \"a:*:*\" has 2 stars");
     assert_says("loaders = (\n { pattern = \"a:*\", script = \"user.lua\", version = \"v\" } )\n",
                 2, "\"version\" goes with \"sql\"; a script returns its version");
+    assert_says("loaders = (\n { pattern = \"a:*\", sql = \"SELECT 1\", backend = \"main\","
+                " jit = true } )\n" SQLITE_MAIN,
+                2, "\"jit\" goes with \"script\"");
 }
 
 static void loaders_need_a_pattern_and_a_script_that_is_there(void **state)

@@ -200,6 +200,9 @@ bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *
 const struct conf_user *conf_user_find(const struct conf *c, struct slice name);
 /* The user that a connection over a Unix socket from this uid is; or NULL. */
 const struct conf_user *conf_user_of_uid(const struct conf *c, int64_t uid);
+/* The memory in KiB and the passes that an argon2id hash asks for, as its text tells. false: it is
+ * none. */
+bool conf_hash_cost(const char *text, unsigned long *kib, unsigned long *passes);
 /* Whether what makes somebody this user (name, hash, uid), or what he may do, is the same. */
 bool conf_user_same_proof(const struct conf_user *a, const struct conf_user *b);
 bool conf_user_same_rights(const struct conf_user *a, const struct conf_user *b);

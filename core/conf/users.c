@@ -1,6 +1,7 @@
 #include "conf/users.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <pwd.h>
 #include <sodium.h>
@@ -15,12 +16,29 @@ static const config_setting_t *place_of(const config_setting_t *group, const cha
 
 /* ---- passwords ---- */
 
+/* A number behind prefix; *at goes behind it. */
+static bool take_number(const char **at, const char *prefix, unsigned long *n)
+{
+    size_t size = strlen(prefix);
+    if (strncmp(*at, prefix, size) != 0 || !isdigit((unsigned char)(*at)[size]))
+        return false;
+    char *end;
+    *n = strtoul(*at + size, &end, 10);
+    *at = end;
+    return true;
+}
+
+bool conf_hash_cost(const char *text, unsigned long *kib, unsigned long *passes)
+{
+    return take_number(&text, "$argon2id$v=19$m=", kib) && take_number(&text, ",t=", passes) &&
+           strncmp(text, ",p=", 3) == 0;
+}
+
 bool users_hash_is_right(const char *text, const char **why)
 {
-    unsigned kib = 0, passes = 0;
+    unsigned long kib, passes;
     *why = "it is no argon2id hash; `rtcache passwd` prints one";
-    if (strlen(text) > CONF_HASH_MAX ||
-        sscanf(text, "$argon2id$v=19$m=%9u,t=%9u,p=", &kib, &passes) != 2)
+    if (strlen(text) > CONF_HASH_MAX || !conf_hash_cost(text, &kib, &passes))
         return false;
     *why = "its hash asks for more than 1 GiB of memory or 64 passes";
     if (kib > USERS_HASH_KIB_MAX || passes > USERS_HASH_PASSES_MAX)

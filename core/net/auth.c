@@ -17,7 +17,7 @@
 
 int64_t auth_peer_uid(int fd)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof sa;
     struct ucred cred;
     socklen_t cred_size = sizeof cred;
@@ -30,11 +30,10 @@ int64_t auth_peer_uid(int fd)
 /* The address that failures are counted by: an IPv6 one by its first 64 bits. */
 static void read_peer(int fd, struct auth_request *r)
 {
-    struct sockaddr_storage sa;
+    struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof sa;
     char host[INET6_ADDRSTRLEN] = "";
-    if (getpeername(fd, (struct sockaddr *)&sa, &size) != 0)
-        sa.ss_family = AF_UNSPEC;
+    (void)getpeername(fd, (struct sockaddr *)&sa, &size);
     if (sa.ss_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)&sa;
         memcpy(r->peer_bytes, &in->sin_addr, 4);
@@ -74,7 +73,8 @@ void auth_conn_opened(struct conn *c)
 
 bool auth_is_overdue(const struct conn *c, int64_t now_ms)
 {
-    return !c->known && now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
+    return !c->known && !c->finish &&
+           now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
 }
 
 void auth_wipe(void *bytes, size_t size)

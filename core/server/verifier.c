@@ -209,10 +209,8 @@ static int64_t hold_of(const struct conf *conf, unsigned failures)
 /* What a hash costs, as far as it is told. */
 static uint64_t cost_of(const char *hash)
 {
-    unsigned kib = 0, passes = 0;
-    if (!hash || sscanf(hash, "$argon2id$v=19$m=%9u,t=%9u", &kib, &passes) != 2)
-        return 0;
-    return (uint64_t)kib * passes;
+    unsigned long kib, passes;
+    return hash && conf_hash_cost(hash, &kib, &passes) ? (uint64_t)kib * passes : 0;
 }
 
 /* The dearest hash there is: with it a name that is unknown takes as long as one that is not. */

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include "base/log.h"
+#include "sys/loop_memory.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -106,5 +107,6 @@ int main(int argc, char **argv)
                 defaults[0], defaults[1]);
         return 1;
     }
+    loop_memory_install();
     return check ? run_check(config) : run_server(config);
 }

@@ -291,7 +291,8 @@ static void stop_threads(struct server *s)
 int server_run(struct server *s)
 {
     reload_first(s->reload, server_on_first);
-    ev_run(s->loop, 0);
+    if (s->exit_code == 0) /* it may have failed before there was a loop to break */
+        ev_run(s->loop, 0);
     listen_close(s);
     stop_threads(s);
     log_info("server.stopped", "exit=%d", s->exit_code);

@@ -3,6 +3,7 @@ local Sqlite = require "spec.support.sqlite"
 local expect = require "spec.support.expect"
 local faulty = require "faults.faulty"
 local figures = require "faults.figures"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 local SCRIPT = [[
@@ -79,4 +80,36 @@ describe("an allocation that fails, whichever it is,", function()
         "each of them answered, no crash")
     end)
   end
+
+  it("lets a start succeed, or refuses it with a message", function()
+    local other = Server.prepare {
+      binary = faulty.binary,
+      backends = { main = { driver = "sqlite", path = server.folder .. "/source.db" } },
+      scripts = { ["row.lua"] = SCRIPT },
+      loaders = { { pattern = "row:*", script = "row.lua", backend = "main" } },
+    }
+    local counter = faulty.control(other.folder)
+    local function start(nth)
+      counter:fail_allocation(nth)
+      local p = process.spawn(other:command(), { stderr = other.log_path, env = counter:env() })
+      local line
+      repeat line = p:line(wait.PATIENCE) until line == "ready" or not line
+      local seen = counter:calm()
+      if line then p:signal "TERM" end
+      local status = p:wait(wait.PATIENCE)
+      p:finish()
+      local what = ("allocation %d of a start: exit code %s\n%s"):format(nth, tostring(status), other:log():sub(-500))
+      assert.equal(line and 0 or 1, status, what)
+      assert.truthy(line or other:log():find("rtcached: ", 1, true), what)
+      return seen, line
+    end
+    local total, refused, tried = start(2 ^ 60), 0, 0
+    for nth = 1, total, figures.pick(math.ceil(total / 40), 1) do
+      local _, ready = start(nth)
+      tried, refused = tried + 1, refused + (ready and 0 or 1)
+    end
+    figures.print(("of %d starts without one allocation, refused"):format(tried), refused, "", "each with a message")
+    counter:close()
+    other:remove()
+  end)
 end)

@@ -78,6 +78,9 @@ static int set_option(struct args *a, enum args_option id, const char *text, str
     case ARGS_CA: a->ca = text; return 0;
     case ARGS_CERT: a->cert = text; return 0;
     case ARGS_KEY: a->key = text; return 0;
+    case ARGS_USER: a->user = text; return 0;
+    case ARGS_PASSWORD_FILE: a->password_file = text; return 0;
+    case ARGS_FROM: a->from = text; return 0;
     case ARGS_TIMEOUT:
         if (set_duration(id, text, &a->timeout_ms, e) != 0)
             return ERR_BAD_REQUEST;

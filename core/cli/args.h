@@ -16,6 +16,9 @@
     X(ARGS_CA, "ca", 0, "FILE", "the server's certificate must be of this CA (the system's)")      \
     X(ARGS_CERT, "cert", 0, "FILE", "our certificate, for a server that asks for one")             \
     X(ARGS_KEY, "key", 0, "FILE", "its key")                                                       \
+    X(ARGS_USER, "user", 0, "NAME", "authenticate as this user (RTCACHE_USER)")                    \
+    X(ARGS_PASSWORD_FILE, "password-file", 0, "FILE", "its password (RTCACHE_PASSWORD)")           \
+    X(ARGS_FROM, "file", 0, "FILE", "the password is the first line of this file")                 \
     X(ARGS_TIMEOUT, "timeout", 0, "DURATION", "give up after this long (30s)")                     \
     X(ARGS_JSON, "json", 0, NULL, "print JSON on one line, also on a terminal")                    \
     X(ARGS_PRETTY, "pretty", 0, NULL, "print indented JSON, also into a pipe")                     \
@@ -50,7 +53,7 @@ struct args {
     const char **words; /* owned array */
     int count;
     uint32_t given; /* ARGS_BIT of each option that was there */
-    const char *server, *ca, *cert, *key;
+    const char *server, *ca, *cert, *key, *user, *password_file, *from;
     int64_t timeout_ms, stale_wait_ms, ttl_ms, stale_ttl_ms;
     int64_t value_version;
 };

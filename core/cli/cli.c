@@ -2,6 +2,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/login.h"
 #include "cli/print.h"
 #include "cli/request.h"
 #include "cli/watch_sql.h"
@@ -109,7 +110,15 @@ static int run_exchange(struct cli *cli, const struct command *c, const struct a
     int rc = client_open(&client, &options, &e);
     if (rc == 0) {
         client.deadline_ms += grace_ms;
-        rc = client_exchange(&client, requests, replies, count, &e);
+        rc = login(&client, cli, a, replies, &e);
+        if (rc == 0) {
+            client_replies_free(replies, 1); /* what auth was answered */
+            *replies = (struct client_reply){0};
+            rc = client_exchange(&client, requests, replies, count, &e);
+        } else if (replies->failed) {
+            rc = 0;
+            count = 1; /* why not, in place of an answer */
+        }
         client_close(&client);
     }
     code = rc == 0 ? print_replies(cli, c, a, replies, count) : complain(cli, &e);
@@ -133,6 +142,21 @@ static int run_command(struct cli *cli, const struct command *c, const struct ar
     int rc = request_pack(&requests, c, a, cli->in, &count, &e);
     int code = rc == 0 ? run_exchange(cli, c, a, buf_slice(&requests), count) : complain(cli, &e);
     buf_fini(&requests);
+    return code;
+}
+
+static int run_passwd(struct cli *cli, const struct command *c, const struct args *a)
+{
+    struct buf out;
+    struct err e;
+    int rc = command_check(c, a, &e);
+    buf_init(&out, 0);
+    if (rc == 0)
+        rc = login_print_hash(&out, cli, a, &e);
+    int code = rc == 0 ? CLI_DONE : complain(cli, &e);
+    if (rc == 0 && !(write_text(cli->out, &out) && fflush(cli->out) == 0))
+        code = CLI_CONNECTION;
+    buf_fini(&out);
     return code;
 }
 
@@ -171,6 +195,8 @@ static int run_words(struct cli *cli, const struct args *a)
         return CLI_USAGE;
     }
     const struct command *c = command_find(name);
+    if (c && strcmp(name, "passwd") == 0)
+        return run_passwd(cli, c, a);
     if (c)
         return run_command(cli, c, a);
     const char *near = command_nearest(name);

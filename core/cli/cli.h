@@ -24,8 +24,9 @@ enum cli_exit {
 
 struct cli {
     FILE *in, *out, *err;
-    bool terminal;      /* out is one */
-    const char *server; /* where the command line names none */
+    bool terminal;               /* out is one */
+    const char *server;          /* where the command line names none */
+    const char *user, *password; /* likewise; NULL: none */
 };
 
 int cli_run(struct cli *cli, int argc, char **argv);

@@ -7,8 +7,8 @@
 
 #define TLS (ARGS_BIT(ARGS_TLS) | ARGS_BIT(ARGS_CA) | ARGS_BIT(ARGS_CERT) | ARGS_BIT(ARGS_KEY))
 #define OF_ALL                                                                                     \
-    (TLS | ARGS_BIT(ARGS_SERVER) | ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) |                  \
-     ARGS_BIT(ARGS_PRETTY) | ARGS_BIT(ARGS_HELP))
+    (TLS | ARGS_BIT(ARGS_USER) | ARGS_BIT(ARGS_PASSWORD_FILE) | ARGS_BIT(ARGS_SERVER) |            \
+     ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) | ARGS_BIT(ARGS_PRETTY) | ARGS_BIT(ARGS_HELP))
 #define RAW   ARGS_BIT(ARGS_RAW)
 #define WAIT  ARGS_BIT(ARGS_STALE_WAIT)
 #define TIMES (ARGS_BIT(ARGS_TTL) | ARGS_BIT(ARGS_STALE_TTL))
@@ -63,6 +63,12 @@ static const struct command commands[] = {
      "  --version COLUMN     grows with every change; without it an entry always goes\n"
      "  --tag TEMPLATE       what else depends on the row; may be given 16 times\n"
      "  --channel NAME       as the backend's feed in rtcache.conf (rtcache)"},
+    {"passwd", "", 0, 0, ARGS_BIT(ARGS_FROM), COMMAND_PLAIN, NULL,
+     "the hash of a password, for users in rtcache.conf",
+     "Asks for it twice without showing it; from a pipe it reads the first line; no server is "
+     "asked.\n"
+     "Prints an argon2id hash: { name = \"app\", password_hash = \"HERE\", rights = [ \"read\" ] "
+     "}."},
     {"loaders", "", 0, 0, 0, COMMAND_LOADERS, "loaders", "the loaders and what they do now",
      "A table on a terminal; --json or --pretty show every field."},
     {"stats", "", 0, 0, 0, COMMAND_STATS, "stats", "the server's counters",
@@ -162,6 +168,9 @@ int command_help_all(struct buf *out)
         rc = buf_printf(out, "\n"
                              "The server is -s, else RTCACHE_SERVER from the environment, else "
                              "127.0.0.1:7411.\n"
+                             "The user is --user, else RTCACHE_USER; the password is in "
+                             "--password-file, else\n"
+                             "RTCACHE_PASSWORD, else it is asked for on a terminal.\n"
                              "JSON is indented on a terminal and on one line otherwise.\n\n"
                              "Exit codes: 0 done; 1 null, or no such entry; 2 wrong usage; "
                              "3 the server answered\n"

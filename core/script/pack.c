@@ -81,11 +81,9 @@ static int refuse(struct packer *p, const struct step *at, int code, const char 
     return err_set(p->e, code, "%s: %s", path, what);
 }
 
-/* The buf's own failure, or success. */
-static int written(struct packer *p, const struct step *at, int rc)
+/* The buf's own failure. */
+static int refuse_written(struct packer *p, const struct step *at, int rc)
 {
-    if (rc == 0)
-        return 0;
     char what[96];
     if (rc == ERR_TOO_LARGE)
         snprintf(what, sizeof what, "the packed value passes %zu bytes", p->out->max);
@@ -94,7 +92,19 @@ static int written(struct packer *p, const struct step *at, int rc)
     return refuse(p, at, rc, what);
 }
 
+static inline int written(struct packer *p, const struct step *at, int rc)
+{
+    return rc == 0 ? 0 : refuse_written(p, at, rc);
+}
+
 static int pack_one(struct packer *p, int index, const struct step *at, int depth);
+
+static int pack_text(struct packer *p, int index, const struct step *at)
+{
+    struct slice text;
+    text.data = lua_tolstring(p->L, index, &text.size);
+    return written(p, at, mpw_text(p->out, text));
+}
 
 static int pack_number(struct packer *p, int index, const struct step *at)
 {
@@ -116,9 +126,8 @@ static int pack_cdata(struct packer *p, int index, const struct step *at)
 
 /* What the keys of a table are. */
 struct keys {
-    size_t count, strings;
+    size_t count;
     size_t length, sequence; /* the border that Lua reports, and integer keys from 1 to it */
-    size_t other;            /* neither strings nor numbers nor booleans */
 };
 
 static struct keys count_keys(lua_State *L, int index)
@@ -129,15 +138,8 @@ static struct keys count_keys(lua_State *L, int index)
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         k.count++;
-        int type = lua_type(L, -1);
-        if (type == LUA_TSTRING) {
-            k.strings++;
-        } else if (type == LUA_TNUMBER) {
-            lua_Number n = lua_tonumber(L, -1);
-            k.sequence += n >= 1 && n <= length && is_integral(n);
-        } else if (type != LUA_TBOOLEAN) {
-            k.other++;
-        }
+        lua_Number n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
+        k.sequence += n >= 1 && n <= length && is_integral(n);
     }
     return k;
 }
@@ -155,19 +157,53 @@ static int pack_array(struct packer *p, int index, size_t count, const struct st
     return rc;
 }
 
-static int pack_map(struct packer *p, int index, size_t count, const struct step *up, int depth)
+/* Opens a map whose pairs stand from start + 1 on already. */
+static int open_map(struct packer *p, size_t start, size_t count, const struct step *up)
+{
+    struct buf *b = p->out;
+    if (count < 16) {
+        b->data[start] = (char)(0x80 | count);
+        return 0;
+    }
+    size_t size = b->size - start - 1, more = count <= UINT16_MAX ? 2 : 4;
+    int rc = buf_grow(b, more);
+    if (rc != 0)
+        return written(p, up, rc);
+    memmove(b->data + start + 1 + more, b->data + start + 1, size);
+    b->size = start;
+    rc = mpw_map(b, (uint32_t)count);
+    b->size = start + 1 + more + size;
+    return written(p, up, rc);
+}
+
+/* Packs the table as a map in one walk; which keys it has is known afterwards. *is_map false: one
+ * is no string (where the table is marked: nor a number or boolean), or it is not marked and has
+ * none, and nothing was written. */
+static int pack_map(struct packer *p, int index, bool marked, const struct step *up, int depth,
+                    bool *is_map)
 {
     lua_State *L = p->L;
-    int rc = written(p, up, mpw_map(p->out, (uint32_t)count));
     struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
+    size_t start = p->out->size, count = 0;
+    int rc = written(p, up, mpw_map(p->out, 0));
+    *is_map = marked || rc != 0;
     lua_pushnil(L);
     while (rc == 0 && lua_next(L, index)) {
-        rc = pack_one(p, at.key, &at, depth + 1);
+        int type = lua_type(L, at.key);
+        *is_map = type == LUA_TSTRING || (marked && (type == LUA_TNUMBER || type == LUA_TBOOLEAN));
+        if (!*is_map)
+            break;
+        rc = type == LUA_TSTRING ? pack_text(p, at.key, &at) : pack_one(p, at.key, &at, depth + 1);
         if (rc == 0)
             rc = pack_one(p, at.key + 1, &at, depth + 1);
         lua_settop(L, at.key);
+        count++;
     }
     lua_settop(L, at.key - 1);
+    if (rc == 0 && *is_map)
+        return open_map(p, start, count, up);
+    if (!*is_map)
+        p->out->size = start;
     return rc;
 }
 
@@ -222,30 +258,28 @@ static int pack_table(struct packer *p, int index, const struct step *up, int de
     }
     if (depth >= MP_DEPTH_MAX)
         return refuse(p, up, ERR_BAD_VALUE, TOO_DEEP);
+    luaL_checkstack(L, 8, "a value to pack");
+    bool map = mark && mark == p->m->map, array = mark && mark == p->m->array;
+    if (!array) {
+        bool is_map;
+        int rc = pack_map(p, index, map, up, depth, &is_map);
+        if (is_map)
+            return rc;
+    }
     struct keys k = count_keys(L, index);
-    if (mark && mark == p->m->map && k.other == 0)
-        return pack_map(p, index, k.count, up, depth);
-    bool array = mark && mark == p->m->array;
     if (k.sequence == k.count && k.length == k.count)
         return pack_array(p, index, k.count, up, depth);
-    if (!array && k.strings == k.count)
-        return pack_map(p, index, k.count, up, depth);
     return refuse_mixed(p, index, array, k, up);
 }
 
 static int pack_one(struct packer *p, int index, const struct step *at, int depth)
 {
     lua_State *L = p->L;
-    size_t size;
-    const char *data;
-    luaL_checkstack(L, 6, "a value to pack");
     switch (lua_type(L, index)) {
     case LUA_TNIL: return written(p, at, mpw_nil(p->out));
     case LUA_TBOOLEAN: return written(p, at, mpw_bool(p->out, lua_toboolean(L, index)));
     case LUA_TNUMBER: return pack_number(p, index, at);
-    case LUA_TSTRING:
-        data = lua_tolstring(L, index, &size);
-        return written(p, at, mpw_text(p->out, slice_of(data, size)));
+    case LUA_TSTRING: return pack_text(p, index, at);
     case LUA_TTABLE: return pack_table(p, index, at, depth);
     case VM_TCDATA: return pack_cdata(p, index, at);
     default: break;

@@ -31,6 +31,20 @@ static size_t utf8_sequence(const unsigned char *p, size_t n)
     return size;
 }
 
+/* Whether n bytes, fewer than 8, are all below 0x80: by two words that overlap. */
+static bool is_short_ascii(const unsigned char *p, size_t n)
+{
+    uint32_t first = 0, last = 0;
+    if (n >= 4) {
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+    } else if (n > 0) {
+        first = p[0];
+        last = (uint32_t)p[n / 2] | p[n - 1];
+    }
+    return ((first | last) & 0x80808080U) == 0;
+}
+
 size_t mp_utf8_prefix(struct slice s)
 {
     const unsigned char *p = (const unsigned char *)s.data;
@@ -44,8 +58,8 @@ size_t mp_utf8_prefix(struct slice s)
                 break;
             i += 8;
         }
-        if (i == s.size)
-            break;
+        if (s.size - i < 8 && is_short_ascii(p + i, s.size - i))
+            return s.size;
         if (p[i] < 0x80) {
             i++;
             continue;

@@ -17,20 +17,33 @@ static inline msgpack_packer packer_of(struct buf *b)
     return (msgpack_packer){.data = b, .callback = packer_write};
 }
 
+/* The forms of one byte, which most values of a row have beside short strings, are written in
+ * place.
+ */
+static int put_byte(struct buf *b, unsigned char byte)
+{
+    char *to = buf_room(b, 1);
+    if (!to)
+        return buf_append(b, &byte, 1); /* for its code */
+    *to = (char)byte;
+    b->size++;
+    return 0;
+}
+
 int mpw_nil(struct buf *b)
 {
-    msgpack_packer pk = packer_of(b);
-    return msgpack_pack_nil(&pk);
+    return put_byte(b, 0xc0);
 }
 
 int mpw_bool(struct buf *b, bool v)
 {
-    msgpack_packer pk = packer_of(b);
-    return v ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk);
+    return put_byte(b, v ? 0xc3 : 0xc2);
 }
 
 int mpw_int(struct buf *b, int64_t v)
 {
+    if (v >= -32 && v < 128)
+        return put_byte(b, (unsigned char)v);
     msgpack_packer pk = packer_of(b);
     return msgpack_pack_int64(&pk, v);
 }
@@ -49,12 +62,16 @@ int mpw_float(struct buf *b, double v)
 
 int mpw_array(struct buf *b, uint32_t count)
 {
+    if (count < 16)
+        return put_byte(b, (unsigned char)(0x90 | count));
     msgpack_packer pk = packer_of(b);
     return msgpack_pack_array(&pk, count);
 }
 
 int mpw_map(struct buf *b, uint32_t pairs)
 {
+    if (pairs < 16)
+        return put_byte(b, (unsigned char)(0x80 | pairs));
     msgpack_packer pk = packer_of(b);
     return msgpack_pack_map(&pk, pairs);
 }
@@ -71,6 +88,13 @@ static int finish_bytes(struct buf *b, size_t before, int rc, struct slice s)
 
 int mpw_str(struct buf *b, struct slice s)
 {
+    char *to = s.size < 32 ? buf_room(b, 1 + s.size) : NULL;
+    if (to) {
+        to[0] = (char)(0xa0 | s.size);
+        memcpy(to + 1, s.data, s.size);
+        b->size += 1 + s.size;
+        return 0;
+    }
     if (s.size > UINT32_MAX)
         return ERR_TOO_LARGE;
     msgpack_packer pk = packer_of(b);

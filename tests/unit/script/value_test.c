@@ -83,6 +83,8 @@ static void names_the_path_to_what_it_refuses(void **state)
            "value[1]: a cdata that is no 64-bit integer cannot be packed");
     refuse(lab, "return { a = { 1, 2, x = 3 } }", ERR_BAD_VALUE,
            "value.a.x: this key does not fit beside 1..n: a table is an array or a map, not both");
+    refuse(lab, "return { a = { x = 1, 3 } }", ERR_BAD_VALUE,
+           "value.a.x: this key does not fit beside 1..n: a table is an array or a map, not both");
     refuse(lab, "return { [1.5] = 1 }", ERR_BAD_VALUE,
            "value[1.5]: this key is neither a string nor in a sequence 1..n (rtcache.map takes "
            "numbers and booleans as keys)");
@@ -99,6 +101,43 @@ static void names_the_path_to_what_it_refuses(void **state)
         lab, "local long = ('k'):rep(70) return { [long] = type }", ERR_BAD_VALUE,
         "value[\"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\"]: a function "
         "cannot be packed");
+}
+
+/* The count of a map is known when its pairs stand there already. */
+static void gives_maps_of_every_size_their_shortest_head(void **state)
+{
+    struct lab *lab = *state;
+    static const struct {
+        unsigned count;
+        const char *head;
+        size_t size;
+    } maps[] = {
+        {1, "\x81", 1},
+        {15, "\x8f", 1},
+        {16, "\xde\x00\x10", 3},
+        {65535, "\xde\xff\xff", 3},
+        {65536, "\xdf\x00\x01\x00\x00", 5},
+    };
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        struct buf out;
+        struct err e;
+        char text[120];
+        snprintf(text, sizeof text,
+                 "local t = {} for i = 1, %u do t[('k%%05d'):format(i)] = { x = i } end return t",
+                 maps[i].count);
+        lab_get(lab, text);
+        assert_int_equal(pack_top(lab, &out, &e), 0);
+        assert_memory_equal(out.data, maps[i].head, maps[i].size);
+        assert_int_equal(out.data[maps[i].size], (char)0xa6);
+        assert_int_equal(mp_check(buf_slice(&out), &e), 0);
+        /* One byte less is not enough for the head. */
+        struct buf tight;
+        buf_init(&tight, out.size - 1);
+        assert_int_equal(value_pack(lab->vm->L, &lab->sandbox.marks, -1, "value", &tight, &e),
+                         ERR_TOO_LARGE);
+        buf_fini(&tight);
+        buf_fini(&out);
+    }
 }
 
 static void packs_as_deep_as_it_may_be_read(void **state)
@@ -262,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LAB(packs_every_type),
         LAB(names_the_path_to_what_it_refuses),
+        LAB(gives_maps_of_every_size_their_shortest_head),
         LAB(packs_as_deep_as_it_may_be_read),
         LAB(keeps_to_the_size_of_the_buffer),
         LAB(gives_back_the_bytes_that_it_read),

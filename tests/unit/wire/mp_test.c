@@ -352,6 +352,19 @@ static void check_says_what_is_wrong_and_where(void **state)
     }
 }
 
+static void utf8_is_checked_in_every_place_of_a_short_text(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= 20; size++)
+        for (size_t at = 0; at < size; at++) {
+            char text[20];
+            memset(text, 'a', sizeof text);
+            assert_int_equal(mp_utf8_prefix(slice_of(text, size)), size);
+            text[at] = '\xff';
+            assert_int_equal(mp_utf8_prefix(slice_of(text, size)), at);
+        }
+}
+
 static void utf8_is_checked_to_the_letter(void **state)
 {
     (void)state;
@@ -409,6 +422,7 @@ int main(void)
         cmocka_unit_test(a_million_levels_cost_no_stack),
         cmocka_unit_test(bombs_are_refused_at_their_header),
         cmocka_unit_test(check_says_what_is_wrong_and_where),
+        cmocka_unit_test(utf8_is_checked_in_every_place_of_a_short_text),
         cmocka_unit_test(utf8_is_checked_to_the_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,7 +91,8 @@ int mpw_str(struct buf *b, struct slice s)
     char *to = s.size < 32 ? buf_room(b, 1 + s.size) : NULL;
     if (to) {
         to[0] = (char)(0xa0 | s.size);
-        memcpy(to + 1, s.data, s.size);
+        if (s.size > 0) /* the data of an empty slice may be NULL */
+            memcpy(to + 1, s.data, s.size);
         b->size += 1 + s.size;
         return 0;
     }

@@ -105,6 +105,10 @@ static void nothing_partial_stays_of_a_write_that_failed(void **state)
         buf_fini(&b);
     }
     struct buf b;
+    buf_init(&b, 1);
+    assert_int_equal(mpw_str(&b, slice_of(NULL, 0)), 0);
+    ASSERT_BYTES(&b, "\xa0");
+    buf_fini(&b);
     size_t at = 77;
     buf_init(&b, 4);
     assert_int_equal(mpw_array_open(&b, &at), ERR_TOO_LARGE);

@@ -3,8 +3,8 @@
 -- without; cold keys among them; at the same time hits of keys that do not expire, which the same
 -- machine disturbs as much.
 
+local database = require "database"
 local peers = require "peers"
-local postgres = require "spec.support.postgres"
 local report = require "report"
 
 local options = report.options(arg, { keys = 10000, seconds = 60, ttl = 15, rounds = 1, rate = 20000 })
@@ -144,8 +144,7 @@ if options.seconds < 2 * options.ttl then
   io.stderr:write("bench: --seconds are at least two --ttl\n")
   os.exit(2)
 end
-local cluster = postgres.start()
-local ok, err = pcall(function()
+database.with(function(cluster)
   local db = cluster:database()
   db:exec "CREATE TABLE items (id bigint PRIMARY KEY, value text NOT NULL)"
   db:exec(("INSERT INTO items SELECT i, repeat('v', 100) FROM generate_series(0, %d) AS i")
@@ -167,8 +166,3 @@ local ok, err = pcall(function()
   if options.save then report.save("expire", text) end
   server:stop()
 end)
-cluster:stop()
-if not ok then
-  io.stderr:write("bench: ", tostring(err), "\n")
-  os.exit(1)
-end

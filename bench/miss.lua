@@ -1,8 +1,8 @@
 -- ./dev bench miss [--rows 1000000] [--rounds 3] [--seconds 4] [--save]: cold keys through the whole way
 -- (client, flight, script, PostgreSQL, pack, store, answer), beside pgbench on the same table.
 
+local database = require "database"
 local peers = require "peers"
-local postgres = require "spec.support.postgres"
 local process = require "spec.support.process"
 local report = require "report"
 
@@ -116,8 +116,7 @@ local function result(base, all)
       "p50 us", "p99 us" }, rows)
 end
 
-local cluster = postgres.start()
-local ok, err = pcall(function()
+database.with(function(cluster)
   local db = cluster:database()
   db:exec "CREATE TABLE people (id bigint PRIMARY KEY, name text, email text, team_id bigint, version bigint)"
   db:exec(("INSERT INTO people SELECT i, 'name of ' || i, 'person' || i || '@example.com', i %% 1000, 1 "
@@ -142,8 +141,3 @@ local ok, err = pcall(function()
   if options.save then report.save("miss", text) end
   server:stop()
 end)
-cluster:stop()
-if not ok then
-  io.stderr:write("bench: ", tostring(err), "\n")
-  os.exit(1)
-end

@@ -2,8 +2,8 @@
 -- for a PostgreSQL that is stopped and answers nothing.
 
 local client = require "rtcache.client"
+local database = require "database"
 local peers = require "peers"
-local postgres = require "spec.support.postgres"
 local report = require "report"
 local wait = require "spec.support.wait"
 
@@ -74,8 +74,7 @@ local function result(alone, parked)
     })
 end
 
-local cluster = postgres.start()
-local ok, err = pcall(function()
+database.with(function(cluster)
   local server = start_server(cluster:database())
   local cache = server:connect { timeout = 120 }
   assert(cache:get "parked:first") -- the database is connected before it is stopped
@@ -93,8 +92,3 @@ local ok, err = pcall(function()
   if options.save then report.save("parked", text) end
   server:stop()
 end)
-cluster:stop()
-if not ok then
-  io.stderr:write("bench: ", tostring(err), "\n")
-  os.exit(1)
-end

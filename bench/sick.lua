@@ -4,8 +4,8 @@
 local socket = require "socket"
 
 local client = require "rtcache.client"
+local database = require "database"
 local peers = require "peers"
-local postgres = require "spec.support.postgres"
 local report = require "report"
 
 local options = report.options(arg, { rate = 2000, seconds = 6 })
@@ -130,8 +130,7 @@ local function row(f, base)
     ("%.1f"):format(f.rss / 1024) }
 end
 
-local cluster = postgres.start()
-local ok, err = pcall(function()
+database.with(function(cluster)
   local db = cluster:database()
   local function speed(seconds, fail)
     db:exec(("BEGIN; DELETE FROM speed; INSERT INTO speed VALUES (%g, %d); COMMIT"):format(seconds, fail))
@@ -167,8 +166,3 @@ local ok, err = pcall(function()
   if options.save then report.save("sick", text) end
   server:stop()
 end)
-cluster:stop()
-if not ok then
-  io.stderr:write("bench: ", tostring(err), "\n")
-  os.exit(1)
-end

@@ -230,9 +230,9 @@ static const char *dummy_of(struct verifier *v)
 
 /* ---- requests ---- */
 
-static void refuse(struct verifier *v, struct auth_request *r, int code, const char *why)
+/* No failure: nobody looked at the password. */
+static void refuse(struct auth_request *r, int code, const char *why)
 {
-    strike(v, r);
     err_set(&r->err, code, "auth: %s", why);
     metrics_inc(metrics_mine(), M_AUTHS_REFUSED);
     auth_request_answer(r, code);
@@ -294,13 +294,13 @@ static void verify(struct verifier *v, struct auth_request *r)
     struct attempt *a = find(v, &digest, &peer, &of_peer);
     int64_t share = conf->max_auth_queue / 8 > 0 ? conf->max_auth_queue / 8 : 1;
     if (!a && (v->count >= conf->max_auth_queue || of_peer >= share)) {
-        refuse(v, r, ERR_OVERLOADED, "max_auth_queue attempts are waiting, or its share of them");
+        refuse(r, ERR_OVERLOADED, "max_auth_queue attempts are waiting, or its share of them");
         return;
     }
     if (!a) {
         a = calloc(1, sizeof *a);
         if (!a) {
-            refuse(v, r, ERR_NOMEM, "no memory");
+            refuse(r, ERR_NOMEM, "no memory");
             return;
         }
         a->digest = digest;

@@ -232,6 +232,22 @@ describe("access", function()
     assert.is_nil(server:log():find("guess", 1, true))
   end)
 
+  it("holds nobody back for having been refused unseen", function()
+    -- One attempt of an address at a time. The second of "guesser" is held back, and is that one.
+    start({ user("app", ALL), OPS }, {
+      max_auth_queue = 1, auth_cache = "0s", auth_delay = "500ms", auth_delay_cap = "1h", max_auth_failures = 1000,
+    })
+    local guesser, c = server:connect { tcp = true }, server:connect { tcp = true }
+    expect.error("AUTH_FAILED", {}, guesser:auth("guesser", "wrong"))
+    local pinged = guesser:send "ping"
+    local held = guesser:send("auth", "guesser", "wrong")
+    expect.value(guesser:receive(pinged))
+    for _ = 1, 20 do expect.error("OVERLOADED", "max_auth_queue", c:auth("app", "other")) end
+    expect.error("AUTH_FAILED", {}, guesser:receive(held))
+    -- Twenty failures would hold it back for days.
+    assert.is_true(expect.value(c:auth("app", "other")))
+  end)
+
   it("is not open to all unless the configuration says so", function()
     local function check(more)
       local o = Server.prepare(with(nil, more))
@@ -274,5 +290,6 @@ describe("access", function()
     server:wait_log "reload.done generation=2"
     assert.equal("k", expect.value(enter("app", "a new one"):get "k"))
     assert.equal(2, (tool({ "passwd" }, "\n")))
+    assert.equal(2, (tool({ "passwd", "--user", "app" }, "a new one\n"))) -- no server is asked
   end)
 end)

@@ -96,10 +96,16 @@ const char *command_nearest(const char *name)
     return conf_nearest(name, names, COMMANDS);
 }
 
+/* One without a method asks no server. */
+static uint32_t options_of(const struct command *c)
+{
+    return c->options | (c->method ? OF_ALL : ARGS_BIT(ARGS_HELP));
+}
+
 int command_check(const struct command *c, const struct args *a, struct err *e)
 {
     int words = a->count - 1;
-    uint32_t strange = a->given & ~(c->options | OF_ALL);
+    uint32_t strange = a->given & ~options_of(c);
 
     if (strange)
         return err_set(e, ERR_BAD_REQUEST, "%s takes no --%s", c->name,
@@ -147,7 +153,7 @@ int command_help(struct buf *out, const struct command *c)
         rc = buf_printf(out, "\n%s\n", c->text);
     if (rc == 0)
         rc = buf_printf(out, "\nOptions:\n");
-    return rc == 0 ? write_options(out, c->options | OF_ALL) : rc;
+    return rc == 0 ? write_options(out, options_of(c)) : rc;
 }
 
 int command_help_all(struct buf *out)

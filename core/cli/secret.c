@@ -1,6 +1,7 @@
 #include "cli/secret.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <string.h>
 #include <termios.h>
@@ -50,20 +51,48 @@ int secret_of_text(struct secret *s, const char *text, struct err *e)
     return check(s, "RTCACHE_PASSWORD", e);
 }
 
+static volatile sig_atomic_t stopped_by;
+
+static void on_signal(int number)
+{
+    stopped_by = number;
+}
+
+/* Reads a line that the terminal does not show. A signal that ends the process finds the terminal
+ * as it was. */
+static bool read_unseen(struct secret *s, FILE *f)
+{
+    static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    enum { COUNT = sizeof ending / sizeof *ending };
+    const struct sigaction noted = {.sa_handler = on_signal}; /* no SA_RESTART: it ends the read */
+    struct sigaction before[COUNT];
+    struct termios shown, unseen;
+    if (tcgetattr(fileno(f), &shown) != 0)
+        return false;
+    unseen = shown;
+    unseen.c_lflag &= ~(tcflag_t)ECHO;
+    for (int i = 0; i < COUNT; i++)
+        sigaction(ending[i], &noted, &before[i]);
+    tcsetattr(fileno(f), TCSAFLUSH, &unseen);
+    bool read = read_line(s, f);
+    int reason = errno;
+    tcsetattr(fileno(f), TCSAFLUSH, &shown);
+    for (int i = 0; i < COUNT; i++)
+        sigaction(ending[i], &before[i], NULL);
+    if (stopped_by) {
+        secret_wipe(s);
+        raise(stopped_by);
+    }
+    errno = reason;
+    return read;
+}
+
 static int type_in(struct secret *s, const struct cli *cli, const char *prompt, struct err *e)
 {
-    struct termios before, quiet;
-    int fd = fileno(cli->in);
     *s = (struct secret){.size = 0};
-    if (tcgetattr(fd, &before) != 0)
-        return err_set(e, ERR_IO, "cannot ask for the password: %s", strerror(errno));
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
     fprintf(cli->err, "%s: ", prompt);
     fflush(cli->err);
-    tcsetattr(fd, TCSAFLUSH, &quiet);
-    bool read = read_line(s, cli->in);
-    tcsetattr(fd, TCSAFLUSH, &before);
+    bool read = read_unseen(s, cli->in);
     fputc('\n', cli->err);
     return read ? check(s, "standard input", e)
                 : err_set(e, ERR_IO, "cannot read the password: %s", strerror(errno));

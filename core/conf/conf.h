@@ -200,6 +200,8 @@ bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *
 const struct conf_user *conf_user_find(const struct conf *c, struct slice name);
 /* The user that a connection over a Unix socket from this uid is; or NULL. */
 const struct conf_user *conf_user_of_uid(const struct conf *c, int64_t uid);
+/* "read" for RIGHT_READ, and so on: one bit. */
+const char *conf_right_name(unsigned right);
 /* The memory in KiB and the passes that an argon2id hash asks for, as its text tells. false: it is
  * none. */
 bool conf_hash_cost(const char *text, unsigned long *kib, unsigned long *passes);

@@ -17,9 +17,10 @@ static const char *kind_of(const struct option *o)
     case OPT_DRIVER: return "one of";
     case OPT_LISTEN: return "string or list";
     case OPT_WORDS: return "list of strings";
-    case OPT_SECTION: break;
+    case OPT_GROUP: return "group";
+    case OPT_GROUPS: return "list";
     }
-    return o->name[0] == 'l' || o->name[0] == 'u' ? "list" : "group";
+    return "";
 }
 
 static int write_range(struct buf *out, const struct option *o)

@@ -15,7 +15,7 @@
     .fallback = fallback_
 #define TOP(type_, field, name_, fallback_)                                                        \
     ROW(GROUP_TOP, DRIVER_ANY, type_, offsetof(struct conf, field), name_, fallback_)
-#define SECTION(name_) ROW(GROUP_TOP, DRIVER_ANY, OPT_SECTION, 0, name_, NULL)
+#define SECTION(type_, name_) ROW(GROUP_TOP, DRIVER_ANY, type_, 0, name_, NULL)
 #define OF_BACKEND(driver_, type_, field, name_, fallback_)                                        \
     ROW(GROUP_BACKEND, driver_, type_, offsetof(struct conf_backend, field), name_, fallback_)
 #define BACKEND(...)  OF_BACKEND(DRIVER_ANY, __VA_ARGS__)
@@ -35,7 +35,7 @@ const char *const options_drivers[] = {
     [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
 static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
-static const char *const rights[] = {"read", "write", "invalidate", "admin", NULL};
+const char *const options_rights[] = {"read", "write", "invalidate", "admin", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
@@ -102,7 +102,7 @@ const struct option options_table[] = {
      .text = "Where the log goes; without it to standard error."},
     {TOP(OPT_STRING, user, "user", NULL), .restart = true,
      .text = "The user to become when started as root."},
-    {SECTION("tls"), .text = "The certificate and what goes with it, for addresses that begin with `tls:`."},
+    {SECTION(OPT_GROUP, "tls"), .text = "The certificate and what goes with it, for addresses that begin with `tls:`."},
     {TOP(OPT_BOOL, open_to_all, "open_to_all", "false"),
      .text = "Without `users`: listen on addresses other than loopback all the same. Whoever reaches them may then do everything."},
     {TOP(OPT_DURATION, auth_timeout_ms, "auth_timeout", "30s"), .least = SEC, .most = HOUR,
@@ -127,10 +127,10 @@ const struct option options_table[] = {
      .text = "Bytes a second in which a request that has begun has to arrive, on average, once `frame_grace` is over; a slower connection is closed. 0: no bound."},
     {TOP(OPT_DURATION, frame_grace_ms, "frame_grace", "10s"), .least = 100, .most = HOUR,
      .text = "How long an incomplete request is left alone."},
-    {SECTION("defaults"), .text = "The policy that loaders inherit, and that of a `set` without a loader."},
-    {SECTION("backends"), .text = "The databases, by name."},
-    {SECTION("users"), .text = "Who may connect, and do what; without it everybody may do everything. See [security](security.md#users)."},
-    {SECTION("loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
+    {SECTION(OPT_GROUP, "defaults"), .text = "The policy that loaders inherit, and that of a `set` without a loader."},
+    {SECTION(OPT_GROUP, "backends"), .text = "The databases, by name."},
+    {SECTION(OPT_GROUPS, "users"), .text = "Who may connect, and do what; without it everybody may do everything. See [security](security.md#users)."},
+    {SECTION(OPT_GROUPS, "loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
 
     {BACKEND(OPT_DRIVER, driver, "driver", NULL), .choices = options_drivers, .required = true,
      .text = "What kind of database it is."},
@@ -264,7 +264,7 @@ const struct option options_table[] = {
 
     {USER(OPT_STRING, name, "name", NULL), .required = true,
      .text = "What a client calls itself in `auth`."},
-    {USER(OPT_WORDS, rights_list, "rights", NULL), .required = true, .choices = rights,
+    {USER(OPT_WORDS, rights_list, "rights", NULL), .required = true, .choices = options_rights,
      .text = "What it may do; [protocol](protocol.md#rights) says which method needs which."},
     {USER(OPT_WORDS, keys, "keys", NULL),
      .text = "[Patterns](#patterns) of the keys it may name; without it all."},
@@ -331,7 +331,8 @@ bool options_equal(const struct option *o, const void *a, const void *b)
     case OPT_DRIVER: return memcmp(left, right, sizeof(enum conf_driver)) == 0;
     case OPT_LISTEN: return same_listen(a, b);
     case OPT_WORDS: return same_words((const void *)left, (const void *)right);
-    case OPT_SECTION: return true;
+    case OPT_GROUP:
+    case OPT_GROUPS: return true;
     }
     return true;
 }

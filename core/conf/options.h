@@ -33,7 +33,8 @@ enum option_type {
     OPT_DRIVER,   /* enum conf_driver, in the order of choices */
     OPT_LISTEN,   /* conf's listen and listen_count */
     OPT_WORDS,    /* struct conf_words; of choices where there are any */
-    OPT_SECTION,  /* a group or list, read by hand */
+    OPT_GROUP,    /* read by hand, as is the next */
+    OPT_GROUPS,   /* a list of groups */
 };
 
 #define DRIVER_ANY (-1)
@@ -56,6 +57,7 @@ struct option {
 extern const struct option options_table[];
 extern const size_t options_count;
 extern const char *const options_drivers[]; /* by enum conf_driver; NULL ends it */
+extern const char *const options_rights[];  /* by the bits of enum conf_right; NULL ends it */
 
 /* NULL where the group, with that driver, has none of that name. */
 const struct option *options_find(enum option_group group, const char *name, int driver);

@@ -40,7 +40,8 @@ const char *setting_form(enum option_type type)
     case OPT_DRIVER: return "a string";
     case OPT_LISTEN: return "a string or a list of strings";
     case OPT_WORDS: return "a list of strings";
-    case OPT_SECTION: return "a group";
+    case OPT_GROUP: return "a group";
+    case OPT_GROUPS: return "a list of groups";
     }
     return "";
 }
@@ -367,7 +368,8 @@ bool setting_read(struct reading *r, const struct option *o, const config_settin
     case OPT_DRIVER: return read_string(r, o, s, at);
     case OPT_LISTEN: return read_listen(r, o, s);
     case OPT_WORDS: return read_words(r, o, s, at);
-    case OPT_SECTION: return true;
+    case OPT_GROUP:
+    case OPT_GROUPS: return true;
     }
     return true;
 }
@@ -393,7 +395,8 @@ static void set_default(struct reading *r, const struct option *o, void *target)
         break;
     case OPT_DRIVER:
     case OPT_WORDS:
-    case OPT_SECTION: break;
+    case OPT_GROUP:
+    case OPT_GROUPS: break;
     }
     if (rc != 0)
         problems_add(r->problems, r->conf->file, 0, 0, "\"%s\" has a wrong default", o->name);

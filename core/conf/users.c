@@ -1,5 +1,7 @@
 #include "conf/users.h"
 
+#include "conf/checks.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Where a problem of that option of the group stands. */
 static const config_setting_t *place_of(const config_setting_t *group, const char *name)
 {
     const config_setting_t *s = config_setting_get_member(group, name);
@@ -122,12 +125,13 @@ static void finish_name(struct reading *r, const config_setting_t *group, const 
                       CONF_NAME_MAX);
 }
 
+/* word: one of options_rights. */
 static unsigned right_of(const char *word)
 {
-    return strcmp(word, "read") == 0         ? RIGHT_READ
-           : strcmp(word, "write") == 0      ? RIGHT_WRITE
-           : strcmp(word, "invalidate") == 0 ? RIGHT_INVALIDATE
-                                             : RIGHT_ADMIN;
+    unsigned right = 1;
+    while (strcmp(conf_right_name(right), word) != 0)
+        right <<= 1;
+    return right;
 }
 
 static void finish_keys(struct reading *r, const config_setting_t *group, struct conf_user *u)
@@ -168,8 +172,8 @@ static bool is_loopback(const char *text)
     char host[128];
     struct in_addr v4;
     struct in6_addr v6;
-    if (strncmp(text, "tls:", 4) == 0)
-        text += 4;
+    if (checks_tls_address(text))
+        text = strchr(text, ':') + 1;
     if (strncmp(text, "unix:", 5) == 0 || text[0] == ':')
         return true;
     const char *colon = strrchr(text, ':');
@@ -190,7 +194,7 @@ static bool is_loopback(const char *text)
 /* Whether a client needs a certificate there. */
 static bool wants_certificate(const struct conf *c, const char *text)
 {
-    return strncmp(text, "tls:", 4) == 0 && c->tls.client_ca;
+    return checks_tls_address(text) && c->tls.client_ca;
 }
 
 void users_check_address(struct reading *r, const config_setting_t *root, const char *text)
@@ -226,6 +230,11 @@ void users_check(struct reading *r, const config_setting_t *root)
 }
 
 /* ---- for the server ---- */
+
+const char *conf_right_name(unsigned right)
+{
+    return options_rights[__builtin_ctz(right)];
+}
 
 const struct conf_user *conf_user_find(const struct conf *c, struct slice name)
 {

@@ -142,14 +142,6 @@ static int check_names(const struct asked *a, enum rights_names names)
     return 0;
 }
 
-static const char *name_of(unsigned right)
-{
-    return right == RIGHT_READ         ? "read"
-           : right == RIGHT_WRITE      ? "write"
-           : right == RIGHT_INVALIDATE ? "invalidate"
-                                       : "admin";
-}
-
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
                  const struct rpc_msg *m, struct err *e)
 {
@@ -163,6 +155,6 @@ int rights_check(const struct conf_user *u, unsigned right, enum rights_names na
                        method);
     if (!(u->rights & right))
         return err_set(e, ERR_DENIED, "%s: the user \"%s\" has no right \"%s\"", method, u->name,
-                       name_of(right));
+                       conf_right_name(right));
     return check_names(&a, names);
 }

@@ -76,8 +76,7 @@ struct snapshot {
 };
 
 /* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
- * none. ERR_CONFIG names a pattern, or a file
- * of "tls", and its line. */
+ * none. ERR_CONFIG names a pattern, or a file of "tls", and its line. */
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);

@@ -293,7 +293,7 @@ void conn_halt(struct conn *c)
 
 void conn_resume(struct conn *c)
 {
-    c->halted = c->broken;
+    c->halted = c->broken || c->linger; /* TLS may have failed meanwhile */
     c->active_ms = c->io->now_ms;
     if (c->io->draining)
         return;

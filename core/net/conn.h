@@ -2,9 +2,10 @@
  * conn: one client's connection: bytes in, messages to dispatch, answers out.
  *
  * Shape: an idle connection holds no buffers: it reads into the thread's room and answers from a
- * buffer that the thread lends. All messages of one read are answered with one write. Thread: its
- * I/O thread's. Limits: max_frame, max_output (past it the connection is cut), a high-water mark of
- * CONN_OUT_PAUSE unread bytes, above which nothing more is read from it.
+ * buffer that the thread lends. All messages of one read are answered with one write. Over TLS
+ * conn_tls.h stands between it and the socket. Thread: its I/O thread's. Limits: max_frame, or
+ * max_frame_before_auth; frame_rate; max_output (past it the connection is cut); a high-water mark
+ * of CONN_OUT_PAUSE unread bytes, above which nothing more is read from it.
  */
 #ifndef RTCACHE_NET_CONN_H
 #define RTCACHE_NET_CONN_H
@@ -45,7 +46,7 @@ struct conn {
     bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
     int64_t linger_until_ms;
     bool broken; /* close at the next safe point */
-    bool halted; /* no further message is taken: it is broken, or its auth is in the air */
+    bool halted; /* no further message is taken: it ends, or its auth is in the air */
     bool known;  /* it is a user, or there are none */
 };
 
@@ -64,9 +65,9 @@ void conn_touch(struct conn *c);
 void conn_flush(struct conn *c);
 /* No memory for an answer, or too much unread: the connection cannot be served any further. */
 void conn_break(struct conn *c, const char *why);
-void conn_stop_reading(struct conn *c);
 /* The same without a word in the log; it is closed before the loop sleeps. */
 void conn_cut(struct conn *c);
+void conn_stop_reading(struct conn *c);
 /* It is closed once what is answered has been written. */
 void conn_finish(struct conn *c);
 /* What comes from now on is kept unread until conn_resume. */

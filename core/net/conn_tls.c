@@ -65,7 +65,11 @@ bool conn_tls_open(struct conn *c)
     if (!io->plain_room)
         io->plain_room = malloc(IO_READ_BYTES);
     struct conn_tls *t = calloc(1, sizeof *t);
-    if (!t || !io->plain_room || tls_new(&t->session, io->snapshot->tls, NULL, &e) != 0) {
+    int rc = t && io->plain_room ? tls_new(&t->session, io->snapshot->tls, NULL, &e)
+                                 : err_set(&e, ERR_NOMEM, "no memory for a TLS connection");
+    if (rc != 0) {
+        metrics_inc(io->metrics, M_TLS_REFUSED);
+        log_warn("conn.tls_refused", "reason=%s", log_q(e.text));
         free(t);
         return false;
     }

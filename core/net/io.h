@@ -6,8 +6,8 @@
  *
  * It runs no Lua and waits for no backend. Thread: new, start, join, free: the main thread; adopt,
  * change, drain, stop: any; the rest is the thread's own.
- * Limits: max_connections in all, and per connection max_frame, max_parked, max_output,
- * idle_timeout.
+ * Limits: max_connections in all, and per connection max_parked, idle_timeout, and those of conn.h,
+ * conn_tls.h and auth.h.
  */
 #ifndef RTCACHE_NET_IO_H
 #define RTCACHE_NET_IO_H

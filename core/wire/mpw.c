@@ -17,9 +17,7 @@ static inline msgpack_packer packer_of(struct buf *b)
     return (msgpack_packer){.data = b, .callback = packer_write};
 }
 
-/* The forms of one byte, which most values of a row have beside short strings, are written in
- * place.
- */
+/* Values of one byte, as most of a row's that are no strings, are written in place. */
 static int put_byte(struct buf *b, unsigned char byte)
 {
     char *to = buf_room(b, 1);

@@ -3,7 +3,7 @@
 --- Each: what, rules (one of them has to be violated), and one of
 ---   from -> to in scripts/row.lua; change(options) of the server; prepare(setup);
 ---   file, from -> to in the sources of the server (from stands exactly once in file).
---- And, where they differ from the others': operations, keys.
+--- And, where they differ from the others': operations, keys, every (operations between two troubles).
 
 local M = {}
 
@@ -96,11 +96,13 @@ M.inside = {
   {
     what = "a replica's absence answers min_version", rules = { "G2" },
     keys = 4000, -- so that many are not written yet
+    operations = 120000, every = 500, -- it shows while the feed is down
     file = "core/net/park.c",
     from = "return r->target.has_min && (f->replica || r->joined);", to = "return false;",
   },
   {
     what = "what was put is stored and raises no floor", rules = { "write" },
+    keys = 100, -- so that a key is loaded again soon
     file = "core/load/flight_change.c",
     from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p);",
     to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p);",

@@ -31,7 +31,7 @@ local function try(cluster, fault, operations)
   local setup = Setup.start { cluster = cluster, script = script_of(fault), change = fault.change }
   local path = setup.server.folder .. "/history.bin"
   if fault.prepare then fault.prepare(setup) end
-  local how = { seed = 5, keys = fault.keys or KEYS, every = EVERY }
+  local how = { seed = 5, keys = fault.keys or KEYS, every = fault.every or EVERY }
   local ran, text = setup:run(fault.operations or operations, path, how)
   local violated = {}
   if ran then

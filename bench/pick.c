@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-/* Odd, and a prime larger than any number of keys: popular keys lie anywhere. */
+/* Odd, and a prime larger than any number of keys: popular keys, and those of one moment, lie
+ * anywhere. */
 #define SCATTER UINT64_C(2654435761)
 
 void pick_init(struct pick *p, unsigned keys, bool zipf)
@@ -47,9 +48,9 @@ static unsigned zipf_rank(struct pick *p)
 unsigned pick_key(struct pick *p)
 {
     if (p->in_order) {
-        unsigned key = p->next++;
+        unsigned rank = p->next++;
         p->next = p->next == p->keys ? 0 : p->next;
-        return key;
+        return (unsigned)(rank * SCATTER % p->keys);
     }
     if (p->zipf)
         return (unsigned)(zipf_rank(p) * SCATTER % p->keys);

@@ -1,7 +1,7 @@
 /*
  * pick: which key is asked for next.
  *
- *   in order:  first, first + 1, ..., then from 0 again
+ *   in turn:   each once, scattered over all of them, then again in the same order
  *   by chance: each as likely, or the n-th most wanted as likely as 1/n (Zipf's law, exponent 1)
  *
  * Shape: a few words; O(1) a key, whatever their number. By W. Hoermann and G. Derflinger,
@@ -21,7 +21,7 @@ struct pick {
     uint64_t random;
 };
 
-/* keys: at least 1. first: in order, the first of them. */
+/* keys: at least 1. first: in turn, where in their order to begin. */
 void pick_init(struct pick *p, unsigned keys, bool zipf);
 void pick_in_order(struct pick *p, unsigned first);
 /* 0 to keys - 1 */

@@ -172,8 +172,9 @@ function Cluster:stop()
   files.remove(self.folder)
 end
 
+---@param settings? string @more lines of postgresql.conf
 ---@return support.Cluster
-function M.start()
+function M.start(settings)
   local folder = process.temporary_folder()
   local self = setmetatable({
     folder = folder,
@@ -188,7 +189,7 @@ function M.start()
   must_run { BIN .. "/initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-E", "UTF8",
     "--locale=C.UTF-8", "--no-sync" }
   local conf = assert(io.open(self.data .. "/postgresql.conf", "a"))
-  conf:write(CONF, "unix_socket_directories = '", folder, "'\n")
+  conf:write(CONF, settings or "", "unix_socket_directories = '", folder, "'\n")
   conf:close()
   self:launch()
   return self

@@ -48,6 +48,7 @@ struct backend;
 
 struct backend_stats {
     uint64_t queries, failures, connects, disconnects, cancels, timeouts;
+    uint64_t groups, groups_failed; /* postgres: transactions of more than one SELECT */
     uint32_t connections, idle, in_flight, queued;
 };
 

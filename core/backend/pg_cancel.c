@@ -9,7 +9,8 @@
  * connection takes nothing new; after connect_timeout of it, it is closed.
  *
  * A preparation may wait for a lock on a table. One that no query waits for any more is stopped in
- * the same way, though not at once: most end by themselves.
+ * the same way, though not at once: most end by themselves. So do most of the queries that share a
+ * transaction (pg_group), where a cancel makes all the others run again.
  */
 #include "backend/pg_conn.h"
 #include "backend/pg_pool.h"
@@ -31,7 +32,7 @@ static bool given_up(const struct pg_conn *c)
         return false;
     if (oldest->kind == PG_STEP_PREPARE)
         return list_empty(&container_of(oldest, struct pg_stmt, step)->waiting);
-    return !container_of(oldest, struct pg_call, step)->q;
+    return pg_group_given_up(c);
 }
 
 bool pg_cancel_drains(const struct pg_conn *c)
@@ -80,7 +81,7 @@ void pg_cancel_settle(struct pg_conn *c)
         return;
     c->draining_ms = clock_ms();
     c->cancel_wait_s = WAIT_FIRST_S;
-    if (oldest_step(c)->kind == PG_STEP_RUN)
+    if (oldest_step(c)->kind == PG_STEP_RUN && !pg_group_is_shared(c))
         send_cancel(c);
     arm(c);
 }

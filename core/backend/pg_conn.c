@@ -80,7 +80,7 @@ void pg_conn_flush(struct pg_conn *c)
     if (rc < 0 || PQstatus(c->pg) == CONNECTION_BAD)
         pg_conn_broken(c, "the connection broke");
     else
-        watch(c, rc > 0 ? EV_READ | EV_WRITE : EV_READ);
+        watch(c, (c->full = rc > 0) ? EV_READ | EV_WRITE : EV_READ);
 }
 
 /* ---- opening ---- */

@@ -5,10 +5,12 @@
  *             (names only)               (if need be)
  *
  * Shape: a PGconn in pipeline mode, one ev_io, one ev_timer, the list of steps in the order of
- * sending. Every step ends with a sync of its own, so an error, or the transaction that a write is,
- * touches one query only. Four files: pg_conn opens and closes, pg_flow sends and reads, pg_cancel
- * stops queries that were given up, pg_pool shares out.
- * Thread: its loop's. Limits: `pipeline` calls in the air, `connect_timeout`, `statements`.
+ * sending. A sync ends a transaction, and with it what an error touches: a write, a preparation
+ * and a close have one each, and SELECTs of one turn of the loop share one (pg_group). Five files:
+ * pg_conn opens and closes, pg_flow sends and reads, pg_group says what shares a transaction,
+ * pg_cancel stops queries that were given up, pg_pool shares out.
+ * Thread: its loop's. Limits: `pipeline` calls in the air, `group` of them in a transaction,
+ * `connect_timeout`, `statements`.
  */
 #ifndef RTCACHE_BACKEND_PG_CONN_H
 #define RTCACHE_BACKEND_PG_CONN_H
@@ -30,6 +32,11 @@ struct pg_conn {
     struct ev_io io;
     struct ev_timer timer; /* until READY: of the connect; then: of the next cancel */
     struct list steps;     /* sent, oldest first */
+    struct pg_step *at;    /* whose results come next; NULL: steps is empty */
+    uint32_t grouped;      /* queries sent since the last sync */
+    size_t grouped_bytes;  /* of their parameters */
+    bool group_failed;     /* the transaction whose results are read */
+    bool full;             /* the socket takes no more: libpq holds the rest */
     uint32_t in_air;       /* calls that wait for a statement or were sent */
     struct pg_stmts stmts;
     struct pg_work *resolve; /* under way, or NULL */
@@ -55,6 +62,7 @@ struct pg_call {
     struct pg_stmt *stmt; /* SENT: a reference */
     unsigned redo, redone;
     bool fresh; /* its statement was prepared for it */
+    bool alone; /* shared a transaction that failed, and shares no other */
     struct pg_rows rows;
 };
 
@@ -68,6 +76,26 @@ void pg_conn_close(struct pg_conn *c, const struct err *why);
 void pg_conn_broken(struct pg_conn *c, const char *what);
 /* Sends what libpq holds, and waits for the socket where it is full. May close. */
 void pg_conn_flush(struct pg_conn *c);
+
+/* Whether the call, of this statement, is to have a transaction of its own. */
+bool pg_group_leaves_out(const struct pg_conn *c, const struct pg_call *call,
+                         const struct pg_stmt *st);
+/* A call's query was sent that is to share one. May end the group, which may close. */
+void pg_group_add(struct pg_conn *c, const struct pg_call *call);
+/* Sends the sync that is owed, where one is; nothing of it is closed. False: it could not. */
+bool pg_group_sync(struct pg_conn *c);
+/* The same, and flushes. False: that closed the connection. */
+bool pg_group_end(struct pg_conn *c);
+/* The step after one that is not the last of all. */
+struct pg_step *pg_group_next(const struct pg_step *step);
+/* Of the oldest transaction: whether it has more than one step. */
+bool pg_group_is_shared(const struct pg_conn *c);
+/* The call, of the oldest transaction, failed, and the others with it. */
+void pg_group_error(struct pg_conn *c, struct pg_call *call);
+/* Any of the oldest transaction's queries was given up. */
+bool pg_group_given_up(const struct pg_conn *c);
+/* Moves the steps of the oldest transaction into out: its sync has come. True: it had failed. */
+bool pg_group_take(struct pg_conn *c, struct list *out);
 
 /* READY: sends the call now or when its statement is prepared. May close. */
 void pg_flow_take(struct pg_conn *c, struct pg_call *call);

@@ -17,16 +17,19 @@
 static void append_step(struct pg_conn *c, struct pg_step *step, enum pg_step_kind kind)
 {
     step->kind = kind;
+    step->ends = false;
     step->exposed = pg_signal_active(&c->cancel);
     list_push_back(&c->steps, &step->link);
+    if (!c->at)
+        c->at = step;
 }
 
 /* Ends the step that was appended last. May close the connection. */
 static bool sync_step(struct pg_conn *c, bool sent)
 {
-    if (sent && PQpipelineSync(c->pg)) {
-        pg_conn_flush(c);
-        return c->pg != NULL;
+    if (sent) {
+        c->grouped = 1;
+        return pg_group_end(c);
     }
     pg_conn_broken(c, "cannot send");
     return false;
@@ -35,9 +38,10 @@ static bool sync_step(struct pg_conn *c, bool sent)
 /* A step's reference to st is taken. */
 static bool send_prepare(struct pg_conn *c, struct pg_stmt *st)
 {
+    bool sent = pg_group_sync(c);
     append_step(c, &st->step, PG_STEP_PREPARE);
-    bool sent =
-        PQsendPrepare(c->pg, st->name, st->sql, 0, NULL) && PQsendDescribePrepared(c->pg, st->name);
+    sent = sent && PQsendPrepare(c->pg, st->name, st->sql, 0, NULL) &&
+           PQsendDescribePrepared(c->pg, st->name);
     return sync_step(c, sent);
 }
 
@@ -46,8 +50,9 @@ static bool send_close(struct pg_conn *c, struct pg_stmt *st)
 {
     char sql[48];
     snprintf(sql, sizeof sql, "DEALLOCATE %s", st->name);
+    bool sent = pg_group_sync(c);
     append_step(c, &st->step, PG_STEP_CLOSE);
-    return sync_step(c, PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0));
+    return sync_step(c, sent && PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0));
 }
 
 static void evict(struct pg_conn *c)
@@ -75,10 +80,7 @@ static void finish(struct pg_call *call, int code)
 /* Rows come one by one: to be said when the query becomes the one whose results are read. */
 static void begin_step(struct pg_conn *c)
 {
-    if (list_empty(&c->steps))
-        return;
-    struct pg_step *oldest = container_of(c->steps.next, struct pg_step, link);
-    if (oldest->kind == PG_STEP_RUN)
+    if (c->at && c->at->kind == PG_STEP_RUN)
         (void)PQsetSingleRowMode(c->pg);
 }
 
@@ -106,17 +108,22 @@ static void send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st
         finish(call, rc);
         return;
     }
-    bool alone = list_empty(&c->steps);
+    bool alone = pg_group_leaves_out(c, call, st);
+    bool sent = !alone || pg_group_sync(c);
+    bool first = list_empty(&c->steps);
     call->state = PG_CALL_SENT;
     call->stmt = st;
     call->rows = (struct pg_rows){.count = 0};
     st->refs++;
     append_step(c, &call->step, PG_STEP_RUN);
-    bool sent =
-        PQsendQueryPrepared(c->pg, st->name, st->params, p->values, p->lengths, p->formats, 0);
-    if (sent && alone)
+    sent = sent &&
+           PQsendQueryPrepared(c->pg, st->name, st->params, p->values, p->lengths, p->formats, 0);
+    if (sent && first)
         begin_step(c);
-    sync_step(c, sent);
+    if (alone || !sent)
+        sync_step(c, sent);
+    else
+        pg_group_add(c, call);
 }
 
 void pg_flow_take(struct pg_conn *c, struct pg_call *call)
@@ -265,11 +272,12 @@ static void run_again(struct pg_conn *c, struct pg_call *call)
     pg_stmt_unref(st);
 }
 
-static void run_ended(struct pg_conn *c, struct pg_call *call)
+static void run_ended(struct pg_conn *c, struct pg_call *call, bool group_failed)
 {
     c->proven = true;
     c->pool->failures = 0;
-    if (call->q && call->redo)
+    call->alone = call->alone || group_failed;
+    if (call->q && (call->redo || group_failed))
         run_again(c, call);
     else
         finish(call, call->q ? call->q->code : 0);
@@ -286,23 +294,33 @@ static void remember_last_words(struct pg_conn *c, const PGresult *res)
 
 static void take_result(struct pg_conn *c, const PGresult *res)
 {
-    struct pg_step *step = container_of(c->steps.next, struct pg_step, link);
-    struct pg_call *call = container_of(step, struct pg_call, step);
-    struct pg_stmt *st = container_of(step, struct pg_stmt, step);
-    if (PQresultStatus(res) != PGRES_PIPELINE_SYNC) {
-        remember_last_words(c, res);
-        if (step->kind == PG_STEP_RUN)
-            run_result(c, call, res);
-        else if (step->kind == PG_STEP_PREPARE)
-            prepare_result(st, res);
-        return;
+    struct pg_step *step = c->at;
+    remember_last_words(c, res);
+    if (step->kind == PG_STEP_PREPARE) {
+        prepare_result(container_of(step, struct pg_stmt, step), res);
+    } else if (step->kind == PG_STEP_RUN) {
+        if (PQresultStatus(res) == PGRES_FATAL_ERROR && pg_group_is_shared(c))
+            pg_group_error(c, container_of(step, struct pg_call, step));
+        run_result(c, container_of(step, struct pg_call, step), res);
+        if (PQresultStatus(res) != PGRES_SINGLE_TUPLE && !step->ends)
+            c->at = pg_group_next(step);
     }
-    list_remove(&step->link);
+}
+
+/* The sync of the oldest transaction has come. */
+static void end_steps(struct pg_conn *c)
+{
+    struct list ended, *link;
+    bool failed = pg_group_take(c, &ended);
     begin_step(c);
-    switch (step->kind) {
-    case PG_STEP_RUN: run_ended(c, call); break;
-    case PG_STEP_PREPARE: prepare_ended(c, st); break;
-    case PG_STEP_CLOSE: pg_stmt_unref(st); break;
+    while ((link = list_pop_front(&ended)) != NULL) {
+        struct pg_step *step = container_of(link, struct pg_step, link);
+        struct pg_stmt *st = container_of(step, struct pg_stmt, step);
+        switch (step->kind) {
+        case PG_STEP_RUN: run_ended(c, container_of(step, struct pg_call, step), failed); break;
+        case PG_STEP_PREPARE: prepare_ended(c, st); break;
+        case PG_STEP_CLOSE: pg_stmt_unref(st); break;
+        }
     }
     if (c->pg)
         pg_cancel_step_began(c);
@@ -314,7 +332,11 @@ void pg_flow_read(struct pg_conn *c)
     while (c->pg && nulls < NULLS_IN_A_ROW && !list_empty(&c->steps) && !PQisBusy(c->pg)) {
         PGresult *res = PQgetResult(c->pg);
         nulls = res ? 0 : nulls + 1;
-        if (res)
+        if (!res)
+            begin_step(c); /* the next one's in the same transaction */
+        else if (PQresultStatus(res) == PGRES_PIPELINE_SYNC)
+            end_steps(c);
+        else
             take_result(c, res);
         PQclear(res);
     }
@@ -334,6 +356,11 @@ void pg_flow_read(struct pg_conn *c)
 void pg_flow_fail(struct pg_conn *c, const struct err *why)
 {
     struct list *link;
+    c->at = NULL;
+    c->grouped = 0;
+    c->grouped_bytes = 0;
+    c->full = false;
+    c->group_failed = false;
     while ((link = list_pop_front(&c->steps)) != NULL) {
         struct pg_step *step = container_of(link, struct pg_step, link);
         struct pg_call *call = container_of(step, struct pg_call, step);

@@ -22,7 +22,7 @@ struct pg_pool {
     struct ev_loop *loop;
     char *name;
     struct pg_target target;
-    uint32_t pipeline, max_queue;
+    uint32_t pipeline, group, max_queue;
     size_t max_result;
     int64_t connect_timeout_ms, reconnect_base_ms, reconnect_cap_ms;
     struct pg_works works;
@@ -30,6 +30,7 @@ struct pg_pool {
     uint32_t queued;
     struct list ended; /* queries whose done is owed */
     struct ev_idle deliver;
+    struct ev_prepare turn; /* ends the groups of every turn of the loop, after all that is in it */
     struct rng rng;
     uint32_t failures; /* of connects, in a row */
     int64_t retry_ms;  /* no connect before; clock_ms */

@@ -134,6 +134,16 @@ static int check_sql(struct slice sql, struct err *e)
     return 0;
 }
 
+static bool only_reads(struct slice sql)
+{
+    static const char *const words[] = {"SELECT", "VALUES", "TABLE"};
+    struct slice word = first_word(sql);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == word.size && strncasecmp(words[i], word.data, word.size) == 0)
+            return true;
+    return false;
+}
+
 void pg_stmt_rename(struct pg_stmts *s, struct pg_stmt *st)
 {
     snprintf(st->name, sizeof st->name, "rtc_%u", s->named++);
@@ -154,6 +164,7 @@ int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, stru
     st->sql_size = sql.size;
     st->hash = hash_slice(sql, 0);
     st->refs = 1;
+    st->alone = !only_reads(sql);
     buf_init(&st->keys, 0);
     list_init(&st->step.link);
     list_init(&st->waiting);

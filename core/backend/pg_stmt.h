@@ -16,11 +16,12 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-/* One thing sent on a connection that ends with a sync of its own, in the order of sending. */
+/* One thing sent on a connection, in the order of sending. */
 enum pg_step_kind { PG_STEP_PREPARE, PG_STEP_RUN, PG_STEP_CLOSE };
 struct pg_step {
     struct list link;
     enum pg_step_kind kind;
+    bool ends;    /* a sync follows it: its transaction ends with it */
     bool exposed; /* a cancel was under way while it was in the air, and may have hit it */
 };
 
@@ -35,6 +36,7 @@ struct pg_stmt {
     bool hit;                 /* its preparation ended by another query's cancel */
     bool nests;               /* a column may hold values in values */
     bool ready;               /* prepared and described */
+    bool alone;               /* runs in a transaction of its own, never in a group */
     bool retried;   /* its preparation was hit by another query's cancel and began again */
     struct err err; /* why it could not be prepared */
     char name[24];

@@ -15,6 +15,8 @@ static void postgres_free(struct backend *b)
         free(container_of(link, struct pg_call, step.link));
     pg_work_fini(&p->works);
     ev_idle_stop(p->loop, &p->deliver);
+    ev_ref(p->loop);
+    ev_prepare_stop(p->loop, &p->turn);
     for (unsigned i = 0; i < p->conn_count; i++)
         pg_conn_fini(&p->conns[i]);
     pg_param_fini(&p->params);
@@ -23,10 +25,20 @@ static void postgres_free(struct backend *b)
     free(p);
 }
 
+/* A connection that closes here has queries to tell, and others may go elsewhere: on_deliver. */
+static void on_turn(struct ev_loop *loop, struct ev_prepare *turn, int events)
+{
+    (void)events;
+    struct pg_pool *p = turn->data;
+    for (unsigned i = 0; i < p->conn_count; i++)
+        if (!pg_group_end(&p->conns[i]))
+            ev_idle_start(loop, &p->deliver);
+}
+
 static void on_deliver(struct ev_loop *loop, struct ev_idle *idle, int events)
 {
     (void)loop, (void)events;
-    pg_pool_deliver(idle->data);
+    pg_pool_turn(idle->data);
 }
 
 static const struct backend_ops postgres_ops = {
@@ -52,6 +64,7 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     p->loop = loop;
     p->base = (struct backend){.ops = &postgres_ops, .refs = 1};
     p->pipeline = bound(conf->pipeline, 1);
+    p->group = bound(conf->group, 1);
     p->max_queue = bound(conf->max_queue, 0);
     p->max_result = conf->max_result > 0 ? (size_t)conf->max_result : 0;
     p->connect_timeout_ms = conf->connect_timeout_ms;
@@ -64,6 +77,11 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     ev_idle_init(&p->deliver, on_deliver);
     ev_set_priority(&p->deliver, EV_MAXPRI); /* busy connections do not hold it up */
     p->deliver.data = p;
+    ev_prepare_init(&p->turn, on_turn);
+    ev_set_priority(&p->turn, EV_MINPRI); /* after those in which loads begin */
+    p->turn.data = p;
+    ev_prepare_start(loop, &p->turn);
+    ev_unref(loop);
     int rc = pg_target_init(&p->target, conf->url, conf->connect_timeout_ms, e);
     p->name = strdup(conf->name);
     p->base.name = p->name;

@@ -84,6 +84,7 @@ struct conf_backend {
     int64_t min_loads;     /* so many also where it slows down */
     int64_t pool;          /* postgres: connections; sqlite: worker threads */
     int64_t pipeline;      /* postgres: queries in the air on one connection */
+    int64_t group;         /* postgres: SELECTs that share a transaction */
     int64_t max_queue;     /* queries waiting for a connection; past it OVERLOADED */
     int64_t statements;    /* prepared statements kept per connection, least recently used out */
     int64_t max_result;    /* bytes of one result */

@@ -158,6 +158,8 @@ const struct option options_table[] = {
      .text = "Worker threads, each with a connection."},
     {POSTGRES(OPT_INT, pipeline, "pipeline", "64"), .least = 1, .most = 10000,
      .text = "Queries in the air on one connection."},
+    {POSTGRES(OPT_INT, group, "group", "16"), .least = 1, .most = 200,
+     .text = "`SELECT`s of one moment that go out in one transaction; 1: each has its own. See [loaders](loaders.md#one-transaction-for-many-selects)."},
     {BACKEND(OPT_INT, max_queue, "max_queue", "100000"), .least = 1, .most = 10000000,
      .text = "Queries that wait for a connection; more fail with OVERLOADED."},
     {BACKEND(OPT_INT, statements, "statements", "256"), .least = 1, .most = 100000,

@@ -25,6 +25,8 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(disconnects)                                                                                 \
     X(cancels)                                                                                     \
     X(timeouts)                                                                                    \
+    X(groups)                                                                                      \
+    X(groups_failed)                                                                               \
     X(connections)                                                                                 \
     X(idle)                                                                                        \
     X(in_flight)                                                                                   \

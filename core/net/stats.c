@@ -78,10 +78,12 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
         struct backend_stats b;
         snapshot_ask_backend(snapshot, i, &b);
         const struct row rows[] = {
-            {"queries", b.queries},         {"failures", b.failures}, {"connects", b.connects},
-            {"disconnects", b.disconnects}, {"cancels", b.cancels},   {"timeouts", b.timeouts},
-            {"connections", b.connections}, {"idle", b.idle},         {"in_flight", b.in_flight},
-            {"queued", b.queued},
+            {"queries", b.queries},         {"failures", b.failures},
+            {"connects", b.connects},       {"disconnects", b.disconnects},
+            {"cancels", b.cancels},         {"timeouts", b.timeouts},
+            {"connections", b.connections}, {"idle", b.idle},
+            {"in_flight", b.in_flight},     {"queued", b.queued},
+            {"groups", b.groups},           {"groups_failed", b.groups_failed},
         };
         rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
     }

@@ -155,6 +155,12 @@ return {
     tests = { "backend_pg_cancel" },
   },
   {
+    race = "19", rule = "what shared a transaction with a query that failed runs again",
+    file = "core/backend/pg_flow.c",
+    from = "if (call->q && (call->redo || group_failed))", to = "if (call->q && call->redo)",
+    tests = { "backend_pg_group" },
+  },
+  {
     race = "20", rule = "a result of older scripts is not stored",
     file = "core/load/flight_end.c",
     from = " || f->generation < o->generation || ", to = " || ",

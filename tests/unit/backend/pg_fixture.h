@@ -38,6 +38,7 @@ static inline struct conf_backend fixture_conf(const char *url)
         .url = url,
         .pool = 2,
         .pipeline = 64,
+        .group = 16,
         .max_queue = 100000,
         .statements = 64,
         .max_result = 1 << 20,

@@ -1,0 +1,104 @@
+/*
+ * pg_group: SELECTs of one turn of the loop, sent in one transaction.
+ *
+ *   SELECT  SELECT  SELECT  sync        one flush, one transaction, one answer of the server
+ *
+ * A transaction, its flush and its wake-up cost the server and this process more than a row that is
+ * found by its key. A group ends with the turn, when it is full, or before anything that is not a
+ * SELECT. What its queries answer is told when the server has committed: so where one of them
+ * fails, nothing of any has happened, and each runs again alone, the one that failed too. That
+ * one's statement stays alone on this connection.
+ *
+ * Under READ COMMITTED each statement has a snapshot of its own. Under stricter isolation they
+ * share the first one's: so libpq must hold a group back until its last query is in it, and what
+ * it holds stays below the 64 KiB from which on it sends by itself.
+ */
+#include "backend/pg_pool.h"
+
+#define PARAMS_MAX 2048 /* as MessagePack; up to 14 times as much in the protocol */
+
+struct pg_step *pg_group_next(const struct pg_step *step)
+{
+    return container_of(step->link.next, struct pg_step, link);
+}
+
+static struct pg_step *oldest_step(const struct pg_conn *c)
+{
+    return container_of(c->steps.next, struct pg_step, link);
+}
+
+bool pg_group_sync(struct pg_conn *c)
+{
+    if (c->grouped == 0)
+        return true;
+    c->pool->stats.groups += c->grouped > 1;
+    c->grouped = 0;
+    c->grouped_bytes = 0;
+    container_of(c->steps.prev, struct pg_step, link)->ends = true;
+    return PQpipelineSync(c->pg) != 0;
+}
+
+bool pg_group_end(struct pg_conn *c)
+{
+    if (c->grouped == 0)
+        return true;
+    if (pg_group_sync(c))
+        pg_conn_flush(c);
+    else
+        pg_conn_broken(c, "cannot send");
+    return c->pg != NULL;
+}
+
+bool pg_group_leaves_out(const struct pg_conn *c, const struct pg_call *call,
+                         const struct pg_stmt *st)
+{
+    return c->pool->group == 1 || call->alone || st->alone || c->full ||
+           call->q->params.size > PARAMS_MAX;
+}
+
+void pg_group_add(struct pg_conn *c, const struct pg_call *call)
+{
+    c->grouped++;
+    c->grouped_bytes += call->q->params.size;
+    if (c->grouped == c->pool->group || c->grouped_bytes > PARAMS_MAX)
+        pg_group_end(c);
+}
+
+bool pg_group_is_shared(const struct pg_conn *c)
+{
+    return !oldest_step(c)->ends;
+}
+
+void pg_group_error(struct pg_conn *c, struct pg_call *call)
+{
+    c->group_failed = true;
+    c->pool->stats.groups_failed++;
+    if (!call->step.exposed)
+        call->stmt->alone = true;
+}
+
+bool pg_group_take(struct pg_conn *c, struct list *out)
+{
+    bool last, failed = c->group_failed;
+    list_init(out);
+    do {
+        struct pg_step *step = oldest_step(c);
+        last = step->ends;
+        list_remove(&step->link);
+        list_push_back(out, &step->link);
+    } while (!last);
+    c->at = list_empty(&c->steps) ? NULL : oldest_step(c);
+    c->group_failed = false;
+    return failed;
+}
+
+bool pg_group_given_up(const struct pg_conn *c)
+{
+    const struct pg_step *step = oldest_step(c);
+    while (container_of(step, struct pg_call, step)->q) {
+        if (step->ends || step->link.next == &c->steps)
+            return false;
+        step = pg_group_next(step);
+    }
+    return true;
+}

@@ -268,7 +268,7 @@ static bool conn_keep(struct conn *c, struct slice rest)
     return rest.size == 0 || buf_append(&c->in, rest.data, rest.size) == 0;
 }
 
-static void conn_frame_begins(struct conn *c)
+void conn_frame_begins(struct conn *c)
 {
     c->frame_ms = c->io->now_ms;
     c->frame_bytes = 0;
@@ -304,18 +304,26 @@ void conn_resume(struct conn *c)
     conn_touch(c);
 }
 
+/* The bytes that have come of a request before its last: of a frame, and of a record of TLS. */
+static size_t conn_unfinished(const struct conn *c)
+{
+    return c->in.size + (c->tls ? conn_tls_unread(c) : 0);
+}
+
 bool conn_is_slow(struct conn *c, int64_t now_ms)
 {
     const struct conf *conf = c->io->snapshot->conf;
-    if (c->in.size == 0 || conf->frame_rate == 0)
+    size_t unfinished = conn_unfinished(c);
+    if (unfinished == 0 || conf->frame_rate == 0)
         return false;
     int64_t took_ms = now_ms - c->frame_ms;
     bool looked_at = ev_is_active(&c->reading); /* else it is us who do not read */
     if (looked_at && took_ms < conf->frame_grace_ms)
         return false;
-    size_t came = c->in.size - c->frame_bytes;
+    /* A record that ends leaves fewer bytes of the frame than it had. */
+    size_t came = unfinished > c->frame_bytes ? unfinished - c->frame_bytes : 0;
     c->frame_ms = now_ms;
-    c->frame_bytes = c->in.size;
+    c->frame_bytes = unfinished;
     return looked_at && (int64_t)came < conf->frame_rate * took_ms / 1000;
 }
 

@@ -54,6 +54,8 @@ struct conn {
 void conn_open(struct io *io, int fd, bool tls);
 /* Whether its time to linger is over. */
 bool conn_lingered(const struct conn *c, int64_t now_ms);
+/* From now on it is sending a frame, of which nothing has come. */
+void conn_frame_begins(struct conn *c);
 /* Whether the frame that it is sending comes in more slowly than frame_rate. */
 bool conn_is_slow(struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */

@@ -17,7 +17,8 @@ struct conn_tls {
     struct tls *session;
     int64_t deadline_ms; /* of the handshake */
     enum conn_tls_state state;
-    bool heard; /* the first byte has come */
+    bool heard;          /* the first byte has come */
+    size_t record_bytes; /* that have come of a record before its last */
 };
 
 /* ---- records on their way out ---- */
@@ -123,7 +124,23 @@ bool conn_tls_is_late(const struct conn *c, int64_t now_ms)
     return true;
 }
 
+size_t conn_tls_unread(const struct conn *c)
+{
+    return c->tls->record_bytes;
+}
+
 /* ---- in ---- */
+
+/* So much came from the peer, and all that is whole was taken: another record, where it was any. */
+static void note_record(struct conn *c, size_t came, bool any)
+{
+    struct conn_tls *t = c->tls;
+    bool within = t->state == TLS_OPEN && tls_within_record(t->session);
+    bool begins = within && (any || t->record_bytes == 0);
+    t->record_bytes = begins ? came : within ? t->record_bytes + came : 0;
+    if (begins && c->in.size == 0)
+        conn_frame_begins(c);
+}
 
 /* The alert that says why goes out; what was not answered yet can be sealed no more. */
 static void conn_tls_fail(struct conn *c, const char *why)
@@ -165,11 +182,13 @@ void conn_tls_take(struct conn *c, struct slice wire)
     lend_sealed(c);
     tls_feed(t->session, wire);
     int answer = TLS_DATA;
+    bool any = false;
     while (answer == TLS_DATA && !c->broken && !c->finish) {
         struct err e;
         size_t n = 0;
         answer = fill_room(c, &n, &e);
         bool known = c->known;
+        any = any || n > 0;
         if (n > 0)
             conn_process(c, slice_of(c->io->plain_room, n));
         if (!known)
@@ -182,6 +201,7 @@ void conn_tls_take(struct conn *c, struct slice wire)
             conn_tls_fail(c, e.text);
     }
     tls_feed(t->session, slice_of(NULL, 0));
+    note_record(c, wire.size, any);
     give_back_sealed(c);
 }
 

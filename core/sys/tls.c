@@ -159,6 +159,11 @@ int tls_read(struct tls *t, struct buf *out, char *room, size_t size, size_t *n,
     return answer;
 }
 
+bool tls_within_record(const struct tls *t)
+{
+    return SSL_has_pending(t->ssl) == 1;
+}
+
 int tls_write(struct tls *t, struct buf *out, struct slice plain, struct err *e)
 {
     size_t n = 0;

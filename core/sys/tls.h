@@ -66,6 +66,9 @@ enum tls_answer {
 int tls_read(struct tls *t, struct buf *out, char *room, size_t size, size_t *n,
              struct err *e) MUST_USE;
 
+/* After TLS_MORE: whether what was fed ends within a record. */
+bool tls_within_record(const struct tls *t);
+
 /* All of plain, as records. Only when established. ERR_PROTOCOL, ERR_NOMEM. */
 int tls_write(struct tls *t, struct buf *out, struct slice plain, struct err *e) MUST_USE;
 

@@ -189,6 +189,12 @@ describe("TLS", function()
       assert.truthy(server:wait_log "conn.tls_failed [^\n]*handshake_timeout")
     end)
 
+    it("send a record more slowly than frame_rate: they are cut", function()
+      start({}, nil, { frame_grace = "200ms", frame_rate = "1kb" })
+      python "trickle_record"
+      await_counter("connections_slow", 1)
+    end)
+
     it("say nothing at all: they are cut as well", function()
       start { handshake_timeout = "1s" }
       local tcp = assert(socket.connect("127.0.0.1", server.tls_port))

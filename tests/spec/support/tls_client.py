@@ -189,6 +189,23 @@ def trickle(port, ca, *own):
             return
 
 
+def trickle_record(port, ca, *own):
+    """A request whose record never ends, a byte at a time, until the server has enough."""
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls, plain = shake(port, ca, own, into, out)
+    tls.write(request(1, "set", "py:slow", b"v" * 16000))
+    record, deadline = out.read(), time.monotonic() + PATIENCE
+    for i in range(len(record) - 1):
+        assert time.monotonic() < deadline, "the server waits for ever"
+        try:
+            plain.sendall(record[i:i + 1])
+            if select.select([plain], [], [], 0.02)[0] and not plain.recv(65536):
+                return
+        except (BrokenPipeError, ConnectionResetError):
+            return
+    assert False, "the server took %d bytes" % len(record)
+
+
 def crowd(port, ca, *own):
     """500 handshakes at once, each a step at a time, then a request on each."""
     c = context(ca, *own)

@@ -300,6 +300,8 @@ void conn_resume(struct conn *c)
     c->in_turn = true;
     if (c->in.size > 0)
         conn_take_kept(c);
+    if (c->tls && conn_tls_ended(c) && !c->halted)
+        conn_input_ended(c);
     c->in_turn = false;
     conn_touch(c);
 }

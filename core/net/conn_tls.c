@@ -18,6 +18,7 @@ struct conn_tls {
     int64_t deadline_ms; /* of the handshake */
     enum conn_tls_state state;
     bool heard;          /* the first byte has come */
+    bool ended;          /* the peer will say no more */
     size_t record_bytes; /* that have come of a record before its last */
 };
 
@@ -124,6 +125,11 @@ bool conn_tls_is_late(const struct conn *c, int64_t now_ms)
     return true;
 }
 
+bool conn_tls_ended(const struct conn *c)
+{
+    return c->tls->ended;
+}
+
 size_t conn_tls_unread(const struct conn *c)
 {
     return c->tls->record_bytes;
@@ -195,7 +201,8 @@ void conn_tls_take(struct conn *c, struct slice wire)
             auth_wipe(c->io->plain_room, n);
         if (c->broken || c->finish)
             break;
-        if (answer == TLS_END)
+        t->ended = t->ended || answer == TLS_END;
+        if (t->ended && !c->halted) /* else when its auth has an answer */
             conn_input_ended(c);
         else if (answer < 0)
             conn_tls_fail(c, e.text);

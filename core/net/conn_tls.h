@@ -33,6 +33,8 @@ void conn_tls_end(struct conn *c);
 
 /* Whether its handshake takes too long, which is told then. */
 bool conn_tls_is_late(const struct conn *c, int64_t now_ms);
+/* The client has said that nothing more comes. */
+bool conn_tls_ended(const struct conn *c);
 /* The bytes that have come of a record before its last. */
 size_t conn_tls_unread(const struct conn *c);
 

@@ -8,6 +8,9 @@ local socket = require "socket"
 local wait = require "spec.support.wait"
 
 local NAMES = "DNS:localhost,IP:127.0.0.1"
+-- "other", cheaply hashed (8 MiB, one pass)
+local PASSWORD_OTHER =
+  "$argon2id$v=19$m=8192,t=1,p=1$dMoaTKxrUTzGwdGXZgwEuw$LasVO8KoMTADkX1NpsRNndVnt/i1l1inqZQiq6N7UOM"
 local PYTHON_CLIENT = "tests/spec/support/tls_client.py"
 
 describe("TLS", function()
@@ -131,6 +134,13 @@ describe("TLS", function()
     it("answers what was asked before close_notify, and says goodbye itself", function()
       start()
       python "half_close"
+    end)
+
+    it("does so for a client whose password is still being looked at", function()
+      start({}, nil, { auth_delay = "0s", users = {
+        { name = "app", password_hash = PASSWORD_OTHER, rights = { "read" } },
+      } })
+      python "half_close_in_auth"
     end)
 
     it("serves 500 that come at once", function()

@@ -2,6 +2,7 @@ local lfs = require "lfs"
 local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
+local figures = require "faults.figures"
 local files = require "spec.support.files"
 local socket = require "socket"
 
@@ -31,8 +32,9 @@ local MODULES = {
 
 describe("a runaway script", function()
   local runaways = read_runaways()
-  local server, source, cache, other
+  local server, source, cache, other, reader
   local stalls, loads = {}, 0
+  local hits_beside, hits_alone = {}, {} -- how long each took, in ms: beside runaways, and afterwards
 
   setup(function()
     local scripts = { ["quick.lua"] = "return { load = function(key) return key end }" }
@@ -50,22 +52,31 @@ describe("a runaway script", function()
       },
       loaders = loaders, scripts = scripts,
     }
-    cache, other = server:connect(), server:connect()
+    cache, other, reader = server:connect(), server:connect(), server:connect()
+    expect.value(reader:set("quick:hit", "hit"))
   end)
   teardown(function()
     source:close()
     server:stop()
   end)
 
-  -- Loads of another script on the same thread, one after the other until the runaway is answered:
-  -- the longest that one of them took, in ms, and the answer.
+  local function hit(times)
+    local began = socket.gettime()
+    assert.equal("hit", expect.value(reader:get "quick:hit"))
+    times[#times + 1] = (socket.gettime() - began) * 1000
+  end
+
+  -- Loads of another script on the same thread, one after the other until the runaway is answered,
+  -- with hits meanwhile: the longest that one of the loads took, in ms, and the answer.
   local function stall_during(key)
     local id = assert(cache:send("get", key))
     local longest = 0
     repeat
       loads = loads + 1
       local began = socket.gettime()
-      expect.value(other:get("quick:" .. loads))
+      local quick = assert(other:send("get", "quick:" .. loads))
+      repeat hit(hits_beside) until other:receive_any(0)
+      expect.value(other:receive(quick))
       longest = math.max(longest, (socket.gettime() - began) * 1000)
     until cache:receive_any(0)
     return longest, cache:receive(id)
@@ -97,6 +108,20 @@ describe("a runaway script", function()
     assert.equal("RELOAD_FAILED", err and err.code, tostring(err))
     assert.truthy(err.message:find("quick.lua:2: stopped after 20 ms of CPU", 1, true), tostring(err))
     assert.equal("quick:as before", expect.value(other:get "quick:as before"))
+  end)
+
+  -- The I/O threads run no scripts. On two cores a hit may have to wait for a processor all the same.
+  it("holds up no hit", function()
+    for _ = 1, #hits_beside do hit(hits_alone) end
+    table.sort(hits_beside)
+    table.sort(hits_alone)
+    local function at(times, share) return times[math.max(1, math.ceil(#times * share))] end
+    for _, share in ipairs { 0.5, 0.99, 1 } do
+      figures.print(("hits beside runaways, %g %% of %d within"):format(share * 100, #hits_beside),
+        at(hits_beside, share), "ms", ("%.2f ms without them (printed only)"):format(at(hits_alone, share)))
+    end
+    -- Had hits to wait for runaways, each would take as long as script_cpu.
+    assert.truthy(at(hits_beside, 0.5) < 10 * (Server.is_sanitized() and 10 or 1))
   end)
 
   it("holds up the loads of others for a short time only", function()

@@ -104,6 +104,12 @@ function Database:reconnect()
   self.psql = open_session(self.cluster, self.name)
 end
 
+--- A session of a database that it has already.
+---@return support.Database
+function Cluster:open(name)
+  return setmetatable({ name = name, cluster = self, psql = open_session(self, name) }, Database)
+end
+
 ---@return support.Database
 function Cluster:database()
   self.databases = self.databases + 1
@@ -172,25 +178,50 @@ function Cluster:stop()
   files.remove(self.folder)
 end
 
----@param settings? string @more lines of postgresql.conf
----@return support.Cluster
-function M.start(settings)
+-- A folder for a cluster, which has no data yet.
+local function prepare()
   local folder = process.temporary_folder()
-  local self = setmetatable({
+  if process.is_root then
+    assert(0 == process.run { "chown", "postgres:postgres", folder })
+    assert(0 == process.run { "chmod", "755", folder })
+  end
+  return setmetatable({
     folder = folder,
     data = folder .. "/data",
     log_path = folder .. "/postgres.log",
     databases = 0,
   }, Cluster)
-  if process.is_root then
-    assert(0 == process.run { "chown", "postgres:postgres", folder })
-    assert(0 == process.run { "chmod", "755", folder })
-  end
+end
+
+function Cluster:configure(settings)
+  local conf = assert(io.open(self.data .. "/postgresql.conf", "a"))
+  conf:write(settings, "unix_socket_directories = '", self.folder, "'\n")
+  conf:close()
+end
+
+--- A copy of it that follows it, and takes reads only until promote().
+---@return support.Cluster
+function Cluster:standby()
+  local copy = prepare()
+  must_run { BIN .. "/pg_basebackup", "-h", self.folder, "-U", "postgres", "-D", copy.data, "-R",
+    "-c", "fast", "--no-sync" }
+  copy:configure ""
+  copy:launch()
+  return copy
+end
+
+--- The standby is a primary from now on.
+function Cluster:promote()
+  must_run { BIN .. "/pg_ctl", "promote", "-w", "-D", self.data }
+end
+
+---@param settings? string @more lines of postgresql.conf
+---@return support.Cluster
+function M.start(settings)
+  local self = prepare()
   must_run { BIN .. "/initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-E", "UTF8",
     "--locale=C.UTF-8", "--no-sync" }
-  local conf = assert(io.open(self.data .. "/postgresql.conf", "a"))
-  conf:write(CONF, settings or "", "unix_socket_directories = '", folder, "'\n")
-  conf:close()
+  self:configure(CONF .. (settings or ""))
   self:launch()
   return self
 end

@@ -228,7 +228,7 @@ static void conn_on_io(struct ev_loop *loop, struct ev_io *io, int events)
             read_settings(c);
     } else {
         pg_flow_read(c);
-        if (c->pg)
+        if (c->pg && c->grouped == 0) /* else at the end of the turn */
             pg_conn_flush(c);
     }
     pg_pool_turn(pool);

@@ -33,6 +33,7 @@ struct pg_conn {
     struct ev_timer timer; /* until READY: of the connect; then: of the next cancel */
     struct list steps;     /* sent, oldest first */
     struct pg_step *at;    /* whose results come next; NULL: steps is empty */
+    int64_t began_ms;      /* when the server could begin with the oldest */
     uint32_t grouped;      /* queries sent since the last sync */
     size_t grouped_bytes;  /* of their parameters */
     bool group_failed;     /* the transaction whose results are read */
@@ -82,6 +83,8 @@ bool pg_group_leaves_out(const struct pg_conn *c, const struct pg_call *call,
                          const struct pg_stmt *st);
 /* A call's query was sent that is to share one. May end the group, which may close. */
 void pg_group_add(struct pg_conn *c, const struct pg_call *call);
+/* There is an oldest step, and it was another one till now, or none. */
+void pg_group_begins(struct pg_conn *c);
 /* Sends the sync that is owed, where one is; nothing of it is closed. False: it could not. */
 bool pg_group_sync(struct pg_conn *c);
 /* The same, and flushes. False: that closed the connection. */
@@ -94,7 +97,8 @@ bool pg_group_is_shared(const struct pg_conn *c);
 void pg_group_error(struct pg_conn *c, struct pg_call *call);
 /* Any of the oldest transaction's queries was given up. */
 bool pg_group_given_up(const struct pg_conn *c);
-/* Moves the steps of the oldest transaction into out: its sync has come. True: it had failed. */
+/* Moves the steps of the oldest transaction into out: its sync has come. True: it had failed.
+ * Learns from it which statements are quick. */
 bool pg_group_take(struct pg_conn *c, struct list *out);
 
 /* READY: sends the call now or when its statement is prepared. May close. */

@@ -21,7 +21,7 @@ static void append_step(struct pg_conn *c, struct pg_step *step, enum pg_step_ki
     step->exposed = pg_signal_active(&c->cancel);
     list_push_back(&c->steps, &step->link);
     if (!c->at)
-        c->at = step;
+        pg_group_begins(c);
 }
 
 /* Ends the step that was appended last. May close the connection. */
@@ -299,9 +299,11 @@ static void take_result(struct pg_conn *c, const PGresult *res)
     if (step->kind == PG_STEP_PREPARE) {
         prepare_result(container_of(step, struct pg_stmt, step), res);
     } else if (step->kind == PG_STEP_RUN) {
+        struct pg_call *call = container_of(step, struct pg_call, step);
+        if (!c->group_failed) /* else it was not run, or the connection ends */
+            run_result(c, call, res);
         if (PQresultStatus(res) == PGRES_FATAL_ERROR && pg_group_is_shared(c))
-            pg_group_error(c, container_of(step, struct pg_call, step));
-        run_result(c, container_of(step, struct pg_call, step), res);
+            pg_group_error(c, call);
         if (PQresultStatus(res) != PGRES_SINGLE_TUPLE && !step->ends)
             c->at = pg_group_next(step);
     }

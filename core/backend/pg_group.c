@@ -7,14 +7,19 @@
  * found by its key. A group ends with the turn, when it is full, or before anything that is not a
  * SELECT. What its queries answer is told when the server has committed: so where one of them
  * fails, nothing of any has happened, and each runs again alone, the one that failed too. That
- * one's statement stays alone on this connection.
+ * one's statement stays alone on this connection. And a quick one waits for a slow one that it
+ * shares with: so a statement goes alone until it was seen to be quick, and again after a group
+ * that was slow.
  *
  * Under READ COMMITTED each statement has a snapshot of its own. Under stricter isolation they
  * share the first one's: so libpq must hold a group back until its last query is in it, and what
  * it holds stays below the 64 KiB from which on it sends by itself.
  */
 #include "backend/pg_pool.h"
+#include "base/clock.h"
 
+#define QUICK_MS   10
+#define SLOW_MS    100
 #define PARAMS_MAX 2048 /* as MessagePack; up to 14 times as much in the protocol */
 
 struct pg_step *pg_group_next(const struct pg_step *step)
@@ -52,7 +57,7 @@ bool pg_group_end(struct pg_conn *c)
 bool pg_group_leaves_out(const struct pg_conn *c, const struct pg_call *call,
                          const struct pg_stmt *st)
 {
-    return c->pool->group == 1 || call->alone || st->alone || c->full ||
+    return c->pool->group == 1 || call->alone || st->alone || !st->quick || c->full ||
            call->q->params.size > PARAMS_MAX;
 }
 
@@ -71,23 +76,46 @@ bool pg_group_is_shared(const struct pg_conn *c)
 
 void pg_group_error(struct pg_conn *c, struct pg_call *call)
 {
+    if (c->group_failed)
+        return;
     c->group_failed = true;
     c->pool->stats.groups_failed++;
     if (!call->step.exposed)
         call->stmt->alone = true;
 }
 
+void pg_group_begins(struct pg_conn *c)
+{
+    c->at = oldest_step(c);
+    c->began_ms = clock_ms();
+}
+
+static void learn(struct pg_step *step, bool shared, int64_t took_ms)
+{
+    struct pg_call *call = container_of(step, struct pg_call, step);
+    bool answered = call->q && call->q->code == 0; /* a cancel makes any statement short */
+    if (!answered || took_ms > SLOW_MS)
+        call->stmt->quick = false;
+    else if (!shared)
+        call->stmt->quick = took_ms <= QUICK_MS;
+}
+
 bool pg_group_take(struct pg_conn *c, struct list *out)
 {
-    bool last, failed = c->group_failed;
+    bool last, failed = c->group_failed, shared = pg_group_is_shared(c);
+    int64_t took_ms = clock_ms() - c->began_ms;
     list_init(out);
     do {
         struct pg_step *step = oldest_step(c);
         last = step->ends;
+        if (step->kind == PG_STEP_RUN)
+            learn(step, shared, took_ms);
         list_remove(&step->link);
         list_push_back(out, &step->link);
     } while (!last);
-    c->at = list_empty(&c->steps) ? NULL : oldest_step(c);
+    c->at = NULL;
+    if (!list_empty(&c->steps))
+        pg_group_begins(c);
     c->group_failed = false;
     return failed;
 }

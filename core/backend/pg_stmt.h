@@ -36,6 +36,7 @@ struct pg_stmt {
     bool hit;                 /* its preparation ended by another query's cancel */
     bool nests;               /* a column may hold values in values */
     bool ready;               /* prepared and described */
+    bool quick;               /* took so little time lately that it may share a transaction */
     bool alone;               /* runs in a transaction of its own, never in a group */
     bool retried;   /* its preparation was hit by another query's cancel and began again */
     struct err err; /* why it could not be prepared */

@@ -77,10 +77,11 @@ void pg_conn_broken(struct pg_conn *c, const char *what)
 void pg_conn_flush(struct pg_conn *c)
 {
     int rc = PQflush(c->pg);
+    c->full = rc > 0;
     if (rc < 0 || PQstatus(c->pg) == CONNECTION_BAD)
         pg_conn_broken(c, "the connection broke");
     else
-        watch(c, (c->full = rc > 0) ? EV_READ | EV_WRITE : EV_READ);
+        watch(c, c->full ? EV_READ | EV_WRITE : EV_READ);
 }
 
 /* ---- opening ---- */

@@ -91,7 +91,7 @@ bool pg_group_sync(struct pg_conn *c);
 bool pg_group_end(struct pg_conn *c);
 /* The step after one that is not the last of all. */
 struct pg_step *pg_group_next(const struct pg_step *step);
-/* Of the oldest transaction: whether it has more than one step. */
+/* Of the oldest transaction: whether it has more than one step, or may still get more. */
 bool pg_group_is_shared(const struct pg_conn *c);
 /* The call, of the oldest transaction, failed, and the others with it. */
 void pg_group_error(struct pg_conn *c, struct pg_call *call);

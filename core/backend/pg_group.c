@@ -18,9 +18,11 @@
 #include "backend/pg_pool.h"
 #include "base/clock.h"
 
-#define QUICK_MS   10
-#define SLOW_MS    100
-#define PARAMS_MAX 2048 /* as MessagePack; up to 14 times as much in the protocol */
+#define QUICK_MS 10
+#define SLOW_MS  100
+/* Of one query, and of a group before its last, as MessagePack: up to 14 times as much in the
+ * protocol, beside 70 bytes a query. */
+#define PARAMS_MAX 1024
 
 struct pg_step *pg_group_next(const struct pg_step *step)
 {

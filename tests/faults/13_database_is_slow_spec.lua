@@ -69,12 +69,15 @@ describe("a database that slows down under load", function()
     return values
   end
 
-  local function backend() return expect.value(hits:stats()).backends.main end
+  local function stats() return expect.value(hits:stats()) end
+
+  local function backend() return stats().backends.main end
 
   local function await_quiet()
     wait.until_true("nothing is in the air or waits", function()
-      local b = backend()
-      return tonumber(b.in_flight) == 0 and tonumber(b.queued) == 0
+      local s = stats()
+      local b = s.backends.main
+      return tonumber(b.in_flight) == 0 and tonumber(b.queued) == 0 and tonumber(s.scripts.parked) == 0
     end)
     assert.equal(0, source.db:number("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
       .. "AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()"))

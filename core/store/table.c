@@ -10,6 +10,7 @@
 #define PLACE_BITS      30
 #define PLACE_MASK      ((1u << PLACE_BITS) - 1)
 #define FEWEST_BUCKETS  SEGMENT_BUCKETS
+#define SPLITS          8                    /* divides SEGMENT_BUCKETS */
 #define ALLOCATION      (2 * sizeof(size_t)) /* what an allocation costs beside its bytes */
 
 _Static_assert(HEAP_BYTES / HEAP_UNIT == PLACE_MASK + 1, "a link holds any place of a heap");
@@ -86,6 +87,16 @@ struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
     return NULL;
 }
 
+/* An entry begins anywhere in a cache line: its header may reach into the next, its key does. */
+static void prefetch_entry(const struct table *t, uint32_t link)
+{
+    if (!link)
+        return;
+    const char *at = (const char *)entry_of(t, link);
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + sizeof(struct entry), 1);
+}
+
 void table_prefetch_bucket(const struct table *t, uint64_t hash)
 {
     __builtin_prefetch(bucket_of(t, hash), 1);
@@ -93,9 +104,7 @@ void table_prefetch_bucket(const struct table *t, uint64_t hash)
 
 void table_prefetch_chain(const struct table *t, uint64_t hash)
 {
-    uint32_t link = *bucket_of(t, hash);
-    if (link)
-        __builtin_prefetch(entry_of(t, link), 1);
+    prefetch_entry(t, *bucket_of(t, hash));
 }
 
 static bool add_segment(struct table *t)
@@ -112,15 +121,21 @@ static bool add_segment(struct table *t)
     return t->segments[n] != NULL;
 }
 
-/* One bucket more: it takes its part of the bucket that has held its keys till now. */
-static void split_one(struct table *t)
+/* The bucket that has held the keys of bucket i, not begun yet, till now. */
+static size_t split_from(const struct table *t, size_t i)
+{
+    return i & (i > t->mask ? t->mask : t->mask >> 1);
+}
+
+/* One bucket more: it takes its part of another one. */
+static bool split_one(struct table *t)
 {
     if ((t->buckets & (SEGMENT_BUCKETS - 1)) == 0 && !add_segment(t))
-        return;
-    size_t last = t->buckets++;
+        return false;
+    size_t last = t->buckets++, source = split_from(t, last);
     if (last > t->mask)
         t->mask = t->mask * 2 + 1;
-    uint32_t *into = bucket_at(t, last), *from = bucket_at(t, last & t->mask >> 1);
+    uint32_t *into = bucket_at(t, last), *from = bucket_at(t, source);
     while (*from) {
         struct entry *e = entry_of(t, *from);
         if ((table_hash(t, e) & t->mask) != last) {
@@ -131,6 +146,18 @@ static void split_one(struct table *t)
         *from = e->next;
         e->next = *into;
         *into = link;
+    }
+    return true;
+}
+
+/* A step of growth. It ends at a multiple of its size, so a segment is begun only at its beginning.
+ */
+static void split_some(struct table *t)
+{
+    unsigned splits = SPLITS - t->buckets % SPLITS;
+    for (size_t i = t->buckets; i < t->buckets + splits; i++)
+        prefetch_entry(t, *bucket_at(t, split_from(t, i)));
+    while (splits-- > 0 && split_one(t)) {
     }
 }
 
@@ -159,7 +186,7 @@ void table_prefetch_joins(const struct table *t, size_t removals)
     for (size_t i = t->buckets; i > least && joins > 0; joins--) {
         uint32_t from = *bucket_at(t, --i), into = *bucket_at(t, i & t->mask >> 1);
         if (from && into)
-            __builtin_prefetch(entry_of(t, into), 1);
+            prefetch_entry(t, into);
     }
 }
 
@@ -169,7 +196,7 @@ void table_add(struct table *t, struct entry *e, uint64_t hash)
     e->next = *bucket;
     *bucket = link_of(t, e, hash);
     if (++t->entries > t->buckets)
-        split_one(t);
+        split_some(t);
 }
 
 uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash)

@@ -3,12 +3,13 @@
  *
  *   hash --> bucket: tag | place --> entry.next: tag | place --> ...
  *
- * It grows by one bucket and shrinks by two at a time, with the put or removal that caused it, so
- * that there is no long rehash; the buckets lie in segments of 4 KiB, so that none is ever copied.
- * A link is 30 bits of place in the heap and 2 bits of tag, which say of most other keys that they
- * are others. Shape: 4 bytes a bucket, one or two buckets an entry, beside the link in the entry.
- * All O(1) on average. Thread: under the shard's lock. Limits: those of the heap (heap.h), in which
- * the entries are. Where memory for growth lacks, the chains get longer.
+ * It grows by up to eight buckets and shrinks by two at a time, with the put or removal that caused
+ * it, so that there is no long rehash; eight, because what they touch can be asked for together.
+ * The buckets lie in segments of 4 KiB, so that none is ever copied. A link is 30 bits of place in
+ * the heap and 2 bits of tag, which say of most other keys that they are others. Shape: 4 bytes a
+ * bucket, one or two buckets an entry, beside the link in the entry. All O(1) on average. Thread:
+ * under the shard's lock. Limits: those of the heap (heap.h), in which the entries are. Where
+ * memory for growth lacks, the chains get longer.
  */
 #ifndef RTCACHE_STORE_TABLE_H
 #define RTCACHE_STORE_TABLE_H

@@ -32,6 +32,22 @@ return { load_many = function(keys, ctx)
   end
   return values, options
 end }]]):format(COLUMNS),
+  ["many_packed.lua"] = ([[
+return { load_many = function(keys, ctx)
+  local ids, key_of = {}, {}
+  for i, key in ipairs(keys) do
+    ids[i] = tonumber(ctx.match[i][1])
+    key_of[ids[i] ] = key
+  end
+  local values, options = {}, {}
+  local rows = ctx.db:packed_rows("SELECT %s FROM people WHERE id = ANY($1)", ids)
+  for i = 1, #rows do
+    local row = rows[i]
+    local key = key_of[row.id]
+    values[key], options[key] = row, { version = row.version }
+  end
+  return values, options
+end }]]):format(COLUMNS),
   ["packed.lua"] = ([[
 return { load = function(_, ctx)
   local row = ctx.db:packed_row("SELECT %s FROM people WHERE id = $1", tonumber(ctx.match[1]))
@@ -44,6 +60,7 @@ local WAYS = {
   { name = "load", pattern = "plain:*", script = "plain.lua" },
   { name = "load, packed row", pattern = "packed:*", script = "packed.lua" },
   { name = "load_many", pattern = "many:*", script = "many.lua" },
+  { name = "load_many, packed rows", pattern = "many_packed:*", script = "many_packed.lua" },
   { name = "`sql`", pattern = "query:*",
     sql = ("SELECT %s FROM people WHERE id = $1"):format(COLUMNS), version = "version" },
 }

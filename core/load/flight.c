@@ -97,6 +97,7 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
         f->failures = failed->failures;
         flight_table_drop(s, failed);
     }
+    f->nothing = q->waiter && !q->reload && out->lookup == LOOKUP_MISS; /* else it did not look */
     take_token(fl, s, f, q->now_ms);
     flight_table_add(s, f);
     park(f, q);

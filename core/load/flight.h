@@ -69,6 +69,7 @@ struct flight {
     bool doubtful;          /* a write of its key was in doubt when the attempt began: likewise */
     bool background;        /* nobody waited when it was made */
     bool begun, joined, promoted; /* under the lock; joined: somebody has waited */
+    bool nothing;                 /* was stored when it was made */
     bool replaces; /* of use only while an entry is stored, or where somebody waits */
     bool bulk;     /* one of many that a client asked for at once */
     enum load_reason reason;

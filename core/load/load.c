@@ -52,7 +52,8 @@ static void begin_attempt(struct load *ld, struct seat *seat, struct glob_match 
         flights_again(load_loader(ld)->options.flights, seat->flight, clock_ms()) &&
         g->primary >= 0)
         ld->from_primary = true;
-    seat_take_stored(seat);
+    if (ld->attempt > 0 || !f->nothing)
+        seat_take_stored(seat);
 }
 
 static struct run_key key_of(const struct seat *seat, const struct glob_match *match)

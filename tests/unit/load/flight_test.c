@@ -33,6 +33,27 @@ static void the_store_is_looked_at_again_under_the_lock(void **state)
     assert_int_equal(r.lookup, LOOKUP_FRESH);
 }
 
+static void a_flight_knows_that_nothing_was_stored(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0}, b = {0};
+    struct join_result r;
+    bool stored;
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
+    assert_true(r.flight->nothing);
+    struct outcome o = found(value_a);
+    o.ttl_ms = 10;
+    o.stale_ttl_ms = 10000;
+    end_with(w, r.flight, &o, &stored);
+    w->now_ms += 20;
+    assert_int_equal(join_as(w, "k", &b, &r), JOIN_STARTED);
+    assert_false(r.flight->nothing); /* a stale value */
+    end_with(w, r.flight, &o, &stored);
+    assert_int_equal(join_as(w, "unread", NULL, &r), JOIN_STARTED);
+    assert_false(r.flight->nothing); /* nobody looked */
+    end_with(w, r.flight, &o, &stored);
+}
+
 static void waiters_on_one_flight_are_bounded(void **state)
 {
     struct world *w = *state;
@@ -299,6 +320,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(one_flight_per_key_and_all_waiters_are_woken),
         T(the_store_is_looked_at_again_under_the_lock),
+        T(a_flight_knows_that_nothing_was_stored),
         T(waiters_on_one_flight_are_bounded),
         T(a_waiter_that_leaves_takes_only_itself_away),
         T(a_load_nobody_waits_for_is_not_begun),

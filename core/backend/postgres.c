@@ -78,7 +78,7 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     ev_set_priority(&p->deliver, EV_MAXPRI); /* busy connections do not hold it up */
     p->deliver.data = p;
     ev_prepare_init(&p->turn, on_turn);
-    ev_set_priority(&p->turn, EV_MINPRI); /* after those in which loads begin */
+    ev_set_priority(&p->turn, EV_MINPRI + 1); /* after those in which loads begin */
     p->turn.data = p;
     ev_prepare_start(loop, &p->turn);
     ev_unref(loop);

@@ -351,13 +351,13 @@ static bool has_key_of(const struct list *taken, const struct flight *f)
 }
 
 /* Nobody waits for it: false, and it is gone. */
-static bool begin_flight(struct seat *seat, struct begun *begun)
+static bool begin_flight(struct seat *seat, int64_t now_ms, struct begun *begun)
 {
     struct gate *g = seat->gate;
     struct loader *l = loader_of(g);
     struct beginning b = {
         .generation = g->set->snapshot->generation,
-        .now_ms = clock_ms(),
+        .now_ms = now_ms,
         .queued = l->turn > seat->turn && l->turn > g->ready_turn,
     };
     flights_begin(l->options.flights, seat->flight, &b, begun);
@@ -374,12 +374,13 @@ static uint32_t fill(struct gate *g, struct load *ld)
     struct list taken, later, *link;
     struct seat *seat;
     uint32_t n = 0;
+    int64_t now_ms = clock_ms();
     bool detached = false, primary = false;
     list_init(&taken);
     list_init(&later);
     while (n < g->batch_max && (seat = pop_next(g))) {
         struct begun begun;
-        if (!begin_flight(seat, &begun))
+        if (!begin_flight(seat, now_ms, &begun))
             continue;
         detached = detached || begun.detached;
         if (detached && has_key_of(&taken, seat->flight)) {

@@ -32,14 +32,15 @@ static void count_end(struct load *ld, const struct outcome *o)
 }
 
 /* false: the result is below the key's floor, which v tells, and nothing has ended. */
-static bool end_seat(struct load *ld, struct seat *seat, struct outcome *o, struct verdict *v)
+static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct outcome *o,
+                     struct verdict *v)
 {
     const struct loader_set *set = ld->gate->set;
-    int64_t us = clock_us() - ld->started_us;
+    int64_t us = now_us - ld->started_us;
     o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
     o->refresh = snapshot_refresh(set->snapshot, (int)(ld->gate - set->gates), o->ttl_ms,
                                   o->load_us, seat->flight->ahead, &set->loader->rng);
-    loader_end(load_loader(ld), seat->flight, o, v);
+    loader_end(load_loader(ld), seat->flight, o, now_us / 1000, v);
     if (v->below)
         return false;
     count_end(ld, o);
@@ -68,7 +69,7 @@ static void fail_seat(struct load *ld, struct seat *seat, const struct err *why)
         .backoff_base_ms = load_policy(ld)->backoff_base_ms,
         .backoff_cap_ms = load_policy(ld)->backoff_cap_ms,
     };
-    (void)end_seat(ld, seat, &o, &v); /* a failure is below nothing */
+    (void)end_seat(ld, seat, clock_us(), &o, &v); /* a failure is below nothing */
 }
 
 /* The seats of the current part, or of all. */
@@ -89,6 +90,7 @@ static void wake_ended(struct loader *l, struct list *ended)
         loader_wake(l, seat_take_flight(seat));
         seat_free(seat);
     }
+    loader_tell(l);
 }
 
 static void tell_breaker(struct load *ld)
@@ -210,8 +212,11 @@ static void fail_below(struct load *ld, struct seat *seat, const struct outcome 
     fail_seat(ld, seat, &err);
 }
 
+#define SEATS_AT_ONCE 64 /* that end at the same time, as far as it is looked at */
+
 /* What one round has found out so far. */
 struct round {
+    int64_t now_us;
     uint32_t below;   /* results below their floor */
     int64_t below_ms; /* the wait before the source is asked again for them; -1: no time */
     bool to_primary;  /* the first of them: the primary is asked at once */
@@ -243,7 +248,7 @@ static void take_result(struct load *ld, struct seat *seat, const struct run_res
             fail_seat(ld, seat, &r->err);
     } else if (seat_outcome(seat, r, ld->from_primary, &o, &tags, &err) != 0) {
         fail_seat(ld, seat, &err);
-    } else if (!end_seat(ld, seat, &o, &v)) {
+    } else if (!end_seat(ld, seat, round->now_us, &o, &v)) {
         take_below(ld, seat, &o, &v, round);
     }
 }
@@ -257,6 +262,8 @@ static void take_results(struct load *ld, const struct run_result *results, uint
     list_for_each_safe (link, next, &ld->seats) {
         if (i == n)
             break;
+        if (i % SEATS_AT_ONCE == 0)
+            round.now_us = clock_us();
         take_result(ld, container_of(link, struct seat, link), &results[i++], &round);
     }
     if (round.below > 0 && round.below_ms >= 0) {

@@ -8,23 +8,56 @@
 
 #define TELL_SECONDS .5
 
+/* Answers that are held back, so that an I/O thread wakes once for them: so many, and so long. */
+#define ANSWERS_HELD    256
+#define ANSWERS_HELD_US 250
+
 /* ---- flights ---- */
 
-void loader_end(struct loader *l, struct flight *f, struct outcome *o, struct verdict *v)
+void loader_end(struct loader *l, struct flight *f, struct outcome *o, int64_t now_ms,
+                struct verdict *v)
 {
     o->generation = l->current ? l->current->snapshot->generation : 0;
-    flights_end(l->options.flights, f, o, clock_ms(), v);
+    flights_end(l->options.flights, f, o, now_ms, v);
     bool lasts = o->end == END_FOUND || (o->end == END_ABSENT && o->ttl_ms > 0);
     if (!v->below && !v->stored && !v->wasted && o->store && lasts)
         metrics_inc(l->metrics, M_LOADS_VOIDED);
+}
+
+/* ---- the waiters of ended flights ---- */
+
+static void tell_all(struct loader *l)
+{
+    if (l->answers.held == 0)
+        return;
+    l->answers.held = 0;
+    for (unsigned i = 0; i < l->options.slot_count; i++)
+        outbox_flush(&l->answers.boxes[i], l->options.slots[i]);
 }
 
 void loader_wake(struct loader *l, struct flight *f)
 {
     for (unsigned i = 0; i < l->options.slot_count; i++)
         if (!list_empty(&f->slots[i].waiters))
-            mailbox_send(l->options.slots[i], &f->slots[i].message);
+            outbox_add(&l->answers.boxes[i], &f->slots[i].message);
     flight_unref(f);
+    if (l->answers.held++ == 0)
+        l->answers.since_us = clock_us();
+    if (l->answers.held == ANSWERS_HELD)
+        tell_all(l);
+}
+
+void loader_tell(struct loader *l)
+{
+    if (l->answers.held > 0 && clock_us() - l->answers.since_us > ANSWERS_HELD_US)
+        tell_all(l);
+}
+
+/* The loop is about to sleep, and what this turn asks of backends is sent. */
+static void loader_on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    (void)loop, (void)events;
+    tell_all(watcher->data);
 }
 
 void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *err)
@@ -34,7 +67,7 @@ void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *
     err_prefix(&with_key, "%s", show_key(key, flight_key(f)));
     struct outcome o = {.end = END_REFUSED, .err = &with_key};
     struct verdict v;
-    loader_end(l, f, &o, &v);
+    loader_end(l, f, &o, clock_ms(), &v);
     loader_wake(l, f);
 }
 
@@ -150,11 +183,15 @@ int loader_new(struct loader **out, const struct loader_options *o, struct err *
     list_init(&l->sets);
     list_init(&l->running);
     list_init(&l->marked);
+    l->answers.boxes = calloc(o->slot_count, sizeof *l->answers.boxes);
     int rc = writes_init(l, e);
+    if (rc == 0 && !l->answers.boxes)
+        rc = err_set(e, ERR_NOMEM, "no memory for a loader thread");
     if (rc == 0)
         rc = worker_init(&l->worker, "loader", o->index, l, e);
     if (rc != 0) {
         writes_fini(l);
+        free(l->answers.boxes);
         free(l);
         return rc;
     }
@@ -203,6 +240,10 @@ static void loader_recv_begin(struct message *m, void *owner)
     ev_prepare_init(&l->starting, loader_on_starting);
     l->starting.data = l;
     ev_prepare_start(l->worker.loop, &l->starting);
+    ev_prepare_init(&l->answers.turn_end, loader_on_turn_end);
+    ev_set_priority(&l->answers.turn_end, EV_MINPRI); /* after the backends' */
+    l->answers.turn_end.data = l;
+    ev_prepare_start(l->worker.loop, &l->answers.turn_end);
     ev_idle_init(&l->unfinished, loader_on_unfinished);
     budget_init(&l->budget, clock_ms());
 }
@@ -242,7 +283,9 @@ static void loader_recv_stop(struct message *m, void *owner)
     l->prepared = l->current = NULL;
     ev_timer_stop(l->worker.loop, &l->telling);
     ev_prepare_stop(l->worker.loop, &l->starting);
+    ev_prepare_stop(l->worker.loop, &l->answers.turn_end);
     ev_idle_stop(l->worker.loop, &l->unfinished);
+    tell_all(l);
     worker_stop(&l->worker);
 }
 
@@ -264,5 +307,6 @@ void loader_free(struct loader *l)
     l->stopping = true;
     worker_fini(&l->worker);
     writes_fini(l);
+    free(l->answers.boxes);
     free(l);
 }

@@ -106,6 +106,12 @@ struct loader {
     uint64_t turn;       /* of the loop */
     ev_prepare starting;
     ev_idle unfinished; /* active where a turn did not begin all that could */
+    struct {
+        struct outbox *boxes; /* by slot: flights that have ended, their waiters not yet told */
+        uint32_t held;
+        int64_t since_us;    /* when the first of them came */
+        ev_prepare turn_end; /* they are told then at the latest */
+    } answers;
     struct budget budget;
     struct {
         struct list *buckets; /* WRITE_BUCKETS of them: the first write of each key */
@@ -197,8 +203,12 @@ void writes_shutdown(struct loader *l);
 
 /* Ends the flight with o, unless o is below its floor; then wake its waiters, which drops the
  * load's reference. */
-void loader_end(struct loader *l, struct flight *f, struct outcome *o, struct verdict *v);
+void loader_end(struct loader *l, struct flight *f, struct outcome *o, int64_t now_ms,
+                struct verdict *v);
 void loader_wake(struct loader *l, struct flight *f);
+/* Waiters that were woken are told at the end of the turn; here, where that is too long for them.
+ */
+void loader_tell(struct loader *l);
 void loader_refuse_flight(struct loader *l, struct flight *f, const struct err *err);
 
 #endif

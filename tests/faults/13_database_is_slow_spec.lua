@@ -6,6 +6,7 @@ local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 local KEYS = 400 -- a tenth of a second for a database that is well
+local KEPT = 50
 local ROUNDS = figures.pick(1, 30)
 local KNOWN = { LOAD_TIMEOUT = true, LOAD_FAILED = true, OVERLOADED = true, BREAKER_OPEN = true, TIMEOUT = true }
 
@@ -17,7 +18,7 @@ end }]]
 -- 8 connections and 2 ms a query: 4,000 a second while it is well.
 describe("a database that slows down under load", function()
   local server, source, loads, hits
-  local seen = { value = 0, error = 0, slowest_hit = 0, grown_kb = 0 }
+  local seen = { value = 0, error = 0, slowest_hit = 0, slowest_stale = 0, recovery = 0, grown_kb = 0 }
 
   setup(function()
     server, source = Source.postgres({
@@ -28,6 +29,7 @@ describe("a database that slows down under load", function()
           load_timeout = "500ms", wait_timeout = "1s", breaker_open = "100ms",
         },
         { pattern = "hit:*", script = "slow.lua", ttl = "1h" },
+        { pattern = "kept:*", script = "slow.lua", ttl = "1ms", stale_ttl = "1h", load_timeout = "500ms" },
       },
     }, postgres.start(), { pool = 8, pipeline = 16 })
     source.db:exec "CREATE TABLE speed (seconds float); INSERT INTO speed VALUES (0.002)"
@@ -42,6 +44,8 @@ describe("a database that slows down under load", function()
     figures.print("requests of a slow database, answered with a value", seen.value, "", "all are answered")
     figures.print("requests of a slow database, answered with an error", seen.error, "", "all are answered")
     figures.print("longest hit meanwhile", seen.slowest_hit * 1000, "ms", "none (printed only)")
+    figures.print("longest answer from a stale value meanwhile", seen.slowest_stale * 1000, "ms", "none (printed only)")
+    figures.print("till every key had its value again", seen.recovery * 1000, "ms", "2000 (printed only)")
     figures.print("memory that it took at most", seen.grown_kb / 1024, "MB", "32")
   end)
 
@@ -85,7 +89,9 @@ describe("a database that slows down under load", function()
 
   local function await_well()
     take(0.002)
+    local began = wait.now()
     wait.until_true("every key has its value again", function() return ask_all() == KEYS end)
+    seen.recovery = math.max(seen.recovery, wait.now() - began)
   end
 
   -- What it took while it was slow is compared with what it had after the first time, when it was well.
@@ -103,6 +109,23 @@ describe("a database that slows down under load", function()
   end
 
   it("tenfold answers every request, and is asked no more than it bears", function() check(0.02) end)
+
+  it("answers from stale values while no query ends in time", function()
+    await_well()
+    for i = 1, KEPT do assert.equal("kept:" .. i, expect.value(hits:get("kept:" .. i))) end
+    take(600)
+    for _ = 1, ROUNDS do
+      local stale = tonumber(stats().counters.hits_stale)
+      for i = 1, KEPT do
+        local began = wait.now()
+        assert.equal("kept:" .. i, expect.value(hits:get("kept:" .. i)))
+        seen.slowest_stale = math.max(seen.slowest_stale, wait.now() - began)
+      end
+      assert.is_true(tonumber(stats().counters.hits_stale) > stale)
+    end
+    await_well()
+    await_quiet()
+  end)
 
   it("until no query ends in time: the queries are stopped, and it recovers", function()
     local before = tonumber(backend().cancels)

@@ -4,7 +4,8 @@ local figures = require "faults.figures"
 local postgres = require "spec.support.postgres"
 local wait = require "spec.support.wait"
 
-local KEYS = 50
+local KEYS = 50 -- that are written
+local READ = 10 -- and that are only read
 local KNOWN = {
   BACKEND_DOWN = true, BACKEND_ERROR = true, LOAD_TIMEOUT = true, LOAD_FAILED = true, OVERLOADED = true,
   BREAKER_OPEN = true, TIMEOUT = true, WRITE_FAILED = true, WRITE_UNKNOWN = true,
@@ -25,13 +26,13 @@ return {
 describe("a primary that is lost, with a standby that takes over", function()
   local primary, standby, server, client, db
   local acknowledged = {} -- by key: the version of the last put that was
-  local seen = { puts = 0, refused = 0, gets = 0, errors = 0 }
+  local seen = { puts = 0, refused = 0, gets = 0, errors = 0, racing = 0, read = 0 }
 
   setup(function()
     primary = postgres.start()
     db = primary:database()
     db:exec "CREATE TABLE rows (key text PRIMARY KEY, value text, version bigint)"
-    db:exec(("INSERT INTO rows SELECT 'row:' || i, '1', 1 FROM generate_series(1, %d) i"):format(KEYS))
+    db:exec(("INSERT INTO rows SELECT 'row:' || i, '1', 1 FROM generate_series(1, %d) i"):format(KEYS + READ))
     standby = primary:standby()
     -- From now on a commit that is acknowledged is on the standby too.
     db:exec "ALTER SYSTEM SET synchronous_standby_names = '*'"
@@ -61,6 +62,8 @@ describe("a primary that is lost, with a standby that takes over", function()
     figures.print("puts acknowledged around a failover", seen.puts, "", "each is kept")
     figures.print("puts refused", seen.refused, "", "all are answered")
     figures.print("gets answered with a value", seen.gets, "", "none older than its put")
+    figures.print("gets that raced a put of their key", seen.racing, "", "none older than the put before")
+    figures.print("gets of keys that nobody writes", seen.read, "", "all from a value")
     figures.print("gets answered with an error", seen.errors, "", "all are answered")
   end)
 
@@ -85,15 +88,28 @@ describe("a primary that is lost, with a standby that takes over", function()
     seen.gets = seen.gets + 1
   end
 
-  -- A put and two gets of every key; happens: between their sending and their answers.
+  -- A put of every key that is written, a get that races it, and two that follow its answer; a get of
+  -- those that are only read. happens: between their sending and their answers. A put that fails leaves
+  -- its key in doubt, so that nothing stored may answer: those gets fail with the database, and the
+  -- others may not.
   local function work(happens)
-    local puts, gets = {}, {}
+    local puts, racing, gets, least = {}, {}, {}, {}
     for i = 1, KEYS do
       local key = "row:" .. i
+      least[i] = acknowledged[key] or 1
       puts[i] = client:send("put", key, tostring(i))
+      racing[i] = client:send("get_entry", key)
     end
     if happens then happens() end
-    for i = 1, KEYS do note_put("row:" .. i, client:receive(puts[i])) end
+    for i = 1, KEYS do
+      note_put("row:" .. i, client:receive(puts[i]))
+      note_get("row:" .. i, least[i], client:receive(racing[i]))
+      seen.racing = seen.racing + 1
+    end
+    for i = KEYS + 1, KEYS + READ do
+      assert.equal("1", expect.value(client:get("row:" .. i)))
+      seen.read = seen.read + 1
+    end
     for i = 1, 2 * KEYS do gets[i] = client:send("get_entry", "row:" .. (i - 1) % KEYS + 1) end
     for i = 1, 2 * KEYS do
       local key = "row:" .. (i - 1) % KEYS + 1

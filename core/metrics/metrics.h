@@ -56,6 +56,7 @@
     X(M_TLS_STARTED, "tls_started", "TLS handshakes begun")                                        \
     X(M_TLS_HANDSHAKES, "tls_handshakes", "of these, done")                                        \
     X(M_TLS_FAILED, "tls_failed", "of these, failed or given up; the rest is in progress")         \
+    X(M_TLS_PUT_OFF, "tls_put_off", "times that a handshake waited for the next turn of the loop") \
     X(M_TLS_REFUSED, "tls_refused", "connections past max_handshakes, or without memory")          \
     X(M_CONNECTIONS_UNKNOWN, "connections_unknown",                                                \
       "closed for auth_timeout or max_auth_failures, or because the user was changed")             \

@@ -357,6 +357,8 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     (void)loop, (void)events;
     struct conn *c = watcher->data;
     struct io *io = c->io;
+    if (c->tls && conn_tls_waits(c))
+        return;
     ssize_t n = recv(watcher->fd, io->read_room, IO_READ_BYTES, 0);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;

@@ -177,6 +177,14 @@ static int fill_room(struct conn *c, size_t *filled, struct err *e)
     return answer;
 }
 
+bool conn_tls_waits(struct conn *c)
+{
+    if (c->tls->state != TLS_SHAKING || c->io->shaken++ < CONN_TLS_SHAKES)
+        return false;
+    metrics_inc(c->io->metrics, M_TLS_PUT_OFF);
+    return true;
+}
+
 void conn_tls_take(struct conn *c, struct slice wire)
 {
     struct conn_tls *t = c->tls;

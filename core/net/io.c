@@ -38,6 +38,7 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     (void)loop, (void)events;
     struct io *io = watcher->data;
     struct list *link;
+    io->shaken = 0;
     flush_outboxes(io);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));

@@ -74,6 +74,7 @@ struct io {
     char *plain_room;        /* the same, of conn_tls.h; NULL before the first */
     struct buf spare_sealed; /* as spare, for TLS records */
     size_t handshake_count;  /* in progress */
+    unsigned shaken;         /* of them, went on in this turn */
 };
 
 int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;

@@ -5,6 +5,7 @@ local expect = require "spec.support.expect"
 local files = require "spec.support.files"
 local process = require "spec.support.process"
 local socket = require "socket"
+local ssl = require "ssl"
 local wait = require "spec.support.wait"
 
 local NAMES = "DNS:localhost,IP:127.0.0.1"
@@ -147,6 +148,31 @@ describe("TLS", function()
       start()
       python "crowd"
       assert.equal(500, tonumber(counters().tls_handshakes))
+    end)
+
+    it("goes on with a few handshakes in a turn, so that others are answered between", function()
+      start()
+      local plain = server:connect()
+      expect.value(plain:set("k", "v"))
+      server:signal "STOP" -- so that all of them are there at once
+      local shaking = {}
+      for i = 1, 40 do
+        local s = assert(socket.connect("127.0.0.1", server.tls_port))
+        s = assert(ssl.wrap(s, { mode = "client", protocol = "any", verify = "none" }))
+        s:settimeout(0)
+        assert.is_false((s:dohandshake()))
+        shaking[i] = s
+      end
+      server:signal "CONT"
+      for _, s in ipairs(shaking) do
+        assert.equal("v", expect.value(plain:get "k"))
+        s:settimeout(wait.PATIENCE)
+        assert(s:dohandshake())
+        s:close()
+      end
+      local c = counters()
+      assert.equal(40, tonumber(c.tls_handshakes))
+      assert.is_true(tonumber(c.tls_put_off) > 0)
     end)
 
     it("closes a connection whose record was changed on its way", function()

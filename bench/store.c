@@ -3,18 +3,23 @@
  *
  *   bench_store [MILLIONS]
  *
- * The longest single put while it grows to that many entries (10 million by default), by wall clock
- * and by the thread's CPU time, which an interrupted thread does not spend; and the CPU time of the
- * ticks that expire a million entries stored within one second, with ttls of a second.
+ * The longest single put while it grows to that many entries (10 million by default), by the
+ * thread's CPU time, with its page faults; beside it the longest first write to as many pages
+ * without a store, which is the system's alone; and the CPU time of the ticks that expire a million
+ * entries stored within one second, with ttls of a second.
  */
+#include "store/heap.h"
 #include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
-#define MILLION 1000000
+#define MILLION     1000000
+#define ENTRY_BYTES 160 /* about; for the pages of as many */
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -49,25 +54,91 @@ static void put(struct store *s, unsigned i, int64_t now_ms, int64_t ttl_ms)
     }
 }
 
-static void grow(unsigned count)
+/* What the calling thread has used so far. */
+struct usage {
+    int64_t wall_ns, cpu_ns;
+    long faults, preempted;
+};
+
+static struct usage usage_now(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_THREAD, &r);
+    return (struct usage){clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_THREAD_CPUTIME_ID),
+                          r.ru_minflt + r.ru_majflt, r.ru_nivcsw};
+}
+
+static struct usage usage_since(const struct usage *before, const struct usage *now)
+{
+    return (struct usage){now->wall_ns - before->wall_ns, now->cpu_ns - before->cpu_ns,
+                          now->faults - before->faults, now->preempted - before->preempted};
+}
+
+static void print_longest(const char *what, const struct usage *u, int64_t over)
+{
+    printf("%s: %.0f us of CPU time (%.0f by the clock, %ld page faults, %ld times preempted); "
+           "%" PRId64 " over 1 ms\n",
+           what, (double)u->cpu_ns / 1e3, (double)u->wall_ns / 1e3, u->faults, u->preempted, over);
+}
+
+static int64_t grow(unsigned count)
 {
     struct store *s = new_store();
-    int64_t longest = 0, longest_cpu = 0, over = 0, start = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    int64_t before = clock_ns(CLOCK_MONOTONIC), cpu = start;
+    struct usage before = usage_now(), start = before, longest = {0};
+    int64_t over = 0;
     for (unsigned i = 0; i < count; i++) {
         put(s, i, 0, 0);
-        int64_t now = clock_ns(CLOCK_MONOTONIC), now_cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-        longest = now - before > longest ? now - before : longest;
-        longest_cpu = now_cpu - cpu > longest_cpu ? now_cpu - cpu : longest_cpu;
-        over += now_cpu - cpu > 1000000;
+        struct usage now = usage_now(), u = usage_since(&before, &now);
+        if (u.cpu_ns > longest.cpu_ns)
+            longest = u;
+        over += u.cpu_ns > 1000000;
         before = now;
-        cpu = now_cpu;
     }
-    printf("growth to %u entries: longest put %.0f us, by CPU time %.0f us, %" PRId64
-           " over 1 ms; %.0f ns a put\n",
-           count, (double)longest / 1e3, (double)longest_cpu / 1e3, over,
-           (double)(cpu - start) / count);
+    printf("growth to %u entries: %.0f ns a put\n", count,
+           (double)(before.cpu_ns - start.cpu_ns) / count);
+    print_longest("the longest put", &longest, over);
     store_free(s);
+    return before.wall_ns - start.wall_ns;
+}
+
+/* The machine's part: what a thread that does nothing is charged at once, interrupts and the time
+ * that a hypervisor takes away included. */
+static void do_nothing(int64_t ns)
+{
+    struct usage before = usage_now(), start = before, longest = {0};
+    int64_t over = 0;
+    while (before.wall_ns - start.wall_ns < ns) {
+        struct usage now = usage_now(), u = usage_since(&before, &now);
+        if (u.cpu_ns > longest.cpu_ns)
+            longest = u;
+        over += u.cpu_ns > 1000000;
+        before = now;
+    }
+    print_longest("the longest step of a thread that does nothing for as long", &longest, over);
+}
+
+/* What of a long put is the system's: so many fresh pages, each written to once. */
+static void touch(size_t pages)
+{
+    char *at =
+        mmap(NULL, pages * HEAP_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) {
+        perror("bench_store: mmap");
+        exit(1);
+    }
+    madvise(at, pages * HEAP_PAGE, MADV_NOHUGEPAGE); /* as the store's */
+    struct usage before = usage_now(), longest = {0};
+    int64_t over = 0;
+    for (size_t i = 0; i < pages; i++) {
+        at[i * HEAP_PAGE] = 1;
+        struct usage now = usage_now(), u = usage_since(&before, &now);
+        if (u.cpu_ns > longest.cpu_ns)
+            longest = u;
+        over += u.cpu_ns > 1000000;
+        before = now;
+    }
+    print_longest("the longest first write to a page, without a store", &longest, over);
+    munmap(at, pages * HEAP_PAGE);
 }
 
 static void expire(void)
@@ -90,7 +161,9 @@ static void expire(void)
 
 int main(int argc, char **argv)
 {
-    grow((argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10) * MILLION);
+    unsigned count = (argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 10) * MILLION;
+    do_nothing(grow(count));
+    touch((size_t)count * ENTRY_BYTES / HEAP_PAGE);
     expire();
     return 0;
 }

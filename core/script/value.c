@@ -106,11 +106,19 @@ bool value_int(lua_State *L, const struct value_marks *m, int index, int64_t *ou
 
 static void unpack_one(lua_State *L, const struct value_marks *m, struct mp_reader *r, int depth);
 
+static void check_table(lua_State *L, const struct mp_reader *r, uint32_t count, int depth,
+                        const char *what)
+{
+    if (depth >= MP_DEPTH_MAX)
+        luaL_error(L, "malformed bytes: nested deeper than %d", MP_DEPTH_MAX);
+    if (count > (size_t)(r->end - r->at))
+        luaL_error(L, "malformed bytes: %s of %f", what, (lua_Number)count);
+}
+
 static void unpack_array(lua_State *L, const struct value_marks *m, struct mp_reader *r,
                          uint32_t count, int depth)
 {
-    if (count > (size_t)(r->end - r->at))
-        luaL_error(L, "malformed bytes: an array of %f elements", (lua_Number)count);
+    check_table(L, r, count, depth, "an array");
     lua_createtable(L, (int)count, 0);
     for (uint32_t i = 1; i <= count; i++) {
         unpack_one(L, m, r, depth + 1);
@@ -123,8 +131,7 @@ static void unpack_array(lua_State *L, const struct value_marks *m, struct mp_re
 static void unpack_map(lua_State *L, const struct value_marks *m, struct mp_reader *r,
                        uint32_t count, int depth)
 {
-    if (count > (size_t)(r->end - r->at))
-        luaL_error(L, "malformed bytes: a map of %f pairs", (lua_Number)count);
+    check_table(L, r, count, depth, "a map");
     lua_createtable(L, 0, (int)count);
     for (uint32_t i = 0; i < count; i++) {
         unpack_one(L, m, r, depth + 1);
@@ -140,7 +147,7 @@ static void unpack_map(lua_State *L, const struct value_marks *m, struct mp_read
 static void unpack_one(lua_State *L, const struct value_marks *m, struct mp_reader *r, int depth)
 {
     struct mp_token t;
-    if (mp_next(r, &t) != MP_OK || depth > MP_DEPTH_MAX)
+    if (mp_next(r, &t) != MP_OK)
         luaL_error(L, "malformed bytes where a value should be");
     luaL_checkstack(L, 6, "a value");
     switch (t.type) {

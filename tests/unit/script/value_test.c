@@ -177,6 +177,26 @@ static int protected_round(lua_State *L)
     return 0;
 }
 
+static void reads_no_deeper_than_values_are(void **state)
+{
+    struct lab *lab = *state;
+    struct err e;
+    char bytes[MP_DEPTH_MAX + 1];
+    static const char empty[] = {'\x90', '\x80'};
+    for (size_t i = 0; i < sizeof empty; i++) {
+        memset(bytes, '\x91', sizeof bytes);
+        bytes[MP_DEPTH_MAX - 1] = bytes[MP_DEPTH_MAX] = empty[i];
+        struct bytes fits = {lab, slice_of(bytes, MP_DEPTH_MAX)};
+        assert_int_equal(mp_check(fits.packed, &e), 0);
+        assert_int_equal(vm_protect(lab->vm, protected_round, &fits, &e), 0);
+        bytes[MP_DEPTH_MAX - 1] = '\x91';
+        struct bytes deep = {lab, slice_of(bytes, sizeof bytes)};
+        assert_int_not_equal(mp_check(deep.packed, &e), 0);
+        assert_int_not_equal(vm_protect(lab->vm, protected_round, &deep, &e), 0);
+        assert_non_null(strstr(e.text, "nested deeper than 16"));
+    }
+}
+
 /* What is unpacked and packed again is the same bytes. */
 static void expect_round(struct lab *lab, const char *bytes, size_t size)
 {
@@ -303,6 +323,7 @@ int main(void)
         LAB(names_the_path_to_what_it_refuses),
         LAB(gives_maps_of_every_size_their_shortest_head),
         LAB(packs_as_deep_as_it_may_be_read),
+        LAB(reads_no_deeper_than_values_are),
         LAB(keeps_to_the_size_of_the_buffer),
         LAB(gives_back_the_bytes_that_it_read),
         LAB(keeps_integers_exact),

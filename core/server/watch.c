@@ -85,15 +85,20 @@ static void hash_file(struct walk *w, const char *path)
     close(fd);
 }
 
-/* The n-th file that the configuration is made of: its own, then those of TLS. NULL: no more. */
+/* The n-th file that the configuration is made of: its own, then those of TLS, then those of
+ * passwords. NULL: no more. */
 static const char *file_of(const struct conf *conf, size_t n)
 {
     const char *tls[] = {conf->tls.certificate, conf->tls.key, conf->tls.client_ca};
-    if (n < conf->file_count)
+    size_t k = conf->file_count;
+    if (n < k)
         return conf->files[n];
-    for (size_t i = 0, k = conf->file_count; i < sizeof tls / sizeof *tls; i++)
+    for (size_t i = 0; i < sizeof tls / sizeof *tls; i++)
         if (tls[i] && k++ == n)
             return tls[i];
+    for (size_t i = 0; i < conf->user_count; i++)
+        if (conf->users[i].password_file && k++ == n)
+            return conf->users[i].password_file;
     return NULL;
 }
 

@@ -1,6 +1,6 @@
 /*
- * watch: tells when rtcache.conf, a file of its TLS or a script changes on disk (inotify(7),
- * through the libev loop).
+ * watch: tells when rtcache.conf, a file of its TLS or of a password, or a script changes on disk
+ * (inotify(7), through the libev loop).
  *
  * Shape: one inotify descriptor; directories are watched, not files, so that editors which rename
  * are seen. A burst of events is one call, WATCH_SETTLE_MS after the last of them. Thread: the main
@@ -25,8 +25,8 @@ int watch_new(struct watch **out, struct ev_loop *loop, void (*changed)(void *ar
 void watch_set(struct watch *w, struct conf *conf);
 void watch_free(struct watch *w); /* NULL is allowed */
 
-/* A hash over the configuration file, the files of TLS and all scripts, to tell a change from a
- * touch. */
+/* A hash over the configuration file, the files of TLS and of passwords and all scripts, to tell a
+ * change from a touch. */
 uint64_t watch_fingerprint(const struct conf *conf);
 
 #endif

@@ -193,6 +193,20 @@ describe("access", function()
     assert.equal("k", expect.value(enter("named", "third"):get "k"))
   end)
 
+  it("watches a file with a hash, and keeps the old one while the new one is broken", function()
+    local o = with({ { name = "filed", password_file = "app.hash", rights = { "read" } } }, { watch = true })
+    o.files = { ["app.hash"] = OTHER .. "\n" }
+    server = Server.start(o)
+    local before, path = enter "filed", server.folder .. "/app.hash"
+    files.replace(path, "no hash\n")
+    wait.until_true("the reload is refused", function() return server:log():find("reload.refused", 1, true) end)
+    assert.equal("k", expect.value(before:get "k"))
+    files.replace(path, THIRD .. "\n")
+    expect.error("CLOSED", {}, before:receive())
+    assert.equal("k", expect.value(enter("filed", "third"):get "k"))
+    expect.error("AUTH_FAILED", {}, server:connect { tcp = true }:auth("filed", "other"))
+  end)
+
   it("knows a user by the system's user over a Unix socket", function()
     start { user("app", { "read" }), OPS }
     expect.value(server:connect():stats())

@@ -68,53 +68,64 @@ static struct usage usage_now(void)
                           r.ru_minflt + r.ru_majflt, r.ru_nivcsw};
 }
 
-static struct usage usage_since(const struct usage *before, const struct usage *now)
+/* Steps one after the other: the longest, by CPU time. */
+struct steps {
+    struct usage start, before, longest;
+    int64_t over; /* a millisecond */
+};
+
+static void begin_steps(struct steps *s)
 {
-    return (struct usage){now->wall_ns - before->wall_ns, now->cpu_ns - before->cpu_ns,
-                          now->faults - before->faults, now->preempted - before->preempted};
+    *s = (struct steps){.over = 0};
+    s->start = s->before = usage_now();
 }
 
-static void print_longest(const char *what, const struct usage *u, int64_t over)
+static void end_step(struct steps *s)
 {
+    struct usage now = usage_now(), *b = &s->before;
+    struct usage u = {now.wall_ns - b->wall_ns, now.cpu_ns - b->cpu_ns, now.faults - b->faults,
+                      now.preempted - b->preempted};
+    if (u.cpu_ns > s->longest.cpu_ns)
+        s->longest = u;
+    s->over += u.cpu_ns > 1000000;
+    *b = now;
+}
+
+static void print_longest(const char *what, const struct steps *s)
+{
+    const struct usage *u = &s->longest;
     printf("%s: %.0f us of CPU time (%.0f by the clock, %ld page faults, %ld times preempted); "
            "%" PRId64 " over 1 ms\n",
-           what, (double)u->cpu_ns / 1e3, (double)u->wall_ns / 1e3, u->faults, u->preempted, over);
+           what, (double)u->cpu_ns / 1e3, (double)u->wall_ns / 1e3, u->faults, u->preempted,
+           s->over);
 }
 
+/* How long it took, by the clock. */
 static int64_t grow(unsigned count)
 {
     struct store *s = new_store();
-    struct usage before = usage_now(), start = before, longest = {0};
-    int64_t over = 0;
+    struct steps steps;
+    begin_steps(&steps);
     for (unsigned i = 0; i < count; i++) {
         put(s, i, 0, 0);
-        struct usage now = usage_now(), u = usage_since(&before, &now);
-        if (u.cpu_ns > longest.cpu_ns)
-            longest = u;
-        over += u.cpu_ns > 1000000;
-        before = now;
+        end_step(&steps);
     }
     printf("growth to %u entries: %.0f ns a put\n", count,
-           (double)(before.cpu_ns - start.cpu_ns) / count);
-    print_longest("the longest put", &longest, over);
+           (double)(steps.before.cpu_ns - steps.start.cpu_ns) / count);
+    print_longest("the longest put", &steps);
     store_free(s);
-    return before.wall_ns - start.wall_ns;
+    return steps.before.wall_ns - steps.start.wall_ns;
 }
 
 /* The machine's part: what a thread that does nothing is charged at once, interrupts and the time
  * that a hypervisor takes away included. */
 static void do_nothing(int64_t ns)
 {
-    struct usage before = usage_now(), start = before, longest = {0};
-    int64_t over = 0;
-    while (before.wall_ns - start.wall_ns < ns) {
-        struct usage now = usage_now(), u = usage_since(&before, &now);
-        if (u.cpu_ns > longest.cpu_ns)
-            longest = u;
-        over += u.cpu_ns > 1000000;
-        before = now;
-    }
-    print_longest("the longest step of a thread that does nothing for as long", &longest, over);
+    struct steps steps;
+    begin_steps(&steps);
+    while (steps.before.wall_ns - steps.start.wall_ns < ns)
+        end_step(&steps);
+    print_longest("the longest step of a thread that does nothing for as long", &steps);
 }
 
 /* What of a long put is the system's: so many fresh pages, each written to once. */
@@ -127,17 +138,13 @@ static void touch(size_t pages)
         exit(1);
     }
     madvise(at, pages * HEAP_PAGE, MADV_NOHUGEPAGE); /* as the store's */
-    struct usage before = usage_now(), longest = {0};
-    int64_t over = 0;
+    struct steps steps;
+    begin_steps(&steps);
     for (size_t i = 0; i < pages; i++) {
         at[i * HEAP_PAGE] = 1;
-        struct usage now = usage_now(), u = usage_since(&before, &now);
-        if (u.cpu_ns > longest.cpu_ns)
-            longest = u;
-        over += u.cpu_ns > 1000000;
-        before = now;
+        end_step(&steps);
     }
-    print_longest("the longest first write to a page, without a store", &longest, over);
+    print_longest("the longest first write to a page, without a store", &steps);
     munmap(at, pages * HEAP_PAGE);
 }
 

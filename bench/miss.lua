@@ -11,6 +11,23 @@ local CONNECTIONS, DEPTH = 8, 64
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local COLUMNS = "id, name, email, team_id, version"
 
+local MANY = [[
+return { load_many = function(keys, ctx)
+  local ids, key_of = {}, {}
+  for i, key in ipairs(keys) do
+    ids[i] = tonumber(ctx.match[i][1])
+    key_of[ids[i] ] = key
+  end
+  local values, options = {}, {}
+  local rows = ctx.db:%s("SELECT %s FROM people WHERE id = ANY($1)", ids)
+  for i = 1, #rows do
+    local row = rows[i]
+    local key = key_of[row.id]
+    values[key], options[key] = row, { version = row.version }
+  end
+  return values, options
+end }]]
+
 local SCRIPTS = {
   ["plain.lua"] = ([[
 return { load = function(_, ctx)
@@ -18,36 +35,8 @@ return { load = function(_, ctx)
   if not row then return nil end
   return row, { version = row.version }
 end }]]):format(COLUMNS),
-  ["many.lua"] = ([[
-return { load_many = function(keys, ctx)
-  local ids, key_of = {}, {}
-  for i, key in ipairs(keys) do
-    ids[i] = tonumber(ctx.match[i][1])
-    key_of[ids[i] ] = key
-  end
-  local values, options = {}, {}
-  for _, row in ipairs(ctx.db:rows("SELECT %s FROM people WHERE id = ANY($1)", ids)) do
-    local key = key_of[row.id]
-    values[key], options[key] = row, { version = row.version }
-  end
-  return values, options
-end }]]):format(COLUMNS),
-  ["many_packed.lua"] = ([[
-return { load_many = function(keys, ctx)
-  local ids, key_of = {}, {}
-  for i, key in ipairs(keys) do
-    ids[i] = tonumber(ctx.match[i][1])
-    key_of[ids[i] ] = key
-  end
-  local values, options = {}, {}
-  local rows = ctx.db:packed_rows("SELECT %s FROM people WHERE id = ANY($1)", ids)
-  for i = 1, #rows do
-    local row = rows[i]
-    local key = key_of[row.id]
-    values[key], options[key] = row, { version = row.version }
-  end
-  return values, options
-end }]]):format(COLUMNS),
+  ["many.lua"] = MANY:format("rows", COLUMNS),
+  ["many_packed.lua"] = MANY:format("packed_rows", COLUMNS),
   ["packed.lua"] = ([[
 return { load = function(_, ctx)
   local row = ctx.db:packed_row("SELECT %s FROM people WHERE id = $1", tonumber(ctx.match[1]))

@@ -28,11 +28,11 @@ static void put_in_place(struct near *link, const struct place *at)
 /* e, behind the hole, goes to its start; where the hole is then. */
 static uint32_t move_down(struct heap *a, const struct table *t, uint32_t hole, struct entry *e)
 {
-    uint32_t *link = table_link_to(t, e, table_hash(t, e));
+    uint64_t hash = table_hash(t, e);
     struct place wheel = place_of(&e->wheel), queue = place_of(&e->queue);
     struct entry *to = heap_at(a, hole);
     hole = heap_shift(a, hole);
-    table_lead(t, link, to);
+    table_replace(t, e, to, hash);
     put_in_place(&to->wheel, &wheel);
     put_in_place(&to->queue, &queue);
     return hole;

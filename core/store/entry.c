@@ -10,7 +10,7 @@
 #define TAG_BYTES       sizeof(uint32_t)
 #define AHEAD_WHOLE     65536
 
-_Static_assert(offsetof(struct entry, data) == 48, "what an entry costs");
+_Static_assert(offsetof(struct entry, data) == 44, "what an entry costs");
 _Static_assert(ENTRY_WIDE == 2 * sizeof(uint32_t), "the flag is the size of what it stands for");
 
 static size_t value_size_of(const struct put *p)
@@ -65,7 +65,7 @@ void entry_shape(struct entry *e, const struct put *p)
     e->state = e->globs_seen = e->stored_high = 0;
     near_init(&e->wheel);
     near_init(&e->queue);
-    e->next = e->stored_low = 0;
+    e->stored_low = 0;
     e->short_key_size = wide ? 0 : (uint8_t)sizes[0];
     e->short_value_size = wide ? 0 : sizes[1] & SHORT_VALUE_MAX;
     e->fresh = e->stale = e->keep = 0;

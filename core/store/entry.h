@@ -1,11 +1,11 @@
 /*
  * entry: what is stored under a key, in one piece.
  *
- *   state 4 | links 20 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes 8, where
+ *   state 4 | links 16 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes 8, where
  *   they are large | version 8, where there is one | key | value | count 1, since 8, slots 4 each,
  *   where there are tags
  *
- * Shape: 48 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
+ * Shape: 44 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
  * value of 16 MiB, 9 and 4 for each tag with tags. Key, version, value, tags and `flags` never
  * change while more than the shard has a reference (but for `since`: entry_renew); all else belongs
  * to the shard that holds the entry, changes under its lock only, and an entry to which nobody else
@@ -55,10 +55,12 @@ struct entry {
     uint8_t state;
     uint8_t globs_seen; /* the low bits of the number of patterns that it has been judged by */
     uint8_t stored_high;
-    struct near wheel;   /* in a slot of the TTL wheel, or alone */
-    struct near queue;   /* in a queue of the policy */
-    uint32_t next;       /* in the table's chain, tagged */
-    uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
+    struct near wheel; /* in a slot of the TTL wheel, or alone */
+    struct near queue; /* in a queue of the policy */
+    union {
+        uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
+        uint32_t next;       /* without a reference left: the heap's (heap_return) */
+    };
     uint32_t short_key_size : 8, short_value_size : 24;
     uint16_t fresh, stale, keep; /* spans: from stored; from the end of fresh; likewise */
     uint16_t load;               /* a span, of microseconds */

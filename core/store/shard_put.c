@@ -151,11 +151,9 @@ static void overwrite(struct shard *s, struct entry *e, const struct put *p, int
     wheel_remove(&e->wheel);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
     uint8_t state = e->state;
-    uint32_t next = e->next;
     struct near queue = e->queue;
     entry_shape(e, p);
     e->state = state;
-    e->next = next;
     e->queue = queue;
     entry_fill(e, p);
     entry_set_deadlines(e, p, now);
@@ -193,11 +191,16 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
     } else {
         entry_fill(e, p);
     }
-    entry_set_deadlines(e, p, now);
-    entry_set_loader(e, p);
-    put_in(s, old, e, p->hash);
+    int rc = old ? 0 : table_reserve(&s->table);
+    if (rc == 0) {
+        entry_set_deadlines(e, p, now);
+        entry_set_loader(e, p);
+        put_in(s, old, e, p->hash);
+    } else {
+        shard_let_go(s, e);
+    }
     pthread_mutex_unlock(&s->lock);
-    return 0;
+    return rc;
 }
 
 /* What was stored is known to be old. */

@@ -56,10 +56,10 @@ static void take_due(struct shard *s, int64_t now, struct aheads *ahead)
         entries[count] = e;
         hashes[count++] = hash;
         table_prefetch_bucket(&s->table, hash);
+        __builtin_prefetch(near_prev(&e->queue), 1);
+        __builtin_prefetch(near_next(&e->queue), 1);
+        __builtin_prefetch((const char *)e + entry_bytes(e), 1); /* what follows it in the heap */
     }
-    for (size_t i = 0; i < count; i++)
-        table_prefetch_chain(&s->table, hashes[i]);
-    table_prefetch_joins(&s->table, count);
     for (size_t i = 0; i < count; i++)
         shard_take_out(s, entries[i], hashes[i]);
     s->expirations += count;
@@ -92,16 +92,16 @@ static size_t sweep_some(struct shard *s, int64_t now)
 {
     size_t seen = 0, left = 0;
     struct globs *gs = &s->globs;
-    while (gs->bucket < s->table.buckets && seen < SWEEP_EACH && left < SHARD_BATCH) {
-        for (struct entry *e = table_first(&s->table, gs->bucket), *next; e; e = next) {
-            next = table_next(&s->table, e);
+    while (gs->bucket < s->table.buckets.count && seen < SWEEP_EACH && left < SHARD_BATCH) {
+        size_t k = 0;
+        for (struct entry *e; (e = table_at(&s->table, gs->bucket, k));) {
             seen++;
-            if (!globs_behind(gs, e))
-                continue;
-            if (left == SHARD_BATCH)
+            if (globs_behind(gs, e) && left == SHARD_BATCH)
                 return seen; /* again from this bucket; those that were judged are not behind */
-            if (shard_judge(s, e, now))
+            if (!globs_behind(gs, e) || shard_judge(s, e, now)) {
+                k++;
                 continue;
+            }
             shard_take_out(s, e, table_hash(&s->table, e));
             s->marked++;
             left++;
@@ -126,7 +126,7 @@ size_t shard_sweep(struct shard *s, int64_t now_ms, size_t most)
             seen += sweep_some(s, now);
         else
             table_shrink(&s->table, SWEEP_EACH);
-        if (s->table.held && gs->bucket >= s->table.buckets) {
+        if (s->table.held && gs->bucket >= s->table.buckets.count) {
             globs_pass_done(gs);
             s->table.held = false;
         }

@@ -100,6 +100,16 @@ uint64_t store_hash(const struct store *s, struct slice key)
     return hash_slice(key, s->seed);
 }
 
+void store_prefetch(const struct store *s, uint64_t hash)
+{
+    table_prefetch_bucket(&shard_of(s, hash)->table, hash);
+}
+
+void store_prefetch_entry(const struct store *s, uint64_t hash)
+{
+    table_prefetch_entry(&shard_of(s, hash)->table, hash);
+}
+
 enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit)
 {

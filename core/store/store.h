@@ -113,6 +113,12 @@ void store_free(struct store *s); /* NULL is allowed; no reference to an entry o
 
 uint64_t store_hash(const struct store *s, struct slice key);
 
+/* Ask for the memory that a call for this hash will touch, ahead of it: first the place in the
+ * table, then, when that has come, the entry. For several keys at a time; no lock is taken, and
+ * nothing is promised. */
+void store_prefetch(const struct store *s, uint64_t hash);
+void store_prefetch_entry(const struct store *s, uint64_t hash);
+
 /* The value, where the status is one whose value is wanted, is appended to out (whose failure gives
  * LOOKUP_MISS and leaves out as it was), or comes as hit->entry. hit is always filled. */
 enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,

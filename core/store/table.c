@@ -2,72 +2,128 @@
 
 #include "base/hash.h"
 
-#include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-#define SEGMENT_BITS    10
-#define SEGMENT_BUCKETS (1u << SEGMENT_BITS)
-#define SEGMENT_BYTES   (SEGMENT_BUCKETS * sizeof(uint32_t))
-#define PLACE_BITS      30
-#define PLACE_MASK      ((1u << PLACE_BITS) - 1)
-#define FEWEST_BUCKETS  SEGMENT_BUCKETS
-#define SPLITS          8                    /* divides SEGMENT_BUCKETS */
-#define ALLOCATION      (2 * sizeof(size_t)) /* what an allocation costs beside its bytes */
+#define ALWAYS_INLINE __attribute__((always_inline))
+#define RACY          __attribute__((no_sanitize("thread"))) /* it only chooses what to ask for */
 
-_Static_assert(HEAP_BYTES / HEAP_UNIT == PLACE_MASK + 1, "a link holds any place of a heap");
+#define PLACE_BITS  30
+#define PLACE_MASK  ((1u << PLACE_BITS) - 1)
+#define SLOTS       12
+#define TAG_BITS    10
+#define TAG_MASK    ((1u << TAG_BITS) - 1)
+#define BEGIN_MASK  31
+#define MORE_MASK   ((1u << 23) - 1)
+#define TAG_LOW     8 /* bits of it in the bytes that are compared at once */
+#define TAG_STEP    4 /* bits of the hash between the tags of a bucket and its next ones */
+#define LEVEL_LEAST 6
+#define MOST_EACH   8 /* entries to a bucket: with more it grows */
+#define LEAST_EACH  6
 
-static uint32_t tag_of(uint64_t hash)
+struct line {
+    uint8_t tags[SLOTS];
+    uint32_t count : 4;
+    uint32_t begin : 5; /* of a bucket: the bit of the hash where its tags begin */
+    uint32_t more : 23; /* the number of the next line; 0: no more */
+    uint32_t slots[SLOTS];
+};
+
+/* A slot of a bucket, or of a line beyond it. */
+struct spot {
+    struct line *line;
+    unsigned i;
+};
+
+_Static_assert(sizeof(struct line) == LINE_BYTES, "a bucket is a cache line");
+_Static_assert(HEAP_BYTES / HEAP_UNIT == PLACE_MASK + 1, "a slot holds any place of a heap");
+_Static_assert(LEVEL_LEAST >= TAG_STEP, "a bucket's number has the bits that a join asks for");
+
+static struct entry *entry_of(const struct table *t, uint32_t slot)
 {
-    return (uint32_t)(hash >> 32) << PLACE_BITS;
+    return heap_at(t->heap, slot & PLACE_MASK);
 }
 
-static uint32_t link_of(const struct table *t, const struct entry *e, uint64_t hash)
+static struct line *bucket_at(const struct table *t, size_t i)
 {
-    return heap_offset(t->heap, e) | tag_of(hash);
+    return lines_at(&t->buckets, i);
 }
 
-/* link is not 0, the end of a chain. */
-static struct entry *entry_of(const struct table *t, uint32_t link)
+/* NULL: it was the last one. */
+static struct line *line_after(const struct table *t, const struct line *l)
 {
-    return heap_at(t->heap, link & PLACE_MASK);
+    return l->more ? lines_at(&t->more, l->more - 1) : NULL;
 }
 
-static struct entry *entry_or_null(const struct table *t, uint32_t link)
+static size_t half_of(const struct table *t)
 {
-    return link ? entry_of(t, link) : NULL;
+    return (t->mask >> 1) + 1;
 }
 
-static uint32_t *bucket_at(const struct table *t, size_t i)
+static size_t bucket_of(const struct table *t, uint64_t hash)
 {
-    return &t->segments[i >> SEGMENT_BITS][i & (SEGMENT_BUCKETS - 1)];
+    size_t i = hash & t->mask;
+    return i < t->buckets.count ? i : i - half_of(t);
 }
 
-static uint32_t *bucket_of(const struct table *t, uint64_t hash)
+/* Where the tags of a bucket begin, when `level` bits of the hash choose it. The lowest bits of its
+ * number are those of the bucket it came from, and spread the work of making new tags. */
+static unsigned tags_begin(size_t bucket, unsigned level)
 {
-    uint64_t i = hash & t->mask;
-    return bucket_at(t, i < t->buckets ? i : i & t->mask >> 1);
+    return level - (level + (unsigned)bucket) % TAG_STEP;
+}
+
+static inline ALWAYS_INLINE uint32_t tag_in(const struct line *bucket, uint64_t hash)
+{
+    return (uint32_t)(hash >> bucket->begin) & TAG_MASK;
+}
+
+/* A bit for each slot whose tag may be this one. */
+static inline ALWAYS_INLINE unsigned matches(const struct line *l, uint32_t tag)
+{
+    unsigned all = 0;
+#ifdef __SSE2__
+    __m128i tags = _mm_load_si128((const __m128i *)(const void *)l);
+    all = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8((char)tag)));
+#else
+    for (unsigned i = 0; i < SLOTS; i++)
+        all |= (unsigned)(l->tags[i] == (uint8_t)tag) << i;
+#endif
+    return all & ((1u << l->count) - 1);
+}
+
+static uint32_t tag_at(struct spot s)
+{
+    return s.line->tags[s.i] | s.line->slots[s.i] >> PLACE_BITS << TAG_LOW;
+}
+
+static void write_spot(struct spot s, uint32_t place, uint32_t tag)
+{
+    s.line->tags[s.i] = (uint8_t)tag;
+    s.line->slots[s.i] = place | tag >> TAG_LOW << PLACE_BITS;
 }
 
 int table_init(struct table *t, const struct heap *a, uint64_t seed)
 {
     *t = (struct table){
-        .heap = a, .seed = seed, .buckets = FEWEST_BUCKETS, .mask = FEWEST_BUCKETS - 1};
-    t->segments = malloc(sizeof(*t->segments));
-    uint32_t *first = calloc(SEGMENT_BUCKETS, sizeof(*first));
-    if (!t->segments || !first) {
-        free(first);
-        free(t->segments);
-        return ERR_NOMEM;
+        .heap = a, .seed = seed, .level = LEVEL_LEAST, .mask = (1u << LEVEL_LEAST) - 1};
+    bool made = lines_init(&t->buckets) == 0 && lines_init(&t->more) == 0;
+    for (size_t i = 0; made && i <= t->mask; i++) {
+        made = lines_reserve(&t->buckets) == 0;
+        if (made)
+            *(struct line *)lines_push(&t->buckets) =
+                (struct line){.begin = tags_begin(i, LEVEL_LEAST) & BEGIN_MASK};
     }
-    t->segments[0] = first;
-    t->segments_room = 1;
-    return 0;
+    if (!made)
+        table_fini(t);
+    return made ? 0 : ERR_NOMEM;
 }
 
 void table_fini(struct table *t)
 {
-    for (size_t i = 0; i < t->buckets; i += SEGMENT_BUCKETS)
-        free(t->segments[i >> SEGMENT_BITS]);
-    free(t->segments);
+    lines_fini(&t->buckets);
+    lines_fini(&t->more);
 }
 
 uint64_t table_hash(const struct table *t, const struct entry *e)
@@ -77,184 +133,258 @@ uint64_t table_hash(const struct table *t, const struct entry *e)
 
 struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
 {
-    uint64_t tag = tag_of(hash);
-    for (uint32_t link = *bucket_of(t, hash); link;) {
-        struct entry *e = entry_of(t, link);
-        if ((link & ~PLACE_MASK) == tag && slice_eq(entry_key(e), key))
-            return e;
-        link = e->next;
+    const struct line *l = bucket_at(t, bucket_of(t, hash));
+    uint32_t tag = tag_in(l, hash);
+    for (; l; l = line_after(t, l)) {
+        for (unsigned all = matches(l, tag); all; all &= all - 1) {
+            uint32_t slot = l->slots[__builtin_ctz(all)];
+            struct entry *e = entry_of(t, slot);
+            if (slot >> PLACE_BITS == tag >> TAG_LOW && slice_eq(entry_key(e), key))
+                return e;
+        }
     }
     return NULL;
 }
 
 /* An entry begins anywhere in a cache line: its header may reach into the next, its key does. */
-static void prefetch_entry(const struct table *t, uint32_t link)
+static void prefetch_slot(const struct table *t, uint32_t slot)
 {
-    if (!link)
-        return;
-    const char *at = (const char *)entry_of(t, link);
+    const char *at = (const char *)entry_of(t, slot);
     __builtin_prefetch(at, 1);
     __builtin_prefetch(at + sizeof(struct entry), 1);
 }
 
+/* What is read without the lock, each field once: whatever mixture of old and new it is, the bucket
+ * that it leads to is one that was there at some time. */
+static RACY struct table glance(const struct table *t)
+{
+    return (struct table){
+        .heap = t->heap,
+        .mask = *(const volatile uint64_t *)&t->mask,
+        .buckets = {.base = t->buckets.base, .count = *(const volatile size_t *)&t->buckets.count},
+    };
+}
+
 void table_prefetch_bucket(const struct table *t, uint64_t hash)
 {
-    __builtin_prefetch(bucket_of(t, hash), 1);
+    struct table seen = glance(t);
+    __builtin_prefetch(bucket_at(&seen, bucket_of(&seen, hash)), 1);
 }
 
-void table_prefetch_chain(const struct table *t, uint64_t hash)
+RACY void table_prefetch_entry(const struct table *t, uint64_t hash)
 {
-    prefetch_entry(t, *bucket_of(t, hash));
+    struct table seen = glance(t);
+    const struct line *l = bucket_at(&seen, bucket_of(&seen, hash));
+    unsigned all = matches(l, tag_in(l, hash)) & ((1u << SLOTS) - 1);
+    if (all)
+        prefetch_slot(t, l->slots[__builtin_ctz(all)]);
 }
 
-static bool add_segment(struct table *t)
+/* Slot k of a bucket; line NULL: it has not so many. */
+static struct spot spot_at(const struct table *t, struct line *bucket, size_t k)
 {
-    size_t n = t->buckets >> SEGMENT_BITS;
-    if (n == t->segments_room) {
-        uint32_t **more = realloc(t->segments, 2 * n * sizeof(*more));
-        if (!more)
-            return false;
-        t->segments = more;
-        t->segments_room = 2 * n;
+    struct spot s = {.line = bucket};
+    for (; s.line && k >= SLOTS; k -= SLOTS)
+        s.line = line_after(t, s.line);
+    if (s.line && k >= s.line->count)
+        s.line = NULL;
+    s.i = (unsigned)k;
+    return s;
+}
+
+struct entry *table_at(const struct table *t, size_t i, size_t k)
+{
+    struct spot s = spot_at(t, bucket_at(t, i), k);
+    return s.line ? entry_of(t, s.line->slots[s.i]) : NULL;
+}
+
+/* e is in the table. */
+static struct spot spot_of(const struct table *t, const struct entry *e, uint64_t hash)
+{
+    struct line *l = bucket_at(t, bucket_of(t, hash));
+    uint32_t tag = tag_in(l, hash), place = heap_offset(t->heap, e);
+    for (;; l = line_after(t, l))
+        for (unsigned all = matches(l, tag); all; all &= all - 1) {
+            unsigned i = (unsigned)__builtin_ctz(all);
+            if ((l->slots[i] & PLACE_MASK) == place)
+                return (struct spot){.line = l, .i = i};
+        }
+}
+
+/* The memory was made sure of. */
+static struct line *add_line(struct table *t, struct line *after)
+{
+    uint32_t number = t->more_free;
+    struct line *l;
+    if (number) {
+        l = lines_at(&t->more, number - 1);
+        t->more_free = l->more;
+        *l = (struct line){.count = 0};
+    } else {
+        l = lines_push(&t->more);
+        number = (uint32_t)t->more.count;
     }
-    t->segments[n] = calloc(SEGMENT_BUCKETS, sizeof(uint32_t));
-    return t->segments[n] != NULL;
+    t->more_used++;
+    after->more = number & MORE_MASK;
+    return l;
 }
 
-/* The bucket that has held the keys of bucket i, not begun yet, till now. */
-static size_t split_from(const struct table *t, size_t i)
+static void drop_line(struct table *t, struct line *l, struct line *before)
 {
-    return i & (i > t->mask ? t->mask : t->mask >> 1);
+    uint32_t number = before->more;
+    before->more = 0;
+    l->more = t->more_free & MORE_MASK;
+    t->more_free = number;
+    t->more_used--;
+}
+
+static void append(struct table *t, struct line *l, uint32_t place, uint32_t tag)
+{
+    while (l->more)
+        l = line_after(t, l);
+    if (l->count == SLOTS)
+        l = add_line(t, l);
+    write_spot((struct spot){.line = l, .i = l->count}, place, tag);
+    l->count++;
+}
+
+/* The last one of its bucket takes its place. */
+static void take_out(struct table *t, struct line *bucket, struct spot s)
+{
+    struct line *last = bucket, *before = NULL;
+    for (; last->more; last = line_after(t, last))
+        before = last;
+    last->count--;
+    s.line->tags[s.i] = last->tags[last->count];
+    s.line->slots[s.i] = last->slots[last->count];
+    if (last->count == 0 && before)
+        drop_line(t, last, before);
+}
+
+/* New tags, which begin elsewhere in the hash. */
+static void write_tags(const struct table *t, struct line *bucket, unsigned begin)
+{
+    struct spot s;
+    bucket->begin = begin & BEGIN_MASK;
+    for (size_t k = 0; (s = spot_at(t, bucket, k)).line; k++) {
+        uint32_t place = s.line->slots[s.i] & PLACE_MASK;
+        write_spot(s, place, tag_in(bucket, table_hash(t, entry_of(t, place))));
+    }
 }
 
 /* One bucket more: it takes its part of another one. */
-static bool split_one(struct table *t)
+static void split_one(struct table *t)
 {
-    if ((t->buckets & (SEGMENT_BUCKETS - 1)) == 0 && !add_segment(t))
-        return false;
-    size_t last = t->buckets++, source = split_from(t, last);
-    if (last > t->mask)
-        t->mask = t->mask * 2 + 1;
-    uint32_t *into = bucket_at(t, last), *from = bucket_at(t, source);
-    while (*from) {
-        struct entry *e = entry_of(t, *from);
-        if ((table_hash(t, e) & t->mask) != last) {
-            from = &e->next;
-            continue;
+    if (lines_reserve(&t->buckets) != 0)
+        return;
+    if (t->buckets.count > t->mask) {
+        t->mask = 2 * t->mask + 1;
+        t->level++;
+    }
+    size_t last = t->buckets.count, source = last - half_of(t);
+    struct line *from = bucket_at(t, source), *into = lines_push(&t->buckets);
+    unsigned level = t->level - 1, bit = level - from->begin;
+    bool new_tags = bit == TAG_STEP - 1;
+    struct spot s;
+    into->begin = from->begin;
+    for (size_t k = 0; new_tags && (s = spot_at(t, from, k)).line; k++)
+        prefetch_slot(t, s.line->slots[s.i]);
+    for (size_t k = 0; (s = spot_at(t, from, k)).line;) {
+        uint32_t tag = tag_at(s), place = s.line->slots[s.i] & PLACE_MASK;
+        if (tag >> bit & 1) {
+            take_out(t, from, s); /* first, for its line may be needed */
+            append(t, into, place, tag);
+        } else {
+            k++;
         }
-        uint32_t link = *from;
-        *from = e->next;
-        e->next = *into;
-        *into = link;
+    }
+    if (new_tags) {
+        write_tags(t, from, level + 1);
+        write_tags(t, into, level + 1);
+    }
+}
+
+/* The bits of the hash that a tag begins with when those of two buckets become those of one; the
+ * buckets' own numbers have them. */
+static uint32_t tag_before(uint32_t tag, size_t bucket, unsigned level)
+{
+    uint32_t own = (uint32_t)(bucket >> (level + 1 - TAG_STEP)) & ((1u << TAG_STEP) - 1);
+    return (tag << TAG_STEP | own) & TAG_MASK;
+}
+
+/* One bucket less: all that is in it goes to the one that it came from. */
+static bool join_one(struct table *t)
+{
+    if (table_reserve(t) != 0)
+        return false;
+    size_t last = t->buckets.count - 1, source = last - half_of(t);
+    struct line *from = bucket_at(t, last), *into = bucket_at(t, source);
+    unsigned level = t->level - 1;
+    unsigned begin = tags_begin(source, level);
+    bool old_tags = begin != into->begin;
+    struct spot s;
+    into->begin = begin & BEGIN_MASK;
+    for (size_t k = 0; old_tags && (s = spot_at(t, into, k)).line; k++)
+        write_spot(s, s.line->slots[s.i] & PLACE_MASK, tag_before(tag_at(s), source, level));
+    while ((s = spot_at(t, from, 0)).line) {
+        uint32_t tag = tag_at(s), place = s.line->slots[s.i] & PLACE_MASK;
+        take_out(t, from, s);
+        append(t, into, place, old_tags ? tag_before(tag, last, level) : tag);
+    }
+    lines_pop(&t->buckets);
+    if (t->buckets.count == half_of(t)) {
+        t->mask >>= 1;
+        t->level--;
     }
     return true;
 }
 
-/* A step of growth. It ends at a multiple of its size, so a segment is begun only at its beginning.
- */
-static void split_some(struct table *t)
+int table_reserve(struct table *t)
 {
-    unsigned splits = SPLITS - t->buckets % SPLITS;
-    for (size_t i = t->buckets; i < t->buckets + splits; i++)
-        prefetch_entry(t, *bucket_at(t, split_from(t, i)));
-    while (splits-- > 0 && split_one(t)) {
-    }
-}
-
-/* One bucket less: its chain goes to the end of the one it came from. */
-static void join_one(struct table *t)
-{
-    size_t last = --t->buckets;
-    uint32_t *from = bucket_at(t, last), *into = bucket_at(t, last & t->mask >> 1);
-    if (*from) {
-        while (*into)
-            into = &entry_of(t, *into)->next;
-        *into = *from;
-        *from = 0;
-    }
-    if (t->buckets == (t->mask >> 1) + 1)
-        t->mask >>= 1;
-    if ((last & (SEGMENT_BUCKETS - 1)) == 0)
-        free(t->segments[last >> SEGMENT_BITS]);
-}
-
-void table_prefetch_joins(const struct table *t, size_t removals)
-{
-    size_t joins = 2 * removals, least = (t->mask >> 1) + 1; /* below it others are joined */
-    if (t->held || t->entries >= t->buckets / 2 + removals)
-        return;
-    for (size_t i = t->buckets; i > least && joins > 0; joins--) {
-        uint32_t from = *bucket_at(t, --i), into = *bucket_at(t, i & t->mask >> 1);
-        if (from && into)
-            prefetch_entry(t, into);
-    }
+    return t->more_free ? 0 : lines_reserve(&t->more);
 }
 
 void table_add(struct table *t, struct entry *e, uint64_t hash)
 {
-    uint32_t *bucket = bucket_of(t, hash);
-    e->next = *bucket;
-    *bucket = link_of(t, e, hash);
-    if (++t->entries > t->buckets)
-        split_some(t);
-}
-
-uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash)
-{
-    uint32_t *at = bucket_of(t, hash);
-    while (entry_of(t, *at) != e)
-        at = &entry_of(t, *at)->next;
-    return at;
-}
-
-void table_lead(const struct table *t, uint32_t *link, const struct entry *to)
-{
-    *link = (*link & ~PLACE_MASK) | heap_offset(t->heap, to);
+    struct line *bucket = bucket_at(t, bucket_of(t, hash));
+    append(t, bucket, heap_offset(t->heap, e), tag_in(bucket, hash));
+    if (++t->entries > MOST_EACH * t->buckets.count)
+        split_one(t);
 }
 
 void table_remove(struct table *t, struct entry *e, uint64_t hash)
 {
-    uint32_t *at = table_link_to(t, e, hash);
-    *at = e->next;
+    take_out(t, bucket_at(t, bucket_of(t, hash)), spot_of(t, e, hash));
     t->entries--;
     if (!t->held)
-        table_shrink(t, 2); /* to stay at two buckets an entry */
+        table_shrink(t, 1);
 }
 
 void table_shrink(struct table *t, unsigned most)
 {
-    for (; most > 0 && t->entries < t->buckets / 2 && t->buckets > FEWEST_BUCKETS; most--)
-        join_one(t);
+    for (; most > 0 && t->entries < LEAST_EACH * t->buckets.count; most--)
+        if (t->level == LEVEL_LEAST || !join_one(t))
+            break;
+    if (t->more_used == 0 && t->more_free) {
+        lines_clear(&t->more);
+        t->more_free = 0;
+    }
 }
 
-void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash)
+void table_replace(const struct table *t, const struct entry *old, const struct entry *e,
+                   uint64_t hash)
 {
-    uint32_t *at = table_link_to(t, old, hash);
-    e->next = old->next;
-    *at = link_of(t, e, hash);
-}
-
-struct entry *table_first(const struct table *t, size_t i)
-{
-    return entry_or_null(t, *bucket_at(t, i));
-}
-
-struct entry *table_next(const struct table *t, const struct entry *e)
-{
-    return entry_or_null(t, e->next);
+    struct spot s = spot_of(t, old, hash);
+    write_spot(s, heap_offset(t->heap, e), tag_at(s));
 }
 
 size_t table_bytes(const struct table *t)
 {
-    size_t segments = (t->buckets + SEGMENT_BUCKETS - 1) >> SEGMENT_BITS;
-    return segments * (SEGMENT_BYTES + ALLOCATION) + t->segments_room * sizeof(*t->segments) +
-           ALLOCATION;
+    return lines_bytes(&t->buckets) + lines_bytes(&t->more);
 }
 
 size_t table_growth(const struct table *t)
 {
-    if (t->entries < t->buckets || (t->buckets & (SEGMENT_BUCKETS - 1)) != 0)
-        return 0;
-    bool full = t->buckets >> SEGMENT_BITS == t->segments_room;
-    return SEGMENT_BYTES + ALLOCATION + (full ? t->segments_room * sizeof(*t->segments) : 0);
+    return (t->entries < MOST_EACH * t->buckets.count ? 0 : lines_growth(&t->buckets)) +
+           (t->more_free ? 0 : lines_growth(&t->more));
 }

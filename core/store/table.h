@@ -1,30 +1,38 @@
 /*
- * table: the entries of a shard by key. Linear hashing (Litwin, VLDB 1980) with chains.
+ * table: the entries of a shard by key. Linear hashing (Litwin, VLDB 1980) with buckets of one
+ * cache line, whose tags are compared all at once (F14: Bronson and Shi, 2019).
  *
- *   hash --> bucket: tag | place --> entry.next: tag | place --> ...
+ *   hash --> bucket: 12 tags of 8 bits | count, begin, line | 12 places of 30 bits, 2 of tag each
+ *                                                     |
+ *                                                     '--> a line more: what has no room --> ...
  *
- * It grows by up to eight buckets and shrinks by two at a time, with the put or removal that caused
- * it, so that there is no long rehash; eight, because what they touch can be asked for together.
- * The buckets lie in segments of 4 KiB, so that none is ever copied. A link is 30 bits of place in
- * the heap and 2 bits of tag, which say of most other keys that they are others. Shape: 4 bytes a
- * bucket, one or two buckets an entry, beside the link in the entry. All O(1) on average. Thread:
- * under the shard's lock. Limits: those of the heap (heap.h), in which the entries are. Where
- * memory for growth lacks, the chains get longer.
+ * A look-up touches a line and the entry that it finds; whatever else is in the bucket is ruled out
+ * by its tag, all but one in a thousand. It grows and shrinks by a bucket at a time, with the put
+ * or removal that caused it, so that there is no long rehash. A tag is the bits of the hash above
+ * those that chose the bucket, or above one to three of them: which half of a bucket goes to a new
+ * one is seen from the tags, but for each fourth division of a bucket, which reads its entries'
+ * keys to make new ones.
+ * Shape: 64 bytes for 6 to 8 entries, and a tenth of that for lines beyond the buckets. All O(1) on
+ * average. Thread: under the shard's lock. Limits: those of the heap (heap.h), in which the entries
+ * are. Where memory for growth lacks, there are more lines to a bucket.
  */
 #ifndef RTCACHE_STORE_TABLE_H
 #define RTCACHE_STORE_TABLE_H
 
 #include "store/heap.h"
+#include "store/lines.h"
 
 struct table {
     const struct heap *heap; /* borrowed */
-    uint32_t **segments;     /* owned */
-    size_t segments_room;
-    size_t buckets;
-    size_t entries;
-    uint64_t mask; /* one less than the power of two at or above buckets */
-    uint64_t seed;
+    uint64_t mask;           /* two to the power of level, less one */
+    struct lines buckets;    /* more than half of mask */
+    unsigned level;
     bool held; /* does not shrink: a scan goes through its buckets from the first to the last */
+    size_t entries;
+    uint64_t seed;
+    struct lines more; /* beyond the buckets */
+    size_t more_used;
+    uint32_t more_free; /* the number of a line that is free, and leads to the next; 0: none */
 };
 
 /* ERR_NOMEM */
@@ -33,30 +41,30 @@ void table_fini(struct table *t); /* the entries are not its own */
 
 /* The hash of an entry's key is table_hash's, here and below. */
 struct entry *table_find(const struct table *t, struct slice key, uint64_t hash);
+/* Makes sure of the memory that the next table_add needs. ERR_NOMEM */
+int table_reserve(struct table *t) MUST_USE;
 void table_add(struct table *t, struct entry *e, uint64_t hash); /* its key is not here */
 void table_remove(struct table *t, struct entry *e, uint64_t hash);
-void table_replace(struct table *t, struct entry *old, struct entry *e, uint64_t hash);
+/* Another one of the same key, or the same one at another place. */
+void table_replace(const struct table *t, const struct entry *old, const struct entry *e,
+                   uint64_t hash);
 
-/* Ask for the memory that the next call for this hash touches; the bucket first. */
+/* Ask for the memory that the next call for this hash touches: the bucket, and once that is there
+ * the entry. Thread: any, without the lock: what they read may be changing, and is memory of the
+ * table in any case; a wrong guess asks for a line that nobody needs. */
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
-void table_prefetch_chain(const struct table *t, uint64_t hash);
-/* Likewise what the table's shrinking touches with so many calls of table_remove. */
-void table_prefetch_joins(const struct table *t, size_t removals);
-
-/* For a move: the link that leads to e now, and its leading to another place from now on. */
-uint32_t *table_link_to(const struct table *t, const struct entry *e, uint64_t hash);
-void table_lead(const struct table *t, uint32_t *link, const struct entry *to);
+void table_prefetch_entry(const struct table *t, uint64_t hash);
 
 /* Gives back what removals left over while it was held, at most `most` buckets. */
 void table_shrink(struct table *t, unsigned most);
 
 uint64_t table_hash(const struct table *t, const struct entry *e);
 
-/* The entries of bucket i < buckets, one after the other; NULL at the end. */
-struct entry *table_first(const struct table *t, size_t i);
-struct entry *table_next(const struct table *t, const struct entry *e);
+/* The entries of bucket i < buckets.count: k of them, from 0; NULL beyond. Where one is removed,
+ * the last one has its number. */
+struct entry *table_at(const struct table *t, size_t i, size_t k);
 
-/* What it takes beside itself, and how much that rises with the next table_add. */
+/* What it takes beside itself, and how much that rises with the next table_add at most. */
 size_t table_bytes(const struct table *t);
 size_t table_growth(const struct table *t);
 

@@ -61,6 +61,7 @@ static void add(struct world *w, unsigned i, unsigned size)
     struct entry *e =
         heap_entry(&w->heap, &(struct put){.key = key_of(&i), .value = slice_of(text, size)});
     e->life |= ENTRY_STORED;
+    assert_int_equal(table_reserve(&w->table), 0);
     table_add(&w->table, e, hash_slice(key_of(&i), SEED));
     near_push_back(&w->queue, &e->queue);
     if (i % 3)

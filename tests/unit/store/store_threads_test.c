@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define THREADS    4
@@ -199,9 +200,55 @@ static void threads_see_whole_values_of_their_keys(void **state)
     store_free(s);
 }
 
+/* One that asks ahead for keys, while another one makes the table grow and shrink. */
+struct asker {
+    struct store *store;
+    atomic_bool stop;
+    uint64_t asked;
+};
+
+static void *ask_ahead(void *arg)
+{
+    struct asker *a = arg;
+    struct rng rng = {.state = 5};
+    while (!atomic_load(&a->stop)) {
+        uint64_t hash = rng_next(&rng);
+        store_prefetch(a->store, hash);
+        store_prefetch_entry(a->store, hash);
+        a->asked++;
+    }
+    return NULL;
+}
+
+static void asking_ahead_takes_no_lock(void **state)
+{
+    (void)state;
+    enum { WAVES = 4, MANY = 20000 };
+    struct store_options o = {.memory_bytes = 64 << 20, .shards = 2, .seed = 9};
+    struct asker a = {.asked = 0};
+    pthread_t thread;
+    assert_int_equal(store_new(&a.store, &o, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, ask_ahead, &a), 0);
+    for (unsigned i = 0; i < 2 * WAVES * MANY; i++) {
+        bool grows = i / MANY % 2 == 0;
+        char text[32];
+        struct slice k = slice_of(text, (size_t)snprintf(text, sizeof(text), "key:%u", i % MANY));
+        struct put p = {.key = k, .hash = store_hash(a.store, k), .value = k};
+        if (grows)
+            assert_int_equal(store_put(a.store, &p, 0, NULL), 0);
+        else
+            assert_true(store_remove(a.store, k, p.hash, 0));
+    }
+    atomic_store(&a.stop, true);
+    pthread_join(thread, NULL);
+    assert_true(a.asked > 0);
+    store_free(a.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(asking_ahead_takes_no_lock),
         cmocka_unit_test(threads_see_whole_values_of_their_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

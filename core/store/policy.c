@@ -1,5 +1,7 @@
 #include "store/policy.h"
 
+#include <math.h>
+
 #define FIRST_SHARE  0.1
 #define LEAST_SHARE  0.01
 #define MOST_SHARE   0.9
@@ -62,11 +64,6 @@ static size_t *bytes_of(struct policy *p, const struct entry *e)
     return in_main(e) ? &p->main_bytes : &p->small_bytes;
 }
 
-static int log2_of(uint64_t n)
-{
-    return 63 - __builtin_clzll(n);
-}
-
 static double between(double least, double value, double most)
 {
     return value < least ? least : value > most ? most : value;
@@ -100,7 +97,7 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     if (ghost_take(&p->ghost, hash, &past))
         learn(p, &past);
     if (e->load)
-        p->mean_load += (log2_of((uint64_t)entry_load_us(e)) - p->mean_load) / LOAD_PARTS;
+        p->mean_load += (log2((double)entry_load_us(e)) - p->mean_load) / LOAD_PARTS;
     set_state(e, 0, past.score, false);
     p->count++;
     p->small_bytes += entry_bytes(e);
@@ -137,10 +134,10 @@ static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, 
 static double value_of(const struct policy *p, const struct entry *e, unsigned score)
 {
     uint64_t size = entry_bytes(e), mean = (p->small_bytes + p->main_bytes) / p->count;
-    int smaller = size < mean ? log2_of(mean / size) : -log2_of(size / mean);
+    double smaller = log2((double)mean / (double)size);
     double worth = between(-MOST_SIZE, smaller, MOST_SIZE);
     if (e->load)
-        worth += between(-MOST_LOAD, log2_of((uint64_t)entry_load_us(e)) - p->mean_load, MOST_LOAD);
+        worth += between(-MOST_LOAD, log2((double)entry_load_us(e)) - p->mean_load, MOST_LOAD);
     return score + WORTH_OF_ONE * worth;
 }
 

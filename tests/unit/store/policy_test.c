@@ -226,7 +226,7 @@ static void a_key_that_comes_back_has_its_score(void **state)
 static void a_loop_longer_than_the_memory_hits_a_part(void **state)
 {
     (void)state;
-    struct cache *c = cache_new(2000, 400 * UNIT);
+    struct cache *c = cache_new(2000, 360 * UNIT);
     for (int round = 0; round < 5; round++)
         for (unsigned i = 0; i < c->keys; i++)
             get(c, i, 100);

@@ -14,8 +14,10 @@
 
 void result_init(struct run_result *out, size_t value_max)
 {
-    *out = (struct run_result){.outcome = RUN_FAILED, .ttl_ms = -1, .stale_ttl_ms = -1};
+    memset(out, 0, offsetof(struct run_result, err)); /* the room for a text is left as it is */
     err_clear(&out->err);
+    out->outcome = RUN_FAILED;
+    out->ttl_ms = out->stale_ttl_ms = -1;
     buf_init(&out->value, value_max);
     buf_init(&out->tags, 0);
 }

@@ -77,11 +77,7 @@ enum run_outcome {
 struct run_result {
     enum run_outcome outcome;
     struct buf value; /* packed */
-    struct err
-        err;        /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(),
-                       SCRIPT_ERROR for a runtime fault or a bound, BAD_VALUE with the path inside the
-                       value, or the code of the backend's error where the script did not catch it */
-    bool started;   /* RUN_FAILED: a query was sent, so a write may have taken place */
+    bool started;     /* RUN_FAILED: a query was sent, so a write may have taken place */
     bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
                      */
     /* From the options table that a loader may return beside the value; -1 / false where not given.
@@ -96,6 +92,10 @@ struct run_result {
     unsigned many_count;
     bool poisoned; /* RUN_FAILED of a RUN_LOAD_MANY: the script suspects one key (rtcache.poison) */
     int poison;    /* which one, or -1 where it cannot say */
+    /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(), SCRIPT_ERROR for
+     * a runtime fault or a bound, BAD_VALUE with the path inside the value, or the code of the
+     * backend's error where the script did not catch it. The last: not written where not needed. */
+    struct err err;
 };
 
 /* One key of a RUN_LOAD_MANY. */

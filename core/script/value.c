@@ -104,72 +104,128 @@ bool value_int(lua_State *L, const struct value_marks *m, int index, int64_t *ou
     return kind == 1 || (kind == 2 && *out >= 0);
 }
 
-static void unpack_one(lua_State *L, const struct value_marks *m, struct mp_reader *r, int depth);
+#define NAMES 16 /* columns of rows whose names are kept */
 
-static void check_table(lua_State *L, const struct mp_reader *r, uint32_t count, int depth,
-                        const char *what)
+/* One value on its way to a script. */
+struct unpacker {
+    lua_State *L;
+    const struct value_marks *m;
+    struct mp_reader at;
+    int names; /* where on the stack the names of the last row are; 0: there was none */
+    struct slice name[NAMES]; /* their bytes, by column; size 0: none */
+};
+
+static void unpack_one(struct unpacker *u, int depth, bool row);
+
+static void begin_table(struct unpacker *u, uint32_t count, int depth, const char *what)
 {
     if (depth >= MP_DEPTH_MAX)
-        luaL_error(L, "malformed bytes: nested deeper than %d", MP_DEPTH_MAX);
-    if (count > (size_t)(r->end - r->at))
-        luaL_error(L, "malformed bytes: %s of %f", what, (lua_Number)count);
+        luaL_error(u->L, "malformed bytes: nested deeper than %d", MP_DEPTH_MAX);
+    if (count > (size_t)(u->at.end - u->at.at))
+        luaL_error(u->L, "malformed bytes: %s of %f", what, (lua_Number)count);
+    luaL_checkstack(u->L, 10, "a value"); /* the table, a key, a value and what makes it */
 }
 
-static void unpack_array(lua_State *L, const struct value_marks *m, struct mp_reader *r,
-                         uint32_t count, int depth)
+static void unpack_array(struct unpacker *u, uint32_t count, int depth)
 {
-    check_table(L, r, count, depth, "an array");
-    lua_createtable(L, (int)count, 0);
+    begin_table(u, count, depth, "an array");
+    lua_createtable(u->L, (int)count, 0);
     for (uint32_t i = 1; i <= count; i++) {
-        unpack_one(L, m, r, depth + 1);
-        lua_rawseti(L, -2, (int)i);
+        unpack_one(u, depth + 1, true);
+        lua_rawseti(u->L, -2, (int)i);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, m->array_ref);
-    lua_setmetatable(L, -2);
+    lua_rawgeti(u->L, LUA_REGISTRYINDEX, u->m->array_ref);
+    lua_setmetatable(u->L, -2);
 }
 
-static void unpack_map(lua_State *L, const struct value_marks *m, struct mp_reader *r,
-                       uint32_t count, int depth)
+/* The name of a row's column: nearly always that of the row before, which need not be looked up
+ * among Lua's strings. */
+static void unpack_name(struct unpacker *u, uint32_t column, int depth)
 {
-    check_table(L, r, count, depth, "a map");
+    struct mp_reader ahead = u->at;
+    struct mp_token t;
+    if (column >= NAMES || mp_next(&ahead, &t) != MP_OK || t.type != MP_STR || t.bytes.size == 0) {
+        unpack_one(u, depth, false);
+        return;
+    }
+    u->at = ahead;
+    if (slice_eq(u->name[column], t.bytes)) {
+        lua_pushvalue(u->L, u->names + (int)column);
+        return;
+    }
+    lua_pushlstring(u->L, t.bytes.data, t.bytes.size);
+    lua_pushvalue(u->L, -1);
+    lua_replace(u->L, u->names + (int)column);
+    u->name[column] = t.bytes;
+}
+
+static void unpack_map(struct unpacker *u, uint32_t count, int depth, bool row)
+{
+    lua_State *L = u->L;
+    begin_table(u, count, depth, "a map");
     lua_createtable(L, 0, (int)count);
     for (uint32_t i = 0; i < count; i++) {
-        unpack_one(L, m, r, depth + 1);
+        if (row)
+            unpack_name(u, i, depth + 1);
+        else
+            unpack_one(u, depth + 1, false);
         if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
             luaL_error(L, "a map whose key is not a number (NaN) cannot be shown to a script");
-        unpack_one(L, m, r, depth + 1);
+        unpack_one(u, depth + 1, false);
         lua_rawset(L, -3);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, m->map_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, u->m->map_ref);
     lua_setmetatable(L, -2);
 }
 
-static void unpack_one(lua_State *L, const struct value_marks *m, struct mp_reader *r, int depth)
+/* row: it is an element of an array. */
+static void unpack_one(struct unpacker *u, int depth, bool row)
 {
+    lua_State *L = u->L;
     struct mp_token t;
-    if (mp_next(r, &t) != MP_OK)
+    if (mp_next(&u->at, &t) != MP_OK)
         luaL_error(L, "malformed bytes where a value should be");
-    luaL_checkstack(L, 6, "a value");
     switch (t.type) {
-    case MP_NIL: value_push_null(L, m); break;
+    case MP_NIL: value_push_null(L, u->m); break;
     case MP_BOOL: lua_pushboolean(L, t.b); break;
-    case MP_INT: value_push_int(L, m, t.i); break;
-    case MP_UINT: push_cdata(L, m, t.u, false); break;
+    case MP_INT: value_push_int(L, u->m, t.i); break;
+    case MP_UINT: push_cdata(L, u->m, t.u, false); break;
     case MP_FLOAT: lua_pushnumber(L, t.d); break;
     case MP_STR:
     case MP_BIN: lua_pushlstring(L, t.bytes.data, t.bytes.size); break;
-    case MP_ARRAY: unpack_array(L, m, r, t.count, depth); break;
-    case MP_MAP: unpack_map(L, m, r, t.count, depth); break;
+    case MP_ARRAY: unpack_array(u, t.count, depth); break;
+    case MP_MAP: unpack_map(u, t.count, depth, row && u->names); break;
     case MP_EXT:
         luaL_error(L, "an extension type (%d) cannot be shown to a script", t.ext_type);
         break;
     }
 }
 
-void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed)
+static bool is_array(struct slice packed)
 {
     struct mp_reader r = mp_reader_of(packed);
-    unpack_one(L, m, &r, 0);
-    if (r.at != r.end)
+    struct mp_token t;
+    return mp_next(&r, &t) == MP_OK && t.type == MP_ARRAY;
+}
+
+void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed)
+{
+    struct unpacker u;
+    u.L = L;
+    u.m = m;
+    u.at = mp_reader_of(packed);
+    u.names = 0;
+    luaL_checkstack(L, NAMES + 6, "a value");
+    if (is_array(packed)) {
+        memset(u.name, 0, sizeof u.name);
+        u.names = lua_gettop(L) + 1;
+        lua_settop(L, lua_gettop(L) + NAMES);
+    }
+    unpack_one(&u, 0, false);
+    if (u.at.at != u.at.end)
         luaL_error(L, "malformed bytes after a value");
+    if (u.names) {
+        lua_replace(L, u.names);
+        lua_settop(L, u.names);
+    }
 }

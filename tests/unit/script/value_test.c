@@ -233,6 +233,47 @@ static void gives_back_the_bytes_that_it_read(void **state)
     ROUND(lab, "\x81\xc3\x01");
 }
 
+static void gives_every_row_its_own_names(void **state)
+{
+    struct lab *lab = *state;
+    lua_State *L = lab->vm->L;
+    /* Names that change, come again, are none, or belong to rows inside a row. */
+    ROUND(lab, "\x96\x81\xa1"
+               "a\x01\x81\xa1"
+               "a\x02\x81\xa1"
+               "b\x03\x81\xa1"
+               "a\x04\x81\x05\x06\x81\xa1"
+               "a\x07");
+    ROUND(lab, "\x93\x81\xa1"
+               "a\x92\x81\xa1"
+               "b\x01\x81\xa1"
+               "b\x02\x81\xa1"
+               "a\x03\x81\xa0\x04");
+    enum { COLUMNS = 40, ROWS = 3 }; /* more than there are names kept */
+    struct buf b;
+    buf_init(&b, 0);
+    int rc = mpw_array(&b, ROWS);
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+        char name[16];
+        int n = snprintf(name, sizeof name, "c%d", i % COLUMNS + (i / COLUMNS == 1 ? 1 : 0));
+        rc |= i % COLUMNS == 0 ? mpw_map(&b, COLUMNS) : 0;
+        rc |= mpw_str(&b, slice_of(name, (size_t)n)) | mpw_int(&b, i);
+    }
+    assert_int_equal(rc, 0);
+    lua_settop(L, 0);
+    value_unpack(L, &lab->sandbox.marks, buf_slice(&b));
+    buf_fini(&b);
+    assert_int_equal(lua_gettop(L), 1);
+    for (int i = 0; i < ROWS * COLUMNS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%d", i % COLUMNS + (i / COLUMNS == 1 ? 1 : 0));
+        lua_rawgeti(L, 1, i / COLUMNS + 1);
+        lua_getfield(L, -1, name);
+        assert_int_equal(lua_tointeger(L, -1), i);
+        lua_settop(L, 1);
+    }
+}
+
 static void keeps_integers_exact(void **state)
 {
     struct lab *lab = *state;
@@ -291,9 +332,33 @@ static void refuses_malformed_bytes(void **state)
 }
 
 /* Every prefix and every changed byte of a value: an error or a value, never a crash. */
+static void survive(struct lab *lab, const char *whole, size_t size)
+{
+    char copy[64];
+    struct err e;
+    for (size_t at = 0; at < size; at++) {
+        for (int byte = 0; byte < 256; byte++) {
+            memcpy(copy, whole, size);
+            copy[at] = (char)byte;
+            struct bytes b = {.lab = lab, .packed = slice_of(copy, size)};
+            int rc = vm_protect(lab->vm, protected_round, &b, &e);
+            assert_true(rc == 0 || rc == ERR_SCRIPT);
+        }
+        struct bytes b = {.lab = lab, .packed = slice_of(whole, at)};
+        assert_int_equal(vm_protect(lab->vm, protected_round, &b, &e), ERR_SCRIPT);
+    }
+}
+
 static void survives_any_bytes(void **state)
 {
     struct lab *lab = *state;
+    static const char rows[] = "\x93\x82\xa1"
+                               "a\x01\xa1"
+                               "b\xc0\x82\xa1"
+                               "a\x02\xa1"
+                               "b\x90\x81\xa1"
+                               "a\x91\x81\xa1"
+                               "a\x03";
     static const char whole[] = "\x84\xa1"
                                 "a\x93\x01\xcb\x3f\xf8\x00\x00\x00\x00\x00\x00\xc0\xa1"
                                 "b\x81\xa1"
@@ -301,19 +366,8 @@ static void survives_any_bytes(void **state)
                                 "d\xcf\xff\xff\xff\xff\xff\xff"
                                 "\xff\xff\xa1"
                                 "e\xd3\x80\x00\x00\x00\x00\x00\x00\x00";
-    char copy[sizeof whole];
-    struct err e;
-    for (size_t at = 0; at < sizeof whole - 1; at++) {
-        for (int byte = 0; byte < 256; byte++) {
-            memcpy(copy, whole, sizeof whole);
-            copy[at] = (char)byte;
-            struct bytes b = {.lab = lab, .packed = slice_of(copy, sizeof whole - 1)};
-            int rc = vm_protect(lab->vm, protected_round, &b, &e);
-            assert_true(rc == 0 || rc == ERR_SCRIPT);
-        }
-        struct bytes b = {.lab = lab, .packed = slice_of(whole, at)};
-        assert_int_equal(vm_protect(lab->vm, protected_round, &b, &e), ERR_SCRIPT);
-    }
+    survive(lab, whole, sizeof whole - 1);
+    survive(lab, rows, sizeof rows - 1);
 }
 
 int main(void)
@@ -326,6 +380,7 @@ int main(void)
         LAB(reads_no_deeper_than_values_are),
         LAB(keeps_to_the_size_of_the_buffer),
         LAB(gives_back_the_bytes_that_it_read),
+        LAB(gives_every_row_its_own_names),
         LAB(keeps_integers_exact),
         LAB(refuses_malformed_bytes),
         LAB(survives_any_bytes),

@@ -253,6 +253,18 @@ static void take_result(struct load *ld, struct seat *seat, const struct run_res
     }
 }
 
+/* Of the seats from this link on: the memory that their ends will touch is asked for. */
+static void look_ahead(const struct load *ld, const struct list *from)
+{
+    const struct store *s = load_loader(ld)->options.store;
+    const struct list *link = from;
+    for (unsigned i = 0; i < SEATS_AT_ONCE && link != &ld->seats; i++, link = link->next)
+        store_prefetch(s, container_of(link, struct seat, link)->flight->hash);
+    link = from;
+    for (unsigned i = 0; i < SEATS_AT_ONCE && link != &ld->seats; i++, link = link->next)
+        store_prefetch_entry(s, container_of(link, struct seat, link)->flight->hash);
+}
+
 /* results: one for each seat of the current part, in order. */
 static void take_results(struct load *ld, const struct run_result *results, uint32_t n)
 {
@@ -262,8 +274,11 @@ static void take_results(struct load *ld, const struct run_result *results, uint
     list_for_each_safe (link, next, &ld->seats) {
         if (i == n)
             break;
-        if (i % SEATS_AT_ONCE == 0)
+        if (i % SEATS_AT_ONCE == 0) {
             round.now_us = clock_us();
+            if (n > 1)
+                look_ahead(ld, link);
+        }
         take_result(ld, container_of(link, struct seat, link), &results[i++], &round);
     }
     if (round.below > 0 && round.below_ms >= 0) {

@@ -175,7 +175,7 @@ static void auth_recv_answered(struct message *m, void *owner)
     struct io *io = owner;
     struct auth_request *r = container_of(m, struct auth_request, message);
     int rc = r->conn ? settle(r, io->snapshot->conf) : r->rc;
-    io->now_ms = clock_ms();
+    io_read_clock(io);
     tell_log(r, rc);
     if (r->conn)
         answer(r->conn, r, rc);

@@ -1,6 +1,5 @@
 #include "net/conn.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "net/auth.h"
 #include "net/conn_tls.h"
@@ -223,7 +222,7 @@ static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop, (void)events;
     struct conn *c = watcher->data;
-    c->io->now_ms = clock_ms();
+    io_read_clock(c->io);
     conn_flush(c);
 }
 
@@ -238,27 +237,57 @@ static void conn_malformed(struct conn *c, uint32_t msgid, const struct err *e)
     conn_finish(c);
 }
 
-/* Dispatches the whole messages of `in`; the bytes used. */
-static size_t conn_take(struct conn *c, struct slice in)
+#define CONN_AHEAD 16 /* messages that are looked at before the first of them is dispatched */
+
+/* The messages of one read, or some of them. */
+struct batch {
+    unsigned count;
+    int rc; /* RPC_MESSAGE: there may be more; or what rpc_next says of msgs[count], with e */
+    struct rpc_msg msgs[CONN_AHEAD];
+    size_t ends[CONN_AHEAD]; /* where they end in the input */
+    struct err e;
+};
+
+static void conn_parse(struct conn *c, struct slice in, size_t at, struct batch *b)
 {
     const struct conf *conf = c->io->snapshot->conf;
     struct rpc_limits limits = {
         .max_frame = (size_t)(c->known ? conf->max_frame : conf->max_frame_before_auth)};
-    size_t at = 0;
-    while (at < in.size && !c->halted) {
-        struct rpc_msg msg; /* rpc_next fills it */
-        struct err e;
+    unsigned most = c->known ? CONN_AHEAD : 1; /* the first may change what may follow */
+    b->rc = RPC_MESSAGE;
+    for (b->count = 0; b->count < most; b->count++) {
         size_t used = 0;
         struct slice rest = slice_of(in.data + at, in.size - at);
-        int rc = rpc_next(&c->scan, rest, &limits, &msg, &used, &e);
-        if (rc == RPC_MORE)
-            break;
-        if (rc < 0) {
-            conn_malformed(c, msg.msgid, &e);
+        b->rc = at < in.size ? rpc_next(&c->scan, rest, &limits, &b->msgs[b->count], &used, &b->e)
+                             : RPC_MORE;
+        if (b->rc != RPC_MESSAGE)
+            return;
+        at += used;
+        b->ends[b->count] = at;
+    }
+}
+
+/* Dispatches the whole messages of `in`; the bytes used. */
+static size_t conn_take(struct conn *c, struct slice in)
+{
+    size_t at = 0;
+    struct batch b;
+    b.rc = RPC_MESSAGE;
+    while (b.rc == RPC_MESSAGE && !c->halted) {
+        conn_parse(c, in, at, &b);
+        if (b.count > 1)
+            dispatch_ahead(c->io, b.msgs, b.count);
+        unsigned done = 0;
+        while (done < b.count && !c->halted) {
+            dispatch(c, &b.msgs[done]);
+            at = b.ends[done++];
+        }
+        if (done < b.count || (b.rc < 0 && c->halted)) {
+            c->scan = (struct rpc_scan){0}; /* what follows is read again, if at all */
+        } else if (b.rc < 0) {
+            conn_malformed(c, b.msgs[b.count].msgid, &b.e);
             return in.size;
         }
-        at += used;
-        dispatch(c, &msg);
     }
     return at;
 }
@@ -362,7 +391,7 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     ssize_t n = recv(watcher->fd, io->read_room, IO_READ_BYTES, 0);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
-    io->now_ms = clock_ms();
+    io_read_clock(io);
     if (c->linger) {
         if (n <= 0 || conn_lingered(c, io->now_ms))
             conn_close(c);

@@ -2,7 +2,8 @@
  * conn: one client's connection: bytes in, messages to dispatch, answers out.
  *
  * Shape: an idle connection holds no buffers: it reads into the thread's room and answers from a
- * buffer that the thread lends. All messages of one read are answered with one write. Over TLS
+ * buffer that the thread lends. All messages of one read are answered with one write, and the
+ * memory that their keys lead to is asked for before the first of them is looked up. Over TLS
  * conn_tls.h stands between it and the socket. Thread: its I/O thread's. Limits: max_frame, or
  * max_frame_before_auth; frame_rate; max_output (past it the connection is cut); a high-water mark
  * of CONN_OUT_PAUSE unread bytes, above which nothing more is read from it.

@@ -70,6 +70,22 @@ const char *dispatch_name(size_t i)
     return i < METHOD_COUNT ? methods[i].name : NULL;
 }
 
+void dispatch_ahead(const struct io *io, struct rpc_msg *msgs, unsigned count)
+{
+    const struct store *s = io->options.store;
+    for (unsigned i = 0; i < count; i++) {
+        struct rpc_msg *m = &msgs[i];
+        const struct mp_token *key = &m->first;
+        if (!m->behind_first || (key->type != MP_STR && key->type != MP_BIN))
+            continue;
+        m->first_hash = store_hash(s, key->bytes);
+        store_prefetch(s, m->first_hash);
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (msgs[i].first_hash)
+            store_prefetch_entry(s, msgs[i].first_hash);
+}
+
 void dispatch(struct conn *c, const struct rpc_msg *m)
 {
     struct io *io = c->io;

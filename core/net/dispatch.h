@@ -12,6 +12,10 @@
 /* Answers m, now or later. c may be broken afterwards, but is still there. */
 void dispatch(struct conn *c, const struct rpc_msg *m);
 
+/* Of messages that will be dispatched one after the other: asks for the memory that their keys lead
+ * to, all at once. */
+void dispatch_ahead(const struct io *io, struct rpc_msg *msgs, unsigned count);
+
 /* The name of the i-th method; NULL past the last one. */
 const char *dispatch_name(size_t i);
 

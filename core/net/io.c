@@ -230,7 +230,7 @@ static void io_recv_stop(struct message *m, void *owner)
 {
     (void)m;
     struct io *io = owner;
-    io->now_ms = clock_ms();
+    io_read_clock(io);
     /* The loader threads have ended every load by now: what they delivered is answered by messages
      * before this one. What is written already goes out as far as the sockets take it. */
     list_for_each_safe (link, next, &io->conns) {

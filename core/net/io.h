@@ -13,6 +13,7 @@
 #define RTCACHE_NET_IO_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/rng.h"
 #include "load/change.h"
@@ -57,7 +58,7 @@ struct io {
     struct snapshot *snapshot;
     struct metrics *metrics;
     struct rng rng;
-    int64_t now_ms; /* of this turn */
+    int64_t now_ms, now_us; /* of this turn */
     struct list conns;
     size_t conn_count, parked_count;
     struct subscriptions *subscriptions; /* subscribe.h; NULL before the first */
@@ -100,6 +101,12 @@ void io_drain(struct io *io, struct message *drained);
 void io_stop(struct io *io);
 void io_join(struct io *io);
 void io_free(struct io *io); /* NULL is allowed */
+
+static inline void io_read_clock(struct io *io)
+{
+    io->now_us = clock_us();
+    io->now_ms = io->now_us / 1000;
+}
 
 /* The loader thread that loads this key. */
 static inline unsigned io_loader_index(const struct io *io, uint64_t hash)

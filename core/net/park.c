@@ -1,6 +1,5 @@
 #include "net/park.h"
 
-#include "base/clock.h"
 #include "base/show.h"
 #include "net/many.h"
 #include "wire/mpw.h"
@@ -42,7 +41,7 @@ static void unpark(struct request *r)
     list_remove(&r->link);
     if (r->target.conn)
         r->target.conn->parked_count--;
-    metrics_observe(io->metrics, H_WAIT_US, (uint64_t)(clock_us() - r->parked_us));
+    metrics_observe(io->metrics, H_WAIT_US, (uint64_t)(io->now_us - r->parked_us));
     request_free(r);
     io_unparked(io);
 }
@@ -223,7 +222,7 @@ static void park_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct request *r = timer->data;
-    r->target.io->now_ms = clock_ms();
+    io_read_clock(r->target.io);
     switch (r->timer_is) {
     case PARK_SOFT: park_on_soft(r); break;
     case PARK_HARD: park_on_deadline(r); break;
@@ -236,7 +235,7 @@ void park(struct request *r, int64_t soft_ms, int64_t hard_ms)
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
     bool soft = soft_ms >= 0;
-    r->parked_us = clock_us();
+    r->parked_us = io->now_us;
     r->wait_ms = hard_ms;
     r->deadline_ms = io->now_ms + hard_ms;
     list_push_back(&c->parked, &r->link);
@@ -286,7 +285,7 @@ void park_recv_delivery(struct message *m, void *owner)
 {
     struct io *io = owner;
     struct flight_slot *slot = container_of(m, struct flight_slot, message);
-    io->now_ms = clock_ms();
+    io_read_clock(io);
     struct list *link;
     while ((link = list_pop_front(&slot->waiters))) {
         struct request *r =

@@ -12,8 +12,8 @@
 /* One read of one key. */
 struct read {
     struct target target;
-    struct slice key; /* borrowed from the input */
-    uint64_t hash;
+    struct slice key;                  /* borrowed from the input */
+    uint64_t hash;                     /* 0: not computed yet */
     int64_t timeout_ms, stale_wait_ms; /* -1: the loader's */
     int64_t min_version;
     bool has_min; /* what is older than min_version, or has no version, will not do */
@@ -229,7 +229,8 @@ static void read_key(struct read *r)
     struct io *io = r->target.io;
     struct answer a;
     struct hit hit;
-    r->hash = store_hash(io->options.store, r->key);
+    if (r->hash == 0)
+        r->hash = store_hash(io->options.store, r->key);
     answer_open(&a, &r->target);
     enum lookup found =
         store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit);
@@ -275,10 +276,12 @@ static void read_one(const struct target *t, struct params *p, enum form form)
     struct read r = {.target = *t};
     struct err e;
     r.target.form = form;
-    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, false, &e) != 0)
+    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, false, &e) != 0) {
         answer_error(t, &e);
-    else
-        read_key(&r);
+        return;
+    }
+    r.hash = p->msg->first_hash;
+    read_key(&r);
 }
 
 void read_get(const struct target *t, struct params *p)
@@ -291,12 +294,45 @@ void read_get_entry(const struct target *t, struct params *p)
     read_one(t, p, FORM_ENTRY);
 }
 
+#define MANY_AHEAD 16 /* keys that are looked at before the first of them is read */
+
+/* The keys of a get_many, of which it is known that they are so many values. */
+static void read_keys(struct read *r, struct params *keys, uint32_t count)
+{
+    const struct store *s = r->target.io->options.store;
+    struct mp_token tokens[MANY_AHEAD];
+    uint64_t hashes[MANY_AHEAD];
+    for (uint32_t begin = 0; begin < count; begin += MANY_AHEAD) {
+        uint32_t n = count - begin < MANY_AHEAD ? count - begin : MANY_AHEAD;
+        for (uint32_t i = 0; i < n; i++) {
+            struct slice element = {0};
+            int rc = mp_take(&keys->at, &element);
+            struct mp_reader one = mp_reader_of(element);
+            if (rc != MP_OK || mp_next(&one, &tokens[i]) != MP_OK)
+                tokens[i] = (struct mp_token){.type = MP_NIL};
+            bool text = tokens[i].type == MP_STR || tokens[i].type == MP_BIN;
+            hashes[i] = text ? store_hash(s, tokens[i].bytes) : 0;
+            store_prefetch(s, hashes[i]);
+        }
+        for (uint32_t i = 0; i < n; i++)
+            store_prefetch_entry(s, hashes[i]);
+        for (uint32_t i = 0; i < n; i++) {
+            struct err e;
+            r->target.index = begin + i;
+            r->hash = hashes[i];
+            if (params_check_key(keys, &tokens[i], &r->key, &e) == 0)
+                read_key(r);
+            else
+                answer_error(&r->target, &e);
+        }
+    }
+}
+
 void read_get_many(const struct target *t, struct params *p)
 {
     struct read r = {.target = *t};
     struct err e;
     uint32_t count = 0;
-    struct mp_token token;
     int rc = params_array(p, &count, &e);
     struct params keys = *p;
     for (uint32_t i = 0; i < count && rc == 0; i++)
@@ -314,17 +350,7 @@ void read_get_many(const struct target *t, struct params *p)
     many_hold(r.target.many);
     r.bulk = count > BULK_LEAST;
     r.target.form = FORM_ITEM;
-    for (uint32_t i = 0; i < count; i++) {
-        struct slice element = {0};
-        r.target.index = i;
-        rc = mp_take(&keys.at, &element);
-        struct mp_reader one = mp_reader_of(element);
-        if (rc == MP_OK && mp_next(&one, &token) == MP_OK &&
-            params_check_key(&keys, &token, &r.key, &e) == 0)
-            read_key(&r);
-        else
-            answer_error(&r.target, &e);
-    }
+    read_keys(&r, &keys, count);
     many_release(r.target.many);
 }
 

@@ -52,6 +52,7 @@ static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, s
     uint32_t count = t.count;
     const char *params = r.at;
     msg->behind_first = NULL;
+    msg->first_hash = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (mp_next(&r, &t) != MP_OK || t.type == MP_ARRAY || t.type == MP_MAP)
             return RPC_MORE;

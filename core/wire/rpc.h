@@ -28,6 +28,7 @@ struct rpc_msg {
      */
     struct mp_token first;
     const char *behind_first;
+    uint64_t first_hash; /* the caller's; 0 as it comes */
 };
 
 /* State kept between calls while a frame is incomplete; 0 in every field starts one. */

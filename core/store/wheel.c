@@ -74,23 +74,22 @@ bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near *ou
     uint64_t now = tick_of(now_ms);
     if (now < w->tick)
         now = w->tick;
-    for (;; steps--) {
-        struct event ev;
-        if (!next_event(w, &ev) || ev.tick > now) {
-            w->tick = now;
-            return true;
-        }
-        if (steps == 0)
-            return false;
+    struct event ev;
+    while (next_event(w, &ev) && ev.tick <= now) {
+        struct near *slot = &w->slots[ev.level][ev.slot], *link;
         w->tick = ev.tick;
-        struct near *link = near_pop_front(&w->slots[ev.level][ev.slot]);
-        if (!link) {
-            w->busy[ev.level] &= ~(UINT64_C(1) << ev.slot);
-        } else if (ev.level > 0) {
-            wheel_add(w, link);
-        } else {
-            near_push_back(out, link);
-            (*count)++;
+        for (; steps > 0 && (link = near_pop_front(slot)); steps--) {
+            if (ev.level > 0) {
+                wheel_add(w, link);
+            } else {
+                near_push_back(out, link);
+                (*count)++;
+            }
         }
+        if (steps-- == 0)
+            return false;
+        w->busy[ev.level] &= ~(UINT64_C(1) << ev.slot);
     }
+    w->tick = now;
+    return true;
 }

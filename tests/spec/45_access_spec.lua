@@ -1,4 +1,5 @@
 local Server = require "spec.support.server"
+local client = require "rtcache.client"
 local expect = require "spec.support.expect"
 local files = require "spec.support.files"
 local process = require "spec.support.process"
@@ -154,6 +155,30 @@ describe("access", function()
     for i = 1, 50 do assert.equal("k" .. i, expect.value(c:receive(ids[i + 1]))) end
   end)
 
+  it("stops at auth in the middle of what came at once, and goes on as that user", function()
+    start { user("reader", { "read" }), user("app", ALL), OPS }
+    local c = enter "reader"
+    local bytes, ids = {}, 0
+    local function add(method, ...)
+      ids = ids + 1
+      bytes[#bytes + 1] = client.encode_request(ids, method, ...)
+      return ids
+    end
+    local refused = {}
+    for round = 1, 3 do
+      refused[round] = add("set", "k" .. round, round)
+      add("get", "k" .. round)
+    end
+    local auth = add("auth", "app", "other")
+    for i = 1, 40 do add("set", "k" .. i, i) end -- more than are looked at together
+    for i = 1, 40 do add("get", "k" .. i) end
+    c:write(table.concat(bytes))
+    for _, id in ipairs(refused) do expect.error("DENIED", {}, c:receive(id)) end
+    expect.value(c:receive(auth))
+    for i = 1, 40 do assert.is_true(expect.value(c:receive(auth + i))) end
+    for i = 1, 40 do assert.equal(i, expect.value(c:receive(auth + 40 + i))) end
+  end)
+
   it("takes small requests only, and not for long, before it knows who asks", function()
     start({ user("app", ALL), OPS }, { auth_timeout = "1s", max_frame_before_auth = "1kb" })
     local ops, big, idle = server:connect(), server:connect { tcp = true }, server:connect { tcp = true }
@@ -249,7 +274,7 @@ describe("access", function()
   it("holds nobody back for having been refused unseen", function()
     -- One attempt of an address at a time. The second of "guesser" is held back, and is that one.
     start({ user("app", ALL), OPS }, {
-      max_auth_queue = 1, auth_cache = "0s", auth_delay = "500ms", auth_delay_cap = "1h", max_auth_failures = 1000,
+      max_auth_queue = 1, auth_cache = "0s", auth_delay = "2s", auth_delay_cap = "1h", max_auth_failures = 1000,
     })
     local guesser, c = server:connect { tcp = true }, server:connect { tcp = true }
     expect.error("AUTH_FAILED", {}, guesser:auth("guesser", "wrong"))

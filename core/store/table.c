@@ -19,8 +19,8 @@
 #define TAG_LOW     8 /* bits of it in the bytes that are compared at once */
 #define TAG_STEP    4 /* bits of the hash between the tags of a bucket and its next ones */
 #define LEVEL_LEAST 6
-#define MOST_EACH   8 /* entries to a bucket: with more it grows */
-#define LEAST_EACH  6
+#define MOST_EACH   9 /* entries to a bucket: with more it grows */
+#define LEAST_EACH  7
 
 struct line {
     uint8_t tags[SLOTS];

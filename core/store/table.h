@@ -12,9 +12,9 @@
  * those that chose the bucket, or above one to three of them: which half of a bucket goes to a new
  * one is seen from the tags, but for each fourth division of a bucket, which reads its entries'
  * keys to make new ones.
- * Shape: 64 bytes for 6 to 8 entries, and a tenth of that for lines beyond the buckets. All O(1) on
- * average. Thread: under the shard's lock. Limits: those of the heap (heap.h), in which the entries
- * are. Where memory for growth lacks, there are more lines to a bucket.
+ * Shape: 64 bytes for 7 to 9 entries, and about a sixth of that for lines beyond the buckets. All
+ * O(1) on average. Thread: under the shard's lock. Limits: those of the heap (heap.h), in which the
+ * entries are. Where memory for growth lacks, there are more lines to a bucket.
  */
 #ifndef RTCACHE_STORE_TABLE_H
 #define RTCACHE_STORE_TABLE_H

@@ -6,12 +6,12 @@
  *                                                     |
  *                                                     '--> a line more: what has no room --> ...
  *
- * A look-up touches a line and the entry that it finds; whatever else is in the bucket is ruled out
- * by its tag, all but one in a thousand. It grows and shrinks by a bucket at a time, with the put
- * or removal that caused it, so that there is no long rehash. A tag is the bits of the hash above
- * those that chose the bucket, or above one to three of them: which half of a bucket goes to a new
- * one is seen from the tags, but for each fourth division of a bucket, which reads its entries'
- * keys to make new ones.
+ * A look-up touches a line and the entry that it finds; of what else is in the bucket its tag rules
+ * out all but one in 128 to 1,024. It grows and shrinks by a bucket at a time, with the put or
+ * removal that caused it, so that there is no long rehash. A tag is the ten bits of the hash above
+ * those that chose the bucket, up to three of which it begins with: which half of a bucket goes to
+ * a new one is seen from the tags, but for each fourth division of a bucket, which reads its
+ * entries' keys to make new ones.
  * Shape: 64 bytes for 7 to 9 entries, and about a sixth of that for lines beyond the buckets. All
  * O(1) on average. Thread: under the shard's lock. Limits: those of the heap (heap.h), in which the
  * entries are. Where memory for growth lacks, there are more lines to a bucket.

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKET_BYTES (GHOST_WAYS * sizeof(uint16_t))
+#define BUCKET_BYTES (GHOST_WAYS * sizeof(uint16_t)) /* a cache line, aligned to it */
 
 void ghost_init(struct ghost *g)
 {
@@ -26,9 +26,10 @@ void ghost_fit(struct ghost *g, size_t n)
         buckets *= 2;
     if (buckets == g->buckets)
         return;
-    uint16_t *fresh = calloc(buckets, BUCKET_BYTES);
+    uint16_t *fresh = aligned_alloc(BUCKET_BYTES, buckets * BUCKET_BYTES);
     if (!fresh)
         return;
+    memset(fresh, 0, buckets * BUCKET_BYTES);
     free(g->places);
     g->places = fresh;
     g->buckets = buckets;

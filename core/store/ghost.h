@@ -1,13 +1,13 @@
 /*
  * ghost: what is known of the keys that were evicted lately.
  *
- *   hash --> bucket of 16 places, newest first; the 17th falls out
+ *   hash --> bucket of 32 places, newest first; the 33rd falls out
  *   place: fingerprint 12 bits | score 3 | left the main queue 1
  *
  * Shape: 2 bytes a place, one cache line a look-up; every bucket is a queue of its own, which
  * together behave as one queue of their sum, roughly. How many places of a bucket are newer tells
  * how long ago a key left, likewise. Thread: under its owner's lock.
- * Limits: 1 key in 256 that was never here is taken for one that was. Growing forgets.
+ * Limits: 1 key in 128 that was never here is taken for one that was. Growing forgets.
  */
 #ifndef RTCACHE_STORE_GHOST_H
 #define RTCACHE_STORE_GHOST_H
@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GHOST_WAYS      16
+#define GHOST_WAYS      32
 #define GHOST_SCORE_MAX 7
 
 struct ghost {

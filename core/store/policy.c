@@ -12,7 +12,7 @@
 #define LOAD_PARTS   64 /* the mean load follows a new key's by one part in this */
 #define MOST_SIZE    8  /* halvings of size that count, and doublings of the time a load takes */
 #define MOST_LOAD    4
-#define WORTH_OF_ONE 0.25 /* reads that each of them is worth */
+#define WORTH_OF_ONE 0.5 /* reads that each of them is worth */
 
 void policy_init(struct policy *p)
 {
@@ -144,15 +144,15 @@ static double value_of(const struct policy *p, const struct entry *e, unsigned s
 /* Who of the two is to leave; the other one has its place in the main queue. */
 static struct entry *weaker(struct policy *p, struct entry *young, struct entry *settled)
 {
-    unsigned score = score_of(young) + frequency_of(young);
+    unsigned score = score_of(young) + frequency_of(young), held = score_of(settled);
     double value = value_of(p, young, score);
     if (value <= 0)
         return young;
-    if (value + p->bias > value_of(p, settled, score_of(settled))) {
+    if (value + p->bias > value_of(p, settled, held)) {
         move_to_main(p, young, 0, score);
         return settled;
     }
-    move_to_main(p, settled, 0, score_of(settled) / 2);
+    move_to_main(p, settled, 0, held > 0 ? held - 1 : 0);
     return young;
 }
 

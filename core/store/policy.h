@@ -9,11 +9,11 @@
  *
  * An entry's score is its reads, as they are found at a queue's end, and one for each time it left
  * before. What is read once (a scan) passes through the small queue and disturbs nothing. Main's
- * oldest pays half of its score for holding off an entry with a score, and goes to the back: what
+ * oldest pays one of its score for holding off an entry with a score, and goes to the back: what
  * is not read any more leaves in time.
  *
  * Sizes and loads: each halving of an entry's size against the mean, and each doubling of the time
- * that its load took against the mean, is worth a quarter of a read in that comparison (as
+ * that its load took against the mean, is worth half a read in that comparison (as
  * GreedyDual-Size-Frequency weighs them: Cherkasova, HP Labs 1998; in logarithms, so that an
  * outlier does not count for more than it should). A main queue that is less than half full takes
  * what comes, without a score: a loop over more than there is room for then hits what stays.

@@ -2,6 +2,8 @@
 
 #include "text.h"
 
+#define FIXSTR_ROOM 32 /* shorter ones take a head of one byte */
+
 char *packed_put_u32(char *out, uint32_t n)
 {
     unsigned char bytes[5] = {0xce, (unsigned char)(n >> 24), (unsigned char)(n >> 16),
@@ -17,9 +19,12 @@ char *packed_put_str(char *out, struct text t)
         out[-5] = (char)0xdb;
     } else if (t.len > UINT8_MAX) {
         out = put_bytes(out, head, 3);
-    } else {
+    } else if (t.len >= FIXSTR_ROOM) {
         head[1] = 0xd9;
         out = put_bytes(out, head + 1, 2);
+    } else {
+        head[2] |= 0xa0;
+        out = put_bytes(out, head + 2, 1);
     }
     return put_bytes(out, t.at, t.len);
 }

@@ -42,6 +42,18 @@ struct buf *answer_begin(struct answer *a, const struct target *t)
     return a->out;
 }
 
+/* The start of an item: a map of one pair, and its name. */
+static int pack_item_head(struct buf *out)
+{
+    static const char head[] = "\x81\xa5value";
+    char *to = buf_room(out, sizeof head - 1);
+    if (!to)
+        return buf_grow(out, sizeof head - 1); /* for its code */
+    memcpy(to, head, sizeof head - 1);
+    out->size += sizeof head - 1;
+    return 0;
+}
+
 void answer_open(struct answer *a, const struct target *t)
 {
     answer_begin(a, t);
@@ -49,8 +61,7 @@ void answer_open(struct answer *a, const struct target *t)
         a->rc |= mpw_map_open(a->out, &a->map_at);
         a->rc |= mpw_cstr(a->out, "value");
     } else if (t->form == FORM_ITEM) {
-        a->rc |= mpw_map(a->out, 1);
-        a->rc |= mpw_cstr(a->out, "value");
+        a->rc |= pack_item_head(a->out);
     }
 }
 

@@ -57,10 +57,19 @@ static const struct method methods[] = {
 
 enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };
 
+/* A loop, since calling memcmp for so few bytes takes longer. */
+static bool is_named(const struct method *m, struct slice name)
+{
+    size_t i = 0;
+    while (i < m->size && i < name.size && m->name[i] == name.data[i])
+        i++;
+    return i == m->size && i == name.size;
+}
+
 static const struct method *find(struct slice name)
 {
     for (size_t i = 0; i < METHOD_COUNT; i++)
-        if (methods[i].size == name.size && memcmp(methods[i].name, name.data, name.size) == 0)
+        if (is_named(&methods[i], name))
             return &methods[i];
     return NULL;
 }

@@ -7,7 +7,8 @@
 struct many {
     struct target target;
     struct buf items; /* packed items, in the order in which they came */
-    uint32_t count, pending;
+    uint32_t count, pending, came;
+    bool in_order; /* they came in the order of their keys so far */
     int rc;
     struct {
         size_t offset, size;
@@ -23,6 +24,7 @@ struct many *many_new(const struct target *t, uint32_t count)
     m->target.form = FORM_VALUE;
     m->count = count;
     m->pending = count;
+    m->in_order = true;
     buf_init(&m->items, (size_t)t->io->snapshot->conf->max_output);
     return m;
 }
@@ -49,7 +51,9 @@ static void many_answer(struct many *m)
     }
     answer_begin(&a, &m->target);
     int rc = mpw_array(a.out, m->count);
-    for (uint32_t i = 0; i < m->count; i++)
+    if (m->in_order)
+        rc |= buf_append(a.out, m->items.data, m->items.size);
+    for (uint32_t i = 0; i < m->count && !m->in_order; i++)
         rc |= buf_append(a.out, m->items.data + m->at[i].offset, m->at[i].size);
     answer_done(&a, rc);
 }
@@ -77,6 +81,7 @@ void many_release(struct many *m)
 void many_item_done(struct many *m, uint32_t index, size_t offset, int rc)
 {
     m->rc |= rc;
+    m->in_order &= index == m->came++;
     m->at[index].offset = offset;
     m->at[index].size = m->items.size - offset;
     many_release(m);

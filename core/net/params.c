@@ -35,19 +35,28 @@ static int next_token(struct params *p, struct mp_token *t, struct err *e)
     return 0;
 }
 
-int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
-                     struct err *e)
+static bool is_key(const struct params *p, const struct mp_token *t)
+{
+    return (t->type == MP_STR || t->type == MP_BIN) && t->bytes.size - 1 < (size_t)p->conf->max_key;
+}
+
+static int refuse_key(const struct params *p, const struct mp_token *t, struct err *e)
 {
     if (t->type != MP_STR && t->type != MP_BIN)
         return err_set(e, ERR_BAD_REQUEST, "%s: a key is a str or bin, and this is %s", p->method,
                        type_text(t));
     if (t->bytes.size == 0)
         return err_set(e, ERR_BAD_KEY, "%s: the key is empty", p->method);
-    if (t->bytes.size > (size_t)p->conf->max_key) {
-        char text[SHOW_KEY_TEXT];
-        return err_set(e, ERR_BAD_KEY, "%s: the key %s has %zu bytes; max_key is %lld", p->method,
-                       show_key(text, t->bytes), t->bytes.size, (long long)p->conf->max_key);
-    }
+    char text[SHOW_KEY_TEXT];
+    return err_set(e, ERR_BAD_KEY, "%s: the key %s has %zu bytes; max_key is %lld", p->method,
+                   show_key(text, t->bytes), t->bytes.size, (long long)p->conf->max_key);
+}
+
+int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
+                     struct err *e)
+{
+    if (__builtin_expect(!is_key(p, t), 0))
+        return refuse_key(p, t, e);
     *key = t->bytes;
     return 0;
 }

@@ -35,6 +35,10 @@ static void take_reference(struct answer *a, struct hit *hit)
 static void close_hit(struct answer *a, enum status status, struct hit *hit, const struct err *err)
 {
     take_reference(a, hit);
+    if (a->target->form != FORM_ENTRY) {
+        answer_done(a, 0);
+        return;
+    }
     struct facts f = facts_of_hit(status, hit);
     f.err = err;
     answer_close(a, &f);
@@ -305,10 +309,7 @@ static void read_keys(struct read *r, struct params *keys, uint32_t count)
     for (uint32_t begin = 0; begin < count; begin += MANY_AHEAD) {
         uint32_t n = count - begin < MANY_AHEAD ? count - begin : MANY_AHEAD;
         for (uint32_t i = 0; i < n; i++) {
-            struct slice element = {0};
-            int rc = mp_take(&keys->at, &element);
-            struct mp_reader one = mp_reader_of(element);
-            if (rc != MP_OK || mp_next(&one, &tokens[i]) != MP_OK)
+            if (mp_next_whole(&keys->at, &tokens[i]) != MP_OK)
                 tokens[i] = (struct mp_token){.type = MP_NIL};
             bool text = tokens[i].type == MP_STR || tokens[i].type == MP_BIN;
             hashes[i] = text ? store_hash(s, tokens[i].bytes) : 0;
@@ -335,8 +336,9 @@ void read_get_many(const struct target *t, struct params *p)
     uint32_t count = 0;
     int rc = params_array(p, &count, &e);
     struct params keys = *p;
+    struct mp_token ignored;
     for (uint32_t i = 0; i < count && rc == 0; i++)
-        if (mp_skip(&p->at) != MP_OK)
+        if (mp_next_whole(&p->at, &ignored) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
         rc = read_options(&r, p, true, &e);

@@ -70,6 +70,10 @@ static inline int take_bytes(struct mp_reader *r, struct mp_token *t, size_t hea
 int mp_next_form(struct mp_reader *r, struct mp_token *t)
 {
     const unsigned char *p = (const unsigned char *)r->at;
+    if (*p == 0xd9 && r->end - r->at >= 2) { /* as most strings are that are not the shortest */
+        t->type = MP_STR;
+        return take_bytes(r, t, 2, p[1]);
+    }
     struct form f = forms[*p - 0xc0];
     size_t head = 1 + (size_t)f.width + (f.type == MP_EXT);
 

@@ -86,9 +86,42 @@ static inline int MUST_USE mp_next(struct mp_reader *r, struct mp_token *t)
     return MP_OK;
 }
 
+/* The next token where it is an integer from 0 to 2^32 - 1 in one of the forms that have no sign,
+ * as a msgid is written; false: something else, or not all there, and at is not moved. */
+static inline bool mp_next_uint32(struct mp_reader *r, uint32_t *v)
+{
+    const unsigned char *p = (const unsigned char *)r->at;
+    size_t left = (size_t)(r->end - r->at);
+    if (left >= 1 && p[0] < 0x80) {
+        *v = p[0];
+        r->at++;
+        return true;
+    }
+    size_t width = left == 0 || p[0] < 0xcc || p[0] > 0xce ? 0 : (size_t)1 << (p[0] - 0xcc);
+    if (width == 0 || left <= width)
+        return false;
+    *v = 0;
+    for (size_t i = 1; i <= width; i++)
+        *v = *v << 8 | p[i];
+    r->at += 1 + width;
+    return true;
+}
+
 /* Steps over one whole value. MP_OK, MP_MORE or MP_BAD (too deep, 0xc1); at is moved on MP_OK only.
  */
 int mp_skip(struct mp_reader *r) MUST_USE;
+
+/* The next value's first token; steps over all of the value. MP_OK, MP_MORE or MP_BAD. */
+static inline int MUST_USE mp_next_whole(struct mp_reader *r, struct mp_token *t)
+{
+    struct mp_reader ahead = *r;
+    int rc = mp_next(&ahead, t);
+    if (rc == MP_OK && (t->type == MP_ARRAY || t->type == MP_MAP))
+        return mp_skip(r);
+    if (rc == MP_OK)
+        *r = ahead;
+    return rc;
+}
 
 /* 0 where s is exactly one well-formed value: complete, no deeper than MP_DEPTH_MAX, nothing after.
  */

@@ -41,9 +41,9 @@ static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, s
     if (in.size < 5 || (unsigned char)in.data[0] != 0x94 || in.data[1] != TYPE_REQUEST)
         return RPC_MORE;
     r.at += 2;
-    if (mp_next(&r, &t) != MP_OK || !is_msgid(&t))
+    uint32_t msgid;
+    if (!mp_next_uint32(&r, &msgid))
         return RPC_MORE;
-    uint32_t msgid = (uint32_t)t.i;
     if (mp_next(&r, &t) != MP_OK || (t.type != MP_STR && t.type != MP_BIN))
         return RPC_MORE;
     struct slice method = t.bytes;

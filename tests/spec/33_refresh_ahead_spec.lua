@@ -131,7 +131,8 @@ describe("refreshing ahead", function()
   end)
 
   it("drops a refreshed value whose entry was evicted meanwhile, and counts it", function()
-    source:put("long:1", "value")
+    local large = ("x"):rep(50000) -- what is larger than others would not push them out
+    source:put("long:1", large)
     read("long:1", 1 + 3)
     source.db:shut(GATE)
     source:put("long:1", "new", { gate = GATE })
@@ -141,7 +142,7 @@ describe("refreshing ahead", function()
     wait.until_true("long:1 is evicted", function()
       for _ = 1, 20 do
         i = i + 1
-        expect.value(cache:set("filler:" .. i, ("x"):rep(50000)))
+        expect.value(cache:set("filler:" .. i, large))
         read("filler:" .. i, 3) -- what is read less would not push out what was read
       end
       return cache:peek "long:1" == nil

@@ -45,6 +45,39 @@ static void integers_of_every_width_are_one_type(void **state)
     assert_true(t.u == (uint64_t)INT64_MAX + 1);
 }
 
+/* A msgid: what is read by it alone, and what is left to mp_next. */
+static void a_msgid_is_read_in_the_forms_without_a_sign(void **state)
+{
+    (void)state;
+    const struct {
+        struct slice bytes;
+        uint32_t id;
+    } good[] = {{BYTES("\x00"), 0},
+                {BYTES("\x7f"), 127},
+                {BYTES("\xcc\xff"), 255},
+                {BYTES("\xcd\xff\xfe"), 65534},
+                {BYTES("\xce\xff\x00\x01\x80"), 0xff000180}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        uint32_t id = 1;
+        struct mp_reader r = mp_reader_of(good[i].bytes);
+        assert_true(mp_next_uint32(&r, &id));
+        assert_int_equal(id, good[i].id);
+        assert_ptr_equal(r.at, r.end);
+        struct mp_reader cut = mp_reader_of(slice_of(good[i].bytes.data, good[i].bytes.size - 1));
+        assert_false(mp_next_uint32(&cut, &id));
+        assert_ptr_equal(cut.at, good[i].bytes.data);
+    }
+    const struct slice bad[] = {BYTES("\xff"),   BYTES("\xcf\0\0\0\0\0\0\0\1"),
+                                BYTES("\xd0\1"), BYTES("\xa1x"),
+                                BYTES("\xc0"),   BYTES("\xcb\0\0\0\0\0\0\0\0")};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        uint32_t id;
+        struct mp_reader r = mp_reader_of(bad[i]);
+        assert_false(mp_next_uint32(&r, &id));
+        assert_ptr_equal(r.at, bad[i].data);
+    }
+}
+
 static void floats_booleans_and_nil(void **state)
 {
     (void)state;
@@ -184,6 +217,10 @@ static void assert_reads_like_reference(struct slice s)
     struct mp_reader r = mp_reader_of(s);
     assert_int_equal(mp_skip(&r), want);
     assert_true((size_t)(r.at - s.data) == (want == MP_OK ? size : 0));
+    struct mp_token first;
+    struct mp_reader whole_value = mp_reader_of(s);
+    assert_int_equal(mp_next_whole(&whole_value, &first), want);
+    assert_ptr_equal(whole_value.at, r.at);
 
     struct mp_scan scan = {0};
     assert_int_equal(mp_scan_step(&scan, s, SIZE_MAX), want);
@@ -411,6 +448,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integers_of_every_width_are_one_type),
+        cmocka_unit_test(a_msgid_is_read_in_the_forms_without_a_sign),
         cmocka_unit_test(floats_booleans_and_nil),
         cmocka_unit_test(strings_are_borrowed_from_the_input),
         cmocka_unit_test(every_format_byte_agrees_with_the_reference),

@@ -2,7 +2,7 @@
 
 local report = require "report"
 
-local SHOWN = 15
+local SHOWN = 12
 
 local profile = {}
 

@@ -23,7 +23,7 @@ void write_invalidate_many(const struct target *t, struct params *p);
 void write_expire(const struct target *t, struct params *p);
 void write_touch(const struct target *t, struct params *p);
 /* A key's deadlines as its loader has them, without jitter. */
-struct put write_deadlines(const struct io *io, struct slice key);
+struct put write_deadlines(const struct policy *policy, struct slice key, uint64_t hash);
 
 /* wide.c */
 void wide_invalidate_tag(const struct target *t, struct params *p);

@@ -8,6 +8,7 @@
 #define RTCACHE_NET_PARAMS_H
 
 #include "conf/conf.h"
+#include "store/store.h"
 #include "wire/rpc.h"
 
 struct params {
@@ -33,6 +34,12 @@ void params_init(struct params *p, const char *method, const struct rpc_msg *m,
                  const struct conf *conf);
 /* ERR_BAD_KEY or ERR_BAD_REQUEST. */
 int params_key(struct params *p, struct slice *key, struct err *e) MUST_USE;
+/* The store's hash of the key that is the first argument: known where the message was looked at
+ * ahead. */
+static inline uint64_t params_hash(const struct params *p, const struct store *s, struct slice key)
+{
+    return p->msg->first_hash ? p->msg->first_hash : store_hash(s, key);
+}
 /* Checks a key that is one token already (an element of get_many's array). */
 int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
                      struct err *e) MUST_USE;

@@ -89,14 +89,14 @@ static void submit(struct put_request *r, int64_t wait_ms)
 }
 
 static struct put_request *request_new(const struct target *t, enum write_what what,
-                                       struct slice key, struct slice value)
+                                       struct slice key, uint64_t hash, struct slice value)
 {
     struct put_request *r = calloc(1, sizeof *r + key.size + value.size);
     if (!r)
         return NULL;
     r->target = *t;
     r->write.what = what;
-    r->write.hash = store_hash(t->io->options.store, key);
+    r->write.hash = hash;
     memcpy(r->data, key.data, key.size);
     if (value.size)
         memcpy(r->data + key.size, value.data, value.size);
@@ -131,7 +131,9 @@ static void write_to_source(const struct target *t, struct params *p, enum write
         rc = err_set(&e, ERR_OVERLOADED, "%s: this connection has max_parked requests waiting",
                      show_key(text, key));
     }
-    struct put_request *r = rc == 0 ? request_new(t, what, key, value) : NULL;
+    struct put_request *r = NULL;
+    if (rc == 0)
+        r = request_new(t, what, key, params_hash(p, io->options.store, key), value);
     if (rc == 0 && !r)
         rc = err_set(&e, ERR_NOMEM, "%s: no memory for a write", show_key(text, key));
     if (rc != 0) {

@@ -12,8 +12,8 @@
 /* One read of one key. */
 struct read {
     struct target target;
-    struct slice key;                  /* borrowed from the input */
-    uint64_t hash;                     /* 0: not computed yet */
+    struct slice key; /* borrowed from the input */
+    uint64_t hash;
     int64_t timeout_ms, stale_wait_ms; /* -1: the loader's */
     int64_t min_version;
     bool has_min; /* what is older than min_version, or has no version, will not do */
@@ -233,8 +233,6 @@ static void read_key(struct read *r)
     struct io *io = r->target.io;
     struct answer a;
     struct hit hit;
-    if (r->hash == 0)
-        r->hash = store_hash(io->options.store, r->key);
     answer_open(&a, &r->target);
     enum lookup found =
         store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit);
@@ -284,7 +282,7 @@ static void read_one(const struct target *t, struct params *p, enum form form)
         answer_error(t, &e);
         return;
     }
-    r.hash = p->msg->first_hash;
+    r.hash = params_hash(p, t->io->options.store, r.key);
     read_key(&r);
 }
 
@@ -370,7 +368,7 @@ void read_peek(const struct target *t, struct params *p)
     struct answer a;
     struct hit hit;
     answer_open(&a, &entry);
-    enum lookup found = store_get(io->options.store, key, store_hash(io->options.store, key),
+    enum lookup found = store_get(io->options.store, key, params_hash(p, io->options.store, key),
                                   io->now_ms, WANT_PEEK | WANT_STALE | WANT_KEPT, a.out, &hit);
     if (found == LOOKUP_MISS) {
         answer_undo(&a);
@@ -403,7 +401,7 @@ void read_refresh(const struct target *t, struct params *p)
     }
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, r.key, &loader);
-    r.hash = store_hash(io->options.store, r.key);
+    r.hash = params_hash(p, io->options.store, r.key);
     if (loader < 0)
         refuse(&r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (!background)

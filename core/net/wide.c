@@ -91,7 +91,9 @@ void wide_expire_many(const struct target *t, struct params *p)
         return;
     }
     while (texts_next(&keys, &key)) {
-        struct put deadlines = write_deadlines(io, key);
+        int loader;
+        const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
+        struct put deadlines = write_deadlines(policy, key, store_hash(io->options.store, key));
         there += change_expire(io->options.changes, &deadlines, io->now_ms);
     }
     struct answer a;

@@ -7,13 +7,11 @@
 
 #define TTL_OVER (-1) /* stale from now on */
 
-struct put write_deadlines(const struct io *io, struct slice key)
+struct put write_deadlines(const struct policy *policy, struct slice key, uint64_t hash)
 {
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
     return (struct put){
         .key = key,
-        .hash = store_hash(io->options.store, key),
+        .hash = hash,
         .ttl_ms = policy->ttl_ms,
         .stale_ttl_ms = policy->stale_ttl_ms,
         .keep_ms = policy->stale_if_error_ms,
@@ -21,12 +19,10 @@ struct put write_deadlines(const struct io *io, struct slice key)
 }
 
 /* Spreads them; what a client brings is as little fresh as a load while the key's feed is cut. */
-static void settle_deadlines(struct io *io, struct put *p)
+static void settle_deadlines(struct io *io, const struct policy *policy, int loader, struct put *p)
 {
-    int loader;
-    double jitter = snapshot_policy(io->snapshot, p->key, &loader)->jitter;
-    p->ttl_ms = spread_ms(p->ttl_ms, jitter, &io->rng);
-    p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, jitter, &io->rng);
+    p->ttl_ms = spread_ms(p->ttl_ms, policy->jitter, &io->rng);
+    p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, policy->jitter, &io->rng);
     if (snapshot_is_cut(io->snapshot, loader))
         p->ttl_ms = TTL_OVER;
     p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);
@@ -57,7 +53,9 @@ void write_set(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = write_deadlines(io, key);
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
+    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
     struct slice packed_tags = {0};
     uint32_t slots[MARKS_TAGS_MAX];
     put.value = value;
@@ -71,7 +69,7 @@ void write_set(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    settle_deadlines(io, &put);
+    settle_deadlines(io, policy, loader, &put);
     if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
         answer_error(t, &e);
     else
@@ -85,11 +83,12 @@ struct how {
 };
 
 /* One key; 1: an entry was dropped, 0: there was none, or an error. */
-static int invalidate(struct io *io, struct slice key, const struct how *how, struct err *e)
+static int invalidate(struct io *io, struct slice key, uint64_t hash, const struct how *how,
+                      struct err *e)
 {
     struct invalidation i = {
         .key = key,
-        .hash = store_hash(io->options.store, key),
+        .hash = hash,
         .now_ms = io->now_ms,
         .version = how->has_version ? &how->version : NULL,
         .gone = how->deleted,
@@ -125,7 +124,7 @@ void write_invalidate(const struct target *t, struct params *p)
     if (rc == 0)
         rc = read_how(p, &how, &e);
     if (rc == 0)
-        rc = invalidate(t->io, key, &how, &e);
+        rc = invalidate(t->io, key, params_hash(p, t->io->options.store, key), &how, &e);
     if (rc < 0)
         answer_error(t, &e);
     else
@@ -153,7 +152,8 @@ void write_invalidate_many(const struct target *t, struct params *p)
      */
     for (uint32_t i = 0; i < count && rc >= 0; i++) {
         if (mp_next(&keys.at, &token) == MP_OK)
-            rc = invalidate(t->io, token.bytes, &how, &e);
+            rc = invalidate(t->io, token.bytes, store_hash(t->io->options.store, token.bytes), &how,
+                            &e);
         dropped += rc > 0;
     }
     if (rc < 0) {
@@ -174,7 +174,9 @@ void write_expire(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = write_deadlines(io, key);
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
+    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
     answer_true(t, change_expire(io->options.changes, &put, io->now_ms));
 }
 
@@ -187,7 +189,9 @@ void write_touch(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    struct put put = write_deadlines(io, key);
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
+    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
     const struct option_spec specs[] = {
         {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
@@ -196,6 +200,6 @@ void write_touch(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    settle_deadlines(io, &put);
+    settle_deadlines(io, policy, loader, &put);
     answer_true(t, store_touch(io->options.store, &put, io->now_ms));
 }

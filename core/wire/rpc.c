@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-#define DIRECT_PARAMS 8 /* the direct path takes no more than these */
+#define DIRECT_PARAMS 8  /* the direct path takes no more than these, */
+#define DIRECT_INNER  16 /* and this many values in one of them, as in a map of options */
 
 /* What a client may send has 3 or 4 elements: [0, msgid, method, params], [2, method, params]. */
 enum { TYPE_REQUEST = 0, TYPE_ANSWER = 1, TYPE_NOTIFICATION = 2 };
@@ -31,8 +32,25 @@ static bool is_msgid(const struct mp_token *t)
     return t->type == MP_INT && t->i >= 0 && t->i <= UINT32_MAX;
 }
 
-/* A whole small request whose params are no containers: nearly every frame is one. RPC_MORE: it is
- * not that, or not all there; the scan will say what it is. */
+static bool is_container(const struct mp_token *t)
+{
+    return t->type == MP_ARRAY || t->type == MP_MAP;
+}
+
+/* Steps over what is in the container t, where it is small and flat. */
+static bool step_over_flat(struct mp_reader *r, const struct mp_token *t)
+{
+    uint64_t left = (uint64_t)t->count << (t->type == MP_MAP);
+    struct mp_token inner;
+    if (left > DIRECT_INNER)
+        return false;
+    while (left > 0 && mp_next(r, &inner) == MP_OK && !is_container(&inner))
+        left--;
+    return left == 0;
+}
+
+/* A whole small request whose params are flat: nearly every frame is one. RPC_MORE: it is not that,
+ * or not all there; the scan will say what it is. */
 static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, size_t *used)
 {
     struct mp_reader r = mp_reader_of(in);
@@ -54,9 +72,12 @@ static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, s
     msg->behind_first = NULL;
     msg->first_hash = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (mp_next(&r, &t) != MP_OK || t.type == MP_ARRAY || t.type == MP_MAP)
+        if (mp_next(&r, &t) != MP_OK)
             return RPC_MORE;
-        if (i == 0) {
+        if (is_container(&t)) {
+            if (!step_over_flat(&r, &t))
+                return RPC_MORE;
+        } else if (i == 0) {
             msg->first = t;
             msg->behind_first = r.at;
         }

@@ -7,7 +7,7 @@ local process = require "spec.support.process"
 local report = require "report"
 
 local options = report.options(arg, { rounds = 3, seconds = 4, rows = 1000000 })
-local CONNECTIONS, DEPTH = 8, 64
+local CONNECTIONS, DEPTHS = 8, { 64, 256 }
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local COLUMNS = "id, name, email, team_id, version"
 
@@ -54,6 +54,14 @@ local WAYS = {
     sql = ("SELECT %s FROM people WHERE id = $1"):format(COLUMNS), version = "version" },
 }
 
+local function cases()
+  local list = {}
+  for _, depth in ipairs(DEPTHS) do
+    for _, way in ipairs(WAYS) do list[#list + 1] = { way = way, depth = depth } end
+  end
+  return list
+end
+
 local function start_server(db)
   local loaders = {}
   for i, way in ipairs(WAYS) do
@@ -82,14 +90,14 @@ local function thread_cpu_ns(pid, name)
 end
 
 -- Fails when the rows were not enough: a key that is asked for again is a hit.
-local function measure(server, way)
+local function measure(server, way, depth)
   local cpu = thread_cpu_ns(server.pid, "loader-0")
   local figures = peers.load("rtcache", "127.0.0.1:" .. server.port, server.pid, {
-    "--connections", CONNECTIONS, "--depth", DEPTH, "--seconds", options.seconds, "--warmup", 0,
+    "--connections", CONNECTIONS, "--depth", depth, "--seconds", options.seconds, "--warmup", 0,
     "--value", 10, "--keys", options.rows, "--first", 1, "--prefix", (way.pattern:gsub("%*", "")),
   })
   figures.loader_us = (thread_cpu_ns(server.pid, "loader-0") - cpu) / 1e3 / figures.requests
-  if figures.requests + CONNECTIONS * DEPTH > options.rows then
+  if figures.requests + CONNECTIONS * depth > options.rows then
     error(("%s: %d requests, only %d rows: ask for more --rows"):format(way.name, figures.requests, options.rows), 0)
   end
   return figures
@@ -104,21 +112,21 @@ local function pgbench(db, script)
   return { rate = tonumber(text:match "tps = ([%d.]+)") or error("pgbench: " .. text) }
 end
 
-local function row_of(name, f, base)
+local function row_of(name, depth, f, base)
   local function cell(form, v) return v and form:format(v) or "" end
-  return { name, report.whole(f.rate), ("%.2f"):format(f.rate / base.rate), cell("%.2f", f.loader_us),
+  return { name, tostring(depth), report.whole(f.rate), ("%.2f"):format(f.rate / base.rate), cell("%.2f", f.loader_us),
     cell("%.2f", f.server_cpu_us), cell("%.0f", f.p50_us), cell("%.0f", f.p99_us) }
 end
 
 local function result(base, all)
-  local rows = { row_of("pgbench -c 8 -M prepared", base, base) }
-  for i, way in ipairs(WAYS) do rows[i + 1] = row_of(way.name, all[i], base) end
+  local rows = { row_of("pgbench -c 8 -M prepared", 1, base, base) }
+  for _, case in ipairs(cases()) do rows[#rows + 1] = row_of(case.way.name, case.depth, all[#rows], base) end
   return "## Cold keys\n\n"
     .. ("Each key is asked for once, in a scattered order: five columns by primary key, from a table of %s rows; "
-      .. "rtcache over %d\nconnections, %d in flight on each, 2 connections to the database; nothing is pinned. "
+      .. "rtcache over %d\nconnections, 2 connections to the database; nothing is pinned. "
       .. "Median of %d rounds of %g s in turn. %s.\n\n")
-      :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.rounds, options.seconds, report.machine())
-    .. report.table({ "", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
+      :format(report.whole(options.rows), CONNECTIONS, options.rounds, options.seconds, report.machine())
+    .. report.table({ "", "in flight on each", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
       "p50 us", "p99 us" }, rows)
 end
 
@@ -135,14 +143,18 @@ database.with(function(cluster)
   local base, all = {}, {}
   for round = 1, options.rounds do
     base[round] = pgbench(db, script)
-    local server = start_server(db) -- one a round: the keys are cold again
-    for i, way in ipairs(WAYS) do
+    local server, depth
+    for i, case in ipairs(cases()) do
+      if case.depth ~= depth then -- the keys are cold again
+        if server then server:stop() end
+        server, depth = start_server(db), case.depth
+      end
       all[i] = all[i] or {}
-      all[i][round] = measure(server, way)
+      all[i][round] = measure(server, case.way, depth)
     end
     server:stop()
   end
-  for i in ipairs(WAYS) do all[i] = report.medians(all[i]) end
+  for i, runs in ipairs(all) do all[i] = report.medians(runs) end
   local text = result(report.medians(base), all)
   io.write(text)
   if options.save then report.save("miss", text) end

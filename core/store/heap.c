@@ -314,6 +314,24 @@ void heap_free(struct heap *a, struct entry *e, uint32_t units)
     free_units(a, heap_offset(a, e), units, e->life & ENTRY_AFTER_HOLE);
 }
 
+void heap_run_add(struct heap *a, struct heap_run *run, const struct entry *e, uint32_t units)
+{
+    uint32_t at = heap_offset(a, e);
+    if (run->units > 0 && run->at + run->units == at) {
+        run->units += units;
+        return;
+    }
+    heap_run_end(a, run);
+    *run = (struct heap_run){.at = at, .units = units, .after_hole = e->life & ENTRY_AFTER_HOLE};
+}
+
+void heap_run_end(struct heap *a, struct heap_run *run)
+{
+    if (run->units > 0)
+        free_units(a, run->at, run->units, run->after_hole);
+    run->units = 0;
+}
+
 void heap_return(struct entry *e)
 {
     struct heap *a = heap_of(e);

@@ -51,6 +51,15 @@ struct entry *heap_alloc(struct heap *a, uint32_t units, uint32_t most);
 uint32_t heap_surely(uint32_t units);
 void heap_free(struct heap *a, struct entry *e, uint32_t units);
 
+/* Several that are freed one after the other: those that follow each other become one hole in one
+ * step. Until heap_run_end none of them may be looked at, and nothing else done to the heap. */
+struct heap_run {
+    uint32_t at, units; /* units 0: nothing is in it */
+    bool after_hole;
+};
+void heap_run_add(struct heap *a, struct heap_run *run, const struct entry *e, uint32_t units);
+void heap_run_end(struct heap *a, struct heap_run *run);
+
 /* An entry that has left the shard, and no reference is left. */
 void heap_return(struct entry *e);
 /* Frees what was returned. */

@@ -14,7 +14,6 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
     if (heap_open(s, sizeof *s) != 0)
         return ERR_NOMEM;
     s->now_ms = 0;
-    near_init(&s->due);
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
     s->marked = s->renewals = 0;
     s->marks = marks;
@@ -57,17 +56,30 @@ void shard_link_deadline(struct shard *s, struct entry *e)
         wheel_add(&s->wheel, &e->wheel);
 }
 
+/* Whether that was the last reference. New ones are taken under the lock only: who has the last one
+ * there is alone. */
+static bool give_back(struct entry *e)
+{
+    return atomic_load_explicit(&e->refs, memory_order_acquire) == 1 ||
+           atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1;
+}
+
 void shard_let_go(struct shard *s, struct entry *e)
 {
-    if (atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+    if (give_back(e))
         heap_free(&s->heap, e, entry_units(e));
 }
 
-void shard_leave(struct shard *s, struct entry *e)
+static void forget(struct shard *s, struct entry *e)
 {
     wheel_remove(&e->wheel);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
     e->life &= (uint8_t)~ENTRY_STORED;
+}
+
+void shard_leave(struct shard *s, struct entry *e)
+{
+    forget(s, e);
     shard_let_go(s, e);
 }
 
@@ -76,6 +88,21 @@ void shard_take_out(struct shard *s, struct entry *e, uint64_t hash)
     table_remove(&s->table, e, hash);
     policy_remove(&s->policy, e);
     shard_leave(s, e);
+}
+
+void shard_take_out_all(struct shard *s, struct entry *const *entries, const uint64_t *hashes,
+                        size_t count)
+{
+    struct heap_run run = {.units = 0};
+    for (size_t i = 0; i < count; i++) {
+        struct entry *e = entries[i];
+        table_remove(&s->table, e, hashes[i]);
+        policy_remove(&s->policy, e);
+        forget(s, e);
+        if (give_back(e))
+            heap_run_add(&s->heap, &run, e, entry_units(e));
+    }
+    heap_run_end(&s->heap, &run);
 }
 
 /* Fresh until now, stale from now on. */

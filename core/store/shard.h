@@ -40,7 +40,6 @@ struct shard {
     const struct marks *marks; /* borrowed */
     struct globs globs;
     uint64_t puts, evictions, expirations, removals, refused, marked, renewals;
-    struct near due; /* what the wheel has handed over, for as long as the lock is held */
     struct wheel wheel;
 };
 

@@ -41,13 +41,14 @@ static void pass_ahead(struct shard *s, struct entry *e, uint64_t hash, int64_t 
 
 /* What the wheel gave out has passed its ahead time, or its end. The memory that an entry's leaving
  * touches is asked for some entries ahead. */
-static void take_due(struct shard *s, int64_t now, struct aheads *ahead)
+static void take_due(struct shard *s, struct near *const *due, size_t due_count, int64_t now,
+                     struct aheads *ahead)
 {
     struct entry *entries[SHARD_BATCH];
     uint64_t hashes[SHARD_BATCH];
     size_t count = 0;
-    for (struct near *link; (link = near_pop_front(&s->due));) {
-        struct entry *e = container_of(link, struct entry, wheel);
+    for (size_t i = 0; i < due_count; i++) {
+        struct entry *e = container_of(due[i], struct entry, wheel);
         uint64_t hash = table_hash(&s->table, e);
         if (e->ahead && entry_dies_ms(e) > now) {
             pass_ahead(s, e, hash, now, ahead);
@@ -60,8 +61,7 @@ static void take_due(struct shard *s, int64_t now, struct aheads *ahead)
         __builtin_prefetch(near_next(&e->queue), 1);
         __builtin_prefetch((const char *)e + entry_bytes(e), 1); /* what follows it in the heap */
     }
-    for (size_t i = 0; i < count; i++)
-        shard_take_out(s, entries[i], hashes[i]);
+    shard_take_out_all(s, entries, hashes, count);
     s->expirations += count;
 }
 
@@ -78,8 +78,11 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *a
             break; /* the rest waits for the next tick */
         left -= steps;
         int64_t now = shard_lock(s, now_ms);
-        done = wheel_expire(&s->wheel, now, steps, &s->due, &seen);
-        take_due(s, now, ahead);
+        struct near *due[SHARD_BATCH];
+        size_t count;
+        done = wheel_expire(&s->wheel, now, steps, due, &count);
+        take_due(s, due, count, now, ahead);
+        seen += count;
         if (done)
             settle(s);
         pthread_mutex_unlock(&s->lock);

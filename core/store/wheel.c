@@ -69,23 +69,45 @@ static bool next_event(const struct wheel *w, struct event *ev)
     return false;
 }
 
-bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near *out, size_t *count)
+/* Both take at most `most` from the front of a slot, and write to its head at the end only. */
+static size_t hand_out(struct near *slot, size_t most, struct near **out)
+{
+    struct near *link = near_next(slot);
+    size_t n = 0;
+    for (struct near *next; n < most && link != slot; link = next) {
+        next = near_next(link);
+        near_init(link);
+        out[n++] = link;
+    }
+    near_tie(slot, link);
+    return n;
+}
+
+static size_t move_down(struct wheel *w, struct near *slot, size_t most)
+{
+    struct near *link = near_next(slot);
+    size_t n = 0;
+    for (struct near *next; n < most && link != slot; link = next, n++) {
+        next = near_next(link);
+        wheel_add(w, link);
+    }
+    near_tie(slot, link);
+    return n;
+}
+
+bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near **out, size_t *count)
 {
     uint64_t now = tick_of(now_ms);
     if (now < w->tick)
         now = w->tick;
     struct event ev;
+    *count = 0;
     while (next_event(w, &ev) && ev.tick <= now) {
-        struct near *slot = &w->slots[ev.level][ev.slot], *link;
+        struct near *slot = &w->slots[ev.level][ev.slot];
         w->tick = ev.tick;
-        for (; steps > 0 && (link = near_pop_front(slot)); steps--) {
-            if (ev.level > 0) {
-                wheel_add(w, link);
-            } else {
-                near_push_back(out, link);
-                (*count)++;
-            }
-        }
+        size_t n = ev.level > 0 ? move_down(w, slot, steps) : hand_out(slot, steps, out + *count);
+        *count += ev.level > 0 ? 0 : n;
+        steps -= n;
         if (steps-- == 0)
             return false;
         w->busy[ev.level] &= ~(UINT64_C(1) << ev.slot);

@@ -46,8 +46,9 @@ static inline void wheel_remove(struct near *link)
     near_remove(link);
 }
 
-/* Moves what is due to the end of `out` and adds to *count, in at most `steps` steps (a link moved
- * or a slot left empty is one). false: there may be more, call again. */
-bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near *out, size_t *count);
+/* Takes out what is due, *count of them, in at most `steps` steps (a link moved or a slot left
+ * empty is one). `out` has room for so many, or for all links there are. false: there may be more,
+ * call again. */
+bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near **out, size_t *count);
 
 #endif

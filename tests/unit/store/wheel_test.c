@@ -31,12 +31,11 @@ static void alarm_init(struct alarm *a, int64_t due_ms)
 
 static size_t expire_all(struct wheel *w, int64_t now_ms)
 {
-    static struct near out;
-    size_t count = 0;
-    near_init(&out);
-    assert_true(wheel_expire(w, now_ms, SIZE_MAX, &out, &count));
-    while (near_pop_front(&out))
-        ;
+    static struct near *out[ALARMS];
+    size_t count;
+    assert_true(wheel_expire(w, now_ms, SIZE_MAX, out, &count));
+    for (size_t i = 0; i < count; i++)
+        assert_true(near_empty(out[i]));
     return count;
 }
 
@@ -65,13 +64,12 @@ static void jumps_over_empty_time(void **state)
     (void)state;
     static struct wheel w;
     static struct alarm a;
-    static struct near out;
-    size_t count = 0;
-    near_init(&out);
+    struct near *out[2 * WHEEL_LEVELS + 2];
+    size_t count;
     wheel_init(&w, 0, alarm_due);
     alarm_init(&a, INT64_C(365) * 24 * 3600 * 1000);
     wheel_add(&w, &a.link);
-    assert_true(wheel_expire(&w, a.due_ms, 2 * WHEEL_LEVELS + 2, &out, &count));
+    assert_true(wheel_expire(&w, a.due_ms, 2 * WHEEL_LEVELS + 2, out, &count));
     assert_int_equal(count, 1);
 }
 
@@ -127,10 +125,11 @@ static size_t count_due(const struct alarm *alarms, int64_t now_ms)
     return n;
 }
 
-static void take_expired(struct near *out, int64_t now_ms)
+static void take_expired(struct near **out, size_t count, int64_t now_ms)
 {
-    for (struct near *link; (link = near_pop_front(out));) {
-        struct alarm *a = container_of(link, struct alarm, link);
+    for (size_t i = 0; i < count; i++) {
+        struct alarm *a = container_of(out[i], struct alarm, link);
+        assert_true(near_empty(out[i]));
         assert_true(a->set);
         assert_true(a->due_ms <= now_ms);
         a->set = false;
@@ -162,23 +161,21 @@ static void run_against_the_model(uint64_t seed)
         for (uint64_t n = rng_below(&r, 60); n > 0; n--)
             set_or_cancel(&w, &alarms[rng_below(&r, ALARMS)], &r, now);
         now += (int64_t)(rng_next(&r) >> (30 + rng_below(&r, 34)));
-        static struct near out;
-        near_init(&out);
-        size_t due = count_due(alarms, now), count = 0;
-        bool done = wheel_expire(&w, now, rng_below(&r, 200), &out, &count);
+        static struct near *out[ALARMS];
+        size_t due = count_due(alarms, now), count;
+        bool done = wheel_expire(&w, now, rng_below(&r, 200), out, &count);
         assert_true(count <= due);
         assert_true(!done || count == due);
-        take_expired(&out, now);
+        take_expired(out, count, now);
         /* Changes while slots are half moved down. */
         for (uint64_t n = done ? 0 : 20; n > 0; n--)
             set_or_cancel(&w, &alarms[rng_below(&r, ALARMS)], &r, now);
         if (done || rng_below(&r, 2) == 0)
             continue;
         due = count_due(alarms, now);
-        count = 0;
-        assert_true(wheel_expire(&w, now, SIZE_MAX, &out, &count));
+        assert_true(wheel_expire(&w, now, SIZE_MAX, out, &count));
         assert_int_equal(count, due);
-        take_expired(&out, now);
+        take_expired(out, count, now);
     }
 }
 
@@ -199,13 +196,13 @@ static void many_of_one_moment_move_down_in_bounded_steps(void **state)
         alarm_init(&alarms[i], 3600000);
         wheel_add(&w, &alarms[i].link);
     }
-    static struct near out;
-    near_init(&out);
-    size_t count = 0, calls = 0;
-    while (!wheel_expire(&w, 3600000, 16, &out, &count)) {
+    struct near *out[16];
+    size_t all = 0, count, calls = 0;
+    for (bool done = false; !done; all += count) {
+        done = wheel_expire(&w, 3600000, 16, out, &count);
         assert_true(++calls <= ALARMS);
     }
-    assert_int_equal(count, ALARMS);
+    assert_int_equal(all, ALARMS);
 }
 
 int main(void)

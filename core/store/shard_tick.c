@@ -3,7 +3,7 @@
 #include "store/shard_priv.h"
 
 #define STEPS_EACH  8 /* of the wheel, per entry: it moves down six levels at most, and then out */
-#define STEPS_EMPTY (WHEEL_LEVELS * WHEEL_SLOTS)
+#define STEPS_EMPTY WHEEL_SLOTS
 #define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
 
 /* In units of the heap: holes are gathered in a tick where they are more, and a part this large of

@@ -1,8 +1,12 @@
 #include "store/wheel.h"
 
-#define DIGIT    (WHEEL_SLOTS - 1)
-#define TICK_MAX ((UINT64_C(1) << (WHEEL_BITS * WHEEL_LEVELS)) - 1)
+#define FIRST_BITS 8
+#define OTHER_BITS 6
+#define TICK_MAX   ((UINT64_C(1) << (FIRST_BITS + OTHER_BITS * (WHEEL_LEVELS - 1))) - 1)
 
+_Static_assert(WHEEL_FIRST == 1 << FIRST_BITS && WHEEL_OTHERS == 1 << OTHER_BITS, "bits of slots");
+
+/* tick: of the slot's begin. */
 struct event {
     unsigned level, slot;
     uint64_t tick;
@@ -14,20 +18,44 @@ static uint64_t tick_of(int64_t ms)
     return tick < TICK_MAX ? tick : TICK_MAX;
 }
 
-static unsigned digit_of(uint64_t tick, unsigned level)
+static unsigned level_of_bit(unsigned bit)
 {
-    return (unsigned)(tick >> (level * WHEEL_BITS)) & DIGIT;
+    return bit < FIRST_BITS ? 0 : (bit - FIRST_BITS) / OTHER_BITS + 1;
+}
+
+/* The bits of a tick below the level's digit. */
+static unsigned shift_of(unsigned level)
+{
+    return level == 0 ? 0 : FIRST_BITS + (level - 1) * OTHER_BITS;
+}
+
+static unsigned first_slot(unsigned level)
+{
+    return level == 0 ? 0 : WHEEL_FIRST + (level - 1) * WHEEL_OTHERS;
+}
+
+static unsigned slots_of(unsigned level)
+{
+    return level == 0 ? WHEEL_FIRST : WHEEL_OTHERS;
+}
+
+/* The slot of a tick on a level. */
+static unsigned slot_of(uint64_t tick, unsigned level)
+{
+    return first_slot(level) + ((unsigned)(tick >> shift_of(level)) & (slots_of(level) - 1));
+}
+
+static void set_busy(struct wheel *w, unsigned slot, bool busy)
+{
+    uint64_t bit = UINT64_C(1) << slot % 64;
+    w->busy[slot / 64] = busy ? w->busy[slot / 64] | bit : w->busy[slot / 64] & ~bit;
 }
 
 void wheel_init(struct wheel *w, int64_t now_ms, wheel_due_fn due)
 {
-    w->tick = tick_of(now_ms);
-    w->due = due;
-    for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-        w->busy[level] = 0;
-        for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
-            near_init(&w->slots[level][slot]);
-    }
+    *w = (struct wheel){.tick = tick_of(now_ms), .due = due};
+    for (unsigned slot = 0; slot < WHEEL_SLOTS; slot++)
+        near_init(&w->slots[slot]);
 }
 
 void wheel_add(struct wheel *w, struct near *link)
@@ -39,10 +67,20 @@ void wheel_add(struct wheel *w, struct near *link)
     if (tick < w->tick)
         tick = w->tick;
     uint64_t differs = tick ^ w->tick;
-    unsigned level = differs ? (63 - (unsigned)__builtin_clzll(differs)) / WHEEL_BITS : 0;
-    unsigned slot = digit_of(tick, level);
-    near_push_back(&w->slots[level][slot], link);
-    w->busy[level] |= UINT64_C(1) << slot;
+    unsigned slot =
+        slot_of(tick, differs ? level_of_bit(63 - (unsigned)__builtin_clzll(differs)) : 0);
+    near_push_back(&w->slots[slot], link);
+    set_busy(w, slot, true);
+}
+
+/* The first slot of a level that may hold links; WHEEL_SLOTS: there is none. */
+static unsigned first_busy(const struct wheel *w, unsigned level)
+{
+    unsigned first = first_slot(level) / 64, end = first + slots_of(level) / 64;
+    for (unsigned word = first; word < end; word++)
+        if (w->busy[word])
+            return word * 64 + (unsigned)__builtin_ctzll(w->busy[word]);
+    return WHEEL_SLOTS;
 }
 
 /* The earliest slot that may hold links. */
@@ -50,20 +88,20 @@ static bool next_event(const struct wheel *w, struct event *ev)
 {
     /* One whose time has come, whose links were not all moved down when the steps ran out. */
     for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--) {
-        unsigned slot = digit_of(w->tick, level);
-        if (w->busy[level] >> slot & 1) {
+        unsigned slot = slot_of(w->tick, level);
+        if (w->busy[slot / 64] >> slot % 64 & 1) {
             *ev = (struct event){.level = level, .slot = slot, .tick = w->tick};
             return true;
         }
     }
     /* All of a level lies before all of the next. */
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
-        if (!w->busy[level])
+        unsigned slot = first_busy(w, level);
+        if (slot == WHEEL_SLOTS)
             continue;
-        unsigned shift = level * WHEEL_BITS;
-        unsigned slot = (unsigned)__builtin_ctzll(w->busy[level]);
-        uint64_t above = w->tick >> shift >> WHEEL_BITS << WHEEL_BITS << shift;
-        *ev = (struct event){.level = level, .slot = slot, .tick = above | (uint64_t)slot << shift};
+        uint64_t round = (uint64_t)slots_of(level) << shift_of(level);
+        uint64_t digit = (uint64_t)(slot - first_slot(level)) << shift_of(level);
+        *ev = (struct event){.level = level, .slot = slot, .tick = w->tick / round * round + digit};
         return true;
     }
     return false;
@@ -103,14 +141,14 @@ bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct near **o
     struct event ev;
     *count = 0;
     while (next_event(w, &ev) && ev.tick <= now) {
-        struct near *slot = &w->slots[ev.level][ev.slot];
+        struct near *slot = &w->slots[ev.slot];
         w->tick = ev.tick;
         size_t n = ev.level > 0 ? move_down(w, slot, steps) : hand_out(slot, steps, out + *count);
         *count += ev.level > 0 ? 0 : n;
         steps -= n;
         if (steps-- == 0)
             return false;
-        w->busy[ev.level] &= ~(UINT64_C(1) << ev.slot);
+        set_busy(w, ev.slot, false);
     }
     w->tick = now;
     return true;

@@ -7,7 +7,7 @@ local process = require "spec.support.process"
 local report = require "report"
 
 local options = report.options(arg, { rounds = 3, seconds = 4, rows = 1000000 })
-local CONNECTIONS, DEPTHS = 8, { 64, 256 }
+local CONNECTIONS, DEPTH = 8, 64
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local COLUMNS = "id, name, email, team_id, version"
 
@@ -45,32 +45,30 @@ return { load = function(_, ctx)
 end }]]):format(COLUMNS),
 }
 
+-- Queries of one key are best pipelined on few connections; those of many, each alone on one of several.
+local POOLS = { few = 2, several = 16 }
+
 local WAYS = {
-  { name = "load", pattern = "plain:*", script = "plain.lua" },
-  { name = "load, packed row", pattern = "packed:*", script = "packed.lua" },
-  { name = "load_many", pattern = "many:*", script = "many.lua" },
-  { name = "load_many, packed rows", pattern = "many_packed:*", script = "many_packed.lua" },
-  { name = "`sql`", pattern = "query:*",
+  { name = "load", pattern = "plain:*", script = "plain.lua", backend = "few" },
+  { name = "load, packed row", pattern = "packed:*", script = "packed.lua", backend = "few" },
+  { name = "load_many", pattern = "many:*", script = "many.lua", backend = "several" },
+  { name = "load_many, packed rows", pattern = "many_packed:*", script = "many_packed.lua", backend = "several" },
+  { name = "`sql`", pattern = "query:*", backend = "several",
     sql = ("SELECT %s FROM people WHERE id = $1"):format(COLUMNS), version = "version" },
 }
 
-local function cases()
-  local list = {}
-  for _, depth in ipairs(DEPTHS) do
-    for _, way in ipairs(WAYS) do list[#list + 1] = { way = way, depth = depth } end
-  end
-  return list
-end
-
 local function start_server(db)
-  local loaders = {}
+  local loaders, backends = {}, {}
+  for name, pool in pairs(POOLS) do
+    backends[name] = { driver = "postgres", url = db.url, pool = pool, pipeline = 64 }
+  end
   for i, way in ipairs(WAYS) do
     loaders[i] = { pattern = way.pattern, script = way.script, sql = way.sql, version = way.version,
-      backend = "main", ttl = "1h", wait_timeout = "1min", load_timeout = "1min" }
+      backend = way.backend, ttl = "1h", wait_timeout = "1min", load_timeout = "1min" }
   end
   return peers.start_rtcached({
     options = { memory = "1gb" },
-    backends = { main = { driver = "postgres", url = db.url, pool = 2, pipeline = 64 } },
+    backends = backends,
     scripts = SCRIPTS,
     loaders = loaders,
   }, function(command) return command end)
@@ -90,14 +88,14 @@ local function thread_cpu_ns(pid, name)
 end
 
 -- Fails when the rows were not enough: a key that is asked for again is a hit.
-local function measure(server, way, depth)
+local function measure(server, way)
   local cpu = thread_cpu_ns(server.pid, "loader-0")
   local figures = peers.load("rtcache", "127.0.0.1:" .. server.port, server.pid, {
-    "--connections", CONNECTIONS, "--depth", depth, "--seconds", options.seconds, "--warmup", 0,
+    "--connections", CONNECTIONS, "--depth", DEPTH, "--seconds", options.seconds, "--warmup", 0,
     "--value", 10, "--keys", options.rows, "--first", 1, "--prefix", (way.pattern:gsub("%*", "")),
   })
   figures.loader_us = (thread_cpu_ns(server.pid, "loader-0") - cpu) / 1e3 / figures.requests
-  if figures.requests + CONNECTIONS * depth > options.rows then
+  if figures.requests + CONNECTIONS * DEPTH > options.rows then
     error(("%s: %d requests, only %d rows: ask for more --rows"):format(way.name, figures.requests, options.rows), 0)
   end
   return figures
@@ -112,21 +110,24 @@ local function pgbench(db, script)
   return { rate = tonumber(text:match "tps = ([%d.]+)") or error("pgbench: " .. text) }
 end
 
-local function row_of(name, depth, f, base)
+local function row_of(name, connections, f, base)
   local function cell(form, v) return v and form:format(v) or "" end
-  return { name, tostring(depth), report.whole(f.rate), ("%.2f"):format(f.rate / base.rate), cell("%.2f", f.loader_us),
-    cell("%.2f", f.server_cpu_us), cell("%.0f", f.p50_us), cell("%.0f", f.p99_us) }
+  return { name, tostring(connections), report.whole(f.rate), ("%.2f"):format(f.rate / base.rate),
+    cell("%.2f", f.loader_us), cell("%.2f", f.server_cpu_us), cell("%.0f", f.p50_us), cell("%.0f", f.p99_us) }
 end
 
 local function result(base, all)
-  local rows = { row_of("pgbench -c 8 -M prepared", 1, base, base) }
-  for _, case in ipairs(cases()) do rows[#rows + 1] = row_of(case.way.name, case.depth, all[#rows], base) end
+  local rows = { row_of("pgbench -c 8 -M prepared", CONNECTIONS, base, base) }
+  for i, way in ipairs(WAYS) do
+    rows[i + 1] = row_of(way.name, POOLS[way.backend], all[i], base)
+  end
   return "## Cold keys\n\n"
     .. ("Each key is asked for once, in a scattered order: five columns by primary key, from a table of %s rows; "
-      .. "rtcache over %d\nconnections, 2 connections to the database; nothing is pinned. "
+      .. "rtcache over %d\nconnections, %d in flight on each; connections to the database as\n"
+      .. "the table says, nothing is pinned. "
       .. "Median of %d rounds of %g s in turn. %s.\n\n")
-      :format(report.whole(options.rows), CONNECTIONS, options.rounds, options.seconds, report.machine())
-    .. report.table({ "", "in flight on each", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
+      :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.rounds, options.seconds, report.machine())
+    .. report.table({ "", "to the database", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
       "p50 us", "p99 us" }, rows)
 end
 
@@ -143,18 +144,14 @@ database.with(function(cluster)
   local base, all = {}, {}
   for round = 1, options.rounds do
     base[round] = pgbench(db, script)
-    local server, depth
-    for i, case in ipairs(cases()) do
-      if case.depth ~= depth then -- the keys are cold again
-        if server then server:stop() end
-        server, depth = start_server(db), case.depth
-      end
+    local server = start_server(db) -- one a round: the keys are cold again
+    for i, way in ipairs(WAYS) do
       all[i] = all[i] or {}
-      all[i][round] = measure(server, case.way, depth)
+      all[i][round] = measure(server, way)
     end
     server:stop()
   end
-  for i, runs in ipairs(all) do all[i] = report.medians(runs) end
+  for i in ipairs(WAYS) do all[i] = report.medians(all[i]) end
   local text = result(report.medians(base), all)
   io.write(text)
   if options.save then report.save("miss", text) end

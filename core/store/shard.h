@@ -1,7 +1,7 @@
 /*
  * shard: a part of the store under one lock, at the start of the heap that holds its entries.
  *
- * Shape: 8 KiB and 4 KiB for a first page of table; then what the entries need. The keys are
+ * Shape: 9 KiB and 4 KiB for a first page of table; then what the entries need. The keys are
  * spread over the shards by the top bits of their hash. Times are milliseconds since the store's
  * start; the latest that a shard has seen is its own, so that a thread whose clock is a little
  * behind never sees an entry rise again.

@@ -154,14 +154,16 @@ static void prefetch_slot(const struct table *t, uint32_t slot)
     __builtin_prefetch(at + sizeof(struct entry), 1);
 }
 
-/* What is read without the lock, each field once: whatever mixture of old and new it is, the bucket
- * that it leads to is one that was there at some time. */
+/* What is read without the lock: the number of buckets, once, and the mask that goes with it, which
+ * is as table_add and table_shrink keep it. Whenever that number was right, the bucket that it
+ * leads to was there; two fields of different times would lead anywhere. */
 static RACY struct table glance(const struct table *t)
 {
+    size_t count = *(const volatile size_t *)&t->buckets.count;
     return (struct table){
         .heap = t->heap,
-        .mask = *(const volatile uint64_t *)&t->mask,
-        .buckets = {.base = t->buckets.base, .count = *(const volatile size_t *)&t->buckets.count},
+        .mask = (UINT64_C(2) << (63 - __builtin_clzll(count - 1))) - 1,
+        .buckets = {.base = t->buckets.base, .count = count},
     };
 }
 

@@ -6,6 +6,8 @@
 #define LEAST_SHARE  0.01
 #define MOST_SHARE   0.9
 #define MOST_BIAS    8.0
+#define HIGH_BIAS    4.0
+#define MOST_BACK    0.7 /* part of those replaced that returns soon; of a loop it is nearly all */
 #define BIAS_STEPS   2.0 /* a key that returns moves the bias by this over the number of entries */
 #define LOSERS_TIMES 4   /* losers that are counted, over the number of entries, before a halving */
 #define LOSERS_LEAST 16
@@ -13,6 +15,8 @@
 #define MOST_SIZE    8  /* halvings of size that count, and doublings of the time a load takes */
 #define MOST_LOAD    4
 #define WORTH_OF_ONE 0.5 /* reads that each of them is worth */
+#define MOST_YOUNG   2   /* reads of the small queue that count in a comparison */
+#define HOLDS_A_READ 2   /* what main's oldest holds off for one of its score */
 
 void policy_init(struct policy *p)
 {
@@ -87,7 +91,8 @@ static void learn(struct policy *p, const struct ghost_past *past)
         return;
     struct policy_losers *kept_out = &p->kept_out, *replaced = &p->replaced;
     (past->from_main ? replaced : kept_out)->back++;
-    bool too_few = kept_out->back * replaced->left > replaced->back * kept_out->left;
+    bool in_vain = replaced->back > MOST_BACK * replaced->left;
+    bool too_few = !in_vain && kept_out->back * replaced->left > replaced->back * kept_out->left;
     p->bias = between(0, p->bias + (too_few ? step : -step) * BIAS_STEPS, MOST_BIAS);
 }
 
@@ -141,10 +146,18 @@ static double value_of(const struct policy *p, const struct entry *e, unsigned s
     return score + WORTH_OF_ONE * worth;
 }
 
+/* Main's oldest holds off another one: what is left of its score. */
+static unsigned pay(struct policy *p, unsigned score)
+{
+    p->held_off = (uint8_t)((p->held_off + 1) % HOLDS_A_READ);
+    return p->held_off == 0 && score > 0 ? score - 1 : score;
+}
+
 /* Who of the two is to leave; the other one has its place in the main queue. */
 static struct entry *weaker(struct policy *p, struct entry *young, struct entry *settled)
 {
-    unsigned score = score_of(young) + frequency_of(young), held = score_of(settled);
+    unsigned reads = frequency_of(young), held = score_of(settled);
+    unsigned score = score_of(young) + (reads < MOST_YOUNG ? reads : MOST_YOUNG);
     double value = value_of(p, young, score);
     if (value <= 0)
         return young;
@@ -152,8 +165,16 @@ static struct entry *weaker(struct policy *p, struct entry *young, struct entry 
         move_to_main(p, young, 0, score);
         return settled;
     }
-    move_to_main(p, settled, 0, held > 0 ? held - 1 : 0);
+    move_to_main(p, settled, 0, pay(p, held));
     return young;
+}
+
+/* Main's oldest was read since it came there, and stays: once for each read, but once for all where
+ * the new are worth more than the read. */
+static void stay(struct policy *p, struct entry *settled)
+{
+    unsigned left = p->bias < HIGH_BIAS ? frequency_of(settled) - 1 : 0;
+    move_to_main(p, settled, left, score_of(settled) + 1);
 }
 
 /* Whether the main queue has room for it without a comparison. */
@@ -183,7 +204,7 @@ struct entry *policy_victim(struct policy *p, const struct entry *kept)
         } else if (!settled || last || frequency_of(settled) == 0) {
             return settled;
         }
-        move_to_main(p, settled, frequency_of(settled) - 1, score_of(settled) + 1);
+        stay(p, settled);
     }
 }
 

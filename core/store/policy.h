@@ -9,8 +9,9 @@
  *
  * An entry's score is its reads, as they are found at a queue's end, and one for each time it left
  * before. What is read once (a scan) passes through the small queue and disturbs nothing. Main's
- * oldest pays one of its score for holding off an entry with a score, and goes to the back: what
- * is not read any more leaves in time.
+ * oldest goes to the back when it holds off an entry with a score, and pays one of its own for
+ * every second: what is not read any more leaves in time, and of a loop that does not fit a part
+ * stays.
  *
  * Sizes and loads: each halving of an entry's size against the mean, and each doubling of the time
  * that its load took against the mean, is worth half a read in that comparison (as
@@ -23,7 +24,8 @@
  *          hit with a longer one; a familiar key that just left, with a longer main queue (as ARC
  *          weighs two ghosts: Megiddo and Modha, FAST 2003).
  *   bias   what is added to the score of the new. It rises while those that were kept out of the
- *          main queue return more often than those that had to leave it, and falls else.
+ *          main queue return more often than those that had to leave it, and falls else: also where
+ *          most of the latter return soon, for then it is a loop that the new ones only turn.
  *
  * Shape: two bits of frequency and three of score in the entry; a read changes the former and moves
  * nothing. Ghost: 3 to 6 bytes an entry. Adding and removing are O(1), picking is O(1) amortised
@@ -46,7 +48,8 @@ struct policy {
     struct near small, main; /* new at the back */
     size_t small_bytes, main_bytes;
     size_t count;
-    bool filling; /* the main queue takes what comes: it has less than half of its part */
+    uint8_t held_off; /* by main's oldest, that nothing was paid for */
+    bool filling;     /* the main queue takes what comes: it has less than half of its part */
     double share, bias;
     double mean_load; /* logarithm to the base 2 of what a key took to load, in us */
     struct policy_losers kept_out, replaced; /* of the main queue */

@@ -239,6 +239,25 @@ static void a_loop_longer_than_the_memory_hits_a_part(void **state)
     cache_free(c);
 }
 
+/* However the loop's length and the room go together: at an edge between two states few would hit.
+ */
+static void loops_of_all_lengths_hit_most_of_what_fits(void **state)
+{
+    (void)state;
+    for (size_t limit = 180; limit <= 1080; limit += 30) {
+        struct cache *c = cache_new(2000, limit * UNIT);
+        for (int round = 0; round < 40; round++) {
+            c->hits = round < 30 ? 0 : c->hits;
+            for (unsigned i = 0; i < c->keys; i++)
+                get(c, i, 100);
+        }
+        size_t room = count_of(c, 0, c->keys);
+        assert_true(room < c->keys);
+        assert_true(c->hits > 10 * room * 6 / 10);
+        cache_free(c);
+    }
+}
+
 static void a_loop_is_hit_though_none_of_it_is_remembered(void **state)
 {
     (void)state;
@@ -456,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_key_that_comes_back_has_its_score),
         cmocka_unit_test(new_versions_are_no_reads),
         cmocka_unit_test(a_loop_longer_than_the_memory_hits_a_part),
+        cmocka_unit_test(loops_of_all_lengths_hit_most_of_what_fits),
         cmocka_unit_test(a_loop_is_hit_though_none_of_it_is_remembered),
         cmocka_unit_test(the_small_stay_rather_than_the_large),
         cmocka_unit_test(what_was_long_in_loading_stays),

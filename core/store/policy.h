@@ -12,6 +12,8 @@
  * oldest goes to the back when it holds off an entry with a score, and pays one of its own for
  * every second: what is not read any more leaves in time, and of a loop that does not fit a part
  * stays.
+ * Of an entry's reads in the small queue at most two count against main's oldest; a read in the
+ * main queue keeps an entry there for one round, up to three, but once in all where bias is high.
  *
  * Sizes and loads: each halving of an entry's size against the mean, and each doubling of the time
  * that its load took against the mean, is worth half a read in that comparison (as

@@ -1,6 +1,7 @@
 #include "backend/pg_param.h"
 
 #include "backend/json.h"
+#include "backend/pg_int.h"
 #include "backend/pg_value.h"
 #include "wire/mp.h"
 
@@ -61,7 +62,7 @@ static int write_float(double d, struct buf *out)
     if (isinf(d))
         return buf_printf(out, "%s", d < 0 ? "-Infinity" : "Infinity");
     if (fabs(d) < 1e18 && d == (double)(int64_t)d) /* an int8 is not written with an exponent */
-        return buf_printf(out, "%" PRId64, (int64_t)d);
+        return pg_int_print(out, (int64_t)d);
     return buf_printf(out, "%.17g", d);
 }
 
@@ -70,7 +71,7 @@ static int write_scalar(const struct mp_token *t, struct buf *out)
 {
     switch (t->type) {
     case MP_BOOL: return buf_printf(out, "%s", t->b ? "true" : "false");
-    case MP_INT: return buf_printf(out, "%" PRId64, t->i);
+    case MP_INT: return pg_int_print(out, t->i);
     case MP_UINT: return buf_printf(out, "%" PRIu64, t->u);
     default: return write_float(t->d, out);
     }
@@ -215,6 +216,19 @@ static int bind_bytes(struct pg_params *p, int i, struct slice s, Oid type, stru
     return rc == 0 ? buf_append(&p->text, "", 1) : rc;
 }
 
+/* An array that has a binary form: 1, or 0 where it has none. */
+static int bind_ints(struct pg_params *p, int i, struct mp_reader *r, uint32_t count, Oid type)
+{
+    size_t before = p->text.size;
+    int rc = pg_int_array(&p->text, r, count, pg_value_element(type));
+    if (rc == 1) {
+        p->offsets[i] = before + 1;
+        p->lengths[i] = (int)(p->text.size - before);
+        p->formats[i] = 1;
+    }
+    return rc;
+}
+
 static int bind_one(struct pg_params *p, int i, struct mp_reader *r, Oid type, struct err *e)
 {
     struct mp_reader start = *r;
@@ -231,6 +245,10 @@ static int bind_one(struct pg_params *p, int i, struct mp_reader *r, Oid type, s
     case MP_BIN: return bind_bytes(p, i, t.bytes, type, e);
     case MP_EXT: return err_set(e, ERR_BAD_VALUE, "an ext value cannot be sent");
     case MP_ARRAY:
+        rc = bind_ints(p, i, r, t.count, type);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+        /* fallthrough */
     case MP_MAP:
         *r = start;
         p->offsets[i] = p->text.size + 1;

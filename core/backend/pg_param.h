@@ -3,7 +3,8 @@
  *
  *   nil -> NULL                bool, int, uint, float -> text, exact
  *   str, bin -> for bytea the bytes as they are, for other types text
- *   array -> for json, jsonb and text types JSON, for other types an array ('{1,2}')
+ *   array -> for json, jsonb and text types JSON, for other types an array ('{1,2}'; integers for
+ *            int2[], int4[] and int8[] in binary form)
  *   map -> JSON
  *
  * Text with a NUL byte, or that is not UTF-8, is refused (the server would read `a` for `a\0b`).

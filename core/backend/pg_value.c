@@ -1,6 +1,7 @@
 #include "backend/pg_value.h"
 
 #include "backend/json.h"
+#include "backend/pg_int.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
@@ -105,6 +106,9 @@ static int pack_number(Oid type, struct slice text, struct buf *out, struct err 
 {
     char copy[64];
     char *end;
+    int64_t small;
+    if (type != PG_FLOAT4 && type != PG_FLOAT8 && pg_int_parse(text, &small))
+        return mpw_int(out, small);
     if (text.size == 0 || text.size >= sizeof copy)
         return err_set(e, ERR_BACKEND, "a number of %zu characters", text.size);
     memcpy(copy, text.data, text.size);

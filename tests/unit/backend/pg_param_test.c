@@ -53,6 +53,19 @@ static void arrays_become_arrays_or_json_by_the_parameters_type(void **state)
     gives(f, QUERY_VALUE, "SELECT $1::text[]", "[[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]]",
           "[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]");
     gives(f, QUERY_VALUE, "SELECT $1::int[]", "[[[1,2],[3,4]]]", "[[1,2],[3,4]]");
+    gives(f, QUERY_VALUE, "SELECT $1::int2[]", "[[-32768,32767,0]]", "[-32768,32767,0]");
+    fails(f, QUERY_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "32768");
+    gives(f, QUERY_VALUE, "SELECT $1::int4[]", "[[-2147483648,2147483647]]",
+          "[-2147483648,2147483647]");
+    fails(f, QUERY_VALUE, "SELECT $1::int4[]", "[[2147483648]]", ERR_BACKEND, "2147483648");
+    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[-9223372036854775808,9223372036854775807,-1]]",
+          "[-9223372036854775808,9223372036854775807,-1]");
+    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\"12\",-7,\"-3\",\"007\"]]", "[12,-7,-3,7]");
+    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\" 12\",null,3]]", "[12,null,3]");
+    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"1x\"]]", ERR_BACKEND, "1x");
+    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"\"]]", ERR_BACKEND, "bigint");
+    gives(f, QUERY_VALUE, "SELECT $1::oid[]", "[[1,4294967295]]", "[1,4294967295]");
+    gives(f, QUERY_VALUE, "SELECT $1::int8[] || $2::text[]::int8[]", "[[1],[\"2\"]]", "[1,2]");
     gives(f, QUERY_VALUE, "SELECT $1::float8[]", "[[0.1,2]]", "[0.1,2.0]");
     gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[[1,{\"a\":[null]}]]", "[1,{\"a\":[null]}]");
     gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[{\"k\":\"v\"}]", "{\"k\":\"v\"}");

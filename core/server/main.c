@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Read by jemalloc as it starts (its manual, "TUNING"): a thread keeps up to 2000 freed blocks of a
+ * size, not 200. A collector frees in bursts, which else go to the arena and back: a tenth of what
+ * a load's memory costs. */
+extern const char *malloc_conf;
+const char *malloc_conf = "tcache_nslots_small_max:2000,lg_tcache_nslots_mul:5";
+
 static const char usage[] =
     "rtcached " RTCACHE_VERSION ": a read-through cache whose loaders are Lua scripts\n"
     "\n"

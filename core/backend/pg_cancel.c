@@ -73,6 +73,12 @@ static void send_cancel(struct pg_conn *c)
         container_of(it, struct pg_step, link)->exposed = true;
 }
 
+void pg_cancel_now(struct pg_conn *c)
+{
+    if (!pg_signal_active(&c->cancel))
+        send_cancel(c);
+}
+
 void pg_cancel_settle(struct pg_conn *c)
 {
     if (c->state != PG_READY || pg_signal_active(&c->cancel) || !given_up(c))

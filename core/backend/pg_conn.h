@@ -37,6 +37,8 @@ struct pg_conn {
     uint32_t grouped;      /* queries sent since the last sync */
     size_t grouped_bytes;  /* of their parameters */
     bool group_failed;     /* the transaction whose results are read */
+    bool whole;            /* the rows that are read now come all at once... */
+    uint64_t taken;        /* ...and libpq has taken so many bytes for them */
     bool full;             /* the socket takes no more: libpq holds the rest */
     uint32_t in_air;       /* calls that wait for a statement or were sent */
     struct pg_stmts stmts;
@@ -52,7 +54,7 @@ struct pg_conn {
 enum pg_call_state { PG_CALL_QUEUED, PG_CALL_WAITING, PG_CALL_SENT };
 
 /* Why a call runs a second time; each at most once. */
-enum pg_redo { PG_REDO_PLAN = 1, PG_REDO_CANCEL = 2 };
+enum pg_redo { PG_REDO_PLAN = 1, PG_REDO_CANCEL = 2, PG_REDO_MANY = 4 };
 
 /* The driver's side of a query; outlives it where it is given up in the air. */
 struct pg_call {
@@ -62,6 +64,7 @@ struct pg_call {
     struct pg_conn *conn;
     struct pg_stmt *stmt; /* SENT: a reference */
     unsigned redo, redone;
+    bool many;  /* its rows came all at once, were many, and it was cancelled for that */
     bool fresh; /* its statement was prepared for it */
     bool alone; /* shared a transaction that failed, and shares no other */
     struct pg_rows rows;
@@ -115,6 +118,8 @@ bool pg_cancel_drains(const struct pg_conn *c);
 /* The oldest step is another one now, or a query was given up. */
 void pg_cancel_step_began(struct pg_conn *c);
 void pg_cancel_settle(struct pg_conn *c);
+/* Stops the oldest query though it is wanted, unless a cancel is under way: it runs again. */
+void pg_cancel_now(struct pg_conn *c);
 void pg_cancel_on_timer(struct pg_conn *c);
 
 #endif

@@ -5,12 +5,19 @@
 #include "backend/pg_error.h"
 #include "backend/pg_pool.h"
 #include "base/log.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* PQgetResult gives one NULL between results; more mean that nothing is there. */
 #define NULLS_IN_A_ROW 3
+
+/* A statement whose last answer had no more is expected to have few rows again, and may take so
+ * much memory of libpq. */
+#define FEW_ROWS  1000
+#define FEW_BYTES (64U << 10)
+#define WHOLE_MAX (1U << 20)
 
 /* ---- sending ---- */
 
@@ -77,11 +84,37 @@ static void finish(struct pg_call *call, int code)
     free(call);
 }
 
-/* Rows come one by one: to be said when the query becomes the one whose results are read. */
+static struct pg_call *call_at(const struct pg_conn *c)
+{
+    return c->at && c->at->kind == PG_STEP_RUN ? container_of(c->at, struct pg_call, step) : NULL;
+}
+
+/* How rows come is to be said when the query becomes the one whose results are read: one by one,
+ * for which libpq makes an object of each, or all at once where they are few. */
 static void begin_step(struct pg_conn *c)
 {
-    if (c->at && c->at->kind == PG_STEP_RUN)
+    struct pg_call *call = call_at(c);
+    c->whole = call && call->stmt->few && !call->stmt->many && !call->many && memory_is_counted();
+    c->taken = 0;
+    if (call && !c->whole)
         (void)PQsetSingleRowMode(c->pg);
+}
+
+/* Whether nothing can be taken now. Rows that turn out to be many while libpq collects them are
+ * cancelled, and the query runs again, for one row after the other. */
+static bool is_busy(struct pg_conn *c)
+{
+    uint64_t before = memory_allocated();
+    bool busy = PQisBusy(c->pg);
+    struct pg_call *call = c->whole ? call_at(c) : NULL;
+    if (!call)
+        return busy;
+    c->taken += memory_allocated() - before;
+    if (busy && c->taken > WHOLE_MAX) {
+        call->stmt->many = call->many = true;
+        pg_cancel_now(c);
+    }
+    return busy;
 }
 
 static int check_shape(const struct pg_stmt *st, struct query *q)
@@ -221,7 +254,7 @@ static void prepare_ended(struct pg_conn *c, struct pg_stmt *st)
 static unsigned redo_for(const struct pg_call *call, const PGresult *res)
 {
     if (pg_error_is_cancel(res) && call->step.exposed)
-        return PG_REDO_CANCEL & ~call->redone;
+        return (call->many ? PG_REDO_MANY : PG_REDO_CANCEL) & ~call->redone;
     /* One that was prepared for this very call knows no better the second time. */
     if (pg_error_is_stale_plan(res) && !call->fresh)
         return PG_REDO_PLAN & ~call->redone;
@@ -236,8 +269,11 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
         return;
     if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         int rc = pg_row_add(&call->rows, q, call->stmt, res);
-        if (rc == 0 && status != PGRES_SINGLE_TUPLE)
+        if (rc == 0 && status != PGRES_SINGLE_TUPLE) {
             rc = pg_row_finish(&call->rows, q, call->stmt, res);
+            call->stmt->few =
+                call->stmt->reads && call->rows.count <= FEW_ROWS && q->result.size <= FEW_BYTES;
+        }
         if (rc != 0) { /* nobody wants the rest */
             call->q = NULL;
             pg_pool_end(c->pool, q, rc);
@@ -331,7 +367,7 @@ static void end_steps(struct pg_conn *c)
 void pg_flow_read(struct pg_conn *c)
 {
     unsigned nulls = 0;
-    while (c->pg && nulls < NULLS_IN_A_ROW && !list_empty(&c->steps) && !PQisBusy(c->pg)) {
+    while (c->pg && nulls < NULLS_IN_A_ROW && !list_empty(&c->steps) && !is_busy(c)) {
         PGresult *res = PQgetResult(c->pg);
         nulls = res ? 0 : nulls + 1;
         if (!res)

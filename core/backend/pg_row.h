@@ -2,8 +2,9 @@
  * pg_row: the rows of an answer into the outcome of its query, in the query's shape.
  *
  * Rows arrive one by one (single-row mode), so a result that passes max_result is noticed before
- * it is in memory as a whole. Thread: the connection's loop. Limits: max_result, the maximum of
- * the query's buf; one row of the server is in memory whole.
+ * it is in memory as a whole; or all at once where they are expected to be few (pg_flow). Thread:
+ * the connection's loop. Limits: max_result, the maximum of the query's buf; one row of the server
+ * is in memory whole.
  */
 #ifndef RTCACHE_BACKEND_PG_ROW_H
 #define RTCACHE_BACKEND_PG_ROW_H

@@ -164,7 +164,8 @@ int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, stru
     st->sql_size = sql.size;
     st->hash = hash_slice(sql, 0);
     st->refs = 1;
-    st->alone = !only_reads(sql);
+    st->reads = only_reads(sql);
+    st->alone = !st->reads;
     buf_init(&st->keys, 0);
     list_init(&st->step.link);
     list_init(&st->waiting);

@@ -37,7 +37,10 @@ struct pg_stmt {
     bool nests;               /* a column may hold values in values */
     bool ready;               /* prepared and described */
     bool quick;               /* took so little time lately that it may share a transaction */
+    bool reads;               /* a SELECT or its like: it may run twice */
     bool alone;               /* runs in a transaction of its own, never in a group */
+    bool few;                 /* its last answer had few rows: they may come all at once... */
+    bool many;                /* ...but once they were many then */
     bool retried;   /* its preparation was hit by another query's cancel and began again */
     struct err err; /* why it could not be prepared */
     char name[24];

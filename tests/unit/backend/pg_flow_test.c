@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "pg_fixture.h"
+
+#include <sys/resource.h>
 
 #define MANY 1000
 
@@ -174,6 +177,45 @@ static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void *
     fixture_close(f);
 }
 
+static long peak_kib(void)
+{
+    struct rusage use;
+    assert_int_equal(getrusage(RUSAGE_SELF, &use), 0);
+    return use.ru_maxrss;
+}
+
+/* Rows of a statement that had few come all at once; where they are many after all, one by one. */
+static void rows_that_were_few_and_are_many_now_take_no_more_memory(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    const char *rows = "SELECT repeat('x', 10000) AS x FROM generate_series(1, $1::int)";
+    const char *numbers = "SELECT n, nextval('runs') > 0 AS b FROM generate_series(1, $1::int) n";
+    gives(f, QUERY_EXEC, "CREATE SEQUENCE runs", NULL, "0");
+    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    gives(f, QUERY_VALUE, numbers, "[1000000]", "1");
+    gives(f, QUERY_VALUE, "SELECT last_value > 1000002 FROM runs", NULL, /* it ran twice */
+          memory_is_counted() ? "true" : "false");
+    gives(f, QUERY_VALUE, numbers, "[2]", "1");
+    gives(f, QUERY_ROW, rows, "[0]", "nothing");
+    long before = peak_kib();
+    struct ask large, after;
+    ask_init(&large, QUERY_ROWS, rows, "[50000]");
+    ask_init(&after, QUERY_VALUE, "SELECT 3", NULL);
+    ask_send(f, &large);
+    ask_send(f, &after);
+    fixture_wait(f, &large.done, 1);
+    assert_string_equal(err_name(large.q.code), "TOO_LARGE");
+    fixture_wait(f, &after.done, 1);
+    result_is(&after.q, "3");
+    assert_true(peak_kib() - before < 250 * 1024); /* of 500 MB */
+    ask_fini(&large);
+    ask_fini(&after);
+    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    assert_int_equal(stats(f).connects, 1);
+    fixture_close(f);
+}
+
 static void past_the_queues_bound_is_overloaded_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -243,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_table_altered_between_two_reads_is_read_as_it_is),
         cmocka_unit_test(statements_lost_by_the_server_are_prepared_again),
         cmocka_unit_test(a_result_past_its_bound_is_refused_and_the_connection_goes_on),
+        cmocka_unit_test(rows_that_were_few_and_are_many_now_take_no_more_memory),
         cmocka_unit_test(past_the_queues_bound_is_overloaded_at_once),
         cmocka_unit_test(a_backend_may_end_inside_done),
         cmocka_unit_test(questions_asked_inside_done_are_answered),

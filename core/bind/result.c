@@ -11,6 +11,7 @@
 #define TTL_MAX_MS   (INT64_C(100) * 366 * 24 * 3600 * 1000) /* a hundred years */
 #define TAGS_MAX     64
 #define TAG_SIZE_MAX 255
+#define KEPT_MAX     1024 /* bytes of a value's room that the next batch finds there */
 
 void result_init(struct run_result *out, size_t value_max)
 {
@@ -24,8 +25,12 @@ void result_init(struct run_result *out, size_t value_max)
 
 void result_drop_many(struct run_result *out)
 {
-    for (unsigned i = 0; i < out->many_count; i++)
-        result_fini(&out->many[i]);
+    for (unsigned i = 0; i < out->many_count; i++) {
+        struct run_result *key = &out->many[i];
+        if (key->value.capacity > KEPT_MAX)
+            buf_fini(&key->value);
+        buf_fini(&key->tags);
+    }
     out->many = NULL;
     out->many_count = 0;
 }
@@ -239,7 +244,7 @@ static int read_option(lua_State *L, const struct run *r, const char *name, stru
 {
     static const char *const names[] = {"ttl", "stale_ttl", "version", "tags", "cache", "error"};
     if (r->many && strcmp(name, "error") == 0)
-        return 0; /* read before */
+        return 1;
     if (strcmp(name, "ttl") == 0)
         return read_duration(L, r, name, &out->ttl_ms, out);
     if (strcmp(name, "stale_ttl") == 0)
@@ -307,18 +312,16 @@ static bool read_done(lua_State *L, const struct run *r, int first, struct run_r
     return done;
 }
 
-void result_read_found(lua_State *L, const struct run *r, int value, int options,
+void result_read_found(lua_State *L, const struct run *r, int value, struct value_names *names,
                        struct run_result *out)
 {
     const struct value_marks *m = &r->rt->sandbox.marks;
     char position[VM_WHERE_MAX];
-    if (result_read_options(L, r, options, out) != 0)
-        return;
     if (value_is_unchanged(L, m, value)) {
         out->outcome = RUN_UNCHANGED;
         return;
     }
-    if (value_pack(L, m, value, "value", &out->value, &out->err) != 0) {
+    if (value_pack_row(L, m, value, names, "value", &out->value, &out->err) != 0) {
         run_position(r, position, sizeof position);
         err_prefix(&out->err, "%s", position);
         out->retryable = err_retryable(out->err.code);
@@ -347,5 +350,6 @@ void result_read(lua_State *L, const struct run *r, int count, struct run_result
         out->outcome = RUN_ABSENT;
         return;
     }
-    result_read_found(L, r, first, first + 1, out);
+    if (result_read_options(L, r, first + 1, out) == 0)
+        result_read_found(L, r, first, NULL, out);
 }

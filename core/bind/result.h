@@ -16,15 +16,17 @@ void result_fini(struct run_result *out);
 void result_read(lua_State *L, const struct run *r, int count, struct run_result *out);
 
 /* The parts of it, for answers that hold several. Value and options: absolute indexes, the options
- * nil or a table. result_refuse and result_read_options give 0 or the error's code. */
+ * nil or a table. result_refuse and result_read_options give 0 or the error's code; of a run for
+ * many keys 1 where the options have an error. names: as value_pack_row takes them, or NULL. */
 int result_refuse(const struct run *r, struct run_result *out, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int result_read_options(lua_State *L, const struct run *r, int options, struct run_result *out);
-void result_read_found(lua_State *L, const struct run *r, int value, int options,
+void result_read_found(lua_State *L, const struct run *r, int value, struct value_names *names,
                        struct run_result *out);
 /* An error that the script gave, at index. */
 void result_read_given(lua_State *L, const struct run *r, int index, struct run_result *out);
 
+/* The results of keys end, which the runtime keeps the room of. */
 void result_drop_many(struct run_result *out);
 
 /* The value on top of L is what it threw. May raise "not enough memory". */

@@ -206,29 +206,35 @@ static bool has_others(lua_State *L, const struct run *r, int index, bool option
     return false;
 }
 
-/* The error of one key, where its options at `options` have one. */
-static bool read_own_error(lua_State *L, const struct run *r, int options, struct run_result *out)
+/* A result for a key, in the room of the one that was there. */
+static void begin_result(struct run_result *key, size_t value_max)
 {
-    if (lua_type(L, options) != LUA_TTABLE)
-        return false;
-    lua_pushliteral(L, "error");
-    lua_rawget(L, options);
-    if (lua_isnil(L, -1))
-        return false;
-    result_read_given(L, r, lua_gettop(L), out);
-    return true;
+    struct buf room = key->value;
+    result_init(key, value_max);
+    room.max = value_max;
+    room.size = 0;
+    key->value = room;
 }
 
-/* The key's value and options are on top. */
-static void read_key(lua_State *L, const struct run *r, struct run_result *out)
+/* The key's value and options are on top. An error among the options goes before all else. */
+static void read_key(lua_State *L, const struct run *r, struct value_names *names,
+                     struct run_result *out)
 {
     int options = lua_gettop(L), value = options - 1;
-    if (read_own_error(L, r, options, out))
-        return;
-    if (!lua_isnil(L, value))
-        result_read_found(L, r, value, options, out);
-    else if (result_read_options(L, r, options, out) == 0)
+    int rc = result_read_options(L, r, options, out);
+    if (rc == 0 && lua_isnil(L, value)) {
         out->outcome = RUN_ABSENT;
+    } else if (rc == 0) {
+        result_read_found(L, r, value, names, out);
+    } else if (lua_type(L, options) == LUA_TTABLE) {
+        lua_pushliteral(L, "error");
+        lua_rawget(L, options);
+        if (lua_isnil(L, -1))
+            return;
+        buf_fini(&out->tags);
+        begin_result(out, r->rt->value_max);
+        result_read_given(L, r, lua_gettop(L), out);
+    }
 }
 
 static bool check_tables(lua_State *L, const struct run *r, int first, struct run_result *out)
@@ -265,7 +271,8 @@ static bool make_room(struct runtime *rt, unsigned count)
     if (!many)
         return false;
     rt->many = many;
-    rt->many_room = count;
+    while (rt->many_room < count)
+        buf_init(&many[rt->many_room++].value, 0);
     return true;
 }
 
@@ -284,9 +291,11 @@ void run_many_read(lua_State *L, const struct run *r, int first, struct run_resu
         return;
     }
     bool with_options = !lua_isnil(L, options);
+    struct value_names names;
+    memset(&names, 0, sizeof names);
     out->many = rt->many;
     for (unsigned i = 0; i < m->count; i++) {
-        result_init(&out->many[i], rt->value_max);
+        begin_result(&out->many[i], rt->value_max);
         out->many_count = i + 1;
         push_slice(L, m->keys[i].key);
         lua_pushvalue(L, -1);
@@ -300,7 +309,7 @@ void run_many_read(lua_State *L, const struct run *r, int first, struct run_resu
             lua_pushnil(L);
         }
         options_found += with_options && !lua_isnil(L, -1);
-        read_key(L, r, &out->many[i]);
+        read_key(L, r, &names, &out->many[i]);
         lua_settop(L, options);
     }
     bool wrong = has_others(L, r, first, false, values_found, out) ||

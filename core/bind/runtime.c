@@ -31,6 +31,8 @@ static void runtime_free(struct runtime *rt)
     free(rt->backend_refs);
     free(rt->scripts);
     free(rt->ops);
+    for (unsigned i = 0; i < rt->many_room; i++)
+        buf_fini(&rt->many[i].value);
     free(rt->many);
     buf_fini(&rt->scratch);
     buf_fini(&rt->second);

@@ -73,7 +73,7 @@ enum run_outcome {
     RUN_UNCHANGED, /* rtcache.unchanged */
 };
 
-/* What a run ended with; valid during done only, the value may be taken (buf moved out). */
+/* What a run ended with; valid during done only. */
 struct run_result {
     enum run_outcome outcome;
     struct buf value; /* packed */

@@ -64,7 +64,8 @@ struct runtime {
      * is a tail call, which leaves no frame to take the line from. */
     lua_State *lookup;
     struct vm_position lookup_position;
-    struct run_result *many; /* the results of the keys of the run that ends now; owned */
+    struct run_result *many; /* the results of the keys of the run that ends now, and the room for
+                                values that those before had; owned */
     unsigned many_room;
     struct runtime_stats stats;
 };

@@ -39,9 +39,10 @@ void flight_error(const struct flight *f, struct err *e)
 static struct flight *flight_new(const struct flights *fl, const struct join_request *q)
 {
     size_t slots_size = fl->slots * sizeof(struct flight_slot);
-    struct flight *f = calloc(1, sizeof *f + slots_size + q->key.size);
+    struct flight *f = malloc(sizeof *f + slots_size + q->key.size);
     if (!f)
         return NULL;
+    memset(f, 0, sizeof *f + slots_size);
     list_init(&f->chain);
     list_init(&f->failed);
     atomic_init(&f->refs, 2); /* the table's and the load's */

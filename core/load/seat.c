@@ -11,14 +11,12 @@
 
 struct seat *seat_new(struct gate *g, struct flight *f)
 {
-    struct seat *seat = calloc(1, sizeof *seat);
+    struct seat *seat = malloc(sizeof *seat);
     if (!seat)
         return NULL;
+    *seat = (struct seat){
+        .gate = g, .flight = f, .turn = g->set->loader->turn, .queued_us = clock_us()};
     list_init(&seat->link);
-    seat->gate = g;
-    seat->flight = f;
-    seat->turn = g->set->loader->turn;
-    seat->queued_us = clock_us();
     f->seat = seat;
     loader_set_ref(g->set);
     return seat;

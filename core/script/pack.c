@@ -22,6 +22,7 @@ struct packer {
     lua_State *L;
     const struct value_marks *m;
     const char *root;
+    struct value_names *names; /* of the outermost map, or NULL */
     struct buf *out;
     struct err *e;
     bool copied; /* packed bytes stand inside a table: how deep they are nested was not counted */
@@ -104,6 +105,26 @@ static int pack_text(struct packer *p, int index, const struct step *at)
     struct slice text;
     text.data = lua_tolstring(p->L, index, &text.size);
     return written(p, at, mpw_text(p->out, text));
+}
+
+/* The key of a pair of a map, its place among them being that. */
+static int pack_key(struct packer *p, int index, size_t place, const struct step *at)
+{
+    if (!p->names || at->up || place >= VALUE_NAMES)
+        return pack_text(p, index, at);
+    struct value_name *name = &p->names->name[place];
+    const char *text = lua_tolstring(p->L, index, NULL);
+    if (text == name->at)
+        return written(p, at, mpw_raw(p->out, slice_of(name->packed, name->size)));
+    size_t before = p->out->size;
+    int rc = pack_text(p, index, at);
+    size_t size = p->out->size - before;
+    if (rc != 0 || size > VALUE_NAME_SIZE)
+        return rc;
+    name->at = text;
+    name->size = size;
+    memcpy(name->packed, p->out->data + before, size);
+    return 0;
 }
 
 static int pack_number(struct packer *p, int index, const struct step *at)
@@ -193,7 +214,8 @@ static int pack_map(struct packer *p, int index, bool marked, const struct step 
         *is_map = type == LUA_TSTRING || (marked && (type == LUA_TNUMBER || type == LUA_TBOOLEAN));
         if (!*is_map)
             break;
-        rc = type == LUA_TSTRING ? pack_text(p, at.key, &at) : pack_one(p, at.key, &at, depth + 1);
+        rc = type == LUA_TSTRING ? pack_key(p, at.key, count, &at)
+                                 : pack_one(p, at.key, &at, depth + 1);
         if (rc == 0)
             rc = pack_one(p, at.key + 1, &at, depth + 1);
         lua_settop(L, at.key);
@@ -303,7 +325,13 @@ static int pack_one(struct packer *p, int index, const struct step *at, int dept
 int value_pack(lua_State *L, const struct value_marks *m, int index, const char *root,
                struct buf *out, struct err *e)
 {
-    struct packer p = {.L = L, .m = m, .root = root, .out = out, .e = e};
+    return value_pack_row(L, m, index, NULL, root, out, e);
+}
+
+int value_pack_row(lua_State *L, const struct value_marks *m, int index, struct value_names *names,
+                   const char *root, struct buf *out, struct err *e)
+{
+    struct packer p = {.L = L, .m = m, .root = root, .names = names, .out = out, .e = e};
     int top = lua_gettop(L);
     size_t start = out->size;
     int rc = pack_one(&p, index < 0 ? top + index + 1 : index, NULL, 0);

@@ -104,7 +104,7 @@ bool value_int(lua_State *L, const struct value_marks *m, int index, int64_t *ou
     return kind == 1 || (kind == 2 && *out >= 0);
 }
 
-#define NAMES 16 /* columns of rows whose names are kept */
+#define NAMES VALUE_NAMES
 
 /* One value on its way to a script. */
 struct unpacker {

@@ -30,9 +30,25 @@ struct value_marks {
  * -> uint64 cdata, and kind: function(cdata) -> 1 (int64), 2 (uint64) or 0. Raises. */
 void value_setup(lua_State *L, struct value_marks *m, int make, int kind);
 
-/* Packs the value at index. root names it in errors ("value"). May raise only "not enough memory".
- * ERR_BAD_VALUE with the path to the culprit, ERR_TOO_LARGE, ERR_NOMEM; out may then hold a part.
+#define VALUE_NAMES     16 /* columns of rows whose names are kept */
+#define VALUE_NAME_SIZE 40 /* of a packed one */
+
+/* The names of the map that was packed last, by place, as rows of one query share them. All zero
+ * begins. Good as long as the maps that it was used for are alive and no script has run. */
+struct value_names {
+    struct value_name {
+        const char *at; /* Lua's string, which its address tells */
+        size_t size;
+        char packed[VALUE_NAME_SIZE];
+    } name[VALUE_NAMES];
+};
+
+/* Packs the value at index. names: of the maps before it, or NULL. root names it in errors
+ * ("value"). May raise only "not enough memory". ERR_BAD_VALUE with the path to the culprit,
+ * ERR_TOO_LARGE, ERR_NOMEM; out may then hold a part.
  */
+int value_pack_row(lua_State *L, const struct value_marks *m, int index, struct value_names *names,
+                   const char *root, struct buf *out, struct err *e) MUST_USE;
 int value_pack(lua_State *L, const struct value_marks *m, int index, const char *root,
                struct buf *out, struct err *e) MUST_USE;
 

@@ -22,7 +22,7 @@ static int put_byte(struct buf *b, unsigned char byte)
 {
     char *to = buf_room(b, 1);
     if (!to)
-        return buf_append(b, &byte, 1); /* for its code */
+        return buf_grow(b, 1); /* for its code */
     *to = (char)byte;
     b->size++;
     return 0;
@@ -38,12 +38,26 @@ int mpw_bool(struct buf *b, bool v)
     return put_byte(b, v ? 0xc3 : 0xc2);
 }
 
+/* An integer's format and its lowest bytes. */
+static int put_int(struct buf *b, unsigned char format, uint64_t bits, unsigned bytes)
+{
+    char *to = buf_room(b, 1 + bytes);
+    if (!to)
+        return buf_grow(b, 1 + bytes); /* for its code */
+    bits = __builtin_bswap64(bits << (64 - 8 * bytes));
+    to[0] = (char)format;
+    memcpy(to + 1, &bits, bytes);
+    b->size += 1 + bytes;
+    return 0;
+}
+
 int mpw_int(struct buf *b, int64_t v)
 {
     if (v >= -32 && v < 128)
         return put_byte(b, (unsigned char)v);
-    msgpack_packer pk = packer_of(b);
-    return msgpack_pack_int64(&pk, v);
+    uint64_t size = v < 0 ? (uint64_t) - (v + 1) * 2 : (uint64_t)v; /* what has to fit in a form */
+    unsigned width = size <= UINT8_MAX ? 0 : size <= UINT16_MAX ? 1 : size <= UINT32_MAX ? 2 : 3;
+    return put_int(b, (unsigned char)((v < 0 ? 0xd0 : 0xcc) + width), (uint64_t)v, 1U << width);
 }
 
 int mpw_uint(struct buf *b, uint64_t v)

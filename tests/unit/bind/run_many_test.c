@@ -131,6 +131,68 @@ static void gives_each_key_its_own_answer(void **state)
     batch_fini(&b);
 }
 
+static void expect_packed(const struct ending *of, const char *want, size_t size)
+{
+    assert_int_equal(of->outcome, RUN_FOUND);
+    assert_int_equal(of->value.size, size);
+    assert_memory_equal(of->value.data, want, size);
+}
+
+/* Names are kept from one row to the next; those of another shape are their own. */
+static void rows_of_other_shapes_keep_their_names(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state,
+               "local long = ('n'):rep(60)\n"
+               "return { [keys[1]] = { a = 1 }, [keys[2]] = { b = { a = 2 } },"
+               " [keys[3]] = { [long] = 3 } }");
+    expect_done(&b);
+    expect_packed(&b.of[0],
+                  "\x81\xa1"
+                  "a\x01",
+                  4);
+    expect_packed(&b.of[1],
+                  "\x81\xa1"
+                  "b\x81\xa1"
+                  "a\x02",
+                  7);
+    assert_int_equal(b.of[2].value.size, 1 + 2 + 60 + 1);
+    batch_fini(&b);
+    batch_eval(&b, *state,
+               "return { [keys[1]] = { c = 1 }, [keys[2]] = { c = 300 }, [keys[3]] = { 'c' } }");
+    expect_done(&b);
+    expect_packed(&b.of[0],
+                  "\x81\xa1"
+                  "c\x01",
+                  4);
+    expect_packed(&b.of[1],
+                  "\x81\xa1"
+                  "c\xcd\x01\x2c",
+                  6);
+    expect_packed(&b.of[2],
+                  "\x91\xa1"
+                  "c",
+                  3);
+    batch_fini(&b);
+}
+
+/* An error among a key's options is its outcome, whatever stands beside it. */
+static void an_error_among_options_goes_first(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state,
+               "return { [keys[1]] = 'one', [keys[2]] = 'two' },"
+               " { [keys[1]] = { ttl = 'never', error = 'no', tags = 5 },"
+               "   [keys[2]] = { tags = { 'a' }, ttl = 1, error = { code = 'LOAD_FAILED' } } }");
+    expect_done(&b);
+    assert_int_equal(b.of[0].outcome, RUN_FAILED);
+    expect_text(&b.of[0].err, "no");
+    assert_int_equal(b.of[1].outcome, RUN_FAILED);
+    assert_int_equal(b.of[1].ttl_ms, -1);
+    assert_int_equal(b.of[1].tags.size, 0);
+    batch_fini(&b);
+}
+
 static void is_told_of_the_keys_and_of_what_is_stored(void **state)
 {
     struct bench *bench = *state;
@@ -368,6 +430,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(gives_each_key_its_own_answer),
+        CASE(rows_of_other_shapes_keep_their_names),
+        CASE(an_error_among_options_goes_first),
         CASE(is_told_of_the_keys_and_of_what_is_stored),
         CASE(loads_in_one_query),
         CASE(fails_one_key_alone),

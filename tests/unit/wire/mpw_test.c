@@ -40,6 +40,33 @@ static void scalars_take_their_shortest_form(void **state)
     buf_fini(&b);
 }
 
+/* Each integer in the form that msgpack-c chooses. */
+static void integers_are_as_the_library_packs_them(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        for (int64_t near = -2; near <= 2; near++) {
+            int64_t values[2] = {(int64_t)((uint64_t)1 << bit) + near, 0};
+            values[1] = -(int64_t)((uint64_t)1 << (bit % 63)) + near;
+            for (int i = 0; i < 2; i++) {
+                msgpack_sbuffer want;
+                msgpack_sbuffer_init(&want);
+                msgpack_packer pk;
+                msgpack_packer_init(&pk, &want, msgpack_sbuffer_write);
+                msgpack_pack_int64(&pk, values[i]);
+                buf_clear(&b);
+                assert_int_equal(mpw_int(&b, values[i]), 0);
+                assert_int_equal(b.size, want.size);
+                assert_memory_equal(b.data, want.data, b.size);
+                msgpack_sbuffer_destroy(&want);
+            }
+        }
+    }
+    buf_fini(&b);
+}
+
 static void text_is_str_only_where_it_is_utf8(void **state)
 {
     (void)state;
@@ -204,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_take_their_shortest_form),
+        cmocka_unit_test(integers_are_as_the_library_packs_them),
         cmocka_unit_test(text_is_str_only_where_it_is_utf8),
         cmocka_unit_test(an_ext_takes_its_fixed_form_where_there_is_one),
         cmocka_unit_test(an_opened_container_is_closed_with_its_count),

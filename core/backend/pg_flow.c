@@ -90,11 +90,13 @@ static struct pg_call *call_at(const struct pg_conn *c)
 }
 
 /* How rows come is to be said when the query becomes the one whose results are read: one by one,
- * for which libpq makes an object of each, or all at once where they are few. */
+ * for which libpq makes an object of each, or all at once where they are few. Who says that no
+ * SELECT may run twice (group = 1) has them one by one. */
 static void begin_step(struct pg_conn *c)
 {
     struct pg_call *call = call_at(c);
-    c->whole = call && call->stmt->few && !call->stmt->many && !call->many && memory_is_counted();
+    c->whole = call && call->stmt->few && !call->stmt->many && !call->many && c->pool->group > 1 &&
+               memory_is_counted();
     c->taken = 0;
     if (call && !c->whole)
         (void)PQsetSingleRowMode(c->pg);

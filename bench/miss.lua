@@ -1,31 +1,22 @@
--- ./dev bench miss [--rows 1000000] [--rounds 3] [--seconds 4] [--save]: cold keys through the whole way
--- (client, flight, script, PostgreSQL, pack, store, answer), beside pgbench on the same table.
+-- ./dev bench miss [--rows 1000000] [--rounds 5] [--seconds 2] [--loaders 2] [--save]: cold keys through the whole way
+-- (client, flight, script, PostgreSQL, pack, store, answer), beside pgbench on the same table. pgbench
+-- runs before every way, and each way is compared with the run just before it: a machine that is shared
+-- is quicker in one minute than in the next.
 
 local database = require "database"
 local peers = require "peers"
 local process = require "spec.support.process"
 local report = require "report"
 
-local options = report.options(arg, { rounds = 3, seconds = 4, rows = 1000000 })
+local options = report.options(arg, { rounds = 5, seconds = 2, rows = 1000000, loaders = 2 })
 local CONNECTIONS, DEPTH = 8, 64
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local COLUMNS = "id, name, email, team_id, version"
 
 local MANY = [[
-return { load_many = function(keys, ctx)
-  local ids, key_of = {}, {}
-  for i, key in ipairs(keys) do
-    ids[i] = tonumber(ctx.match[i][1])
-    key_of[ids[i] ] = key
-  end
-  local values, options = {}, {}
-  local rows = ctx.db:%s("SELECT %s FROM people WHERE id = ANY($1)", ids)
-  for i = 1, #rows do
-    local row = rows[i]
-    local key = key_of[row.id]
-    values[key], options[key] = row, { version = row.version }
-  end
-  return values, options
+return { load_many = function(_, ctx)
+  local rows = ctx.db:%s("SELECT %s FROM people WHERE id = ANY($1)", ctx.ids)
+  return ctx:answer(rows, "id", "version")
 end }]]
 
 local SCRIPTS = {
@@ -67,16 +58,16 @@ local function start_server(db)
       backend = way.backend, ttl = "1h", wait_timeout = "1min", load_timeout = "1min" }
   end
   return peers.start_rtcached({
-    options = { memory = "1gb" },
+    options = { memory = "1gb", loader_threads = options.loaders },
     backends = backends,
     scripts = SCRIPTS,
     loaders = loaders,
   }, function(command) return command end)
 end
 
--- Nanoseconds that a thread of the server was on a processor.
-local function thread_cpu_ns(pid, name)
-  local list = io.popen("grep -l '^" .. name .. "$' /proc/" .. pid .. "/task/*/comm")
+-- Nanoseconds that the server's loader threads were on a processor.
+local function loaders_cpu_ns(pid)
+  local list = io.popen("grep -l '^loader-' /proc/" .. pid .. "/task/*/comm")
   local sum = 0
   for path in list:lines() do
     local f = assert(io.open((path:gsub("comm$", "schedstat"))))
@@ -89,12 +80,12 @@ end
 
 -- Fails when the rows were not enough: a key that is asked for again is a hit.
 local function measure(server, way)
-  local cpu = thread_cpu_ns(server.pid, "loader-0")
+  local cpu = loaders_cpu_ns(server.pid)
   local figures = peers.load("rtcache", "127.0.0.1:" .. server.port, server.pid, {
     "--connections", CONNECTIONS, "--depth", DEPTH, "--seconds", options.seconds, "--warmup", 0,
     "--value", 10, "--keys", options.rows, "--first", 1, "--prefix", (way.pattern:gsub("%*", "")),
   })
-  figures.loader_us = (thread_cpu_ns(server.pid, "loader-0") - cpu) / 1e3 / figures.requests
+  figures.loader_us = (loaders_cpu_ns(server.pid) - cpu) / 1e3 / figures.requests
   if figures.requests + CONNECTIONS * DEPTH > options.rows then
     error(("%s: %d requests, only %d rows: ask for more --rows"):format(way.name, figures.requests, options.rows), 0)
   end
@@ -107,27 +98,28 @@ local function pgbench(db, script)
     "-j", "1", "-M", "prepared", "-T", tostring(options.seconds), "-f", script,
     "-D", "rows=" .. options.rows, db.name,
   }
-  return { rate = tonumber(text:match "tps = ([%d.]+)") or error("pgbench: " .. text) }
+  return { rate = tonumber(text:match "tps = ([%d.]+)") or error("pgbench: " .. text), to_pgbench = 1 }
 end
 
-local function row_of(name, connections, f, base)
+local function row_of(name, connections, f)
   local function cell(form, v) return v and form:format(v) or "" end
-  return { name, tostring(connections), report.whole(f.rate), ("%.2f"):format(f.rate / base.rate),
+  return { name, tostring(connections), report.whole(f.rate), ("%.2f"):format(f.to_pgbench),
     cell("%.2f", f.loader_us), cell("%.2f", f.server_cpu_us), cell("%.0f", f.p50_us), cell("%.0f", f.p99_us) }
 end
 
 local function result(base, all)
-  local rows = { row_of("pgbench -c 8 -M prepared", CONNECTIONS, base, base) }
+  local rows = { row_of("pgbench -c 8 -M prepared", CONNECTIONS, base) }
   for i, way in ipairs(WAYS) do
-    rows[i + 1] = row_of(way.name, POOLS[way.backend], all[i], base)
+    rows[i + 1] = row_of(way.name, POOLS[way.backend], all[i])
   end
   return "## Cold keys\n\n"
     .. ("Each key is asked for once, in a scattered order: five columns by primary key, from a table of %s rows; "
-      .. "rtcache over %d\nconnections, %d in flight on each; connections to the database as\n"
+      .. "rtcache over %d\nconnections, %d in flight on each, with %d loader threads; connections to the database as\n"
       .. "the table says, nothing is pinned. "
-      .. "Median of %d rounds of %g s in turn. %s.\n\n")
-      :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.rounds, options.seconds, report.machine())
-    .. report.table({ "", "to the database", "keys/s", "to pgbench", "loader thread CPU us/key", "server CPU us/key",
+      .. "Medians of %d rounds of %g s; each way is compared with pgbench just before it. %s.\n\n")
+      :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.loaders, options.rounds,
+        options.seconds, report.machine())
+    .. report.table({ "", "to the database", "keys/s", "to pgbench", "loader threads CPU us/key", "server CPU us/key",
       "p50 us", "p99 us" }, rows)
 end
 
@@ -143,11 +135,15 @@ database.with(function(cluster)
   f:close()
   local base, all = {}, {}
   for round = 1, options.rounds do
-    base[round] = pgbench(db, script)
     local server = start_server(db) -- one a round: the keys are cold again
     for i, way in ipairs(WAYS) do
+      local before = pgbench(db, script)
+      local figures = measure(server, way)
+      figures.to_pgbench = figures.rate / before.rate
       all[i] = all[i] or {}
-      all[i][round] = measure(server, way)
+      all[i][round], base[#base + 1] = figures, before
+      io.stderr:write(("round %d: %s %.0f, pgbench %.0f: %.2f\n"):format(round, way.name, figures.rate, before.rate,
+        figures.to_pgbench))
     end
     server:stop()
   end

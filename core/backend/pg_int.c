@@ -1,42 +1,10 @@
 #include "backend/pg_int.h"
 
 #include "backend/pg_value.h"
+#include "base/decimal.h"
 
-#define DIGITS_MAX  20 /* of a uint64_t */
-#define HEADER      20 /* dimensions, whether there are nulls, element type, length, lower bound */
-#define ARRAY_MAX   (64U << 20)
-#define DIGITS_READ 18 /* so many never overflow */
-
-int pg_int_print(struct buf *out, int64_t v)
-{
-    char text[DIGITS_MAX + 1];
-    char *at = text + sizeof text;
-    uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left > 0);
-    if (v < 0)
-        *--at = '-';
-    return buf_append(out, at, (size_t)(text + sizeof text - at));
-}
-
-bool pg_int_parse(struct slice text, int64_t *out)
-{
-    bool negative = text.size > 0 && text.data[0] == '-';
-    size_t i = negative;
-    int64_t v = 0;
-    if (text.size <= i || text.size > i + DIGITS_READ)
-        return false;
-    for (; i < text.size; i++) {
-        unsigned digit = (unsigned char)text.data[i] - (unsigned)'0';
-        if (digit > 9)
-            return false;
-        v = v * 10 + digit;
-    }
-    *out = negative ? -v : v;
-    return true;
-}
+#define HEADER    20 /* dimensions, whether there are nulls, element type, length, lower bound */
+#define ARRAY_MAX (64U << 20)
 
 static uint32_t size_of(Oid element)
 {
@@ -61,7 +29,7 @@ static bool take(struct mp_reader *r, int64_t *v)
     if (mp_next(r, &t) != MP_OK)
         return false;
     if (t.type == MP_STR)
-        return pg_int_parse(t.bytes, v);
+        return decimal_parse(t.bytes, v);
     *v = t.i;
     return t.type == MP_INT;
 }

@@ -3,6 +3,7 @@
 #include "backend/json.h"
 #include "backend/pg_int.h"
 #include "backend/pg_value.h"
+#include "base/decimal.h"
 #include "wire/mp.h"
 
 #include <inttypes.h>
@@ -62,7 +63,7 @@ static int write_float(double d, struct buf *out)
     if (isinf(d))
         return buf_printf(out, "%s", d < 0 ? "-Infinity" : "Infinity");
     if (fabs(d) < 1e18 && d == (double)(int64_t)d) /* an int8 is not written with an exponent */
-        return pg_int_print(out, (int64_t)d);
+        return decimal_print(out, (int64_t)d);
     return buf_printf(out, "%.17g", d);
 }
 
@@ -71,7 +72,7 @@ static int write_scalar(const struct mp_token *t, struct buf *out)
 {
     switch (t->type) {
     case MP_BOOL: return buf_printf(out, "%s", t->b ? "true" : "false");
-    case MP_INT: return pg_int_print(out, t->i);
+    case MP_INT: return decimal_print(out, t->i);
     case MP_UINT: return buf_printf(out, "%" PRIu64, t->u);
     default: return write_float(t->d, out);
     }

@@ -1,7 +1,7 @@
 #include "backend/pg_value.h"
 
 #include "backend/json.h"
-#include "backend/pg_int.h"
+#include "base/decimal.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
@@ -107,7 +107,7 @@ static int pack_number(Oid type, struct slice text, struct buf *out, struct err 
     char copy[64];
     char *end;
     int64_t small;
-    if (type != PG_FLOAT4 && type != PG_FLOAT8 && pg_int_parse(text, &small))
+    if (type != PG_FLOAT4 && type != PG_FLOAT8 && decimal_parse(text, &small))
         return mpw_int(out, small);
     if (text.size == 0 || text.size >= sizeof copy)
         return err_set(e, ERR_BACKEND, "a number of %zu characters", text.size);

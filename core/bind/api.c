@@ -2,8 +2,9 @@
 
 #include "backend/json.h"
 #include "base/clock.h"
-#include "bind/run_many.h"
 #include "bind/op.h"
+#include "bind/run_answer.h"
+#include "bind/run_many.h"
 #include "script/packed.h"
 #include "store/store.h"
 #include "wire/mpw.h"
@@ -297,24 +298,34 @@ static int api_json_decode(lua_State *L)
     return 1;
 }
 
-/* ctx.value and ctx.deadline_ms, which are made when asked for. */
+/* Pushes a field of ctx that is made when it is asked for; false: there is none of that name. */
+static bool push_late_field(lua_State *L, struct runtime *rt, const struct run *r, const char *name)
+{
+    if (!r->many && r->stored && strcmp(name, "value") == 0)
+        value_unpack(L, &rt->sandbox.marks, entry_value(r->stored));
+    else if (r->many && strcmp(name, "match") == 0)
+        run_many_push_match(L, r->many);
+    else if (r->many && strcmp(name, "ids") == 0)
+        run_answer_push_ids(L, r->many);
+    else
+        return false;
+    return true;
+}
+
+/* Upvalues: the runtime, and the methods. */
 static int api_context_index(lua_State *L)
 {
     struct runtime *rt = runtime_upvalue(L);
     struct run *r = rt->current;
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-    if (strcmp(name, "deadline_ms") == 0) {
-        lua_pushvalue(L, lua_upvalueindex(2));
+    lua_settop(L, 2);
+    if (r && lua_topointer(L, 1) == r->context && push_late_field(L, rt, r, name)) {
+        lua_pushvalue(L, 2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, 1);
         return 1;
     }
-    if (!r || lua_topointer(L, 1) != r->context || strcmp(name, "value") != 0 || !r->stored) {
-        lua_pushnil(L);
-        return 1;
-    }
-    value_unpack(L, &rt->sandbox.marks, entry_value(r->stored));
-    lua_pushvalue(L, 2);
-    lua_pushvalue(L, -2);
-    lua_rawset(L, 1);
+    lua_rawget(L, lua_upvalueindex(2));
     return 1;
 }
 
@@ -422,11 +433,14 @@ void api_setup(lua_State *L, struct runtime *rt)
 {
     push_metatable(L);
     lua_pushlightuserdata(L, rt);
-    lua_pushvalue(L, -1);
-    lua_pushcclosure(L, api_deadline_ms, 1);
+    lua_createtable(L, 0, 2);
+    set_closure(L, rt, "deadline_ms", api_deadline_ms);
+    set_closure(L, rt, "answer", run_answer_lua);
     lua_pushcclosure(L, api_context_index, 2);
     lua_setfield(L, -2, "__index");
     rt->context = luaL_ref(L, LUA_REGISTRYINDEX);
+
+    run_answer_setup(L, rt);
 
     push_metatable(L);
     lua_pushcfunction(L, api_error_tostring);

@@ -193,7 +193,7 @@ static int read_duration(lua_State *L, const struct run *r, const char *name, in
     return 0;
 }
 
-static int read_version(lua_State *L, const struct run *r, struct run_result *out)
+int result_read_version(lua_State *L, const struct run *r, struct run_result *out)
 {
     out->has_version = true;
     if (value_int(L, &r->rt->sandbox.marks, -1, &out->version))
@@ -250,7 +250,7 @@ static int read_option(lua_State *L, const struct run *r, const char *name, stru
     if (strcmp(name, "stale_ttl") == 0)
         return read_duration(L, r, name, &out->stale_ttl_ms, out);
     if (strcmp(name, "version") == 0)
-        return read_version(L, r, out);
+        return result_read_version(L, r, out);
     if (strcmp(name, "tags") == 0)
         return read_tags(L, r, out);
     if (strcmp(name, "cache") == 0) {
@@ -328,6 +328,23 @@ void result_read_found(lua_State *L, const struct run *r, int value, struct valu
         return;
     }
     out->outcome = RUN_FOUND;
+}
+
+void result_take_packed(const struct run *r, struct slice row, struct run_result *out)
+{
+    char position[VM_WHERE_MAX];
+    int rc = buf_append(&out->value, row.data, row.size);
+    if (rc == 0) {
+        out->outcome = RUN_FOUND;
+        return;
+    }
+    run_position(r, position, sizeof position);
+    if (rc == ERR_TOO_LARGE)
+        err_set(&out->err, rc, "%s: value: the packed value passes %zu bytes", position,
+                out->value.max);
+    else
+        err_set(&out->err, rc, "%s: value: not enough memory to pack it", position);
+    out->retryable = err_retryable(rc);
 }
 
 void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)

@@ -1,6 +1,7 @@
 #include "bind/run_many.h"
 
 #include "bind/result.h"
+#include "bind/run_answer.h"
 #include "script/packed.h"
 #include "store/store.h"
 
@@ -9,23 +10,41 @@
 
 #define KEY_SHOWN 64 /* bytes of a key in a message */
 
+static struct slice copy(char **at, struct slice s)
+{
+    struct slice out = slice_of(*at, s.size);
+    if (s.size)
+        memcpy(*at, s.data, s.size);
+    *at += s.size;
+    return out;
+}
+
+/* One block: the keys, what their stars matched, and the bytes of both. */
 struct run_many *run_many_new(const struct run_request *q)
 {
-    size_t bytes = 0;
-    for (unsigned i = 0; i < q->key_count; i++)
-        bytes += q->keys[i].key.size;
-    struct run_many *m = malloc(sizeof *m + q->key_count * sizeof m->keys[0] + bytes);
+    size_t bytes = 0, captures = 0;
+    for (unsigned i = 0; i < q->key_count; i++) {
+        const struct run_key *k = &q->keys[i];
+        bytes += k->key.size;
+        captures += k->capture_count;
+        for (unsigned j = 0; j < k->capture_count; j++)
+            bytes += k->captures[j].size;
+    }
+    struct run_many *m = malloc(sizeof *m + q->key_count * sizeof m->keys[0] +
+                                captures * sizeof(struct slice) + bytes);
     if (!m)
         return NULL;
     m->count = q->key_count;
-    char *at = (char *)(m->keys + m->count);
+    struct slice *capture = (struct slice *)(m->keys + m->count);
+    char *at = (char *)(capture + captures);
     for (unsigned i = 0; i < m->count; i++) {
         const struct run_key *k = &q->keys[i];
-        if (k->key.size)
-            memcpy(at, k->key.data, k->key.size);
-        m->keys[i].key = slice_of(at, k->key.size);
-        m->keys[i].stored = k->stored ? entry_ref(k->stored) : NULL;
-        at += k->key.size;
+        m->keys[i] = (struct run_many_key){.key = copy(&at, k->key),
+                                           .captures = capture,
+                                           .capture_count = k->capture_count,
+                                           .stored = k->stored ? entry_ref(k->stored) : NULL};
+        for (unsigned j = 0; j < k->capture_count; j++)
+            *capture++ = copy(&at, k->captures[j]);
     }
     return m;
 }
@@ -121,22 +140,27 @@ static void set_versions(lua_State *L, struct run *r, const struct run_request *
     lua_setfield(L, -2, "versions");
 }
 
-void run_many_set_context(lua_State *L, struct run *r, const struct run_request *q)
+void run_many_push_match(lua_State *L, const struct run_many *m)
 {
-    unsigned stored = 0, versioned = 0;
-    lua_createtable(L, (int)q->key_count, 0);
-    for (unsigned i = 0; i < q->key_count; i++) {
-        const struct run_key *k = &q->keys[i];
+    lua_createtable(L, (int)m->count, 0);
+    for (unsigned i = 0; i < m->count; i++) {
+        const struct run_many_key *k = &m->keys[i];
         lua_createtable(L, (int)k->capture_count, 0);
         for (unsigned j = 0; j < k->capture_count; j++) {
             push_slice(L, k->captures[j]);
             lua_rawseti(L, -2, (int)j + 1);
         }
         lua_rawseti(L, -2, (int)i + 1);
-        stored += k->stored != NULL;
-        versioned += k->has_version;
     }
-    lua_setfield(L, -2, "match");
+}
+
+void run_many_set_context(lua_State *L, struct run *r, const struct run_request *q)
+{
+    unsigned stored = 0, versioned = 0;
+    for (unsigned i = 0; i < q->key_count; i++) {
+        stored += q->keys[i].stored != NULL;
+        versioned += q->keys[i].has_version;
+    }
     set_versions(L, r, q, versioned);
     set_values(L, r, stored);
 }
@@ -216,13 +240,16 @@ static void begin_result(struct run_result *key, size_t value_max)
     key->value = room;
 }
 
-/* The key's value and options are on top. An error among the options goes before all else. */
-static void read_key(lua_State *L, const struct run *r, struct value_names *names,
-                     struct run_result *out)
+/* The key's value and options are on top; packed: instead of the value, a row. An error among the
+ * options goes before all else. */
+static void read_key(lua_State *L, const struct run *r, const struct slice *packed,
+                     struct value_names *names, struct run_result *out)
 {
     int options = lua_gettop(L), value = options - 1;
     int rc = result_read_options(L, r, options, out);
-    if (rc == 0 && lua_isnil(L, value)) {
+    if (rc == 0 && packed) {
+        result_take_packed(r, *packed, out);
+    } else if (rc == 0 && lua_isnil(L, value)) {
         out->outcome = RUN_ABSENT;
     } else if (rc == 0) {
         result_read_found(L, r, value, names, out);
@@ -251,7 +278,7 @@ static bool check_tables(lua_State *L, const struct run *r, int first, struct ru
     else if (packed_get(L, &r->rt->sandbox.marks, first, &bytes))
         result_refuse(r, out,
                       "load_many returned packed rows, not a table of values by key: give each row "
-                      "to its key, as in values[key] = rows[i]");
+                      "to its key, as in values[key] = rows[i], or ctx:answer(rows, \"id\")");
     else if (lua_type(L, first) != LUA_TTABLE)
         result_refuse(r, out, "load_many returned a %s, not a table of values by key",
                       luaL_typename(L, first));
@@ -276,44 +303,82 @@ static bool make_room(struct runtime *rt, unsigned count)
     return true;
 }
 
+/* What was found so far, where each key is looked up in tables. */
+struct tables {
+    int values, options; /* indexes; options may be nil */
+    bool with_options;
+    unsigned values_found, options_found;
+};
+
+/* Pushes a key's value and its options. a: its value is not in a table, and *packed says whether it
+ * is a row that need not be pushed. */
+static void push_key(lua_State *L, const struct run_many *m, unsigned i, struct tables *t,
+                     const struct answer *a, struct slice *packed)
+{
+    if (a)
+        run_answer_push(a, i, packed);
+    if (a && !t->with_options) {
+        lua_pushnil(L);
+        return;
+    }
+    push_slice(L, m->keys[i].key);
+    if (!a) {
+        lua_pushvalue(L, -1);
+        lua_rawget(L, t->values);
+        t->values_found += !lua_isnil(L, -1);
+        lua_insert(L, -2); /* the value below the key */
+    }
+    if (t->with_options) {
+        lua_rawget(L, t->options);
+        t->options_found += !lua_isnil(L, -1);
+    } else {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+}
+
+static void read_keys(lua_State *L, const struct run *r, struct tables *t, const struct answer *a,
+                      struct run_result *out)
+{
+    struct value_names names;
+    memset(&names, 0, sizeof names);
+    out->many = r->rt->many;
+    for (unsigned i = 0; i < r->many->count; i++) {
+        struct run_result *key = &out->many[i];
+        struct slice packed = {.size = 0};
+        begin_result(key, r->rt->value_max);
+        out->many_count = i + 1;
+        push_key(L, r->many, i, t, a, &packed);
+        read_key(L, r, packed.size ? &packed : NULL, &names, key);
+        if (a)
+            run_answer_version(a, i, key);
+        lua_settop(L, t->options);
+    }
+}
+
 void run_many_read(lua_State *L, const struct run *r, int first, struct run_result *out)
 {
-    struct runtime *rt = r->rt;
-    const struct run_many *m = r->many;
-    int options = first + 1;
-    unsigned values_found = 0, options_found = 0;
-    lua_settop(L, options);
+    struct tables t = {.values = first, .options = first + 1};
+    struct answer a;
+    lua_settop(L, t.options);
     if (!check_tables(L, r, first, out))
         return;
-    if (!make_room(rt, m->count)) {
-        err_set(&out->err, ERR_NOMEM, "no memory for %u results", m->count);
+    if (!make_room(r->rt, r->many->count)) {
+        err_set(&out->err, ERR_NOMEM, "no memory for %u results", r->many->count);
         out->retryable = true;
         return;
     }
-    bool with_options = !lua_isnil(L, options);
-    struct value_names names;
-    memset(&names, 0, sizeof names);
-    out->many = rt->many;
-    for (unsigned i = 0; i < m->count; i++) {
-        begin_result(&out->many[i], rt->value_max);
-        out->many_count = i + 1;
-        push_slice(L, m->keys[i].key);
-        lua_pushvalue(L, -1);
-        lua_rawget(L, first);
-        values_found += !lua_isnil(L, -1);
-        lua_insert(L, -2); /* the value below the key */
-        if (with_options) {
-            lua_rawget(L, options);
-        } else {
-            lua_pop(L, 1);
-            lua_pushnil(L);
-        }
-        options_found += with_options && !lua_isnil(L, -1);
-        read_key(L, r, &names, &out->many[i]);
-        lua_settop(L, options);
+    bool is_answer = run_answer_is(L, r, first);
+    t.with_options = !lua_isnil(L, t.options);
+    if (is_answer && !run_answer_open(&a, L, r, first, out))
+        return;
+    if (is_answer) { /* the options stay on top */
+        lua_pushvalue(L, t.options);
+        t.options = lua_gettop(L);
     }
-    bool wrong = has_others(L, r, first, false, values_found, out) ||
-                 (with_options && has_others(L, r, options, true, options_found, out));
+    read_keys(L, r, &t, is_answer ? &a : NULL, out);
+    bool wrong = (!is_answer && has_others(L, r, first, false, t.values_found, out)) ||
+                 (t.with_options && has_others(L, r, t.options, true, t.options_found, out));
     if (!wrong)
         out->outcome = RUN_DONE;
 }

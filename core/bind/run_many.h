@@ -13,7 +13,9 @@
 struct run_many {
     unsigned count;
     struct run_many_key {
-        struct slice key; /* into the same allocation */
+        struct slice key; /* into the same allocation, as the next */
+        const struct slice *captures;
+        unsigned capture_count;
         struct entry *stored;
     } keys[];
 };
@@ -27,7 +29,10 @@ int run_many_find(const struct run_many *m, struct slice key);
 /* Pushes the array of keys. Raises. */
 void run_many_push_keys(lua_State *L, const struct run_many *m);
 
-/* Sets match, versions and values of the ctx on top. Raises. */
+/* Pushes ctx.match, which is made when it is asked for. Raises. */
+void run_many_push_match(lua_State *L, const struct run_many *m);
+
+/* Sets versions and values of the ctx on top. Raises. */
 void run_many_set_context(lua_State *L, struct run *r, const struct run_request *q);
 
 /* load_many's values at `first`, its options after them, read into out->many. May raise "not enough

@@ -49,6 +49,8 @@ struct runtime {
     int context;                /* the metatable of ctx */
     int error;                  /* the metatable of error tables */
     const void *database;       /* the metatable of backends */
+    const void *answer;         /* the metatable of what ctx:answer gives... */
+    int answer_ref;             /* ...which the registry keeps */
     struct buf scratch, second; /* emptied by their users before use */
     struct log_site log_site;   /* of scripts that are being read */
     struct script *scripts;

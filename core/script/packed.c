@@ -69,33 +69,38 @@ bool packed_get(lua_State *L, const struct value_marks *m, int index, struct sli
     return p != NULL;
 }
 
+bool packed_column(lua_State *L, struct slice row, struct slice name, struct slice *value)
+{
+    struct mp_reader r = mp_reader_of(row);
+    struct mp_token t;
+    int rc = mp_next(&r, &t);
+    for (uint32_t left = rc == MP_OK ? t.count : 0; rc == MP_OK && left > 0; left--) {
+        rc = mp_next(&r, &t);
+        bool found = rc == MP_OK && t.type == MP_STR && slice_eq(t.bytes, name);
+        if (rc == MP_OK)
+            rc = found ? mp_take(&r, value) : mp_skip(&r);
+        if (rc == MP_OK && found)
+            return true;
+    }
+    if (rc != MP_OK)
+        luaL_error(L, "malformed bytes where a row should be");
+    return false;
+}
+
 /* row.name: nil where there is no such column. */
 static int row_index(lua_State *L)
 {
     const struct value_marks *m = marks(L);
     const struct packed *p = to_packed(L, 1, m->row);
     struct slice name, value;
-    struct mp_token t;
     lua_settop(L, 2);
-    if (!p || lua_type(L, 2) != LUA_TSTRING) {
-        lua_pushnil(L);
-        return 1;
-    }
-    name.data = lua_tolstring(L, 2, &name.size);
-    struct mp_reader r = mp_reader_of(p->bytes);
-    int rc = mp_next(&r, &t);
-    for (uint32_t left = p->count; rc == MP_OK && left > 0; left--) {
-        rc = mp_next(&r, &t);
-        bool found = rc == MP_OK && t.type == MP_STR && slice_eq(t.bytes, name);
-        if (rc == MP_OK)
-            rc = found ? mp_take(&r, &value) : mp_skip(&r);
-        if (rc == MP_OK && found) {
+    if (p && lua_type(L, 2) == LUA_TSTRING) {
+        name.data = lua_tolstring(L, 2, &name.size);
+        if (packed_column(L, p->bytes, name, &value)) {
             value_unpack(L, m, value);
             return 1;
         }
     }
-    if (rc != MP_OK)
-        luaL_error(L, "malformed bytes where a row should be");
     lua_pushnil(L);
     return 1;
 }
@@ -126,14 +131,35 @@ static void index_rows(lua_State *L, struct packed *p)
     p->indexed = true;
 }
 
+static struct slice bytes_of_row(const struct packed *rows, uint32_t i)
+{
+    size_t start = rows->starts[i];
+    size_t end = i + 1 < rows->count ? rows->starts[i + 1] : rows->bytes.size;
+    return slice_of(rows->bytes.data + start, end - start);
+}
+
+bool packed_rows_open(lua_State *L, const struct value_marks *m, int index, uint32_t *count)
+{
+    struct packed *p = to_packed(L, index, m->rows);
+    if (!p)
+        return false;
+    if (!p->indexed)
+        index_rows(L, p);
+    *count = p->count;
+    return true;
+}
+
+struct slice packed_rows_at(lua_State *L, const struct value_marks *m, int index, uint32_t i)
+{
+    return bytes_of_row(to_packed(L, index, m->rows), i);
+}
+
 /* Pushes row i, from 0, of the rows at stack index 1. */
 static void push_row_of(lua_State *L, const struct value_marks *m, struct packed *rows, uint32_t i)
 {
     if (!rows->indexed)
         index_rows(L, rows);
-    size_t start = rows->starts[i];
-    size_t end = i + 1 < rows->count ? rows->starts[i + 1] : rows->bytes.size;
-    struct slice bytes = slice_of(rows->bytes.data + start, end - start);
+    struct slice bytes = bytes_of_row(rows, i);
     uint32_t count = count_of(L, bytes, MP_MAP);
     struct packed *p = new_packed(L, m->row_ref, 0);
     p->bytes = bytes;
@@ -210,8 +236,7 @@ int packed_lua_cut_first(lua_State *L)
         vm_fail(L, "no such row");
     if (!p->indexed)
         index_rows(L, p);
-    size_t end = i < p->count ? p->starts[i] : p->bytes.size;
-    struct slice bytes = slice_of(p->bytes.data + p->starts[i - 1], end - p->starts[i - 1]);
+    struct slice bytes = bytes_of_row(p, (uint32_t)i - 1);
     uint32_t count = count_of(L, bytes, MP_MAP);
     struct mp_reader r = mp_reader_of(bytes);
     if (count == 0 || mp_next(&r, &t) != MP_OK || mp_skip(&r) != MP_OK ||

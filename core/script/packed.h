@@ -24,6 +24,13 @@ void packed_push_rows(lua_State *L, const struct value_marks *m, struct slice pa
 /* Whether the value at index is one of these; *out: its bytes, borrowed while it is alive. */
 bool packed_get(lua_State *L, const struct value_marks *m, int index, struct slice *out);
 
+/* Whether the value at index is packed rows; *count: how many. Raises where they are malformed. */
+bool packed_rows_open(lua_State *L, const struct value_marks *m, int index, uint32_t *count);
+/* Row i, from 0, of packed rows that were opened; borrowed while they are alive. */
+struct slice packed_rows_at(lua_State *L, const struct value_marks *m, int index, uint32_t i);
+/* The value of a row's column, where it has one of that name. Raises where it is malformed. */
+bool packed_column(lua_State *L, struct slice row, struct slice name, struct slice *value);
+
 /* rtcache.unpack, with the marks as upvalue: (row or rows) -> the tables that db:row and db:rows
  * give. */
 int packed_lua_unpack(lua_State *L);

@@ -1,0 +1,20 @@
+/*
+ * decimal: integers as decimal text and back, where printf and strtoll are too slow.
+ *
+ * Shape: a division or a multiplication a digit. Thread: any.
+ */
+#ifndef RTCACHE_BASE_DECIMAL_H
+#define RTCACHE_BASE_DECIMAL_H
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+/* Appends v. ERR_NOMEM or ERR_TOO_LARGE, as buf_append. */
+int decimal_print(struct buf *out, int64_t v) MUST_USE;
+
+/* Whether text is an integer of at most 18 digits, perhaps after a '-', and nothing else; *out then
+ * is it. */
+bool decimal_parse(struct slice text, int64_t *out);
+
+#endif

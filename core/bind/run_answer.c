@@ -1,0 +1,265 @@
+#include "bind/run_answer.h"
+
+#include "base/decimal.h"
+#include "base/hash.h"
+#include "base/show.h"
+#include "bind/result.h"
+#include "bind/run_many.h"
+#include "script/packed.h"
+
+#include <stdio.h>
+
+#define EXACT_MAX (INT64_C(1) << 53)
+
+enum { ROWS = 1, ID, VERSION }; /* the fields of what ctx:answer gives */
+
+/* "007" is 7, as it is for a database that reads it. */
+static struct answer_id id_of(struct slice text)
+{
+    struct answer_id id = {.text = text};
+    id.whole = decimal_parse(text, &id.number);
+    return id;
+}
+
+static bool same_id(const struct answer_id *a, const struct answer_id *b)
+{
+    if (a->whole || b->whole)
+        return a->whole && b->whole && a->number == b->number;
+    return slice_eq(a->text, b->text);
+}
+
+static uint64_t hash_id(const struct answer_id *id)
+{
+    return id->whole ? hash_bytes(&id->number, sizeof id->number, 0) : hash_slice(id->text, 0);
+}
+
+/* ---- what the script is given ---- */
+
+void run_answer_setup(lua_State *L, struct runtime *rt)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    rt->answer = lua_topointer(L, -1);
+    rt->answer_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void run_answer_push_ids(lua_State *L, const struct run_many *m)
+{
+    int count = 0;
+    lua_createtable(L, (int)m->count, 0);
+    for (unsigned i = 0; i < m->count; i++) {
+        if (m->keys[i].capture_count != 1)
+            vm_fail(L, "ctx.ids is for a pattern with one star, this one has %d: use ctx.match",
+                    (int)m->keys[i].capture_count);
+        struct answer_id id = id_of(m->keys[i].captures[0]);
+        if (!id.whole || id.number < -EXACT_MAX || id.number > EXACT_MAX)
+            continue;
+        lua_pushnumber(L, (lua_Number)id.number);
+        lua_rawseti(L, -2, ++count);
+    }
+}
+
+static void check_column(lua_State *L, int index, const char *what)
+{
+    if (lua_type(L, index) != LUA_TSTRING)
+        vm_fail(L, "ctx:answer takes the name of the %s's column, not a %s", what,
+                luaL_typename(L, index));
+}
+
+int run_answer_lua(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    const struct run *r = rt->current;
+    uint32_t count;
+    lua_settop(L, 4);
+    if (!r || !r->many || lua_type(L, 1) != LUA_TTABLE || lua_topointer(L, 1) != r->context)
+        vm_fail(L, "answer is a method of load_many's ctx: call it as ctx:answer(rows, \"id\")");
+    if (r->many->keys[0].capture_count != 1)
+        vm_fail(L, "ctx:answer is for a pattern with one star, this one has %d",
+                (int)r->many->keys[0].capture_count);
+    if (lua_type(L, 2) != LUA_TTABLE && !packed_rows_open(L, &rt->sandbox.marks, 2, &count))
+        vm_fail(L, "ctx:answer takes what db:rows or db:packed_rows gave, not a %s",
+                luaL_typename(L, 2));
+    check_column(L, 3, "id");
+    if (!lua_isnil(L, 4))
+        check_column(L, 4, "version");
+    lua_createtable(L, VERSION, 0);
+    for (int field = ROWS; field <= VERSION; field++) {
+        lua_pushvalue(L, 1 + field);
+        lua_rawseti(L, -2, field);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->answer_ref);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
+/* ---- what it gives back ---- */
+
+bool run_answer_is(lua_State *L, const struct run *r, int index)
+{
+    if (!lua_getmetatable(L, index))
+        return false;
+    bool is = lua_topointer(L, -1) == r->rt->answer;
+    lua_pop(L, 1);
+    return is;
+}
+
+/* The slot of the last key of that id, or the free one where it would be. */
+static uint32_t *slot_of(const struct answer *a, const struct answer_id *id)
+{
+    uint32_t at = (uint32_t)hash_id(id) & a->mask;
+    while (a->slots[at] != 0 && !same_id(&a->keys[a->slots[at] - 1].id, id))
+        at = (at + 1) & a->mask;
+    return &a->slots[at];
+}
+
+/* Pushes the block that holds the hash. */
+static void hash_keys(struct answer *a)
+{
+    const struct run_many *m = a->r->many;
+    uint32_t room = 4;
+    while (room < m->count * 2)
+        room *= 2;
+    size_t keys = m->count * sizeof *a->keys;
+    a->keys = lua_newuserdata(a->L, keys + room * sizeof *a->slots);
+    a->slots = (uint32_t *)((char *)a->keys + keys);
+    a->mask = room - 1;
+    memset(a->slots, 0, room * sizeof *a->slots);
+    for (uint32_t i = 0; i < m->count; i++) {
+        a->keys[i] = (struct answer_key){.id = id_of(m->keys[i].captures[0])};
+        uint32_t *slot = slot_of(a, &a->keys[i].id);
+        a->keys[i].same = *slot;
+        *slot = i + 1;
+    }
+}
+
+/* Pushes a column of row i, from 0; false, and nothing is pushed: it has none of that name, or the
+ * row is no table. */
+static bool push_column(const struct answer *a, uint32_t i, struct slice name)
+{
+    lua_State *L = a->L;
+    const struct value_marks *m = &a->r->rt->sandbox.marks;
+    struct slice value;
+    if (a->packed) {
+        bool found = packed_column(L, packed_rows_at(L, m, a->rows, i), name, &value);
+        if (found)
+            value_unpack(L, m, value);
+        return found;
+    }
+    lua_rawgeti(L, a->rows, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        return false;
+    }
+    lua_pushlstring(L, name.data, name.size);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    if (!lua_isnil(L, -1))
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+static bool read_id(const struct answer *a, uint32_t i, struct answer_id *id)
+{
+    lua_State *L = a->L;
+    const struct value_marks *m = &a->r->rt->sandbox.marks;
+    struct slice text;
+    if (!push_column(a, i, a->id))
+        return false;
+    if (lua_type(L, -1) == LUA_TSTRING) {
+        text.data = lua_tolstring(L, -1, &text.size);
+        *id = id_of(text); /* it stays on the stack, so that the text lives */
+        return true;
+    }
+    id->whole = value_int(L, m, -1, &id->number);
+    return id->whole;
+}
+
+static void refuse_id(const struct answer *a, uint32_t i, const struct answer_id *id,
+                      struct run_result *out)
+{
+    char text[SHOW_KEY_TEXT];
+    if (id->whole)
+        snprintf(text, sizeof text, "%lld", (long long)id->number);
+    else
+        show_key(text, id->text);
+    result_refuse(a->r, out,
+                  "ctx:answer: row %u has the id %s, which was not asked for; the first key is "
+                  "\"%.*s\"",
+                  (unsigned)i + 1, text, SLICE_ARG(a->r->many->keys[0].key));
+}
+
+/* Each row to the keys of its id; of several rows the first. */
+static bool place_rows(const struct answer *a, struct run_result *out)
+{
+    int top = lua_gettop(a->L);
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct answer_id id;
+        if (!read_id(a, i, &id)) {
+            result_refuse(a->r, out,
+                          "ctx:answer: row %u has no column \"%.64s\" that is an integer or a text",
+                          (unsigned)i + 1, a->id.data);
+            return false;
+        }
+        uint32_t key = *slot_of(a, &id);
+        if (key == 0) {
+            refuse_id(a, i, &id, out);
+            return false;
+        }
+        for (; key != 0 && a->keys[key - 1].row == 0; key = a->keys[key - 1].same)
+            a->keys[key - 1].row = i + 1;
+        lua_settop(a->L, top);
+    }
+    return true;
+}
+
+bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int index,
+                     struct run_result *out)
+{
+    *a = (struct answer){.L = L, .r = r};
+    lua_rawgeti(L, index, ROWS);
+    a->rows = lua_gettop(L);
+    lua_rawgeti(L, index, ID);
+    lua_rawgeti(L, index, VERSION);
+    if (lua_type(L, -2) == LUA_TSTRING)
+        a->id.data = lua_tolstring(L, -2, &a->id.size);
+    if (lua_type(L, -1) == LUA_TSTRING)
+        a->version.data = lua_tolstring(L, -1, &a->version.size);
+    a->packed = packed_rows_open(L, &r->rt->sandbox.marks, a->rows, &a->count);
+    if (!a->packed && lua_type(L, a->rows) == LUA_TTABLE)
+        a->count = (uint32_t)lua_objlen(L, a->rows);
+    else if (!a->packed)
+        a->id.data = NULL;
+    if (!a->id.data) {
+        result_refuse(r, out, "load_many returned an answer of ctx:answer that was changed");
+        return false;
+    }
+    hash_keys(a);
+    return place_rows(a, out);
+}
+
+void run_answer_push(const struct answer *a, unsigned i, struct slice *packed)
+{
+    uint32_t row = a->keys[i].row;
+    if (row != 0 && a->packed)
+        *packed = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, row - 1);
+    if (row != 0 && !a->packed)
+        lua_rawgeti(a->L, a->rows, (int)row);
+    else
+        lua_pushnil(a->L);
+}
+
+void run_answer_version(const struct answer *a, unsigned i, struct run_result *out)
+{
+    bool wanted = a->version.size > 0 && !out->has_version &&
+                  (out->outcome == RUN_FOUND || out->outcome == RUN_UNCHANGED);
+    if (!wanted)
+        return;
+    if (push_column(a, a->keys[i].row - 1, a->version))
+        (void)result_read_version(a->L, a->r, out);
+    else
+        result_refuse(a->r, out, "ctx:answer: the rows have no column \"%.64s\" for the version",
+                      a->version.data);
+}

@@ -382,6 +382,8 @@ static void push_raw(lua_State *L, struct runtime *rt)
         {"map", api_map},
         {"bin", api_bin},
         {"poison", run_many_lua_poison},
+        {"placed", run_answer_lua_placed},
+        {"captures", run_answer_lua_captures},
         {"json_encode", api_json_encode},
         {"json_decode", api_json_decode},
     };

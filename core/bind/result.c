@@ -330,10 +330,9 @@ void result_read_found(lua_State *L, const struct run *r, int value, struct valu
     out->outcome = RUN_FOUND;
 }
 
-void result_take_packed(const struct run *r, struct slice row, struct run_result *out)
+void result_taken(const struct run *r, int rc, struct run_result *out)
 {
     char position[VM_WHERE_MAX];
-    int rc = buf_append(&out->value, row.data, row.size);
     if (rc == 0) {
         out->outcome = RUN_FOUND;
         return;

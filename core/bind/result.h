@@ -23,8 +23,8 @@ int result_refuse(const struct run *r, struct run_result *out, const char *fmt, 
 int result_read_options(lua_State *L, const struct run *r, int options, struct run_result *out);
 void result_read_found(lua_State *L, const struct run *r, int value, struct value_names *names,
                        struct run_result *out);
-/* The same for a packed row. */
-void result_take_packed(const struct run *r, struct slice row, struct run_result *out);
+/* The same for a row that was packed into out's value already; rc: how that went. */
+void result_taken(const struct run *r, int rc, struct run_result *out);
 /* The option "version" is on top. 0 or the error's code. */
 int result_read_version(lua_State *L, const struct run *r, struct run_result *out);
 /* An error that the script gave, at index. */

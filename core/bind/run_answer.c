@@ -6,6 +6,8 @@
 #include "bind/result.h"
 #include "bind/run_many.h"
 #include "script/packed.h"
+#include "wire/mp.h"
+#include "wire/mpw.h"
 
 #include <stdio.h>
 
@@ -67,14 +69,34 @@ static void check_column(lua_State *L, int index, const char *what)
                 luaL_typename(L, index));
 }
 
+/* The run whose ctx is at index 1. */
+static const struct run *check_context(lua_State *L, const struct runtime *rt)
+{
+    const struct run *r = rt->current;
+    if (!r || !r->many || lua_type(L, 1) != LUA_TTABLE || lua_topointer(L, 1) != r->context)
+        vm_fail(L, "answer is a method of load_many's ctx: call it as ctx:answer(rows, \"id\")");
+    return r;
+}
+
+/* Pushes an answer of the values from index 2 on. */
+static int push_answer(lua_State *L, const struct runtime *rt)
+{
+    lua_createtable(L, VERSION, 0);
+    for (int field = ROWS; field <= VERSION; field++) {
+        lua_pushvalue(L, 1 + field);
+        lua_rawseti(L, -2, field);
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->answer_ref);
+    lua_setmetatable(L, -2);
+    return 1;
+}
+
 int run_answer_lua(lua_State *L)
 {
     struct runtime *rt = runtime_upvalue(L);
-    const struct run *r = rt->current;
     uint32_t count;
     lua_settop(L, 4);
-    if (!r || !r->many || lua_type(L, 1) != LUA_TTABLE || lua_topointer(L, 1) != r->context)
-        vm_fail(L, "answer is a method of load_many's ctx: call it as ctx:answer(rows, \"id\")");
+    const struct run *r = check_context(L, rt);
     if (r->many->keys[0].capture_count != 1)
         vm_fail(L, "ctx:answer is for a pattern with one star, this one has %d",
                 (int)r->many->keys[0].capture_count);
@@ -84,12 +106,33 @@ int run_answer_lua(lua_State *L)
     check_column(L, 3, "id");
     if (!lua_isnil(L, 4))
         check_column(L, 4, "version");
-    lua_createtable(L, VERSION, 0);
-    for (int field = ROWS; field <= VERSION; field++) {
-        lua_pushvalue(L, 1 + field);
-        lua_rawseti(L, -2, field);
+    return push_answer(L, rt);
+}
+
+int run_answer_lua_placed(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    lua_settop(L, 3);
+    check_context(L, rt);
+    lua_pushboolean(L, 0); /* in place of the id's column */
+    lua_insert(L, 3);
+    return push_answer(L, rt);
+}
+
+int run_answer_lua_captures(lua_State *L)
+{
+    struct runtime *rt = runtime_upvalue(L);
+    const struct run_many *m = check_context(L, rt)->many;
+    unsigned star = (unsigned)luaL_checkinteger(L, 2) - 1;
+    lua_createtable(L, (int)m->count, 0);
+    for (unsigned i = 0; i < m->count; i++) {
+        struct slice text = {.size = 0};
+        if (star < m->keys[i].capture_count)
+            text = m->keys[i].captures[star];
+        lua_pushlstring(L, text.size ? text.data : "", text.size);
+        lua_rawseti(L, -2, (int)i + 1);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->answer_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.array_ref);
     lua_setmetatable(L, -2);
     return 1;
 }
@@ -119,7 +162,7 @@ static void hash_keys(struct answer *a)
 {
     const struct run_many *m = a->r->many;
     uint32_t room = 4;
-    while (room < m->count * 2)
+    while (!a->placed && room < m->count * 2)
         room *= 2;
     size_t keys = m->count * sizeof *a->keys;
     a->keys = lua_newuserdata(a->L, keys + room * sizeof *a->slots);
@@ -127,6 +170,10 @@ static void hash_keys(struct answer *a)
     a->mask = room - 1;
     memset(a->slots, 0, room * sizeof *a->slots);
     for (uint32_t i = 0; i < m->count; i++) {
+        if (a->placed) {
+            a->keys[i] = (struct answer_key){.row = 0};
+            continue;
+        }
         a->keys[i] = (struct answer_key){.id = id_of(m->keys[i].captures[0])};
         uint32_t *slot = slot_of(a, &a->keys[i].id);
         a->keys[i].same = *slot;
@@ -191,6 +238,26 @@ static void refuse_id(const struct answer *a, uint32_t i, const struct answer_id
                   (unsigned)i + 1, text, SLICE_ARG(a->r->many->keys[0].key));
 }
 
+/* Each row to the key in its first column. */
+static bool place_by_number(const struct answer *a, struct run_result *out)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct slice first, rest;
+        struct mp_token t;
+        uint32_t columns;
+        packed_cut(a->L, packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, i), &first, &rest,
+                   &columns);
+        struct mp_reader reader = mp_reader_of(first);
+        if (mp_next(&reader, &t) != MP_OK || t.type != MP_INT || t.i < 1 ||
+            t.i > a->r->many->count) {
+            result_refuse(a->r, out, "row %u belongs to no key", (unsigned)i + 1);
+            return false;
+        }
+        a->keys[t.i - 1].row = i + 1;
+    }
+    return true;
+}
+
 /* Each row to the keys of its id; of several rows the first. */
 static bool place_rows(const struct answer *a, struct run_result *out)
 {
@@ -228,27 +295,45 @@ bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int in
     if (lua_type(L, -1) == LUA_TSTRING)
         a->version.data = lua_tolstring(L, -1, &a->version.size);
     a->packed = packed_rows_open(L, &r->rt->sandbox.marks, a->rows, &a->count);
-    if (!a->packed && lua_type(L, a->rows) == LUA_TTABLE)
-        a->count = (uint32_t)lua_objlen(L, a->rows);
-    else if (!a->packed)
-        a->id.data = NULL;
-    if (!a->id.data) {
+    a->placed = a->packed && lua_isboolean(L, -2);
+    bool good = a->placed || a->id.data;
+    if (good && !a->packed) {
+        good = lua_type(L, a->rows) == LUA_TTABLE;
+        a->count = good ? (uint32_t)lua_objlen(L, a->rows) : 0;
+    }
+    if (!good) {
         result_refuse(r, out, "load_many returned an answer of ctx:answer that was changed");
         return false;
     }
     hash_keys(a);
-    return place_rows(a, out);
+    return a->placed ? place_by_number(a, out) : place_rows(a, out);
 }
 
-void run_answer_push(const struct answer *a, unsigned i, struct slice *packed)
+void run_answer_push(const struct answer *a, unsigned i)
 {
-    uint32_t row = a->keys[i].row;
-    if (row != 0 && a->packed)
-        *packed = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, row - 1);
-    if (row != 0 && !a->packed)
-        lua_rawgeti(a->L, a->rows, (int)row);
+    if (a->keys[i].row != 0 && !a->packed)
+        lua_rawgeti(a->L, a->rows, (int)a->keys[i].row);
     else
         lua_pushnil(a->L);
+}
+
+void run_answer_take(const struct answer *a, unsigned i, struct run_result *out)
+{
+    if (a->keys[i].row == 0) {
+        out->outcome = RUN_ABSENT;
+        return;
+    }
+    struct slice row = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, a->keys[i].row - 1);
+    uint32_t columns;
+    struct slice first;
+    int rc = 0;
+    if (a->placed) {
+        packed_cut(a->L, row, &first, &row, &columns);
+        rc = mpw_map(&out->value, columns);
+    }
+    if (rc == 0)
+        rc = mpw_raw(&out->value, row);
+    result_taken(a->r, rc, out);
 }
 
 void run_answer_version(const struct answer *a, unsigned i, struct run_result *out)

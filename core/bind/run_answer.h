@@ -32,8 +32,8 @@ struct answer_key {
 struct answer {
     lua_State *L;
     const struct run *r;
-    int rows; /* their stack index */
-    bool packed;
+    int rows;            /* their stack index */
+    bool packed, placed; /* placed: by place */
     uint32_t count;
     struct slice id, version; /* the columns' names; version may be empty */
     struct answer_key *keys;
@@ -49,6 +49,10 @@ void run_answer_push_ids(lua_State *L, const struct run_many *m);
 
 /* ctx:answer(rows, id, version), with the runtime as upvalue. */
 int run_answer_lua(lua_State *L);
+/* For sql_loader.lua: (ctx, rows, version), by place, and (ctx, n) -> what star n matched in each
+ * key. */
+int run_answer_lua_placed(lua_State *L);
+int run_answer_lua_captures(lua_State *L);
 
 /* Whether the value at index is what ctx:answer gave. */
 bool run_answer_is(lua_State *L, const struct run *r, int index);
@@ -56,8 +60,10 @@ bool run_answer_is(lua_State *L, const struct run *r, int index);
 /* Opens the one at index; pushes what it needs. False: it was refused, in out. May raise. */
 bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int index,
                      struct run_result *out);
-/* Pushes key i's row, or nil; of packed rows nil, and *packed is the row where there is one. */
-void run_answer_push(const struct answer *a, unsigned i, struct slice *packed);
+/* Pushes key i's row, or nil; nil where they are packed. */
+void run_answer_push(const struct answer *a, unsigned i);
+/* Takes key i's row, where they are packed. */
+void run_answer_take(const struct answer *a, unsigned i, struct run_result *out);
 /* Takes the version from key i's row, where one was found and its options had none. */
 void run_answer_version(const struct answer *a, unsigned i, struct run_result *out);
 

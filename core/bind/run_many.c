@@ -240,15 +240,15 @@ static void begin_result(struct run_result *key, size_t value_max)
     key->value = room;
 }
 
-/* The key's value and options are on top; packed: instead of the value, a row. An error among the
- * options goes before all else. */
-static void read_key(lua_State *L, const struct run *r, const struct slice *packed,
+/* Key i's value and options are on top; a: a packed row of it is the value instead. An error among
+ * the options goes before all else. */
+static void read_key(lua_State *L, const struct run *r, const struct answer *a, unsigned i,
                      struct value_names *names, struct run_result *out)
 {
     int options = lua_gettop(L), value = options - 1;
     int rc = result_read_options(L, r, options, out);
-    if (rc == 0 && packed) {
-        result_take_packed(r, *packed, out);
+    if (rc == 0 && a && a->packed) {
+        run_answer_take(a, i, out);
     } else if (rc == 0 && lua_isnil(L, value)) {
         out->outcome = RUN_ABSENT;
     } else if (rc == 0) {
@@ -310,13 +310,12 @@ struct tables {
     unsigned values_found, options_found;
 };
 
-/* Pushes a key's value and its options. a: its value is not in a table, and *packed says whether it
- * is a row that need not be pushed. */
+/* Pushes a key's value and its options. a: where its value is, else in a table. */
 static void push_key(lua_State *L, const struct run_many *m, unsigned i, struct tables *t,
-                     const struct answer *a, struct slice *packed)
+                     const struct answer *a)
 {
     if (a)
-        run_answer_push(a, i, packed);
+        run_answer_push(a, i);
     if (a && !t->with_options) {
         lua_pushnil(L);
         return;
@@ -345,11 +344,10 @@ static void read_keys(lua_State *L, const struct run *r, struct tables *t, const
     out->many = r->rt->many;
     for (unsigned i = 0; i < r->many->count; i++) {
         struct run_result *key = &out->many[i];
-        struct slice packed = {.size = 0};
         begin_result(key, r->rt->value_max);
         out->many_count = i + 1;
-        push_key(L, r->many, i, t, a, &packed);
-        read_key(L, r, packed.size ? &packed : NULL, &names, key);
+        push_key(L, r->many, i, t, a);
+        read_key(L, r, a, i, &names, key);
         if (a)
             run_answer_version(a, i, key);
         lua_settop(L, t->options);

@@ -166,4 +166,6 @@ local rtcache = {
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 
-return { rtcache = rtcache, print = print, db = db, internal = { types = types, cut_first = raw.cut_first } }
+return { rtcache = rtcache, print = print, db = db, internal = {
+  types = types, cut_first = raw.cut_first, placed = raw.placed, captures = raw.captures,
+} }

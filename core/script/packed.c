@@ -225,37 +225,44 @@ int packed_lua_unpack(lua_State *L)
     return 1;
 }
 
+void packed_cut(lua_State *L, struct slice row, struct slice *first, struct slice *rest,
+                uint32_t *count)
+{
+    struct mp_reader r = mp_reader_of(row);
+    struct mp_token t;
+    *count = count_of(L, row, MP_MAP);
+    if (*count == 0 || mp_next(&r, &t) != MP_OK || mp_skip(&r) != MP_OK ||
+        mp_take(&r, first) != MP_OK)
+        luaL_error(L, "malformed bytes where a row should be");
+    *rest = slice_of(r.at, (size_t)(r.end - r.at));
+    --*count;
+}
+
 int packed_lua_cut_first(lua_State *L)
 {
     const struct value_marks *m = marks(L);
     struct packed *p = to_packed(L, 1, m->rows);
     lua_Integer i = luaL_checkinteger(L, 2);
-    struct slice first;
-    struct mp_token t;
+    struct slice first = {.size = 0}, rest = {.size = 0};
+    uint32_t count;
     if (!p || i < 1 || i > p->count)
         vm_fail(L, "no such row");
     if (!p->indexed)
         index_rows(L, p);
-    struct slice bytes = bytes_of_row(p, (uint32_t)i - 1);
-    uint32_t count = count_of(L, bytes, MP_MAP);
-    struct mp_reader r = mp_reader_of(bytes);
-    if (count == 0 || mp_next(&r, &t) != MP_OK || mp_skip(&r) != MP_OK ||
-        mp_take(&r, &first) != MP_OK)
-        vm_fail(L, "malformed bytes where a row should be");
+    packed_cut(L, bytes_of_row(p, (uint32_t)i - 1), &first, &rest, &count);
     value_unpack(L, m, first);
-    count--;
     unsigned char head[5] = {0xdf, (unsigned char)(count >> 24), (unsigned char)(count >> 16),
                              (unsigned char)(count >> 8), (unsigned char)count};
     size_t head_size = count < 16 ? 1 : sizeof head;
     if (count < 16)
         head[0] = (unsigned char)(0x80 | count);
-    size_t rest = (size_t)(r.end - r.at), size = head_size + rest;
-    struct packed *row = new_packed(L, m->row_ref, size);
+    struct packed *row = new_packed(L, m->row_ref, head_size + rest.size);
     char *to = (char *)(row + 1);
     memcpy(to, head, head_size);
-    memcpy(to + head_size, r.at, rest);
+    if (rest.size > 0)
+        memcpy(to + head_size, rest.data, rest.size);
     row->count = count;
-    row->bytes = slice_of(to, size);
+    row->bytes = slice_of(to, head_size + rest.size);
     return 2;
 }
 

@@ -31,6 +31,11 @@ struct slice packed_rows_at(lua_State *L, const struct value_marks *m, int index
 /* The value of a row's column, where it has one of that name. Raises where it is malformed. */
 bool packed_column(lua_State *L, struct slice row, struct slice name, struct slice *value);
 
+/* A row without its first column: *first is that one's value, *rest the pairs after it, *count how
+ * many. Raises where there is none. */
+void packed_cut(lua_State *L, struct slice row, struct slice *first, struct slice *rest,
+                uint32_t *count);
+
 /* rtcache.unpack, with the marks as upvalue: (row or rows) -> the tables that db:row and db:rows
  * give. */
 int packed_lua_unpack(lua_State *L);

@@ -6,6 +6,7 @@ local WIDTH = 256 -- what `all` takes
 local REST = 64   -- batches that go key by key after SQL that PostgreSQL refused in one query
 local unpack, pcall, concat, sort, pairs = unpack, pcall, table.concat, table.sort, pairs
 local types, cut_first = internal.types, internal.cut_first
+local placed, captures = internal.placed, internal.captures
 
 local function no_column(row, version)
   local names = {}
@@ -112,11 +113,8 @@ return function(sql, version, parameters, pieces)
     end
     local arrays = {}
     for p = 1, parameters do
-      local array = api.array {}
-      for i = first, last do
-        array[#array + 1] = ctx.match[i][p]
-      end
-      arrays[p] = array
+      local all = captures(ctx, p)
+      arrays[p] = #all <= WIDTH and all or api.array { unpack(all, first, last) }
     end
     return ctx.db:packed_rows(wrapped, unpack(arrays, 1, parameters))
   end
@@ -146,12 +144,19 @@ return function(sql, version, parameters, pieces)
     return nil
   end
 
+  -- Whether the rows are the answer as they are: those of all keys, with the version's column.
+  local function is_whole(keys, rows)
+    return #keys <= WIDTH and (not version or #rows == 0 or rows[1][version] ~= nil)
+  end
+
   local function load_many(keys, ctx)
     local values, options = {}, {}
     for first = 1, #keys, WIDTH do
       local last = math.min(first + WIDTH - 1, #keys)
       local rows = batch(ctx, first, last)
-      if rows then
+      if rows and is_whole(keys, rows) then
+        return placed(ctx, rows, version)
+      elseif rows then
         for i = 1, #rows do
           local n, row = cut_first(rows, i)
           keep(values, options, keys[first + n - 1], pcall(answer, row))

@@ -94,7 +94,7 @@ local function count_server(db, way, loads)
   local folder = process.temporary_folder()
   local server = start_server(db, folder .. "/out")
   peers.load("rtcache", "127.0.0.1:" .. server.port, server.pid, {
-    "--connections", CONNECTIONS, "--depth", DEPTH, "--warmup", 0, "--value", 10, "--keys", 1e6,
+    "--connections", CONNECTIONS, "--depth", DEPTH, "--warmup", 0, "--value", 10, "--keys", 3 * options.requests,
     "--first", 1, "--requests", loads, "--prefix", (way.pattern:gsub("%*", "")),
   })
   server:stop()

@@ -151,7 +151,8 @@ bool packed_rows_open(lua_State *L, const struct value_marks *m, int index, uint
 
 struct slice packed_rows_at(lua_State *L, const struct value_marks *m, int index, uint32_t i)
 {
-    return bytes_of_row(to_packed(L, index, m->rows), i);
+    const struct packed *p = to_packed(L, index, m->rows);
+    return p && i < p->count ? bytes_of_row(p, i) : slice_of("", 0);
 }
 
 /* Pushes row i, from 0, of the rows at stack index 1. */

@@ -26,7 +26,8 @@ bool packed_get(lua_State *L, const struct value_marks *m, int index, struct sli
 
 /* Whether the value at index is packed rows; *count: how many. Raises where they are malformed. */
 bool packed_rows_open(lua_State *L, const struct value_marks *m, int index, uint32_t *count);
-/* Row i, from 0, of packed rows that were opened; borrowed while they are alive. */
+/* Row i, from 0, of packed rows that were opened, empty where there is none; borrowed while they
+ * are alive. */
 struct slice packed_rows_at(lua_State *L, const struct value_marks *m, int index, uint32_t i);
 /* The value of a row's column, where it has one of that name. Raises where it is malformed. */
 bool packed_column(lua_State *L, struct slice row, struct slice name, struct slice *value);

@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/watch.h"
+#include "sys/process.h"
 
 #include <stdlib.h>
+
+#define BESIDE_MOST 16 /* the part of `memory`, 1 / this */
 
 struct reload {
     struct server *server;
@@ -90,6 +93,20 @@ static void tell_certificate(const struct snapshot *s)
         log_info("tls.certificate", "file=%s until=%s", log_q(s->conf->tls.certificate), until);
 }
 
+/* What `memory` leaves for entries: the process as it started is taken off, as far as that is no
+ * more than BESIDE_MOST of it. What it needs later, for connections and loads, comes on top. */
+static size_t entries_memory(struct server *s, const struct conf *conf)
+{
+    struct store_stats stats;
+    size_t memory = (size_t)conf->memory_bytes;
+    if (s->beside == 0) {
+        size_t resident = process_resident();
+        store_read_stats(s->store, &stats);
+        s->beside = resident > stats.bytes ? resident - stats.bytes : 1;
+    }
+    return memory - (s->beside < memory / BESIDE_MOST ? s->beside : memory / BESIDE_MOST);
+}
+
 static void on_everywhere(struct reload *r)
 {
     struct server *s = r->server;
@@ -97,7 +114,7 @@ static void on_everywhere(struct reload *r)
     s->snapshot = snapshot_ref(r->next);
     s->generation = r->next->generation;
     struct conf *conf = s->snapshot->conf;
-    store_set_memory(s->store, (size_t)conf->memory_bytes, clock_ms());
+    store_set_memory(s->store, entries_memory(s, conf), clock_ms());
     watch_set(s->watch, conf);
     feeds_change(s->feeds, s->snapshot);
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));

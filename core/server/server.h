@@ -38,6 +38,7 @@ struct server {
     struct conf *conf;         /* of the start; its threads and addresses hold until the end */
     struct snapshot *snapshot; /* in force; NULL before the first take-over */
     struct store *store;
+    size_t beside; /* bytes that were resident beside the store when it started */
     struct marks *marks;
     struct flights *flights;
     struct news_hub *news;

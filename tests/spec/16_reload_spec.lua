@@ -71,6 +71,23 @@ describe("a reload", function()
     assert.truthy(expect.value(cache:get_entry "user:short").ttl_ms <= 5000)
   end)
 
+  it("takes over another bound of memory, less what the process takes", function()
+    local MB = 2 ^ 20
+    local function limit() return expect.value(cache:stats()).store.memory_limit end
+    for _, megabytes in ipairs { 256, 1024, 64, 16 } do
+      server.options.options = { memory = megabytes .. "mb" }
+      server:write_conf(server.options)
+      expect.value(cache:reload())
+      assert.truthy(limit() < megabytes * MB)
+      assert.truthy(limit() >= megabytes * MB * 15 / 16 - MB)
+    end
+    local beside = 16 * MB - limit()
+    server.options.options = { memory = "4096mb" }
+    server:write_conf(server.options)
+    expect.value(cache:reload())
+    assert.truthy(4096 * MB - limit() >= beside) -- no more is taken off where memory is short
+  end)
+
   it("of a broken script changes nothing, and says file and line", function()
     server:write_script("user.lua", "return {\n  load = function(key, ctx\n}\n")
     expect.error("RELOAD_FAILED", { "user.lua:3" }, cache:reload())

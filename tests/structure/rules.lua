@@ -57,6 +57,7 @@ M.shared = {
 }
 
 M.max_lines = 500
+M.written = { ["bench/RESULTS.md"] = true } -- by a program, of any length
 M.max_lua_module = 250 -- in lua/
 M.max_function = 70
 
@@ -146,7 +147,7 @@ end
 
 function rules.file_lines(_, file, report)
   local limit = file.path:match "^lua/" and M.max_lua_module or M.max_lines
-  if #file.lines > limit then
+  if #file.lines > limit and not M.written[file.path] then
     report(#file.lines, ("%d lines; at most %d"):format(#file.lines, limit))
   end
 end

@@ -1,0 +1,20 @@
+#include "sys/process.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+size_t process_resident(void)
+{
+    char line[128], *second;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    bool read = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    if (!read || !(second = strchr(line, ' ')))
+        return 0;
+    return (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}

@@ -1,4 +1,4 @@
--- ./dev bench miss [--rows 1000000] [--rounds 5] [--seconds 2] [--loaders 2] [--save]: cold keys through the whole way
+-- ./dev bench miss [--rows 1000000] [--rounds 5] [--seconds 2] [--loaders 1] [--save]: cold keys through the whole way
 -- (client, flight, script, PostgreSQL, pack, store, answer), beside pgbench on the same table. pgbench
 -- runs before every way, and each way is compared with the run just before it: a machine that is shared
 -- is quicker in one minute than in the next.
@@ -8,7 +8,7 @@ local peers = require "peers"
 local process = require "spec.support.process"
 local report = require "report"
 
-local options = report.options(arg, { rounds = 5, seconds = 2, rows = 1000000, loaders = 2 })
+local options = report.options(arg, { rounds = 5, seconds = 2, rows = 1000000, loaders = 1 })
 local CONNECTIONS, DEPTH = 8, 64
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 local COLUMNS = "id, name, email, team_id, version"
@@ -42,8 +42,8 @@ local POOLS = { few = 2, several = 16 }
 local WAYS = {
   { name = "load", pattern = "plain:*", script = "plain.lua", backend = "few" },
   { name = "load, packed row", pattern = "packed:*", script = "packed.lua", backend = "few" },
-  { name = "load_many", pattern = "many:*", script = "many.lua", backend = "several" },
   { name = "load_many, packed rows", pattern = "many_packed:*", script = "many_packed.lua", backend = "several" },
+  { name = "load_many, rows as tables", pattern = "many:*", script = "many.lua", backend = "several" },
   { name = "`sql`", pattern = "query:*", backend = "several",
     sql = ("SELECT %s FROM people WHERE id = $1"):format(COLUMNS), version = "version" },
 }
@@ -114,7 +114,7 @@ local function result(base, all)
   end
   return "## Cold keys\n\n"
     .. ("Each key is asked for once, in a scattered order: five columns by primary key, from a table of %s rows; "
-      .. "rtcache over %d\nconnections, %d in flight on each, with %d loader threads; connections to the database as\n"
+      .. "rtcache over %d\nconnections, %d in flight on each, loader_threads %d; connections to the database as\n"
       .. "the table says, nothing is pinned. "
       .. "Medians of %d rounds of %g s; each way is compared with pgbench just before it. %s.\n\n")
       :format(report.whole(options.rows), CONNECTIONS, DEPTH, options.loaders, options.rounds,

@@ -117,11 +117,16 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
     near_remove(&old->queue);
 }
 
-void policy_remove(struct policy *p, struct entry *e)
+void policy_leave(struct policy *p, struct entry *e, size_t bytes)
 {
-    *bytes_of(p, e) -= entry_bytes(e);
+    *bytes_of(p, e) -= bytes;
     near_remove(&e->queue);
     p->count--;
+}
+
+void policy_remove(struct policy *p, struct entry *e)
+{
+    policy_leave(p, e, entry_bytes(e));
 }
 
 static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, unsigned score)

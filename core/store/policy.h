@@ -70,6 +70,8 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash);
 void policy_replace(struct policy *p, struct entry *old, struct entry *e);
 
 void policy_remove(struct policy *p, struct entry *e);
+/* The same, for whoever knows entry_bytes(e) already. */
+void policy_leave(struct policy *p, struct entry *e, size_t bytes);
 
 /* Who is to leave next, but not `kept` (NULL is allowed); it stays until policy_evict. NULL: there
  * is no one. */

@@ -72,13 +72,13 @@ void shard_let_go(struct shard *s, struct entry *e)
 
 static void forget(struct shard *s, struct entry *e)
 {
-    wheel_remove(&e->wheel);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
     e->life &= (uint8_t)~ENTRY_STORED;
 }
 
 void shard_leave(struct shard *s, struct entry *e)
 {
+    wheel_remove(&e->wheel);
     forget(s, e);
     shard_let_go(s, e);
 }
@@ -90,17 +90,16 @@ void shard_take_out(struct shard *s, struct entry *e, uint64_t hash)
     shard_leave(s, e);
 }
 
-void shard_take_out_all(struct shard *s, struct entry *const *entries, const uint64_t *hashes,
-                        size_t count)
+void shard_take_out_all(struct shard *s, const struct leaving *all, size_t count)
 {
     struct heap_run run = {.units = 0};
     for (size_t i = 0; i < count; i++) {
-        struct entry *e = entries[i];
-        table_remove(&s->table, e, hashes[i]);
-        policy_remove(&s->policy, e);
+        struct entry *e = all[i].e;
+        table_leave(&s->table, e, all[i].hash);
+        policy_leave(&s->policy, e, (size_t)all[i].units * HEAP_UNIT);
         forget(s, e);
         if (give_back(e))
-            heap_run_add(&s->heap, &run, e, entry_units(e));
+            heap_run_add(&s->heap, &run, e, all[i].units);
     }
     heap_run_end(&s->heap, &run);
 }

@@ -16,9 +16,15 @@ int64_t shard_lock(struct shard *s, int64_t now_ms);
 /* All under the lock. */
 void shard_link_deadline(struct shard *s, struct entry *e);
 void shard_take_out(struct shard *s, struct entry *e, uint64_t hash);
+
+/* One of several that the wheel has given out. */
+struct leaving {
+    struct entry *e;
+    uint64_t hash;
+    uint32_t units; /* entry_units(e) */
+};
 /* The same for several; neighbours in the heap become one hole at once. */
-void shard_take_out_all(struct shard *s, struct entry *const *entries, const uint64_t *hashes,
-                        size_t count);
+void shard_take_out_all(struct shard *s, const struct leaving *all, size_t count);
 
 /* Of an entry that is no longer in the table nor with the policy. */
 void shard_leave(struct shard *s, struct entry *e);

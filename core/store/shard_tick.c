@@ -11,12 +11,15 @@
 #define SETTLE_LEAST ((64u << 10) / HEAP_UNIT)
 #define SETTLE_SHARE 4
 #define SETTLE_EACH  ((4u << 10) / HEAP_UNIT)
+#define SHRINK_EACH  256 /* buckets that are given back in a tick */
 
 /* What left with no put after it: its memory goes back to the system, bit by bit. */
 static void settle(struct shard *s)
 {
     struct heap *a = &s->heap;
     heap_collect(a);
+    if (!s->table.held)
+        table_shrink(&s->table, SHRINK_EACH);
     if (a->hole_units > SETTLE_LEAST && a->hole_units > a->top / SETTLE_SHARE)
         compact(a, &s->table, UINT32_MAX, SETTLE_EACH);
 }
@@ -44,8 +47,7 @@ static void pass_ahead(struct shard *s, struct entry *e, uint64_t hash, int64_t 
 static void take_due(struct shard *s, struct near *const *due, size_t due_count, int64_t now,
                      struct aheads *ahead)
 {
-    struct entry *entries[SHARD_BATCH];
-    uint64_t hashes[SHARD_BATCH];
+    struct leaving leaving[SHARD_BATCH];
     size_t count = 0;
     for (size_t i = 0; i < due_count; i++) {
         struct entry *e = container_of(due[i], struct entry, wheel);
@@ -54,14 +56,15 @@ static void take_due(struct shard *s, struct near *const *due, size_t due_count,
             pass_ahead(s, e, hash, now, ahead);
             continue;
         }
-        entries[count] = e;
-        hashes[count++] = hash;
+        uint32_t units = entry_units(e);
+        leaving[count++] = (struct leaving){.e = e, .hash = hash, .units = units};
         table_prefetch_bucket(&s->table, hash);
         __builtin_prefetch(near_prev(&e->queue), 1);
         __builtin_prefetch(near_next(&e->queue), 1);
-        __builtin_prefetch((const char *)e + entry_bytes(e), 1); /* what follows it in the heap */
+        __builtin_prefetch((const char *)e + (size_t)units * HEAP_UNIT,
+                           1); /* what follows it in the heap */
     }
-    shard_take_out_all(s, entries, hashes, count);
+    shard_take_out_all(s, leaving, count);
     s->expirations += count;
 }
 

@@ -200,10 +200,10 @@ struct entry *table_at(const struct table *t, size_t i, size_t k)
     return s.line ? entry_of(t, s.line->slots[s.i]) : NULL;
 }
 
-/* e is in the table. */
-static struct spot spot_of(const struct table *t, const struct entry *e, uint64_t hash)
+/* e is in the bucket. */
+static struct spot spot_of(const struct table *t, struct line *l, const struct entry *e,
+                           uint64_t hash)
 {
-    struct line *l = bucket_at(t, bucket_of(t, hash));
     uint32_t tag = tag_in(l, hash), place = heap_offset(t->heap, e);
     for (;; l = line_after(t, l))
         for (unsigned all = matches(l, tag); all; all &= all - 1) {
@@ -354,10 +354,16 @@ void table_add(struct table *t, struct entry *e, uint64_t hash)
         split_one(t);
 }
 
+void table_leave(struct table *t, struct entry *e, uint64_t hash)
+{
+    struct line *bucket = bucket_at(t, bucket_of(t, hash));
+    take_out(t, bucket, spot_of(t, bucket, e, hash));
+    t->entries--;
+}
+
 void table_remove(struct table *t, struct entry *e, uint64_t hash)
 {
-    take_out(t, bucket_at(t, bucket_of(t, hash)), spot_of(t, e, hash));
-    t->entries--;
+    table_leave(t, e, hash);
     if (!t->held)
         table_shrink(t, 1);
 }
@@ -376,7 +382,7 @@ void table_shrink(struct table *t, unsigned most)
 void table_replace(const struct table *t, const struct entry *old, const struct entry *e,
                    uint64_t hash)
 {
-    struct spot s = spot_of(t, old, hash);
+    struct spot s = spot_of(t, bucket_at(t, bucket_of(t, hash)), old, hash);
     write_spot(s, heap_offset(t->heap, e), tag_at(s));
 }
 

@@ -45,6 +45,9 @@ struct entry *table_find(const struct table *t, struct slice key, uint64_t hash)
 int table_reserve(struct table *t) MUST_USE;
 void table_add(struct table *t, struct entry *e, uint64_t hash); /* its key is not here */
 void table_remove(struct table *t, struct entry *e, uint64_t hash);
+/* The same, and no bucket is given back: of many that leave together, which table_shrink follows.
+ */
+void table_leave(struct table *t, struct entry *e, uint64_t hash);
 /* Another one of the same key, or the same one at another place. */
 void table_replace(const struct table *t, const struct entry *old, const struct entry *e,
                    uint64_t hash);
@@ -55,7 +58,7 @@ void table_replace(const struct table *t, const struct entry *old, const struct 
 void table_prefetch_bucket(const struct table *t, uint64_t hash);
 void table_prefetch_entry(const struct table *t, uint64_t hash);
 
-/* Gives back what removals left over while it was held, at most `most` buckets. */
+/* Gives back what table_leave, or removals while it was held, left over: at most `most` buckets. */
 void table_shrink(struct table *t, unsigned most);
 
 uint64_t table_hash(const struct table *t, const struct entry *e);

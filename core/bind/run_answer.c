@@ -181,31 +181,32 @@ static void hash_keys(struct answer *a)
     }
 }
 
-/* Pushes a column of row i, from 0; false, and nothing is pushed: it has none of that name, or the
- * row is no table. */
+static bool push_packed_column(const struct answer *a, struct slice row, struct slice name)
+{
+    struct slice value;
+    if (!packed_column(a->L, row, name, &value))
+        return false;
+    value_unpack(a->L, &a->r->rt->sandbox.marks, value);
+    return true;
+}
+
+/* Pushes a column of row i, from 0; false, and nothing of use is pushed: it has none of that name,
+ * or the row is neither a table nor packed. */
 static bool push_column(const struct answer *a, uint32_t i, struct slice name)
 {
     lua_State *L = a->L;
     const struct value_marks *m = &a->r->rt->sandbox.marks;
-    struct slice value;
-    if (a->packed) {
-        bool found = packed_column(L, packed_rows_at(L, m, a->rows, i), name, &value);
-        if (found)
-            value_unpack(L, m, value);
-        return found;
-    }
+    struct slice row;
+    if (a->packed)
+        return push_packed_column(a, packed_rows_at(L, m, a->rows, i), name);
     lua_rawgeti(L, a->rows, (int)i + 1);
-    if (lua_type(L, -1) != LUA_TTABLE) {
-        lua_pop(L, 1);
+    if (packed_get(L, m, -1, &row))
+        return push_packed_column(a, row, name);
+    if (lua_type(L, -1) != LUA_TTABLE)
         return false;
-    }
     lua_pushlstring(L, name.data, name.size);
     lua_rawget(L, -2);
-    lua_remove(L, -2);
-    if (!lua_isnil(L, -1))
-        return true;
-    lua_pop(L, 1);
-    return false;
+    return !lua_isnil(L, -1);
 }
 
 static bool read_id(const struct answer *a, uint32_t i, struct answer_id *id)

@@ -3,6 +3,7 @@
 return {
   load = function(key, ctx)
     kept = kept or ctx
-    return kept:deadline_ms() and key:find("1", 1, true) and "first"
+    local _ = kept.ids, kept.match
+    return kept:deadline_ms() and kept:answer({}, "id") and key:find("1", 1, true) and "first"
   end,
 }

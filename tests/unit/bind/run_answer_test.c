@@ -55,6 +55,19 @@ static void takes_packed_rows_over_as_they_are(void **state)
     assert_int_equal(b.of[1].version, 9);
     assert_int_equal(b.of[2].outcome, RUN_ABSENT);
     batch_fini(&b);
+    batch_init(&b, bench, /* some of them, in an array */
+               "return { load_many = function(_, ctx)\n"
+               "  local rows = ctx.db:packed_rows('SELECT', ctx.ids)\n"
+               "  return ctx:answer({ rows[2], { id = 3, v = 4 } }, 'id', 'v')\n"
+               "end }");
+    batch_start(&b);
+    fake_answer(fake_oldest(&bench->main), slice_of(rows, sizeof rows - 1));
+    expect_done(&b);
+    expect_packed(&b.of[0], rows + 10, sizeof rows - 1 - 10);
+    assert_int_equal(b.of[0].version, 10);
+    assert_int_equal(b.of[1].outcome, RUN_ABSENT);
+    assert_int_equal(b.of[2].version, 4);
+    batch_fini(&b);
 }
 
 static void batch_of(struct batch *b, struct bench *bench, const char *const matches[KEYS],
@@ -109,6 +122,7 @@ static void rows_that_do_not_fit_fail_the_run(void **state)
         {"return ctx:answer({ { id = 1.5 } }, 'id')", "row 1 has no column \"id\""},
         {"return ctx:answer({ { id = rtcache.null } }, 'id')", "row 1 has no column \"id\""},
         {"return ctx:answer({ 5 }, 'id')", "row 1 has no column \"id\""},
+        {"return ctx:answer({ rtcache.null }, 'id')", "row 1 has no column \"id\""},
         {"return ctx:answer(5, 'id')",
          "ctx:answer takes what db:rows or db:packed_rows gave, not a number"},
         {"return ctx:answer({})", "ctx:answer takes the name of the id's column, not a nil"},

@@ -46,11 +46,11 @@ int buf_grow(struct buf *b, size_t n)
 
 int buf_append(struct buf *b, const void *data, size_t n)
 {
-    char *to = buf_room(b, n);
-    if (!to && n != 0)
-        return buf_grow(b, n); /* for its code */
+    int rc = buf_fits(b, n) ? 0 : buf_grow(b, n);
+    if (rc != 0)
+        return rc;
     if (n != 0)
-        memcpy(to, data, n);
+        memcpy(b->data + b->size, data, n);
     b->size += n;
     return 0;
 }

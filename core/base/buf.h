@@ -25,12 +25,17 @@ int buf_grow(struct buf *b, size_t n) MUST_USE;
 int buf_append(struct buf *b, const void *data, size_t n) MUST_USE;
 int buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3))) MUST_USE;
 
+/* Whether n more bytes fit as it is. */
+static inline bool buf_fits(const struct buf *b, size_t n)
+{
+    return b->capacity - b->size >= n && (b->max == 0 || b->size + n <= b->max);
+}
+
 /* Room for n bytes at the end, to be filled and then claimed by size += n; NULL as buf_grow fails.
  */
 static inline char *buf_room(struct buf *b, size_t n)
 {
-    bool fits = b->capacity - b->size >= n && (b->max == 0 || b->size + n <= b->max);
-    if (!fits && buf_grow(b, n) != 0)
+    if (!buf_fits(b, n) && buf_grow(b, n) != 0)
         return NULL;
     return b->data + b->size;
 }

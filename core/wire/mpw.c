@@ -22,7 +22,7 @@ static int put_byte(struct buf *b, unsigned char byte)
 {
     char *to = buf_room(b, 1);
     if (!to)
-        return buf_grow(b, 1); /* for its code */
+        return buf_append(b, &byte, 1); /* for its code */
     *to = (char)byte;
     b->size++;
     return 0;
@@ -41,9 +41,10 @@ int mpw_bool(struct buf *b, bool v)
 /* An integer's format and its lowest bytes. */
 static int put_int(struct buf *b, unsigned char format, uint64_t bits, unsigned bytes)
 {
-    char *to = buf_room(b, 1 + bytes);
-    if (!to)
-        return buf_grow(b, 1 + bytes); /* for its code */
+    int rc = buf_fits(b, 1 + bytes) ? 0 : buf_grow(b, 1 + bytes);
+    if (rc != 0)
+        return rc;
+    char *to = b->data + b->size;
     bits = __builtin_bswap64(bits << (64 - 8 * bytes));
     to[0] = (char)format;
     memcpy(to + 1, &bits, bytes);

@@ -48,8 +48,9 @@ static void integers_are_as_the_library_packs_them(void **state)
     buf_init(&b, 0);
     for (unsigned bit = 0; bit < 64; bit++) {
         for (int64_t near = -2; near <= 2; near++) {
-            int64_t values[2] = {(int64_t)((uint64_t)1 << bit) + near, 0};
-            values[1] = -(int64_t)((uint64_t)1 << (bit % 63)) + near;
+            uint64_t power = (uint64_t)1 << bit;
+            const int64_t values[2] = {(int64_t)(power + (uint64_t)near),
+                                       (int64_t)((uint64_t)near - power)};
             for (int i = 0; i < 2; i++) {
                 msgpack_sbuffer want;
                 msgpack_sbuffer_init(&want);

@@ -1,8 +1,8 @@
 /*
  * pg_int: arrays of integers on their way to PostgreSQL, which are what load_many asks with.
  *
- * The binary form of array_recv (src/backend/utils/adt/arrayfuncs.c of PostgreSQL), which the
- * server reads several times as fast as '{1,2}'. Thread: any.
+ * The binary form of array_recv (src/backend/utils/adt/arrayfuncs.c of PostgreSQL), which neither
+ * side has to print or parse. Thread: any.
  */
 #ifndef RTCACHE_BACKEND_PG_INT_H
 #define RTCACHE_BACKEND_PG_INT_H

@@ -107,4 +107,12 @@ static inline void expect_refused(struct bench *bench, const char *body, int cod
     batch_fini(&b);
 }
 
+static inline void expect_packed(const struct ending *of, const char *want, size_t size)
+{
+    if (of->outcome != RUN_FOUND)
+        fail_msg("%s", of->err.text);
+    assert_int_equal(of->value.size, size);
+    assert_memory_equal(of->value.data, want, size);
+}
+
 #endif

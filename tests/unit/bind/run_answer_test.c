@@ -1,13 +1,5 @@
 #include "bind/batch.h"
 
-static void expect_packed(const struct ending *of, const char *want, size_t size)
-{
-    if (of->outcome != RUN_FOUND)
-        fail_msg("%s", of->err.text);
-    assert_int_equal(of->value.size, size);
-    assert_memory_equal(of->value.data, want, size);
-}
-
 static void gives_each_row_to_the_key_of_its_id(void **state)
 {
     struct batch b;

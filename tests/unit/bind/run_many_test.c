@@ -30,13 +30,6 @@ static void gives_each_key_its_own_answer(void **state)
     batch_fini(&b);
 }
 
-static void expect_packed(const struct ending *of, const char *want, size_t size)
-{
-    assert_int_equal(of->outcome, RUN_FOUND);
-    assert_int_equal(of->value.size, size);
-    assert_memory_equal(of->value.data, want, size);
-}
-
 /* Names are kept from one row to the next; those of another shape are their own. */
 static void rows_of_other_shapes_keep_their_names(void **state)
 {

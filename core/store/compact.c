@@ -26,19 +26,21 @@ static void put_in_place(struct near *link, const struct place *at)
 }
 
 /* e, behind the hole, goes to its start; where the hole is then. */
-static uint32_t move_down(struct heap *a, const struct table *t, uint32_t hole, struct entry *e)
+static uint32_t move_down(struct heap *a, const struct table *t, struct wheel *w, uint32_t hole,
+                          struct entry *e)
 {
     uint64_t hash = table_hash(t, e);
-    struct place wheel = place_of(&e->wheel), queue = place_of(&e->queue);
+    struct place queue = place_of(&e->queue);
     struct entry *to = heap_at(a, hole);
     hole = heap_shift(a, hole);
     table_replace(t, e, to, hash);
-    put_in_place(&to->wheel, &wheel);
+    wheel_follow(w, &to->timer);
     put_in_place(&to->queue, &queue);
     return hole;
 }
 
-uint32_t compact(struct heap *a, const struct table *t, uint32_t wanted, uint32_t budget)
+uint32_t compact(struct heap *a, const struct table *t, struct wheel *w, uint32_t wanted,
+                 uint32_t budget)
 {
     uint32_t at = a->cursor, seen = 0;
     while (seen < budget) {
@@ -59,7 +61,7 @@ uint32_t compact(struct heap *a, const struct table *t, uint32_t wanted, uint32_
         e = heap_at(a, at + units);
         uint32_t more = entry_units(e);
         seen += more;
-        at = may_move(e) ? move_down(a, t, at, e) : at + units + more;
+        at = may_move(e) ? move_down(a, t, w, at, e) : at + units + more;
     }
     a->cursor = at < a->top ? at : a->first;
     return seen;

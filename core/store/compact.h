@@ -16,6 +16,7 @@
 
 /* Goes on until a hole has `wanted` units, or has reached the top, or about `budget` units were
  * looked at; how many were. */
-uint32_t compact(struct heap *a, const struct table *t, uint32_t wanted, uint32_t budget);
+uint32_t compact(struct heap *a, const struct table *t, struct wheel *w, uint32_t wanted,
+                 uint32_t budget);
 
 #endif

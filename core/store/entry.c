@@ -10,7 +10,7 @@
 #define TAG_BYTES       sizeof(uint32_t)
 #define AHEAD_WHOLE     65536
 
-_Static_assert(offsetof(struct entry, data) == 44, "what an entry costs");
+_Static_assert(offsetof(struct entry, data) == 40, "what an entry costs");
 _Static_assert(ENTRY_WIDE == 2 * sizeof(uint32_t), "the flag is the size of what it stands for");
 
 static size_t value_size_of(const struct put *p)
@@ -63,7 +63,7 @@ void entry_shape(struct entry *e, const struct put *p)
     bool wide = is_wide(p);
     const uint32_t sizes[] = {(uint32_t)p->key.size, (uint32_t)value_size_of(p)};
     e->state = e->globs_seen = e->stored_high = 0;
-    near_init(&e->wheel);
+    e->timer = (struct timer){0};
     near_init(&e->queue);
     e->stored_low = 0;
     e->short_key_size = wide ? 0 : (uint8_t)sizes[0];

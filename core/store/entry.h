@@ -1,11 +1,11 @@
 /*
  * entry: what is stored under a key, in one piece.
  *
- *   state 4 | links 16 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes 8, where
- *   they are large | version 8, where there is one | key | value | count 1, since 8, slots 4 each,
- *   where there are tags
+ *   state 4 | timer 4 | links 8 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes
+ * 8, where they are large | version 8, where there is one | key | value | count 1, since 8, slots 4
+ * each, where there are tags
  *
- * Shape: 44 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
+ * Shape: 40 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
  * value of 16 MiB, 9 and 4 for each tag with tags. Key, version, value, tags and `flags` never
  * change while more than the shard has a reference (but for `since`: entry_renew); all else belongs
  * to the shard that holds the entry, changes under its lock only, and an entry to which nobody else
@@ -21,6 +21,7 @@
 #include "store/marks.h"
 #include "store/span.h"
 #include "store/store.h"
+#include "store/wheel.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -55,8 +56,8 @@ struct entry {
     uint8_t state;
     uint8_t globs_seen; /* the low bits of the number of patterns that it has been judged by */
     uint8_t stored_high;
-    struct near wheel; /* in a slot of the TTL wheel, or alone */
-    struct near queue; /* in a queue of the policy */
+    struct timer timer; /* in the TTL wheel */
+    struct near queue;  /* in a queue of the policy */
     union {
         uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
         uint32_t next;       /* without a reference left: the heap's (heap_return) */

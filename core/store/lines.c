@@ -26,14 +26,15 @@ void lines_fini(struct lines *l)
     *l = (struct lines){.base = NULL};
 }
 
-int lines_reserve(struct lines *l)
+int lines_reserve(struct lines *l, size_t count)
 {
-    if (l->count < l->usable)
+    if (count <= l->usable)
         return 0;
-    if (l->usable == LINES_MOST ||
-        mprotect(lines_at(l, l->usable), STEP_LINES * LINE_BYTES, PROT_READ | PROT_WRITE) != 0)
+    size_t more = (count - l->usable + STEP_LINES - 1) / STEP_LINES * STEP_LINES;
+    if (count > LINES_MOST ||
+        mprotect(lines_at(l, l->usable), more * LINE_BYTES, PROT_READ | PROT_WRITE) != 0)
         return ERR_NOMEM;
-    l->usable += STEP_LINES;
+    l->usable += more;
     return 0;
 }
 

@@ -32,8 +32,8 @@ static inline void *lines_at(const struct lines *l, size_t i)
     return l->base + i * LINE_BYTES;
 }
 
-/* Makes sure of memory for one line more. ERR_NOMEM */
-int lines_reserve(struct lines *l) MUST_USE;
+/* Makes sure of memory for so many lines in all. ERR_NOMEM */
+int lines_reserve(struct lines *l, size_t count) MUST_USE;
 /* The next line, of zeros; memory for it was made sure of. */
 void *lines_push(struct lines *l);
 void lines_pop(struct lines *l);

@@ -4,9 +4,9 @@
 
 #define TTL_OVER (-1)
 
-static int64_t due_ms(const struct near *link)
+static int64_t due_ms(const struct timer *timer)
 {
-    return entry_due_ms(container_of(link, struct entry, wheel));
+    return entry_due_ms(container_of(timer, struct entry, timer));
 }
 
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
@@ -19,7 +19,10 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
     s->marks = marks;
     s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
-    if (table_init(&s->table, &s->heap, seed) != 0) {
+    bool made = table_init(&s->table, &s->heap, seed) == 0;
+    if (!made || wheel_init(&s->wheel, s, 0, due_ms) != 0) {
+        if (made)
+            table_fini(&s->table);
         heap_close(&s->heap);
         return ERR_NOMEM;
     }
@@ -29,13 +32,13 @@ int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct 
     pthread_mutex_init(&s->lock, &attr);
     pthread_mutexattr_destroy(&attr);
     policy_init(&s->policy);
-    wheel_init(&s->wheel, 0, due_ms);
     return 0;
 }
 
 void shard_fini(struct shard *s)
 {
     table_fini(&s->table);
+    wheel_fini(&s->wheel);
     globs_fini(&s->globs);
     policy_fini(&s->policy);
     pthread_mutex_destroy(&s->lock);
@@ -53,7 +56,7 @@ int64_t shard_lock(struct shard *s, int64_t now_ms)
 void shard_link_deadline(struct shard *s, struct entry *e)
 {
     if (entry_due_ms(e) != STORE_FOREVER_MS)
-        wheel_add(&s->wheel, &e->wheel);
+        wheel_add(&s->wheel, &e->timer);
 }
 
 /* Whether that was the last reference. New ones are taken under the lock only: who has the last one
@@ -78,7 +81,8 @@ static void forget(struct shard *s, struct entry *e)
 
 void shard_leave(struct shard *s, struct entry *e)
 {
-    wheel_remove(&e->wheel);
+    wheel_remove(&s->wheel, &e->timer);
+    wheel_settle(&s->wheel, 1);
     forget(s, e);
     shard_let_go(s, e);
 }
@@ -110,7 +114,7 @@ static void soften(struct shard *s, struct entry *e, int64_t now)
     enum lookup status = entry_status(e, entry_age_ms(e, now));
     if (status != LOOKUP_FRESH && status != LOOKUP_NEGATIVE)
         return;
-    wheel_remove(&e->wheel);
+    wheel_remove(&s->wheel, &e->timer);
     const struct put over = {
         .ttl_ms = TTL_OVER, .stale_ttl_ms = span_ms(e->stale), .keep_ms = span_ms(e->keep)};
     entry_set_deadlines(e, &over, now);
@@ -259,7 +263,7 @@ bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
     struct hit hit;
     struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &hit);
     if (e) {
-        wheel_remove(&e->wheel);
+        wheel_remove(&s->wheel, &e->timer);
         entry_set_deadlines(e, deadlines, now);
         shard_link_deadline(s, e);
     }
@@ -290,7 +294,8 @@ void shard_read_stats(struct shard *s, struct store_stats *sum)
     size_t resident = (size_t)s->heap.touched * HEAP_UNIT;
     sum->entries += s->table.entries;
     sum->negatives += s->negatives;
-    sum->bytes += resident + policy_bytes(&s->policy) + table_bytes(&s->table);
+    sum->bytes +=
+        resident + policy_bytes(&s->policy) + table_bytes(&s->table) + wheel_bytes(&s->wheel);
     sum->entry_bytes += s->policy.small_bytes + s->policy.main_bytes;
     sum->holes += (size_t)s->heap.hole_units * HEAP_UNIT;
     sum->puts += s->puts;

@@ -26,6 +26,9 @@ struct leaving {
 /* The same for several; neighbours in the heap become one hole at once. */
 void shard_take_out_all(struct shard *s, const struct leaving *all, size_t count);
 
+/* Brings back below the limit what the wheel has grown by, or a part of it. */
+void shard_keep_limit(struct shard *s);
+
 /* Of an entry that is no longer in the table nor with the policy. */
 void shard_leave(struct shard *s, struct entry *e);
 

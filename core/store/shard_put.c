@@ -31,7 +31,7 @@ static bool may_gather(const struct shard *s, struct making *m)
 
 static void gather(struct shard *s, struct making *m, uint32_t wanted)
 {
-    uint32_t seen = compact(&s->heap, &s->table, wanted, MOVE_EACH);
+    uint32_t seen = compact(&s->heap, &s->table, &s->wheel, wanted, MOVE_EACH);
     m->moved += seen;
     m->passed = seen ? m->passed + seen : m->bound; /* nothing to move: no more of it */
 }
@@ -54,7 +54,8 @@ static bool evict_one(struct shard *s, struct making *m)
 static uint32_t highest(const struct shard *s)
 {
     size_t limit = shard_limit(s);
-    size_t others = table_bytes(&s->table) + table_growth(&s->table) + policy_bytes(&s->policy);
+    size_t others = table_bytes(&s->table) + table_growth(&s->table) + wheel_bytes(&s->wheel) +
+                    wheel_growth(&s->wheel) + policy_bytes(&s->policy);
     limit = limit < HEAP_BYTES ? limit : HEAP_BYTES;
     return limit > others ? (uint32_t)((limit - others) / HEAP_PAGE * PAGE_UNITS) : 0;
 }
@@ -77,6 +78,13 @@ static bool lower_top(struct shard *s, struct making *m)
         return false;
     gather(s, m, UINT32_MAX);
     return true;
+}
+
+void shard_keep_limit(struct shard *s)
+{
+    struct making m = {.units = 0};
+    while (has_batch(&m) && lower_top(s, &m)) {
+    }
 }
 
 /* Lets entries leave or move until there is room, as long as this hold of the lock may take. */
@@ -117,6 +125,13 @@ static struct entry *make_some_room(struct shard *s, struct making *m, struct en
     return e;
 }
 
+/* Makes sure of the memory that one entry more takes beside its own. ERR_NOMEM */
+static int reserve(struct shard *s)
+{
+    int rc = table_reserve(&s->table);
+    return rc == 0 ? wheel_reserve(&s->wheel, s->table.entries + 1) : rc;
+}
+
 static void link_in(struct shard *s, struct entry *e)
 {
     e->globs_seen = s->globs.issued;
@@ -139,16 +154,16 @@ static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t
     link_in(s, e);
 }
 
-static bool fits_in_place(const struct entry *old, uint32_t units)
+static bool fits_in_place(const struct shard *s, const struct entry *old, uint32_t units)
 {
-    return old && entry_units(old) == units &&
+    return old && entry_units(old) == units && s->heap.touched <= highest(s) &&
            atomic_load_explicit(&old->refs, memory_order_acquire) == 1;
 }
 
 /* The place in the table and in the policy stays. */
 static void overwrite(struct shard *s, struct entry *e, const struct put *p, int64_t now)
 {
-    wheel_remove(&e->wheel);
+    wheel_remove(&s->wheel, &e->timer);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
     uint8_t state = e->state;
     struct near queue = e->queue;
@@ -171,7 +186,7 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
         now = shard_lock(s, now_ms);
         heap_collect(&s->heap);
         old = table_find(&s->table, p->key, p->hash);
-        if (!is_long && fits_in_place(old, m.units)) {
+        if (!is_long && fits_in_place(s, old, m.units)) {
             overwrite(s, old, p, now);
             pthread_mutex_unlock(&s->lock);
             return 0;
@@ -191,7 +206,7 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
     } else {
         entry_fill(e, p);
     }
-    int rc = old ? 0 : table_reserve(&s->table);
+    int rc = old ? 0 : reserve(s);
     if (rc == 0) {
         entry_set_deadlines(e, p, now);
         entry_set_loader(e, p);
@@ -221,7 +236,7 @@ static bool renew(struct shard *s, const struct put *p, int64_t now_ms)
     struct entry *e = table_find(&s->table, p->key, p->hash);
     bool same = e && entry_is_renewal(e, p);
     if (same) {
-        wheel_remove(&e->wheel);
+        wheel_remove(&s->wheel, &e->timer);
         entry_renew(e, p, now);
         e->globs_seen = s->globs.issued;
         shard_link_deadline(s, e);

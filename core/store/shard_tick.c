@@ -4,14 +4,16 @@
 
 #define STEPS_EACH  8 /* of the wheel, per entry: it moves down six levels at most, and then out */
 #define STEPS_EMPTY WHEEL_SLOTS
+#define KEY_REACH   16  /* bytes of the key that are surely asked for */
 #define SWEEP_EACH  256 /* entries that are judged under one hold of the lock */
 
 /* In units of the heap: holes are gathered in a tick where they are more, and a part this large of
  * all; so many in one tick. */
-#define SETTLE_LEAST ((64u << 10) / HEAP_UNIT)
-#define SETTLE_SHARE 4
-#define SETTLE_EACH  ((4u << 10) / HEAP_UNIT)
-#define SHRINK_EACH  256 /* buckets that are given back in a tick */
+#define SETTLE_LEAST  ((64u << 10) / HEAP_UNIT)
+#define SETTLE_SHARE  4
+#define SETTLE_EACH   ((4u << 10) / HEAP_UNIT)
+#define SHRINK_EACH   256 /* buckets that are given back in a tick */
+#define SETTLE_TIMERS 256 /* that change their spot in the wheel for this */
 
 /* What left with no put after it: its memory goes back to the system, bit by bit. */
 static void settle(struct shard *s)
@@ -20,8 +22,9 @@ static void settle(struct shard *s)
     heap_collect(a);
     if (!s->table.held)
         table_shrink(&s->table, SHRINK_EACH);
+    wheel_settle(&s->wheel, SETTLE_TIMERS);
     if (a->hole_units > SETTLE_LEAST && a->hole_units > a->top / SETTLE_SHARE)
-        compact(a, &s->table, UINT32_MAX, SETTLE_EACH);
+        compact(a, &s->table, &s->wheel, UINT32_MAX, SETTLE_EACH);
 }
 
 /* Not worth a load ahead of its end. */
@@ -43,14 +46,16 @@ static void pass_ahead(struct shard *s, struct entry *e, uint64_t hash, int64_t 
 }
 
 /* What the wheel gave out has passed its ahead time, or its end. The memory that an entry's leaving
- * touches is asked for some entries ahead. */
-static void take_due(struct shard *s, struct near *const *due, size_t due_count, int64_t now,
+ * touches is asked for some entries ahead: the wheel did it for the header, here it is the key. */
+static void take_due(struct shard *s, struct timer *const *due, size_t due_count, int64_t now,
                      struct aheads *ahead)
 {
     struct leaving leaving[SHARD_BATCH];
     size_t count = 0;
+    for (size_t i = 0; i < due_count; i++)
+        __builtin_prefetch(container_of(due[i], struct entry, timer)->data + KEY_REACH);
     for (size_t i = 0; i < due_count; i++) {
-        struct entry *e = container_of(due[i], struct entry, wheel);
+        struct entry *e = container_of(due[i], struct entry, timer);
         uint64_t hash = table_hash(&s->table, e);
         if (e->ahead && entry_dies_ms(e) > now) {
             pass_ahead(s, e, hash, now, ahead);
@@ -81,11 +86,12 @@ size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *a
             break; /* the rest waits for the next tick */
         left -= steps;
         int64_t now = shard_lock(s, now_ms);
-        struct near *due[SHARD_BATCH];
+        struct timer *due[SHARD_BATCH];
         size_t count;
         done = wheel_expire(&s->wheel, now, steps, due, &count);
         take_due(s, due, count, now, ahead);
         seen += count;
+        shard_keep_limit(s);
         if (done)
             settle(s);
         pthread_mutex_unlock(&s->lock);

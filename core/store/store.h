@@ -10,8 +10,9 @@
  * shard's lock, longer ones are shared by reference.
  * Thread: any, every function. No callback runs under a lock.
  * Limits: options.memory_bytes, counted over all memory that may be resident for entries, tables
- * and their overhead, what is lost to holes included; a put that would pass it evicts first. An
- * entry larger than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
+ * and their overhead, what is lost to holes included; a put that would pass it evicts first, and
+ * what new deadlines need (a page now and then) is had back with the next tick. An entry larger
+ * than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
  */
 #ifndef RTCACHE_STORE_STORE_H
 #define RTCACHE_STORE_STORE_H

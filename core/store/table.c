@@ -110,7 +110,7 @@ int table_init(struct table *t, const struct heap *a, uint64_t seed)
         .heap = a, .seed = seed, .level = LEVEL_LEAST, .mask = (1u << LEVEL_LEAST) - 1};
     bool made = lines_init(&t->buckets) == 0 && lines_init(&t->more) == 0;
     for (size_t i = 0; made && i <= t->mask; i++) {
-        made = lines_reserve(&t->buckets) == 0;
+        made = lines_reserve(&t->buckets, i + 1) == 0;
         if (made)
             *(struct line *)lines_push(&t->buckets) =
                 (struct line){.begin = tags_begin(i, LEVEL_LEAST) & BEGIN_MASK};
@@ -277,7 +277,7 @@ static void write_tags(const struct table *t, struct line *bucket, unsigned begi
 /* One bucket more: it takes its part of another one. */
 static void split_one(struct table *t)
 {
-    if (lines_reserve(&t->buckets) != 0)
+    if (lines_reserve(&t->buckets, t->buckets.count + 1) != 0)
         return;
     if (t->buckets.count > t->mask) {
         t->mask = 2 * t->mask + 1;
@@ -343,7 +343,7 @@ static bool join_one(struct table *t)
 
 int table_reserve(struct table *t)
 {
-    return t->more_free ? 0 : lines_reserve(&t->more);
+    return t->more_free ? 0 : lines_reserve(&t->more, t->more.count + 1);
 }
 
 void table_add(struct table *t, struct entry *e, uint64_t hash)

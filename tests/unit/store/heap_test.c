@@ -18,17 +18,32 @@
 
 struct world {
     struct heap heap; /* has to come first */
-    struct near queue, wheel;
+    struct near queue;
     struct table table;
+    struct wheel wheel;
     struct rng rng;
     char fill[KEYS];
     unsigned size[KEYS]; /* of what is stored; 0: nothing */
 };
 
+static unsigned number_of(const struct entry *e)
+{
+    unsigned i;
+    memcpy(&i, entry_key(e).data, sizeof i);
+    return i;
+}
+
+static int64_t due_ms(const struct timer *timer)
+{
+    return (int64_t)number_of(container_of(timer, struct entry, timer)) * 50;
+}
+
 static int setup(void **state)
 {
     struct world *w = heap_world(sizeof *w);
     assert_int_equal(table_init(&w->table, &w->heap, SEED), 0);
+    assert_int_equal(wheel_init(&w->wheel, w, 0, due_ms), 0);
+    assert_int_equal(wheel_reserve(&w->wheel, KEYS), 0);
     w->rng.state = 1;
     *state = w;
     return 0;
@@ -38,6 +53,7 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     table_fini(&w->table);
+    wheel_fini(&w->wheel);
     heap_world_end(&w->heap);
     return 0;
 }
@@ -65,7 +81,7 @@ static void add(struct world *w, unsigned i, unsigned size)
     table_add(&w->table, e, hash_slice(key_of(&i), SEED));
     near_push_back(&w->queue, &e->queue);
     if (i % 3)
-        near_push_front(&w->wheel, &e->wheel);
+        wheel_add(&w->wheel, &e->timer);
 }
 
 static void drop(struct world *w, unsigned i)
@@ -73,7 +89,7 @@ static void drop(struct world *w, unsigned i)
     struct entry *e = find(w, i);
     table_remove(&w->table, e, hash_slice(key_of(&i), SEED));
     near_remove(&e->queue);
-    near_remove(&e->wheel);
+    wheel_remove(&w->wheel, &e->timer);
     e->life &= (uint8_t)~ENTRY_STORED;
     w->size[i] = 0;
     heap_unref(&w->heap, e);
@@ -121,20 +137,35 @@ static void check(struct world *w)
     assert_false(after_hole);
     assert_int_equal(holes, h->hole_units);
     assert_true(h->touched >= h->top);
-    size_t there = 0, timed = 0;
+    size_t there = 0;
     for (unsigned i = 0; i < KEYS; i++) {
         if (!w->size[i])
             continue;
         there++;
-        timed += i % 3 != 0;
         check_entry(w, find(w, i), i);
     }
     assert_int_equal(length_of(&w->queue), there);
-    assert_int_equal(length_of(&w->wheel), timed);
+}
+
+/* The wheel knows where they are now. */
+static void check_timers(struct world *w)
+{
+    struct timer *due[KEYS];
+    size_t count, timed = 0;
+    for (unsigned i = 0; i < KEYS; i++)
+        timed += w->size[i] && i % 3;
+    assert_true(wheel_expire(&w->wheel, KEYS * 50, SIZE_MAX, due, &count));
+    assert_int_equal(count, timed);
+    for (size_t n = 0; n < count; n++) {
+        const struct entry *e = container_of(due[n], struct entry, timer);
+        assert_true(number_of(e) < KEYS && number_of(e) % 3);
+        assert_ptr_equal(find(w, number_of(e)), e);
+    }
 }
 
 static void drop_all(struct world *w)
 {
+    check_timers(w);
     for (unsigned i = 0; i < KEYS; i++)
         if (w->size[i])
             drop(w, i);
@@ -152,7 +183,7 @@ static void what_is_stored_stays_whole_while_it_is_moved(void **state)
         else
             add(w, i, 1 + (unsigned)(rng_next(&w->rng) >> (50 + rng_below(&w->rng, 14))));
         if (n % 50 == 0)
-            compact(&w->heap, &w->table, 1 + (uint32_t)rng_below(&w->rng, 9000), 5000);
+            compact(&w->heap, &w->table, &w->wheel, 1 + (uint32_t)rng_below(&w->rng, 9000), 5000);
         if (n % 3000 == 0)
             check(w);
     }
@@ -168,7 +199,7 @@ static void a_pass_leaves_no_hole_but_before_what_is_held(void **state)
     for (unsigned i = 0; i < KEYS; i += 2)
         drop(w, i);
     struct entry *held[] = {entry_ref(find(w, 301)), entry_ref(find(w, 2001))};
-    while (compact(&w->heap, &w->table, UINT32_MAX, UINT32_MAX) > 0 &&
+    while (compact(&w->heap, &w->table, &w->wheel, UINT32_MAX, UINT32_MAX) > 0 &&
            w->heap.cursor != w->heap.first) {
     }
     check(w);
@@ -178,7 +209,7 @@ static void a_pass_leaves_no_hole_but_before_what_is_held(void **state)
     entry_unref(held[0]);
     entry_unref(held[1]);
     while (w->heap.hole_units > 0)
-        compact(&w->heap, &w->table, UINT32_MAX, UINT32_MAX);
+        compact(&w->heap, &w->table, &w->wheel, UINT32_MAX, UINT32_MAX);
     check(w);
     drop_all(w);
 }
@@ -194,7 +225,7 @@ static void holes_of_small_ones_become_room_for_a_large_one(void **state)
         drop(w, i);
     uint32_t wanted = w->heap.hole_units / 2;
     assert_null(heap_alloc(&w->heap, wanted, full));
-    while (compact(&w->heap, &w->table, wanted, 1000) > 0) {
+    while (compact(&w->heap, &w->table, &w->wheel, wanted, 1000) > 0) {
         struct entry *e = heap_alloc(&w->heap, wanted, full);
         if (!e)
             continue;
@@ -224,7 +255,8 @@ static void what_was_gathered_is_found(void **state)
         uint32_t before = w->heap.cursor;
         struct entry *e = heap_alloc(&w->heap, units + 1, w->heap.top);
         if (!e) { /* nothing here may move, so it has to go on */
-            assert_true(compact(&w->heap, &w->table, heap_surely(units + 1), UINT32_MAX) > 0);
+            assert_true(
+                compact(&w->heap, &w->table, &w->wheel, heap_surely(units + 1), UINT32_MAX) > 0);
             assert_true(w->heap.cursor != before);
         } else {
             heap_free(&w->heap, e, units + 1);

@@ -33,10 +33,14 @@ static void tick_gives_memory_back_in_bounded_steps(void **state)
         expired += n;
         assert_true(++calls < 400);
     }
+    /* With a shard's last ones its other memory was still in use. */
+    store_tick(s, 60100 + (int64_t)calls * STORE_TICK_MS, 500, NULL);
     store_read_stats(s, &stats);
     assert_int_equal(stats.entries, 0);
     assert_int_equal(stats.expirations, 20000);
-    assert_true(stats.bytes < empty.bytes + 8 * 2 * 4096 + 16384); /* pages of each table's ends */
+    /* Of each shard a page beyond the ends of its table, of the lines beyond it, and of the wheel.
+     */
+    assert_true(stats.bytes <= empty.bytes + (size_t)8 * 3 * 4096);
     store_free(s);
 }
 

@@ -8,34 +8,44 @@
 #include "store/wheel.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ALARMS 3000
+#define CROWD  60000
 
 struct alarm {
-    struct near link;
+    struct timer timer;
     int64_t due_ms;
     bool set;
 };
 
-static int64_t alarm_due(const struct near *link)
+static int64_t alarm_due(const struct timer *timer)
 {
-    return container_of(link, struct alarm, link)->due_ms;
+    return container_of(timer, struct alarm, timer)->due_ms;
+}
+
+static struct alarm alarms[CROWD];
+
+static void wheel_open(struct wheel *w, int64_t now_ms)
+{
+    assert_int_equal(wheel_init(w, alarms, now_ms, alarm_due), 0);
+    assert_int_equal(wheel_reserve(w, CROWD), 0);
 }
 
 static void alarm_init(struct alarm *a, int64_t due_ms)
 {
-    near_init(&a->link);
+    a->timer = (struct timer){0};
     a->due_ms = due_ms;
     a->set = false;
 }
 
 static size_t expire_all(struct wheel *w, int64_t now_ms)
 {
-    static struct near *out[ALARMS];
+    static struct timer *out[CROWD];
     size_t count;
     assert_true(wheel_expire(w, now_ms, SIZE_MAX, out, &count));
     for (size_t i = 0; i < count; i++)
-        assert_true(near_empty(out[i]));
+        assert_true(out[i]->spot == 0);
     return count;
 }
 
@@ -46,15 +56,16 @@ static void hands_out_at_the_tick_after_the_deadline_and_not_before(void **state
                                     86400, 999999, 2621440, 604800000, 1LL << 40, 1LL << 43};
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         for (int64_t start = 0; start <= 12345678; start += 4115226) {
-            static struct wheel w;
-            static struct alarm a;
-            wheel_init(&w, start, alarm_due);
-            alarm_init(&a, start + times[i]);
-            wheel_add(&w, &a.link);
-            int64_t tick_ms = (a.due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS * WHEEL_TICK_MS;
+            struct wheel w;
+            struct alarm *a = &alarms[0];
+            wheel_open(&w, start);
+            alarm_init(a, start + times[i]);
+            wheel_add(&w, &a->timer);
+            int64_t tick_ms = (a->due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS * WHEEL_TICK_MS;
             assert_int_equal(expire_all(&w, tick_ms - 1), 0);
             assert_int_equal(expire_all(&w, tick_ms), 1);
-            assert_true(near_empty(&a.link));
+            assert_true(a->timer.spot == 0);
+            wheel_fini(&w);
         }
     }
 }
@@ -62,61 +73,65 @@ static void hands_out_at_the_tick_after_the_deadline_and_not_before(void **state
 static void jumps_over_empty_time(void **state)
 {
     (void)state;
-    static struct wheel w;
-    static struct alarm a;
-    struct near *out[2 * WHEEL_LEVELS + 2];
+    struct wheel w;
+    struct alarm *a = &alarms[0];
+    struct timer *out[2 * WHEEL_LEVELS + 2];
     size_t count;
-    wheel_init(&w, 0, alarm_due);
-    alarm_init(&a, INT64_C(365) * 24 * 3600 * 1000);
-    wheel_add(&w, &a.link);
-    assert_true(wheel_expire(&w, a.due_ms, 2 * WHEEL_LEVELS + 2, out, &count));
+    wheel_open(&w, 0);
+    alarm_init(a, INT64_C(365) * 24 * 3600 * 1000);
+    wheel_add(&w, &a->timer);
+    assert_true(wheel_expire(&w, a->due_ms, 2 * WHEEL_LEVELS + 2, out, &count));
     assert_int_equal(count, 1);
+    wheel_fini(&w);
 }
 
-static void a_removed_link_never_comes(void **state)
+static void a_removed_timer_never_comes(void **state)
 {
     (void)state;
-    static struct wheel w;
-    static struct alarm a, b;
-    wheel_init(&w, 0, alarm_due);
-    alarm_init(&a, 5000);
-    alarm_init(&b, 5000);
-    wheel_add(&w, &a.link);
-    wheel_add(&w, &b.link);
-    wheel_remove(&a.link);
-    wheel_remove(&a.link);
+    struct wheel w;
+    struct alarm *a = &alarms[0], *b = &alarms[1];
+    wheel_open(&w, 0);
+    alarm_init(a, 5000);
+    alarm_init(b, 5000);
+    wheel_add(&w, &a->timer);
+    wheel_add(&w, &b->timer);
+    wheel_remove(&w, &a->timer);
+    wheel_remove(&w, &a->timer);
     assert_int_equal(expire_all(&w, 100000), 1);
+    wheel_fini(&w);
 }
 
 static void a_deadline_in_the_past_goes_with_the_next_call(void **state)
 {
     (void)state;
-    static struct wheel w;
-    static struct alarm a;
-    wheel_init(&w, 0, alarm_due);
+    struct wheel w;
+    struct alarm *a = &alarms[0];
+    wheel_open(&w, 0);
     assert_int_equal(expire_all(&w, 777777), 0);
-    alarm_init(&a, -5);
-    wheel_add(&w, &a.link);
+    alarm_init(a, -5);
+    wheel_add(&w, &a->timer);
     assert_int_equal(expire_all(&w, 777777), 1);
+    wheel_fini(&w);
 }
 
 static void a_time_that_goes_back_changes_nothing(void **state)
 {
     (void)state;
-    static struct wheel w;
-    static struct alarm a;
-    wheel_init(&w, 0, alarm_due);
+    struct wheel w;
+    struct alarm *a = &alarms[0];
+    wheel_open(&w, 0);
     assert_int_equal(expire_all(&w, 100000), 0);
-    alarm_init(&a, 100050);
-    wheel_add(&w, &a.link);
+    alarm_init(a, 100050);
+    wheel_add(&w, &a->timer);
     assert_int_equal(expire_all(&w, 50), 0);
     assert_int_equal(expire_all(&w, -50), 0);
     assert_int_equal(expire_all(&w, 100049), 0);
     assert_int_equal(expire_all(&w, 100050), 1);
+    wheel_fini(&w);
 }
 
 /* What is set and due by the naive reading. */
-static size_t count_due(const struct alarm *alarms, int64_t now_ms)
+static size_t count_due(int64_t now_ms)
 {
     size_t n = 0;
     for (size_t i = 0; i < ALARMS; i++)
@@ -125,11 +140,11 @@ static size_t count_due(const struct alarm *alarms, int64_t now_ms)
     return n;
 }
 
-static void take_expired(struct near **out, size_t count, int64_t now_ms)
+static void take_expired(struct timer **out, size_t count, int64_t now_ms)
 {
     for (size_t i = 0; i < count; i++) {
-        struct alarm *a = container_of(out[i], struct alarm, link);
-        assert_true(near_empty(out[i]));
+        struct alarm *a = container_of(out[i], struct alarm, timer);
+        assert_true(out[i]->spot == 0);
         assert_true(a->set);
         assert_true(a->due_ms <= now_ms);
         a->set = false;
@@ -139,44 +154,45 @@ static void take_expired(struct near **out, size_t count, int64_t now_ms)
 static void set_or_cancel(struct wheel *w, struct alarm *a, struct rng *r, int64_t now_ms)
 {
     if (a->set) {
-        wheel_remove(&a->link);
+        wheel_remove(w, &a->timer);
         a->set = false;
         return;
     }
     a->due_ms = now_ms + (int64_t)(rng_next(r) >> (24 + rng_below(r, 40)));
     a->set = true;
-    wheel_add(w, &a->link);
+    wheel_add(w, &a->timer);
 }
 
 static void run_against_the_model(uint64_t seed)
 {
-    static struct wheel w;
-    static struct alarm alarms[ALARMS];
+    struct wheel w;
     struct rng r = {.state = seed};
     int64_t now = (int64_t)rng_below(&r, 1 << 30);
-    wheel_init(&w, now, alarm_due);
+    wheel_open(&w, now);
     for (size_t i = 0; i < ALARMS; i++)
         alarm_init(&alarms[i], 0);
     for (int round = 0; round < 400; round++) {
         for (uint64_t n = rng_below(&r, 60); n > 0; n--)
             set_or_cancel(&w, &alarms[rng_below(&r, ALARMS)], &r, now);
         now += (int64_t)(rng_next(&r) >> (30 + rng_below(&r, 34)));
-        static struct near *out[ALARMS];
-        size_t due = count_due(alarms, now), count;
+        static struct timer *out[ALARMS];
+        size_t due = count_due(now), count;
         bool done = wheel_expire(&w, now, rng_below(&r, 200), out, &count);
         assert_true(count <= due);
         assert_true(!done || count == due);
         take_expired(out, count, now);
+        wheel_settle(&w, (unsigned)rng_below(&r, 20));
         /* Changes while slots are half moved down. */
         for (uint64_t n = done ? 0 : 20; n > 0; n--)
             set_or_cancel(&w, &alarms[rng_below(&r, ALARMS)], &r, now);
         if (done || rng_below(&r, 2) == 0)
             continue;
-        due = count_due(alarms, now);
+        due = count_due(now);
         assert_true(wheel_expire(&w, now, SIZE_MAX, out, &count));
         assert_int_equal(count, due);
         take_expired(out, count, now);
     }
+    wheel_fini(&w);
 }
 
 static void is_exact_against_a_naive_model(void **state)
@@ -189,20 +205,81 @@ static void is_exact_against_a_naive_model(void **state)
 static void many_of_one_moment_move_down_in_bounded_steps(void **state)
 {
     (void)state;
-    static struct wheel w;
-    static struct alarm alarms[ALARMS];
-    wheel_init(&w, 0, alarm_due);
+    struct wheel w;
+    wheel_open(&w, 0);
     for (size_t i = 0; i < ALARMS; i++) {
         alarm_init(&alarms[i], 3600000);
-        wheel_add(&w, &alarms[i].link);
+        wheel_add(&w, &alarms[i].timer);
     }
-    struct near *out[16];
+    struct timer *out[16];
     size_t all = 0, count, calls = 0;
     for (bool done = false; !done; all += count) {
         done = wheel_expire(&w, 3600000, 16, out, &count);
         assert_true(++calls <= ALARMS);
     }
     assert_int_equal(all, ALARMS);
+    wheel_fini(&w);
+}
+
+static void memory_of_what_left_goes_back_and_the_rest_stays(void **state)
+{
+    (void)state;
+    struct wheel w;
+    struct rng r = {.state = 5};
+    wheel_open(&w, 0);
+    size_t left = 0;
+    for (size_t i = 0; i < CROWD; i++) {
+        alarm_init(&alarms[i], (int64_t)rng_below(&r, 1 << 24));
+        wheel_add(&w, &alarms[i].timer);
+    }
+    size_t full = wheel_bytes(&w);
+    assert_true(full >= CROWD * sizeof(uint32_t));
+    for (size_t i = 0; i < CROWD; i++) {
+        alarms[i].set = rng_below(&r, 10) == 0;
+        left += alarms[i].set;
+        if (!alarms[i].set)
+            wheel_remove(&w, &alarms[i].timer);
+    }
+    for (size_t before = SIZE_MAX; wheel_bytes(&w) < before;) {
+        before = wheel_bytes(&w);
+        for (int i = 0; i < 100; i++)
+            wheel_settle(&w, 1 + (unsigned)rng_below(&r, 50));
+    }
+    assert_true(wheel_bytes(&w) < full / 3);
+    static struct timer *out[CROWD];
+    size_t count;
+    assert_true(wheel_expire(&w, 1 << 24, SIZE_MAX, out, &count));
+    assert_int_equal(count, left);
+    take_expired(out, count, 1 << 24);
+    wheel_settle(&w, UINT32_MAX);
+    assert_true(wheel_bytes(&w) < full / 10);
+    wheel_fini(&w);
+}
+
+static void a_timer_that_moved_is_found_where_it_is(void **state)
+{
+    (void)state;
+    struct wheel w;
+    wheel_open(&w, 0);
+    for (size_t i = 0; i < 100; i++) {
+        alarm_init(&alarms[i], 5000);
+        alarms[i].set = true;
+        if (i % 2)
+            wheel_add(&w, &alarms[i].timer);
+    }
+    for (size_t i = 0; i < 100; i++) {
+        alarms[100 + i] = alarms[i];
+        wheel_follow(&w, &alarms[100 + i].timer);
+    }
+    memset(alarms, 0, 100 * sizeof *alarms);
+    struct timer *out[100];
+    size_t count;
+    wheel_remove(&w, &alarms[100 + 1].timer);
+    assert_true(wheel_expire(&w, 5000, 100, out, &count));
+    assert_int_equal(count, 49);
+    take_expired(out, count, 5000);
+    assert_true(alarms[100].set && alarms[101].set);
+    wheel_fini(&w);
 }
 
 int main(void)
@@ -210,10 +287,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_out_at_the_tick_after_the_deadline_and_not_before),
         cmocka_unit_test(jumps_over_empty_time),
-        cmocka_unit_test(a_removed_link_never_comes),
+        cmocka_unit_test(a_removed_timer_never_comes),
         cmocka_unit_test(a_deadline_in_the_past_goes_with_the_next_call),
         cmocka_unit_test(a_time_that_goes_back_changes_nothing),
         cmocka_unit_test(is_exact_against_a_naive_model),
+        cmocka_unit_test(memory_of_what_left_goes_back_and_the_rest_stays),
+        cmocka_unit_test(a_timer_that_moved_is_found_where_it_is),
         cmocka_unit_test(many_of_one_moment_move_down_in_bounded_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,7 @@ struct backend;
 struct backend_stats {
     uint64_t queries, failures, connects, disconnects, cancels, timeouts;
     uint64_t groups, groups_failed; /* postgres: transactions of more than one SELECT */
+    uint64_t reruns;                /* postgres: for rows that were too many to take at once */
     uint32_t connections, idle, in_flight, queued;
 };
 

@@ -296,6 +296,7 @@ static void run_again(struct pg_conn *c, struct pg_call *call)
     struct pg_stmt *st = call->stmt;
     struct query *q = call->q;
     bool forget = call->redo == PG_REDO_PLAN && !list_empty(&st->lru) && st->ready;
+    c->pool->stats.reruns += call->redo == PG_REDO_MANY;
     call->redone |= call->redo;
     call->redo = 0;
     call->stmt = NULL;

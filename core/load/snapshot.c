@@ -27,6 +27,7 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(timeouts)                                                                                    \
     X(groups)                                                                                      \
     X(groups_failed)                                                                               \
+    X(reruns)                                                                                      \
     X(connections)                                                                                 \
     X(idle)                                                                                        \
     X(in_flight)                                                                                   \

@@ -196,6 +196,7 @@ static void rows_that_were_few_and_are_many_now_take_no_more_memory(void **state
     gives(f, QUERY_VALUE, numbers, "[1000000]", "1");
     gives(f, QUERY_VALUE, "SELECT last_value > 1000002 FROM runs", NULL, /* it ran twice */
           memory_is_counted() ? "true" : "false");
+    assert_int_equal(stats(f).reruns, memory_is_counted());
     gives(f, QUERY_VALUE, numbers, "[2]", "1");
     gives(f, QUERY_ROW, rows, "[0]", "nothing");
     long before = peak_kib();

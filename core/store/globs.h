@@ -23,11 +23,11 @@ struct shared_glob {
 };
 
 struct globs {
-    struct shared_glob *active[STORE_GLOBS_MAX]; /* oldest first; one reference each */
+    uint8_t issued;
     unsigned count;
     unsigned in_pass; /* of them, those that the scan in progress retires; 0: no scan */
     size_t bucket;    /* where the scan goes on */
-    uint8_t issued;
+    struct shared_glob *active[STORE_GLOBS_MAX]; /* oldest first; one reference each */
 };
 
 /* One reference, the caller's; NULL: no memory. */

@@ -161,22 +161,22 @@ static uint32_t take_hole(struct heap *a, uint32_t at)
 
 void *heaps_reserve(size_t count)
 {
-    size_t size = count * HEAP_BYTES;
-    char *all = mmap(NULL, size + HEAP_BYTES, PROT_NONE,
+    size_t size = count * HEAP_RANGE;
+    char *all = mmap(NULL, size + HEAP_RANGE, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (all == MAP_FAILED)
         return NULL;
-    size_t before = -(uintptr_t)all & (HEAP_BYTES - 1);
+    size_t before = -(uintptr_t)all & (HEAP_RANGE - 1);
     if (before)
         munmap(all, before);
-    munmap(all + before + size, HEAP_BYTES - before);
+    munmap(all + before + size, HEAP_RANGE - before);
     madvise(all + before, size, MADV_NOHUGEPAGE);
     return all + before;
 }
 
-void heaps_release(void *at, size_t count)
+void heaps_release(void *ranges, size_t count)
 {
-    munmap(at, count * HEAP_BYTES);
+    munmap(ranges, count * HEAP_RANGE);
 }
 
 /* Makes all below `end` usable. */

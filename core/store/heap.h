@@ -9,17 +9,23 @@
  * segregated lists with a bitmap (TLSF: Masmano, Ripoll, Crespo, Real, ECRTS 2004); a hole of the
  * size asked for goes first, then one whose rest another entry can use. Holes that fit nothing are
  * brought together by moving entries (compact.h).
+ * Heaps lie one after the other, each in a range of 4 GiB, and each begins at another page of its
+ * range: what all of them have at the same place (the shard's fields, above all) would else share a
+ * few sets of the caches and of the TLB, which hold 8 or 12 such pages.
  * Shape: an entry takes its size, rounded up to 4 bytes, and nothing else; all is O(1). Memory is
  * had from the system in steps and given back from the top. It is never in huge pages, which would
  * be resident where one entry lies in them.
- * Thread: under the shard's lock; heap_return: any. Limits: 4 GiB, the shard included.
+ * Thread: under the shard's lock; heap_return: any. Limits: HEAP_BYTES, the shard included.
  */
 #ifndef RTCACHE_STORE_HEAP_H
 #define RTCACHE_STORE_HEAP_H
 
 #include "store/entry.h"
 
-#define HEAP_BYTES   (UINT64_C(1) << 32)
+#define HEAP_RANGE   (UINT64_C(1) << 32)
+#define HEAP_COLORS  16               /* heaps that begin at different places */
+#define HEAP_COLOR   (16 * HEAP_PAGE) /* whole pages of any system */
+#define HEAP_BYTES   (HEAP_RANGE - HEAP_COLORS * HEAP_COLOR)
 #define HEAP_UNIT    4
 #define HEAP_CLASSES 256
 #define HEAP_PAGE    4096 /* what `resident` counts in; the system's may be larger */
@@ -36,9 +42,9 @@ struct heap {
     struct near holes[HEAP_CLASSES];
 };
 
-/* Address space for `count` heaps, one after the other; NULL: the system has not so much. */
+/* Address space for `count` heaps; NULL: the system has not so much. */
 void *heaps_reserve(size_t count);
-void heaps_release(void *at, size_t count);
+void heaps_release(void *ranges, size_t count);
 
 /* Makes the first head_bytes usable, at whose start the struct heap is. ERR_NOMEM. */
 int heap_open(void *at, size_t head_bytes) MUST_USE;
@@ -86,9 +92,15 @@ static inline uint32_t heap_offset(const struct heap *a, const struct entry *e)
     return (uint32_t)(((const char *)e - (const char *)a) / HEAP_UNIT);
 }
 
+/* Where the heap of a range begins. */
+static inline struct heap *heap_in(char *range)
+{
+    return (struct heap *)(range + (uintptr_t)range / HEAP_RANGE % HEAP_COLORS * HEAP_COLOR);
+}
+
 static inline struct heap *heap_of(const struct entry *e)
 {
-    return (struct heap *)((uintptr_t)e & ~(uintptr_t)(HEAP_BYTES - 1));
+    return heap_in((char *)((uintptr_t)e & ~(uintptr_t)(HEAP_RANGE - 1)));
 }
 
 #endif

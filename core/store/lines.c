@@ -8,21 +8,25 @@
 #define PAGE_LINES (HEAP_PAGE / LINE_BYTES)
 #define STEP_LINES (16 * PAGE_LINES) /* had from the system at a time */
 
+/* A few pages more than there may be lines: the system puts one array before the other, and they
+ * shall not all begin in the same sets of the caches and of the TLB. */
+#define RANGE_BYTES (LINES_MOST * LINE_BYTES + 3 * HEAP_PAGE)
+
 int lines_init(struct lines *l)
 {
-    void *at = mmap(NULL, LINES_MOST * LINE_BYTES, PROT_NONE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at =
+        mmap(NULL, RANGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     *l = (struct lines){.base = at == MAP_FAILED ? NULL : at};
     if (!l->base)
         return ERR_NOMEM;
-    madvise(at, LINES_MOST * LINE_BYTES, MADV_NOHUGEPAGE); /* a kernel without them refuses */
+    madvise(at, RANGE_BYTES, MADV_NOHUGEPAGE); /* a kernel without them refuses */
     return 0;
 }
 
 void lines_fini(struct lines *l)
 {
     if (l->base)
-        munmap(l->base, LINES_MOST * LINE_BYTES);
+        munmap(l->base, RANGE_BYTES);
     *l = (struct lines){.base = NULL};
 }
 

@@ -30,15 +30,15 @@
 
 struct shard {
     struct heap heap; /* has to come first */
+    /* A read touches this line, and the next one that is aligned. */
     _Alignas(64) pthread_mutex_t lock;
     int64_t now_ms;
-    struct table table;
-    size_t entry_bytes;
+    const struct marks *marks; /* borrowed */
+    struct globs globs;
+    _Alignas(64) struct table table;
     _Atomic size_t limit_bytes; /* written under the lock */
     struct policy policy;
     uint64_t negatives;
-    const struct marks *marks; /* borrowed */
-    struct globs globs;
     uint64_t puts, evictions, expirations, removals, refused, marked, renewals;
     struct wheel wheel;
 };

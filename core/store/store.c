@@ -19,7 +19,7 @@ struct store {
 
 static struct shard *shard_at(const struct store *s, size_t i)
 {
-    return (struct shard *)(s->heaps + i * HEAP_BYTES);
+    return (struct shard *)heap_in(s->heaps + i * HEAP_RANGE);
 }
 
 static struct shard *shard_of(const struct store *s, uint64_t hash)

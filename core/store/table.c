@@ -37,7 +37,7 @@ struct spot {
 };
 
 _Static_assert(sizeof(struct line) == LINE_BYTES, "a bucket is a cache line");
-_Static_assert(HEAP_BYTES / HEAP_UNIT == PLACE_MASK + 1, "a slot holds any place of a heap");
+_Static_assert(HEAP_BYTES / HEAP_UNIT <= PLACE_MASK + 1, "a slot holds any place of a heap");
 _Static_assert(LEVEL_LEAST >= TAG_STEP, "a bucket's number has the bits that a join asks for");
 
 static struct entry *entry_of(const struct table *t, uint32_t slot)

@@ -9,16 +9,17 @@
 /* Of zeros; what it points to begins with a struct heap. */
 static inline void *heap_world(size_t head_bytes)
 {
-    void *at = heaps_reserve(1);
-    assert_non_null(at);
-    assert_int_equal(heap_open(at, head_bytes), 0);
-    return at;
+    char *range = heaps_reserve(1);
+    assert_non_null(range);
+    struct heap *h = heap_in(range);
+    assert_int_equal(heap_open(h, head_bytes), 0);
+    return h;
 }
 
 static inline void heap_world_end(struct heap *h)
 {
     heap_close(h);
-    heaps_release(h, 1);
+    heaps_release((void *)((uintptr_t)h & ~(uintptr_t)(HEAP_RANGE - 1)), 1);
 }
 
 static inline struct entry *heap_entry(struct heap *h, const struct put *p)

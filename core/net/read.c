@@ -11,8 +11,8 @@
 
 /* One read of one key. */
 struct read {
-    struct target target;
-    struct slice key; /* borrowed from the input */
+    const struct target *target; /* borrowed */
+    struct slice key;            /* borrowed from the input */
     uint64_t hash;
     int64_t timeout_ms, stale_wait_ms; /* -1: the loader's */
     int64_t min_version;
@@ -25,23 +25,28 @@ struct read {
 /* The value did not fit under the store's lock: it comes by reference. */
 static void take_reference(struct answer *a, struct hit *hit)
 {
-    if (!hit->entry)
-        return;
     a->rc |= mpw_raw(a->out, entry_value(hit->entry));
     entry_unref(hit->entry);
     hit->entry = NULL;
 }
 
-static void close_hit(struct answer *a, enum status status, struct hit *hit, const struct err *err)
+static __attribute__((noinline)) void close_entry(struct answer *a, enum status status,
+                                                  const struct hit *hit, const struct err *err)
 {
-    take_reference(a, hit);
-    if (a->target->form != FORM_ENTRY) {
-        answer_done(a, 0);
-        return;
-    }
     struct facts f = facts_of_hit(status, hit);
     f.err = err;
     answer_close(a, &f);
+}
+
+static inline void close_hit(struct answer *a, enum status status, struct hit *hit,
+                             const struct err *err)
+{
+    if (__builtin_expect(hit->entry != NULL, 0))
+        take_reference(a, hit);
+    if (__builtin_expect(a->target->form == FORM_ENTRY, 0))
+        close_entry(a, status, hit, err);
+    else
+        answer_done(a, 0);
 }
 
 static void close_negative(struct answer *a, const struct hit *hit)
@@ -57,12 +62,12 @@ static void refuse(const struct read *r, int code, const char *what)
     char text[SHOW_KEY_TEXT];
     struct err e;
     err_set(&e, code, "%s: %s", show_key(text, r->key), what);
-    answer_error(&r->target, &e);
+    answer_error(r->target, &e);
 }
 
 static struct join_request join_of(const struct read *r, const struct policy *policy)
 {
-    struct io *io = r->target.io;
+    struct io *io = r->target->io;
     return (struct join_request){
         .key = r->key,
         .hash = r->hash,
@@ -86,7 +91,7 @@ static bool is_old(const struct read *r, const struct hit *hit)
 static bool load_in_background(const struct read *r, const struct policy *policy,
                                enum load_reason reason, struct err *err)
 {
-    struct io *io = r->target.io;
+    struct io *io = r->target->io;
     struct join_request q = join_of(r, policy);
     struct join_result joined = {0};
     q.reason = reason;
@@ -112,14 +117,14 @@ static void count_wait(struct io *io, int loader, bool first)
 static void read_join(const struct read *r, const struct policy *policy, int loader,
                       bool stale_there)
 {
-    struct io *io = r->target.io;
-    struct conn *c = r->target.conn;
+    struct io *io = r->target->io;
+    struct conn *c = r->target->conn;
     if (c->parked_count >= (uint64_t)io->snapshot->conf->max_parked) {
         metrics_inc(io->metrics, M_PARKED_REFUSED);
         refuse(r, ERR_OVERLOADED, "this connection has max_parked requests waiting");
         return;
     }
-    struct request *request = request_new(&r->target, r->key, r->hash);
+    struct request *request = request_new(r->target, r->key, r->hash);
     if (!request) {
         refuse(r, ERR_NOMEM, "no memory to wait for a load");
         return;
@@ -130,7 +135,7 @@ static void read_join(const struct read *r, const struct policy *policy, int loa
     struct join_request q = join_of(r, policy);
     struct join_result joined = {0};
     struct answer a;
-    answer_open(&a, &r->target);
+    answer_open(&a, r->target);
     int64_t wait_ms = r->timeout_ms >= 0 ? r->timeout_ms : policy->wait_timeout_ms;
     q.waiter = &request->waiter;
     q.wait_until_ms = io->now_ms + wait_ms;
@@ -177,7 +182,7 @@ static void read_join(const struct read *r, const struct policy *policy, int loa
 static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
 {
     int loader;
-    const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
+    const struct policy *policy = snapshot_policy(r->target->io->snapshot, r->key, &loader);
     int64_t wait_ms = r->stale_wait_ms >= 0 ? r->stale_wait_ms : policy->stale_wait_ms;
     if (wait_ms > 0 && loader >= 0 && !r->partial) {
         answer_undo(a);
@@ -187,27 +192,27 @@ static void read_stale(const struct read *r, struct answer *a, struct hit *hit)
     }
     struct err err;
     bool failing = loader >= 0 && !load_in_background(r, policy, REASON_REFRESH, &err);
-    metrics_hit(r->target.io->metrics, hit->owner, failing ? HIT_STALE_ERROR : HIT_STALE);
+    metrics_hit(r->target->io->metrics, hit->owner, failing ? HIT_STALE_ERROR : HIT_STALE);
     close_hit(a, failing ? STATUS_STALE_ERROR : STATUS_STALE, hit, failing ? &err : NULL);
 }
 
 /* The load begins, and nobody waits for it. */
 static void read_later(const struct read *r, const struct policy *policy, int loader)
 {
-    struct io *io = r->target.io;
+    struct io *io = r->target->io;
     struct err err;
     count_wait(io, loader, true);
     if (load_in_background(r, policy, REASON_MISS, &err))
-        answer_pending(&r->target);
+        answer_pending(r->target);
     else
-        park_answer_failure(&r->target, r->key, r->hash, &err);
+        park_answer_failure(r->target, r->key, r->hash, &err);
 }
 
 /* A fresh hit of a loader with early_beta: the load of the next value may begin by it. */
 static __attribute__((noinline)) void read_early(const struct read *r, const struct hit *hit)
 {
     int loader;
-    struct io *io = r->target.io;
+    struct io *io = r->target->io;
     struct err unused;
     if (hit->ttl_ms == STORE_FOREVER_MS || !early_in_reach(hit->load_us, hit->ttl_ms))
         return;
@@ -219,7 +224,7 @@ static __attribute__((noinline)) void read_early(const struct read *r, const str
 static void read_miss(const struct read *r)
 {
     int loader;
-    const struct policy *policy = snapshot_policy(r->target.io->snapshot, r->key, &loader);
+    const struct policy *policy = snapshot_policy(r->target->io->snapshot, r->key, &loader);
     if (loader < 0)
         refuse(r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (r->partial)
@@ -230,12 +235,13 @@ static void read_miss(const struct read *r)
 
 static void read_key(struct read *r)
 {
-    struct io *io = r->target.io;
+    struct io *io = r->target->io;
     struct answer a;
     struct hit hit;
-    answer_open(&a, &r->target);
+    answer_open(&a, r->target);
+    unsigned want = WANT_STALE | (r->target->form == FORM_ENTRY || r->has_min ? 0 : WANT_BARE);
     enum lookup found =
-        store_get(io->options.store, r->key, r->hash, io->now_ms, WANT_STALE, a.out, &hit);
+        store_get(io->options.store, r->key, r->hash, io->now_ms, want, a.out, &hit);
     if (__builtin_expect(found != LOOKUP_MISS && is_old(r, &hit), 0)) {
         entry_unref(hit.entry);
         found = LOOKUP_MISS;
@@ -259,9 +265,14 @@ static void read_key(struct read *r)
 
 /* ---- the methods ---- */
 
-static int read_options(struct read *r, struct params *p, bool many, struct err *e)
+static void no_options(struct read *r)
 {
     r->timeout_ms = r->stale_wait_ms = -1;
+}
+
+static int read_options(struct read *r, struct params *p, bool many, struct err *e)
+{
+    no_options(r);
     if (p->left == 0)
         return 0;
     const struct option_spec specs[] = {
@@ -273,35 +284,45 @@ static int read_options(struct read *r, struct params *p, bool many, struct err 
     return params_options(p, specs, many ? 4 : 3, e);
 }
 
-static void read_one(const struct target *t, struct params *p, enum form form)
+/* Apart, with the text of an error, which the way of a hit needs no room for. */
+static __attribute__((noinline)) bool read_arguments(struct read *r, struct params *p)
 {
-    struct read r = {.target = *t};
     struct err e;
-    r.target.form = form;
-    if (params_key(p, &r.key, &e) != 0 || read_options(&r, p, false, &e) != 0) {
-        answer_error(t, &e);
+    if (params_key(p, &r->key, &e) == 0 && read_options(r, p, false, &e) == 0)
+        return true;
+    answer_error(r->target, &e);
+    return false;
+}
+
+static void read_one(const struct target *t, struct params *p)
+{
+    struct read r = {.target = t};
+    if (p->left == 1 && params_key_ahead(p, &r.key))
+        no_options(&r);
+    else if (!read_arguments(&r, p))
         return;
-    }
     r.hash = params_hash(p, t->io->options.store, r.key);
     read_key(&r);
 }
 
 void read_get(const struct target *t, struct params *p)
 {
-    read_one(t, p, FORM_VALUE);
+    read_one(t, p); /* FORM_VALUE, as it comes */
 }
 
 void read_get_entry(const struct target *t, struct params *p)
 {
-    read_one(t, p, FORM_ENTRY);
+    struct target entry = *t;
+    entry.form = FORM_ENTRY;
+    read_one(&entry, p);
 }
 
 #define MANY_AHEAD 16 /* keys that are looked at before the first of them is read */
 
-/* The keys of a get_many, of which it is known that they are so many values. */
-static void read_keys(struct read *r, struct params *keys, uint32_t count)
+/* The keys of a get_many, of which it is known that they are so many values. item: r's target. */
+static void read_keys(struct read *r, struct target *item, struct params *keys, uint32_t count)
 {
-    const struct store *s = r->target.io->options.store;
+    const struct store *s = r->target->io->options.store;
     struct mp_token tokens[MANY_AHEAD];
     uint64_t hashes[MANY_AHEAD];
     for (uint32_t begin = 0; begin < count; begin += MANY_AHEAD) {
@@ -317,19 +338,20 @@ static void read_keys(struct read *r, struct params *keys, uint32_t count)
             store_prefetch_entry(s, hashes[i]);
         for (uint32_t i = 0; i < n; i++) {
             struct err e;
-            r->target.index = begin + i;
+            item->index = begin + i;
             r->hash = hashes[i];
             if (params_check_key(keys, &tokens[i], &r->key, &e) == 0)
                 read_key(r);
             else
-                answer_error(&r->target, &e);
+                answer_error(r->target, &e);
         }
     }
 }
 
 void read_get_many(const struct target *t, struct params *p)
 {
-    struct read r = {.target = *t};
+    struct target item = *t;
+    struct read r = {.target = &item};
     struct err e;
     uint32_t count = 0;
     int rc = params_array(p, &count, &e);
@@ -340,18 +362,18 @@ void read_get_many(const struct target *t, struct params *p)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
         rc = read_options(&r, p, true, &e);
-    r.target.many = rc == 0 ? many_new(t, count) : NULL;
-    if (rc == 0 && !r.target.many)
+    item.many = rc == 0 ? many_new(t, count) : NULL;
+    if (rc == 0 && !item.many)
         rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", count);
     if (rc != 0) {
         answer_error(t, &e);
         return;
     }
-    many_hold(r.target.many);
+    many_hold(item.many);
     r.bulk = count > BULK_LEAST;
-    r.target.form = FORM_ITEM;
-    read_keys(&r, &keys, count);
-    many_release(r.target.many);
+    item.form = FORM_ITEM;
+    read_keys(&r, &item, &keys, count);
+    many_release(item.many);
 }
 
 void read_peek(const struct target *t, struct params *p)
@@ -385,7 +407,8 @@ void read_peek(const struct target *t, struct params *p)
 void read_refresh(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
-    struct read r = {.target = *t, .timeout_ms = -1, .stale_wait_ms = -1, .reload = true};
+    struct target entry = *t;
+    struct read r = {.target = &entry, .timeout_ms = -1, .stale_wait_ms = -1, .reload = true};
     bool background = false;
     const struct option_spec specs[] = {
         {"timeout_ms", OPTION_MS, &r.timeout_ms, NULL},
@@ -393,8 +416,8 @@ void read_refresh(const struct target *t, struct params *p)
         {"min_version", OPTION_INT, &r.min_version, &r.has_min},
     };
     struct err e;
-    r.target.form = FORM_ENTRY;
-    r.target.strict = true;
+    entry.form = FORM_ENTRY;
+    entry.strict = true;
     if (params_key(p, &r.key, &e) != 0 || params_options(p, specs, 3, &e) != 0) {
         answer_error(t, &e);
         return;

@@ -182,14 +182,16 @@ static void copy_out(struct buf *out, struct slice value)
     out->size += n;
 }
 
-static void fill_hit(struct hit *hit, const struct entry *e)
+static void fill_hit(struct hit *hit, const struct entry *e, unsigned want)
 {
+    hit->owner = e->owner;
+    hit->early = e->life & ENTRY_EARLY;
+    if (want & WANT_BARE && !hit->early)
+        return;
     int64_t load_us = entry_load_us(e);
     hit->has_version = e->flags & ENTRY_VERSIONED;
     hit->version = entry_version(e);
     hit->load_us = load_us < UINT32_MAX ? (uint32_t)load_us : UINT32_MAX;
-    hit->owner = e->owner;
-    hit->early = e->life & ENTRY_EARLY;
 }
 
 /* A reference, or where there are too many of them a copy; NULL: no memory for it. */
@@ -216,7 +218,7 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
         policy_read(e);
         entry_count_read(e);
     }
-    fill_hit(hit, e);
+    fill_hit(hit, e, want);
     struct entry *held = NULL;
     size_t size = entry_value_size(e);
     bool wanted = value_wanted(status, want), copy = out && size <= STORE_COPY_MAX;

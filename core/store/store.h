@@ -54,6 +54,7 @@ enum {
     WANT_STALE = 1, /* the value of a STALE entry too (that of a FRESH one always comes) */
     WANT_KEPT = 2,  /* and that of a KEPT one */
     WANT_PEEK = 4,  /* not a client's read: no recency, no frequency */
+    WANT_BARE = 8,  /* of the hit: its owner, and where it is early age, ttl and load_us; no more */
 };
 
 struct hit {
@@ -121,7 +122,8 @@ void store_prefetch(const struct store *s, uint64_t hash);
 void store_prefetch_entry(const struct store *s, uint64_t hash);
 
 /* The value, where the status is one whose value is wanted, is appended to out (whose failure gives
- * LOOKUP_MISS and leaves out as it was), or comes as hit->entry. hit is always filled. */
+ * LOOKUP_MISS and leaves out as it was), or comes as hit->entry. hit is always filled, but for what
+ * WANT_BARE leaves open. */
 enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit);
 

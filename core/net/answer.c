@@ -46,15 +46,15 @@ struct buf *answer_begin(struct answer *a, const struct target *t)
 static int pack_item_head(struct buf *out)
 {
     static const char head[] = "\x81\xa5value";
-    char *to = buf_room(out, sizeof head - 1);
-    if (!to)
-        return buf_grow(out, sizeof head - 1); /* for its code */
-    memcpy(to, head, sizeof head - 1);
+    int rc = out->data && buf_fits(out, sizeof head - 1) ? 0 : buf_grow(out, sizeof head - 1);
+    if (rc != 0)
+        return rc;
+    memcpy(out->data + out->size, head, sizeof head - 1);
     out->size += sizeof head - 1;
     return 0;
 }
 
-void answer_open(struct answer *a, const struct target *t)
+void answer_open_form(struct answer *a, const struct target *t)
 {
     answer_begin(a, t);
     if (t->form == FORM_ENTRY) {
@@ -65,15 +65,9 @@ void answer_open(struct answer *a, const struct target *t)
     }
 }
 
-void answer_undo(struct answer *a)
-{
-    a->out->size = a->mark;
-}
-
-void answer_done(struct answer *a, int rc)
+void answer_done_form(struct answer *a, int rc)
 {
     const struct target *t = a->target;
-    rc |= a->rc;
     if (t->form == FORM_ITEM) {
         many_item_done(t->many, t->index, a->mark, rc);
         return;

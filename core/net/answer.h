@@ -48,9 +48,26 @@ struct answer {
     int rc;
 };
 
-void answer_open(struct answer *a, const struct target *t);
+/* The bare value of a request, as nearly all are, has its way in this file; answer_open_form and
+ * answer_done_form know all others. */
+void answer_open_form(struct answer *a, const struct target *t);
+static inline __attribute__((always_inline)) void answer_open(struct answer *a,
+                                                              const struct target *t)
+{
+    if (__builtin_expect(t->form != FORM_VALUE || t->notify || !t->conn, 0)) {
+        answer_open_form(a, t);
+        return;
+    }
+    a->target = t;
+    a->out = conn_out(t->conn);
+    a->mark = a->out->size;
+    a->rc = rpc_reply_head(a->out, t->msgid);
+}
 void answer_close(struct answer *a, const struct facts *f);
-void answer_undo(struct answer *a);
+static inline void answer_undo(struct answer *a)
+{
+    a->out->size = a->mark;
+}
 
 /* Whole answers. */
 void answer_value(const struct target *t, struct slice packed, const struct facts *f);
@@ -61,7 +78,16 @@ void answer_error(const struct target *t, const struct err *e);
 void answer_true(const struct target *t, bool v);
 /* [1, msgid, nil, and then the caller packs one value into the buffer; answer_done closes. */
 struct buf *answer_begin(struct answer *a, const struct target *t);
-void answer_done(struct answer *a, int rc);
+void answer_done_form(struct answer *a, int rc);
+static inline void answer_done(struct answer *a, int rc)
+{
+    const struct target *t = a->target;
+    rc |= a->rc;
+    if (__builtin_expect(rc != 0 || t->form == FORM_ITEM || a->out == &t->io->sink, 0))
+        answer_done_form(a, rc);
+    else
+        conn_touch(t->conn);
+}
 
 struct facts facts_of_hit(enum status status, const struct hit *hit);
 

@@ -80,15 +80,6 @@ void conn_close(struct conn *c)
 
 /* ---- out ---- */
 
-struct buf *conn_out(struct conn *c)
-{
-    if (!c->out.data && c->io->spare.data) {
-        c->out = c->io->spare;
-        c->io->spare = (struct buf){0};
-    }
-    return &c->out;
-}
-
 /* An empty buffer goes back to the thread, or is freed. */
 static void conn_give_back(struct conn *c)
 {
@@ -100,12 +91,6 @@ static void conn_give_back(struct conn *c)
     } else {
         buf_fini(&c->out);
     }
-}
-
-void conn_touch(struct conn *c)
-{
-    if (!c->in_turn && list_empty(&c->dirty))
-        list_push_back(&c->io->dirty, &c->dirty);
 }
 
 void conn_break(struct conn *c, const char *why)

@@ -61,9 +61,21 @@ void conn_frame_begins(struct conn *c);
 bool conn_is_slow(struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
 void conn_close(struct conn *c);
-/* Where answers go; after writing outside the connection's own turn call conn_touch. */
-struct buf *conn_out(struct conn *c);
-void conn_touch(struct conn *c);
+/* Where answers go, a buffer that the thread lends; after writing outside the connection's own turn
+ * call conn_touch. */
+static inline struct buf *conn_out(struct conn *c)
+{
+    if (__builtin_expect(!c->out.data && c->io->spare.data, 0)) {
+        c->out = c->io->spare;
+        c->io->spare = (struct buf){0};
+    }
+    return &c->out;
+}
+static inline void conn_touch(struct conn *c)
+{
+    if (!c->in_turn && list_empty(&c->dirty))
+        list_push_back(&c->io->dirty, &c->dirty);
+}
 /* Writes what it can; may close c. */
 void conn_flush(struct conn *c);
 /* No memory for an answer, or too much unread: the connection cannot be served any further. */

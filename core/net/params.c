@@ -35,11 +35,6 @@ static int next_token(struct params *p, struct mp_token *t, struct err *e)
     return 0;
 }
 
-static bool is_key(const struct params *p, const struct mp_token *t)
-{
-    return (t->type == MP_STR || t->type == MP_BIN) && t->bytes.size - 1 < (size_t)p->conf->max_key;
-}
-
 static int refuse_key(const struct params *p, const struct mp_token *t, struct err *e)
 {
     if (t->type != MP_STR && t->type != MP_BIN)
@@ -55,7 +50,7 @@ static int refuse_key(const struct params *p, const struct mp_token *t, struct e
 int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
                      struct err *e)
 {
-    if (__builtin_expect(!is_key(p, t), 0))
+    if (__builtin_expect(!params_is_key(p, t), 0))
         return refuse_key(p, t, e);
     *key = t->bytes;
     return 0;
@@ -64,12 +59,8 @@ int params_check_key(const struct params *p, const struct mp_token *t, struct sl
 int params_key(struct params *p, struct slice *key, struct err *e)
 {
     struct mp_token t;
-    if (p->index == 1 && p->msg->behind_first) {
-        p->at.at = p->msg->behind_first;
-        p->left--;
-        p->index++;
-        return params_check_key(p, &p->msg->first, key, e);
-    }
+    if (params_key_ahead(p, key))
+        return 0;
     int rc = next_token(p, &t, e);
     return rc != 0 ? rc : params_check_key(p, &t, key, e);
 }

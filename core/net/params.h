@@ -32,6 +32,23 @@ struct option_spec {
 
 void params_init(struct params *p, const char *method, const struct rpc_msg *m,
                  const struct conf *conf);
+/* Whether it may be a key. */
+static inline bool params_is_key(const struct params *p, const struct mp_token *t)
+{
+    return (t->type == MP_STR || t->type == MP_BIN) && t->bytes.size - 1 < (size_t)p->conf->max_key;
+}
+/* The first argument, where it was read with the message and is a key. */
+static inline bool params_key_ahead(struct params *p, struct slice *key)
+{
+    const struct rpc_msg *m = p->msg;
+    if (p->index != 1 || !m->behind_first || !params_is_key(p, &m->first))
+        return false;
+    p->at.at = m->behind_first;
+    p->left--;
+    p->index++;
+    *key = m->first.bytes;
+    return true;
+}
 /* ERR_BAD_KEY or ERR_BAD_REQUEST. */
 int params_key(struct params *p, struct slice *key, struct err *e) MUST_USE;
 /* The store's hash of the key that is the first argument: known where the message was looked at

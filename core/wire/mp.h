@@ -100,9 +100,12 @@ static inline bool mp_next_uint32(struct mp_reader *r, uint32_t *v)
     size_t width = left == 0 || p[0] < 0xcc || p[0] > 0xce ? 0 : (size_t)1 << (p[0] - 0xcc);
     if (width == 0 || left <= width)
         return false;
-    *v = 0;
-    for (size_t i = 1; i <= width; i++)
-        *v = *v << 8 | p[i];
+    if (width == sizeof *v) {
+        memcpy(v, p + 1, sizeof *v);
+        *v = __builtin_bswap32(*v);
+    } else {
+        *v = width == 1 ? p[1] : (uint32_t)p[1] << 8 | p[2];
+    }
     r->at += 1 + width;
     return true;
 }

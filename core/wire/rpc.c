@@ -8,7 +8,7 @@
 #define DIRECT_INNER  16 /* and this many values in one of them, as in a map of options */
 
 /* What a client may send has 3 or 4 elements: [0, msgid, method, params], [2, method, params]. */
-enum { TYPE_REQUEST = 0, TYPE_ANSWER = 1, TYPE_NOTIFICATION = 2 };
+enum { TYPE_REQUEST = 0, TYPE_ANSWER = RPC_ANSWER, TYPE_NOTIFICATION = 2 };
 
 static const char *const meanings[ERR_COUNT] = {
 #define MEANING(name, number, wire, retryable, text) [-(number)] = text,
@@ -207,36 +207,6 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
     scan->mp.offset = 0;
     scan->mp.depth = 0;
     return RPC_MESSAGE;
-}
-
-int rpc_reply_head(struct buf *out, uint32_t msgid)
-{
-    char *p = buf_room(out, 8);
-    size_t n = 0;
-
-    if (!p)
-        return buf_grow(out, 8);
-    p[n++] = (char)0x94;
-    p[n++] = TYPE_ANSWER;
-    if (msgid < 0x80) {
-        p[n++] = (char)msgid;
-    } else if (msgid <= UINT8_MAX) {
-        p[n++] = (char)0xcc;
-        p[n++] = (char)msgid;
-    } else if (msgid <= UINT16_MAX) {
-        uint16_t big = __builtin_bswap16((uint16_t)msgid);
-        p[n++] = (char)0xcd;
-        memcpy(p + n, &big, sizeof big);
-        n += sizeof big;
-    } else {
-        uint32_t big = __builtin_bswap32(msgid);
-        p[n++] = (char)0xce;
-        memcpy(p + n, &big, sizeof big);
-        n += sizeof big;
-    }
-    p[n++] = (char)0xc0;
-    out->size += n;
-    return 0;
 }
 
 /* text with every byte that is no UTF-8 replaced by U+FFFD; out has room for 3 times its size. */

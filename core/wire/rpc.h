@@ -49,8 +49,38 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
  * RPC_MORE, or an error as above. */
 int rpc_scan_step(struct rpc_scan *scan, struct slice in, size_t max_frame, struct err *e) MUST_USE;
 
-/* [1, msgid, nil, -- the caller appends exactly one packed value after it. */
-int rpc_reply_head(struct buf *out, uint32_t msgid) MUST_USE;
+#define RPC_ANSWER     1 /* the type of a message that is one */
+#define RPC_REPLY_HEAD 8 /* bytes at most */
+
+/* [1, msgid, nil, -- the caller appends exactly one packed value after it. Here, because each hit
+ * has one. */
+static inline int MUST_USE rpc_reply_head(struct buf *out, uint32_t msgid)
+{
+    int rc = out->data && buf_fits(out, RPC_REPLY_HEAD) ? 0 : buf_grow(out, RPC_REPLY_HEAD);
+    if (rc != 0)
+        return rc;
+    char *p = out->data + out->size;
+    *p++ = (char)0x94;
+    *p++ = RPC_ANSWER;
+    if (msgid > UINT16_MAX) {
+        uint32_t big = __builtin_bswap32(msgid);
+        *p++ = (char)0xce;
+        memcpy(p, &big, sizeof big);
+        p += sizeof big;
+    } else if (msgid > UINT8_MAX) {
+        uint16_t big = __builtin_bswap16((uint16_t)msgid);
+        *p++ = (char)0xcd;
+        memcpy(p, &big, sizeof big);
+        p += sizeof big;
+    } else {
+        if (msgid >= 0x80)
+            *p++ = (char)0xcc;
+        *p++ = (char)msgid;
+    }
+    *p++ = (char)0xc0;
+    out->size = (size_t)(p - out->data);
+    return 0;
+}
 /* [1, msgid, error, nil]. error is the string "CODE text", or with as_map the map
  * {code, message, retry_after_ms?}. A text that is not UTF-8 is made so. */
 int rpc_reply_error(struct buf *out, uint32_t msgid, const struct err *e, bool as_map) MUST_USE;

@@ -5,12 +5,16 @@
  *   requests=914145 keys=186880 sized=0 percent=1 room=1868 lru=0.583742 fifo=0.634016
  *   rtcache=0.535276 stored=1868 refused=0                     (a line for each percent)
  *
+ * With one shard it also says what others would have missed (rivals.h), some of them with several
+ * settings: s3fifo, arc, lirs_PERCENT, wtlfu_PERCENT, opt; gdsf where the trace has sizes.
+ *
  * Every request is a get, and a put where that misses. The store's limit follows its overhead (the
  * tables, the ghost), so that the entries alone have just PERCENT of the bytes of all keys, as LRU
  * and FIFO have; `room` is how many keys of the mean size that is.
  */
 #include "base/hash.h"
 #include "reference.h"
+#include "rivals.h"
 #include "store/heap.h"
 #include "store/shard.h"
 
@@ -129,6 +133,25 @@ static uint32_t unit_value(size_t keys, unsigned shards)
     return (uint32_t)(pages * HEAP_PAGE - entry_size(&empty));
 }
 
+static void print_rivals(const struct replay *r, size_t room, size_t capacity)
+{
+    static const unsigned lirs[] = {1, 5, 10, 20}, windows[] = {1, 5, 20, 50, 80};
+    const struct trace *t = r->trace;
+    double requests = (double)t->count;
+    if (r->sized) {
+        printf(" gdsf=%.6f", (double)rival_gdsf(t, r->costs, capacity) / requests);
+        return;
+    }
+    printf(" s3fifo=%.6f arc=%.6f opt=%.6f", (double)rival_s3fifo(t, room) / requests,
+           (double)rival_arc(t, room) / requests, (double)rival_opt(t, room) / requests);
+    for (size_t i = 0; i < sizeof lirs / sizeof lirs[0]; i++)
+        printf(" lirs_%u=%.6f", lirs[i],
+               (double)rival_lirs(t, room, lirs[i] / (double)PERCENT_MAX) / requests);
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++)
+        printf(" wtlfu_%u=%.6f", windows[i],
+               (double)rival_wtlfu(t, room, windows[i] / (double)PERCENT_MAX) / requests);
+}
+
 static void replay(struct replay *r, unsigned percent, unsigned shards)
 {
     const struct trace *t = r->trace;
@@ -148,10 +171,13 @@ static void replay(struct replay *r, unsigned percent, unsigned shards)
     size_t fifo = reference_misses(REFERENCE_FIFO, t, r->costs, capacity);
     struct outcome o = through_store(r, capacity, shards);
     printf("requests=%zu keys=%zu sized=%d percent=%u room=%zu lru=%.6f fifo=%.6f rtcache=%.6f "
-           "stored=%llu refused=%llu\n",
+           "stored=%llu refused=%llu",
            t->count, t->distinct, r->sized, percent, room, (double)lru / requests,
            (double)fifo / requests, (double)o.misses / requests,
            (unsigned long long)o.stats.entries, (unsigned long long)o.stats.refused);
+    if (shards == 1)
+        print_rivals(r, room, capacity);
+    putchar('\n');
     forget_keys(r);
 }
 

@@ -1,6 +1,7 @@
 -- ./dev bench replay DIR [--shards 16] [--save]: the misses of the real store on recorded traces, with
 -- room for 1 % and 10 % of the keys (or of the bytes, where a trace has sizes), beside LRU and FIFO.
--- In one shard, and in as many as --shards says.
+-- In one shard, and in as many as --shards says; and what other policies would have missed, and one
+-- that knows the future (bench/rivals.h).
 
 local lfs = require "lfs"
 
@@ -17,6 +18,13 @@ local FORMATS = {
   { "%.trace%.gz$", "lirs" },
 }
 local PERCENTS = { 1, 10 }
+local RIVALS = {
+  { "s3fifo", "S3-FIFO" }, { "arc", "ARC" }, { "gdsf", "GreedyDual-Size-Frequency" },
+  { "lirs_1", "LIRS, 1 % for high recency" }, { "lirs_5", "LIRS, 5 %" }, { "lirs_10", "LIRS, 10 %" },
+  { "lirs_20", "LIRS, 20 %" },
+  { "wtlfu_1", "W-TinyLFU, window of 1 %" }, { "wtlfu_5", "W-TinyLFU, 5 %" }, { "wtlfu_20", "W-TinyLFU, 20 %" },
+  { "wtlfu_50", "W-TinyLFU, 50 %" }, { "wtlfu_80", "W-TinyLFU, 80 %" },
+}
 
 local function format_of(path)
   for _, f in ipairs(FORMATS) do
@@ -65,7 +73,7 @@ local function name_of(path)
     :gsub("%.gz$", ""))
 end
 
-local function cut(set) return (set.lru - set.rtcache) / set.lru * 100 end
+local function cut(set, name) return (set.lru - set[name or "rtcache"]) / set.lru * 100 end
 
 local function rate(n) return ("%.4f"):format(n) end
 
@@ -79,8 +87,41 @@ local function sum_up(cuts)
   return ("mean cut against LRU %.1f %%, least %.1f %%, %d cases"):format(sum / #cuts, least, #cuts)
 end
 
+-- A policy's cuts, and those of rtcache, over the cases that the policy knows.
+local function rival_row(sets, name, text)
+  local own, its = {}, {}
+  for _, set in ipairs(sets) do
+    if set[name] then
+      own[#own + 1], its[#its + 1] = cut(set), cut(set, name)
+    end
+  end
+  local function mean(list)
+    local sum = 0
+    for _, c in ipairs(list) do sum = sum + c end
+    return ("%.1f"):format(sum / #list)
+  end
+  return { text, tostring(#its), mean(its), ("%.1f"):format(math.min(unpack(its))), mean(own) }
+end
+
+-- Of all that are no clairvoyants, rtcache among them, the best for each case.
+local function choose_best(sets)
+  for _, set in ipairs(sets) do
+    set.best = set.rtcache
+    for _, rival in ipairs(RIVALS) do set.best = math.min(set.best, set[rival[1]] or set.best) end
+  end
+end
+
+local function rivals_table(sets)
+  local rows = {}
+  choose_best(sets)
+  for _, rival in ipairs(RIVALS) do rows[#rows + 1] = rival_row(sets, rival[1], rival[2]) end
+  rows[#rows + 1] = rival_row(sets, "best", "the best of these and rtcache, case by case")
+  rows[#rows + 1] = rival_row(sets, "opt", "Belady's, which knows the future")
+  return report.table({ "policy", "cases", "mean cut", "least", "rtcache on these" }, rows)
+end
+
 local function measure(dir, shards)
-  local rows, one_cuts, many_cuts = {}, {}, {}
+  local rows, sets, one_cuts, many_cuts = {}, {}, {}, {}
   for _, trace in ipairs(traces_in(dir)) do
     local one, many = replay(trace, 1), replay(trace, shards)
     for _, percent in ipairs(PERCENTS) do
@@ -88,10 +129,10 @@ local function measure(dir, shards)
       if not o then error(("%s: no figures at %d %%"):format(trace[1], percent)) end
       rows[#rows + 1] = {
         name_of(trace[1]) .. (o.sized == 1 and " (bytes)" or ""), percent .. " %", report.whole(o.room),
-        rate(o.lru), rate(o.fifo), rate(o.rtcache), ("%.1f"):format(cut(o)),
+        rate(o.lru), rate(o.fifo), o.opt and rate(o.opt) or "-", rate(o.rtcache), ("%.1f"):format(cut(o)),
         m and rate(m.rtcache) or "-", m and ("%.1f"):format(cut(m)) or "-",
       }
-      one_cuts[#one_cuts + 1] = cut(o)
+      sets[#sets + 1], one_cuts[#one_cuts + 1] = o, cut(o)
       if m then many_cuts[#many_cuts + 1] = cut(m) end
     end
   end
@@ -102,11 +143,14 @@ local function measure(dir, shards)
       .. "trace has sizes\n(`bench/replay.c`). The cut is (LRU - rtcache) / LRU, in %%. %s.\n")
       :format(os.date "!%Y-%m-%d"),
     report.table({
-      "trace", "size", "room", "LRU", "FIFO", "rtcache, 1 shard", "cut",
+      "trace", "size", "room", "LRU", "FIFO", "OPT", "rtcache, 1 shard", "cut",
       ("%d shards"):format(shards), "cut",
     }, rows),
     "One shard: " .. sum_up(one_cuts) .. ".\n",
     #many_cuts > 0 and ("%d shards: %s.\n"):format(shards, sum_up(many_cuts)) or "",
+    "What others would have cut, with the room counted in keys (`bench/rivals.h`; GreedyDual by bytes, where\n"
+      .. "there are sizes):\n",
+    rivals_table(sets),
   }, "\n")
 end
 

@@ -7,6 +7,7 @@
 #include "net/park.h"
 #include "net/put.h"
 #include "net/subscribe.h"
+#include "sys/sock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -122,7 +123,7 @@ bool conn_send(struct conn *c, struct buf *b)
 {
     size_t done = 0;
     while (done < b->size) {
-        ssize_t n = send(c->reading.fd, b->data + done, b->size - done, MSG_NOSIGNAL);
+        ssize_t n = sock_send(c->reading.fd, b->data + done, b->size - done);
         if (n > 0) {
             done += (size_t)n;
         } else if (n < 0 && errno == EINTR) {
@@ -177,13 +178,14 @@ void conn_flush(struct conn *c)
     size_t unread = c->out.size + c->sealed.size;
     if (unread == 0) {
         conn_give_back(c);
-        ev_io_stop(loop, &c->writing);
+        if (ev_is_active(&c->writing))
+            ev_io_stop(loop, &c->writing);
         if (c->linger) {
             conn_linger(c);
         } else if (c->finish) {
             conn_close(c);
         } else {
-            if (!c->io->draining && !c->auth)
+            if (!ev_is_active(&c->reading) && !c->io->draining && !c->auth)
                 ev_io_start(loop, &c->reading);
             subscribe_drained(c);
         }
@@ -373,7 +375,7 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     struct io *io = c->io;
     if (c->tls && conn_tls_waits(c))
         return;
-    ssize_t n = recv(watcher->fd, io->read_room, IO_READ_BYTES, 0);
+    ssize_t n = sock_recv(watcher->fd, io->read_room, IO_READ_BYTES);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     io_read_clock(io);

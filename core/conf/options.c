@@ -43,7 +43,7 @@ const struct option options_table[] = {
     {TOP(OPT_LISTEN, listen, "listen", "127.0.0.1:7411"), .restart = true,
      .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; `tls:` before one of the first three: over [TLS](security.md#tls). A list of up to 16 is taken. Port 0 takes a free one."},
     {TOP(OPT_SIZE, memory_bytes, "memory", "256mb"), .least = MB, .most = 64 * KB * GB,
-     .text = "Resident memory: of the entries and their tables, what is lost between entries included, and of the process as it starts (some 11 MB, a sixteenth at most); what connections and loads need while they last comes on top. At least 32 KiB and at most 4 GiB for each shard."},
+     .text = "Resident memory: of the entries and their tables, what is lost between entries included, and of the process as it starts (some 11 MB, a sixteenth at most); what connections and loads need while they last comes on top. At least 48 KiB and at most 4 GiB for each shard."},
     {TOP(OPT_INT, shards, "shards", "16"), .least = 1, .most = 4096, .restart = true,
      .text = "Parts of the store, each with a lock of its own; a power of two."},
     {TOP(OPT_INT, io_threads, "io_threads", "1"), .least = 1, .most = 64, .restart = true,

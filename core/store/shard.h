@@ -24,7 +24,7 @@
 
 #include <pthread.h>
 
-#define SHARD_LEAST_BYTES 32768
+#define SHARD_LEAST_BYTES 49152
 #define SHARD_LARGEST     8 /* an entry takes at most one in this of the limit */
 #define SHARD_HOLES       32
 

@@ -1,6 +1,8 @@
 /* The walk over a history: what was promised so far, and the rules that are not about an answer. */
 #include "check_state.h"
 
+#include "base/err.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,9 +123,10 @@ static bool on_set(struct check *c, const struct event *e, size_t i)
     on_attempt(c, e, i + 1, true);
     on_read(c, e);
     note_stored(c, e, i + 1);
+    if (e->code != ERR_VERSION_CONFLICT)
+        k->load = 0; /* also where there was no room for it: its load was given up before */
     if (!(e->flags & F_STORED))
         return true;
-    k->load = 0;
     k->set = i + 1;
     if (e->version != k->head)
         k->told = false;

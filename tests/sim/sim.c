@@ -130,7 +130,7 @@ static void open_world(struct sim *s)
 {
     struct err err;
     struct store_options so = {
-        .memory_bytes = s->k.little_memory ? 32768 : 1 << 20,
+        .memory_bytes = s->k.little_memory ? 49152 : 1 << 20,
         .shards = 1,
         .seed = rng_next(&s->rng),
         .now_ms = s->now_ms,

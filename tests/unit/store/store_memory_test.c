@@ -122,7 +122,7 @@ static void a_much_smaller_limit_leaves_room_for_puts(void **state)
     struct hit hit;
     struct store_stats stats;
     buf_init(&out, 0);
-    for (int i = 0; i < 400000; i++) {
+    for (int i = 0; i < 500000; i++) {
         char key[16];
         snprintf(key, sizeof(key), "key:%d", i);
         struct put p = put_of(s, key, "v");
@@ -132,9 +132,9 @@ static void a_much_smaller_limit_leaves_room_for_puts(void **state)
             get(s, key, 0, 0, &out, &hit);
         buf_clear(&out);
     }
-    store_set_memory(s, 40000, 0);
+    store_set_memory(s, 50000, 0);
     store_read_stats(s, &stats);
-    assert_true(stats.bytes <= 40000);
+    assert_true(stats.bytes <= 50000);
     assert_true(stats.entries > 100);
     for (int i = 0; i < 1000; i++) {
         char key[16];

@@ -107,11 +107,25 @@ void answer_close(struct answer *a, const struct facts *f)
     answer_done(a, a->target->form == FORM_ENTRY ? pack_facts(a, f) : 0);
 }
 
-void answer_value(const struct target *t, struct slice packed, const struct facts *f)
+void answer_share(struct answer *a, struct entry *e)
+{
+    struct conn *c = a->target->conn;
+    bool shares = c && a->out == &c->out && !c->tls && entry_value(e).size > STORE_COPY_MAX;
+    if (shares && shares_add(&c->shares, a->out->size, e) == 0)
+        return;
+    a->rc |= mpw_raw(a->out, entry_value(e));
+    entry_unref(e);
+}
+
+void answer_entry(const struct target *t, struct entry *e, const struct facts *f)
 {
     struct answer a;
     answer_open(&a, t);
-    a.rc |= mpw_raw(a.out, packed);
+    struct entry *held = entry_value(e).size > STORE_COPY_MAX ? entry_hold(e) : NULL;
+    if (held)
+        answer_share(&a, held);
+    else
+        a.rc |= mpw_raw(a.out, entry_value(e));
     answer_close(&a, f);
 }
 

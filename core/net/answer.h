@@ -69,8 +69,12 @@ static inline void answer_undo(struct answer *a)
     a->out->size = a->mark;
 }
 
+/* The value of an entry, as it is or by reference, where answers are sent from where they lie; the
+ * reference is taken over. Nothing may undo the answer after it. */
+void answer_share(struct answer *a, struct entry *e);
+
 /* Whole answers. */
-void answer_value(const struct target *t, struct slice packed, const struct facts *f);
+void answer_entry(const struct target *t, struct entry *e, const struct facts *f);
 void answer_nil(const struct target *t, const struct facts *f);
 /* An item of get_many that is being loaded: {pending = true}. */
 void answer_pending(const struct target *t);

@@ -74,6 +74,7 @@ void conn_close(struct conn *c)
     list_remove(&c->dirty);
     conn_drop_in(c);
     buf_fini(&c->out);
+    shares_clear(&c->shares);
     io->conn_count--;
     metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
     free(c);
@@ -119,33 +120,59 @@ void conn_finish(struct conn *c)
     conn_touch(c);
 }
 
+enum sent { SENT_SOME, SENT_FULL, SENT_FAILED };
+
+/* What a system call said that sends. */
+static enum sent judge_sent(struct conn *c, ssize_t n)
+{
+    if (n > 0) {
+        metrics_add(c->io->metrics, M_BYTES_OUT, (uint64_t)n);
+        c->active_ms = c->io->now_ms;
+        return SENT_SOME;
+    }
+    if (n < 0 && errno == EINTR)
+        return SENT_SOME;
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? SENT_FULL : SENT_FAILED;
+}
+
 bool conn_send(struct conn *c, struct buf *b)
 {
     size_t done = 0;
-    while (done < b->size) {
+    enum sent sent = SENT_SOME;
+    while (done < b->size && sent == SENT_SOME) {
         ssize_t n = sock_send(c->reading.fd, b->data + done, b->size - done);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n < 0 && errno == EINTR) {
-            continue;
-        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            break;
-        } else {
-            return false;
-        }
+        sent = judge_sent(c, n);
+        done += n > 0 ? (size_t)n : 0;
     }
-    if (done > 0) {
-        metrics_add(c->io->metrics, M_BYTES_OUT, done);
-        c->active_ms = c->io->now_ms;
+    if (done > 0)
         buf_consume(b, done);
+    return sent != SENT_FAILED;
+}
+
+#define PIECES 64 /* for one call */
+
+static bool conn_send_shares(struct conn *c)
+{
+    enum sent sent = SENT_SOME;
+    while (c->shares.count > 0 && sent == SENT_SOME) {
+        struct iovec pieces[PIECES];
+        int count = shares_pieces(&c->shares, buf_slice(&c->out), pieces, PIECES);
+        ssize_t n = sock_send_pieces(c->reading.fd, pieces, (size_t)count);
+        sent = judge_sent(c, n);
+        if (n > 0)
+            buf_consume(&c->out, shares_sent(&c->shares, c->out.size, (size_t)n));
     }
-    return true;
+    return sent != SENT_FAILED;
 }
 
 /* true: all is written, or the socket takes no more. */
 static bool conn_write(struct conn *c)
 {
-    return c->tls ? conn_tls_write(c) : conn_send(c, &c->out);
+    if (c->tls)
+        return conn_tls_write(c);
+    if (__builtin_expect(c->shares.count == 0, 1))
+        return conn_send(c, &c->out);
+    return conn_send_shares(c) && (c->shares.count > 0 || conn_send(c, &c->out));
 }
 
 /* After malformed bytes: closing with input unread would reset the connection, and the error that
@@ -175,7 +202,7 @@ void conn_flush(struct conn *c)
         conn_close(c);
         return;
     }
-    size_t unread = c->out.size + c->sealed.size;
+    size_t unread = conn_unread(c);
     if (unread == 0) {
         conn_give_back(c);
         if (ev_is_active(&c->writing))
@@ -403,6 +430,6 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     c->in_turn = false;
     if (!known)
         auth_wipe(io->read_room, (size_t)n);
-    if (c->out.size + c->sealed.size > 0 || c->broken || c->finish)
+    if (conn_unread(c) > 0 || c->broken || c->finish)
         conn_flush(c);
 }

@@ -3,15 +3,17 @@
  *
  * Shape: an idle connection holds no buffers: it reads into the thread's room and answers from a
  * buffer that the thread lends. All messages of one read are answered with one write, and the
- * memory that their keys lead to is asked for before the first of them is looked up. Over TLS
- * conn_tls.h stands between it and the socket. Thread: its I/O thread's. Limits: max_frame, or
- * max_frame_before_auth; frame_rate; max_output (past it the connection is cut); a high-water mark
- * of CONN_OUT_PAUSE unread bytes, above which nothing more is read from it.
+ * memory that their keys lead to is asked for before the first of them is looked up. Long values
+ * are sent from where they lie (shares.h). Over TLS conn_tls.h stands between it and the socket.
+ * Thread: its I/O thread's. Limits: max_frame, or max_frame_before_auth; frame_rate; max_output
+ * (past it the connection is cut); a high-water mark of CONN_OUT_PAUSE unread bytes, above which
+ * nothing more is read from it.
  */
 #ifndef RTCACHE_NET_CONN_H
 #define RTCACHE_NET_CONN_H
 
 #include "net/io.h"
+#include "net/shares.h"
 #include "wire/rpc.h"
 
 #define CONN_OUT_PAUSE (1024 * 1024)
@@ -27,7 +29,8 @@ struct conn {
     uint64_t id;
     ev_io reading, writing;
     struct buf in;        /* an incomplete frame */
-    struct buf out;       /* answers not written yet */
+    struct buf out;       /* answers not written yet, */
+    struct shares shares; /* and long values that belong between its bytes */
     struct conn_tls *tls; /* conn_tls.h; NULL: it speaks plain */
     struct buf sealed;    /* of these, what TLS has made records of */
     struct rpc_scan scan;
@@ -75,6 +78,11 @@ static inline void conn_touch(struct conn *c)
 {
     if (!c->in_turn && list_empty(&c->dirty))
         list_push_back(&c->io->dirty, &c->dirty);
+}
+/* Bytes that are answered and not written yet. */
+static inline size_t conn_unread(const struct conn *c)
+{
+    return c->out.size + c->shares.bytes + c->sealed.size;
 }
 /* Writes what it can; may close c. */
 void conn_flush(struct conn *c);

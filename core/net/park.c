@@ -76,10 +76,8 @@ static bool answer_kept(const struct target *t, struct slice key, uint64_t hash,
         entry_unref(hit.entry);
         return false;
     }
-    if (hit.entry) {
-        a.rc |= mpw_raw(a.out, entry_value(hit.entry));
-        entry_unref(hit.entry);
-    }
+    if (hit.entry)
+        answer_share(&a, hit.entry);
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE_ERROR, &hit);
     f.err = found == LOOKUP_FRESH ? NULL : why;
     metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE_ERROR);
@@ -130,10 +128,8 @@ static void park_on_soft(struct request *r)
         arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
         return;
     }
-    if (hit.entry) {
-        a.rc |= mpw_raw(a.out, entry_value(hit.entry));
-        entry_unref(hit.entry);
-    }
+    if (hit.entry)
+        answer_share(&a, hit.entry);
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE, &hit);
     metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE);
     answer_close(&a, &f);
@@ -168,8 +164,7 @@ static void answer_hit(struct request *r, struct answer *a, struct join_result *
     if (negative)
         a->rc |= mpw_nil(a->out);
     if (joined->hit.entry)
-        a->rc |= mpw_raw(a->out, entry_value(joined->hit.entry));
-    entry_unref(joined->hit.entry);
+        answer_share(a, joined->hit.entry);
     struct facts f = facts_of_hit(negative ? STATUS_NEGATIVE : STATUS_HIT, &joined->hit);
     answer_close(a, &f);
     unpark(r);
@@ -259,7 +254,7 @@ static void answer_outcome(struct request *r, const struct flight *f)
     };
     struct err e;
     switch (f->end) {
-    case END_FOUND: answer_value(&r->target, entry_value(f->value), &facts); break;
+    case END_FOUND: answer_entry(&r->target, f->value, &facts); break;
     case END_ABSENT:
         facts.status = STATUS_NEGATIVE;
         answer_nil(&r->target, &facts);

@@ -22,14 +22,6 @@ struct read {
     bool partial; /* of a get_many that waits for no load */
 };
 
-/* The value did not fit under the store's lock: it comes by reference. */
-static void take_reference(struct answer *a, struct hit *hit)
-{
-    a->rc |= mpw_raw(a->out, entry_value(hit->entry));
-    entry_unref(hit->entry);
-    hit->entry = NULL;
-}
-
 static __attribute__((noinline)) void close_entry(struct answer *a, enum status status,
                                                   const struct hit *hit, const struct err *err)
 {
@@ -41,8 +33,8 @@ static __attribute__((noinline)) void close_entry(struct answer *a, enum status 
 static inline void close_hit(struct answer *a, enum status status, struct hit *hit,
                              const struct err *err)
 {
-    if (__builtin_expect(hit->entry != NULL, 0))
-        take_reference(a, hit);
+    if (__builtin_expect(hit->entry != NULL, 0)) /* it was not copied under the store's lock */
+        answer_share(a, hit->entry);
     if (__builtin_expect(a->target->form == FORM_ENTRY, 0))
         close_entry(a, status, hit, err);
     else

@@ -51,7 +51,7 @@ static void tell(struct subscriber *r, void *arg)
         return;
     r->told = t->io->subscriptions->events;
     size_t half = (size_t)t->io->snapshot->conf->max_output / 2;
-    if (c->out.size > (half < CONN_OUT_PAUSE ? half : CONN_OUT_PAUSE)) {
+    if (conn_unread(c) > (half < CONN_OUT_PAUSE ? half : CONN_OUT_PAUSE)) {
         r->lost = true;
         metrics_inc(t->io->metrics, M_NOTICES_LOST);
         return;

@@ -138,6 +138,13 @@ struct entry *entry_ref(struct entry *e)
     return e;
 }
 
+struct entry *entry_hold(struct entry *e)
+{
+    if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
+        return entry_ref(e);
+    return entry_new_value(entry_value(e));
+}
+
 struct slice entry_key_of(const struct entry *e)
 {
     return entry_key(e);

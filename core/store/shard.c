@@ -194,14 +194,6 @@ static void fill_hit(struct hit *hit, const struct entry *e, unsigned want)
     hit->load_us = load_us < UINT32_MAX ? (uint32_t)load_us : UINT32_MAX;
 }
 
-/* A reference, or where there are too many of them a copy; NULL: no memory for it. */
-static __attribute__((noinline)) struct entry *hold(struct entry *e)
-{
-    if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
-        return entry_ref(e);
-    return entry_new_value(entry_value(e));
-}
-
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit)
 {
@@ -226,7 +218,7 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
         copy_out(out, entry_value(e));
         wanted = false;
     } else if (wanted) {
-        held = hold(e);
+        held = entry_hold(e);
     }
     pthread_mutex_unlock(&s->lock);
     bool failed = wanted && !held;

@@ -179,6 +179,9 @@ void store_read_stats(struct store *s, struct store_stats *out);
 struct entry *
 entry_new_value(struct slice packed); /* NULL: no memory; one reference, the caller's */
 struct entry *entry_ref(struct entry *e);
+/* The same for whoever may be one of very many: where there are too many it is a copy. NULL: no
+ * memory for that. */
+struct entry *entry_hold(struct entry *e);
 void entry_unref(struct entry *e);                /* any thread; NULL is allowed */
 struct slice entry_value(const struct entry *e);  /* borrowed while a reference is held */
 struct slice entry_key_of(const struct entry *e); /* likewise; empty for entry_new_value's */

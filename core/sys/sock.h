@@ -25,4 +25,11 @@ static inline ssize_t sock_send(int fd, const void *bytes, size_t size)
     return syscall(SYS_sendto, fd, bytes, size, MSG_NOSIGNAL, NULL, 0);
 }
 
+/* The same for several pieces, one after the other. */
+static inline ssize_t sock_send_pieces(int fd, struct iovec *pieces, size_t count)
+{
+    struct msghdr m = {.msg_iov = pieces, .msg_iovlen = count};
+    return syscall(SYS_sendmsg, fd, &m, MSG_NOSIGNAL);
+}
+
 #endif

@@ -1,3 +1,4 @@
+local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local client = require "rtcache.client"
 local expect = require "spec.support.expect"
@@ -114,6 +115,54 @@ describe("pipelined requests", function()
     -- A server may also take the end of input for the end of the client; it must not answer wrongly.
     local value, err = half:receive(id)
     assert.truthy(value == "half" or err.code == "CLOSED", tostring(err))
+  end)
+
+  -- The n-th long value: of the least size that is sent from where it lies, and of up to 16 times the socket's room.
+  local LONG = { 4093, 4094, 4097, 10000, 65536, 300000, 900000 }
+  local function long(n) return ("%d "):format(n):rep(LONG[n]):sub(1, LONG[n]) end
+
+  it("bring long values whole and in their place, however slowly they are read and whatever becomes of them", function()
+    local writer = server:connect { timeout = 20 }
+    for n = 1, #LONG do expect.value(writer:set("long:" .. n, long(n), { version = n })) end
+    expect.value(writer:set("short", "short"))
+    local sent, n = {}, 0
+    for i = 1, 120 do
+      n = n % #LONG + 1
+      local kind = i % 5
+      if kind == 0 then
+        sent[i] = { cache:send("get_entry", "long:" .. n), function(v) return v.value == long(v.version) end }
+      elseif kind == 1 then
+        sent[i] = { cache:send("get", "short"), function(v) return v == "short" end }
+      elseif kind == 2 then
+        local at = n
+        sent[i] = { cache:send("get_many", { "short", "long:" .. n }), function(v)
+          return v[1].value == "short" and v[2].value == long(at)
+        end }
+      else
+        local at = n
+        sent[i] = { cache:send("get", "long:" .. n), function(v) return v == long(at) end }
+      end
+    end
+    -- They are on their way, and leave the cache meanwhile; others take their room.
+    local first = table.remove(sent, 1)
+    assert.is_true(first[2](expect.value(cache:receive(first[1]))))
+    for _ = 1, 3 do
+      for i = 1, 40 do expect.value(writer:set("other:" .. i, ("o"):rep(200000))) end
+    end
+    for _, s in ipairs(sent) do assert.is_true(s[2](expect.value(cache:receive(s[1], 20)))) end
+    assert.equal("pong", expect.value(cache:ping()))
+    writer:close()
+  end)
+
+  it("that bring more than max_output, long values counted, cut the connection that does not read", function()
+    local small = Server.start { options = { max_output = "2mb" } }
+    local writer, lazy = small:connect(), small:connect()
+    expect.value(writer:set("big", ("x"):rep(1000000)))
+    local requests = {}
+    for i = 1, 100 do requests[i] = client.encode_request(i, "get", "big") end
+    lazy:write(table.concat(requests))
+    wait.until_true("it is cut", function() return writer:stats().counters.connections_cut == 1 end)
+    small:stop()
   end)
 
   it("cost their own connection only, when it reads nothing", function()

@@ -1,0 +1,91 @@
+#include "net/shares.h"
+
+#include <stdlib.h>
+
+#define FIRST_ROOM 16
+
+int shares_add(struct shares *s, size_t at, struct entry *e)
+{
+    if (s->count == s->room) {
+        unsigned room = s->room ? 2 * s->room : FIRST_ROOM;
+        struct share *all = realloc(s->all, room * sizeof *all);
+        if (!all)
+            return ERR_NOMEM;
+        s->all = all;
+        s->room = room;
+    }
+    s->all[s->count++] = (struct share){.entry = e, .at = at};
+    s->bytes += entry_value(e).size;
+    return 0;
+}
+
+/* Of share i, what is not sent yet, where all before it is. */
+static struct slice rest_of(const struct shares *s, unsigned i, size_t sent)
+{
+    struct slice value = entry_value(s->all[i].entry);
+    return slice_of(value.data + sent, value.size - sent);
+}
+
+static int add_piece(struct iovec *pieces, int count, struct slice bytes)
+{
+    if (bytes.size > 0)
+        pieces[count++] = (struct iovec){.iov_base = (char *)bytes.data, .iov_len = bytes.size};
+    return count;
+}
+
+int shares_pieces(const struct shares *s, struct slice own, struct iovec *pieces, int most)
+{
+    int count = 0;
+    size_t done = 0;
+    for (unsigned i = 0; i < s->count && count + 2 < most; i++) {
+        count = add_piece(pieces, count, slice_of(own.data + done, s->all[i].at - done));
+        count = add_piece(pieces, count, rest_of(s, i, i == 0 ? s->sent : 0));
+        done = s->all[i].at;
+        if (i + 1 == s->count)
+            count = add_piece(pieces, count, slice_of(own.data + done, own.size - done));
+    }
+    return count;
+}
+
+/* The first n go; with the last one the array, for an idle connection holds none. */
+static void drop_first(struct shares *s, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        entry_unref(s->all[i].entry);
+    s->count -= n;
+    if (s->count > 0) {
+        memmove(s->all, s->all + n, s->count * sizeof *s->all);
+        return;
+    }
+    free(s->all);
+    *s = (struct shares){.count = 0};
+}
+
+size_t shares_sent(struct shares *s, size_t own_size, size_t n)
+{
+    size_t own = 0;
+    unsigned whole = 0;
+    for (bool value = false; n > 0; value = !value) {
+        size_t left = value              ? rest_of(s, whole, s->sent).size
+                      : whole < s->count ? s->all[whole].at - own
+                                         : own_size - own;
+        size_t taken = n < left ? n : left;
+        n -= taken;
+        if (!value) {
+            own += taken;
+            continue;
+        }
+        s->bytes -= taken;
+        s->sent = taken < left ? s->sent + taken : 0;
+        whole += taken == left;
+    }
+    for (unsigned i = whole; i < s->count; i++)
+        s->all[i].at -= own;
+    drop_first(s, whole);
+    return own;
+}
+
+void shares_clear(struct shares *s)
+{
+    drop_first(s, s->count);
+}

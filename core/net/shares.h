@@ -1,0 +1,46 @@
+/*
+ * shares: values of the store in a connection's output, sent from where they lie.
+ *
+ *   own bytes:  [1, 7, nil, | [1, 8, nil, | [1, 9, nil, 42
+ *                           '- value       '- value            each with a reference
+ *
+ * A value longer than STORE_COPY_MAX is not copied: it stands between two of the output's own
+ * bytes, and both are sent with one call (writev, IEEE Std 1003.1; here sendmsg, for it can do
+ * without SIGPIPE). Its entry is held until it is sent, whatever becomes of its key. Shape: 16
+ * bytes a value, in an array that is there while there are any. Adding is O(1), what was sent is
+ * taken out in O(rest). Thread: the connection's. Limits: the connection's max_output, which counts
+ * their bytes.
+ */
+#ifndef RTCACHE_NET_SHARES_H
+#define RTCACHE_NET_SHARES_H
+
+#include "store/store.h"
+
+#include <sys/uio.h>
+
+struct share {
+    struct entry *entry; /* one reference */
+    size_t at;           /* of the own bytes, so many are before it */
+};
+
+struct shares {
+    struct share *all; /* owned; in the order in which they are sent */
+    unsigned count, room;
+    size_t bytes; /* of them, not sent yet */
+    size_t sent;  /* bytes of the first one */
+};
+
+/* The value goes behind the first `at` of the own bytes; the reference is taken over. ERR_NOMEM: it
+ * is not. */
+int shares_add(struct shares *s, size_t at, struct entry *e) MUST_USE;
+
+/* What is to be sent next, of own bytes and values, in at most `most` pieces; how many. */
+int shares_pieces(const struct shares *s, struct slice own, struct iovec *pieces, int most);
+
+/* So many bytes were sent; how many of them were own ones. */
+size_t shares_sent(struct shares *s, size_t own_size, size_t n);
+
+/* Gives all references back. */
+void shares_clear(struct shares *s);
+
+#endif

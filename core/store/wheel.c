@@ -183,7 +183,7 @@ size_t wheel_bytes(const struct wheel *w)
 
 size_t wheel_growth(const struct wheel *w)
 {
-    return w->free_chunks > 0 ? 0 : lines_growth(&w->lines);
+    return w->lines.count == 0 || w->free_chunks > 0 ? 0 : lines_growth(&w->lines);
 }
 
 /* ---- timers ---- */

@@ -76,7 +76,8 @@ bool wheel_expire(struct wheel *w, int64_t now_ms, size_t steps, struct timer **
 /* Gives memory back to the system where much of it is free: at most `most` chunks are moved. */
 void wheel_settle(struct wheel *w, unsigned most);
 
-/* What it takes beside itself, and how much that rises with the next wheel_add at most. */
+/* What it takes beside itself, and how much that rises with the next wheel_add at most, the very
+ * first one aside: for what may never have a timer nothing is kept back. */
 size_t wheel_bytes(const struct wheel *w);
 size_t wheel_growth(const struct wheel *w);
 

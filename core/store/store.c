@@ -41,10 +41,18 @@ static int check_options(const struct store_options *o, struct err *e)
     if (o->memory_bytes / o->shards < SHARD_LEAST_BYTES)
         return err_set(e, ERR_CONFIG, "memory: %zu bytes are too few, %u shards need %zu",
                        o->memory_bytes, o->shards, (size_t)o->shards * SHARD_LEAST_BYTES);
-    if (o->memory_bytes / o->shards > HEAP_BYTES)
+    if (o->memory_bytes / o->shards > HEAP_RANGE)
         return err_set(e, ERR_CONFIG, "memory: %zu bytes are too many, %u shards hold %zu",
-                       o->memory_bytes, o->shards, (size_t)o->shards * (size_t)HEAP_BYTES);
+                       o->memory_bytes, o->shards, (size_t)o->shards * (size_t)HEAP_RANGE);
     return 0;
+}
+
+/* A shard's, within its bounds: a heap is a little less than its range. */
+static size_t share_of(size_t memory_bytes, size_t shards)
+{
+    size_t share = memory_bytes / shards;
+    share = share < HEAP_BYTES ? share : HEAP_BYTES;
+    return share > SHARD_LEAST_BYTES ? share : SHARD_LEAST_BYTES;
 }
 
 int store_new(struct store **out, const struct store_options *o, struct err *e)
@@ -57,7 +65,7 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
     char *heaps = heaps_reserve(o->shards);
     unsigned ready = 0;
     if (s && heaps) {
-        size_t share = o->memory_bytes / o->shards;
+        size_t share = share_of(o->memory_bytes, o->shards);
         *s = (struct store){.heaps = heaps};
         while (ready < o->shards && shard_init(shard_at(s, ready), share, o->seed, o->marks) == 0)
             ready++;
@@ -177,11 +185,7 @@ size_t store_sweep(struct store *s, int64_t now_ms, size_t most)
 void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms)
 {
     (void)now_ms; /* who leaves is not a question of time */
-    size_t share = memory_bytes / s->count;
-    if (share < SHARD_LEAST_BYTES)
-        share = SHARD_LEAST_BYTES;
-    if (share > HEAP_BYTES)
-        share = HEAP_BYTES;
+    size_t share = share_of(memory_bytes, s->count);
     for (unsigned i = 0; i < s->count; i++)
         shard_set_limit(shard_at(s, i), share);
 }

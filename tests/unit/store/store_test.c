@@ -280,6 +280,11 @@ static void wrong_options_are_refused(void **state)
     o.shards = 64;
     assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
     assert_non_null(strstr(e.text, "memory"));
+    o = (struct store_options){.memory_bytes = ((size_t)4 << 30) + 1, .shards = 1};
+    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
+    o.memory_bytes--; /* the most that there may be for a shard */
+    assert_int_equal(store_new(&s, &o, &e), 0);
+    store_free(s);
     store_free(NULL);
 }
 

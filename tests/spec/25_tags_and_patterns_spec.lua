@@ -133,7 +133,13 @@ describe("a pattern", function()
     source:close()
     server:stop()
   end)
-  after_each(function() source:open_gates() end)
+  after_each(function()
+    source:open_gates()
+    -- The scans of this test count against the next one's max_globs.
+    wait.until_true("its scans have ended", function()
+      return expect.value(cache:stats()).store.globs == 0
+    end)
+  end)
 
   local function entries() return expect.value(cache:stats()).store.entries end
 

@@ -18,6 +18,7 @@ local FORMATS = {
   { "%.trace%.gz$", "lirs" },
 }
 local PERCENTS = { 1, 10 }
+local TO_GAIN = 1 -- %: where even the optimum cuts no more, there is nothing to be had
 local RIVALS = {
   { "s3fifo", "S3-FIFO" }, { "arc", "ARC" }, { "gdsf", "GreedyDual-Size-Frequency" },
   { "lirs_1", "LIRS, 1 % for high recency" }, { "lirs_5", "LIRS, 5 %" }, { "lirs_10", "LIRS, 10 %" },
@@ -121,7 +122,7 @@ local function rivals_table(sets)
 end
 
 local function measure(dir, shards)
-  local rows, sets, one_cuts, many_cuts = {}, {}, {}, {}
+  local rows, sets, one_cuts, gainful, many_cuts = {}, {}, {}, {}, {}
   for _, trace in ipairs(traces_in(dir)) do
     local one, many = replay(trace, 1), replay(trace, shards)
     for _, percent in ipairs(PERCENTS) do
@@ -133,6 +134,7 @@ local function measure(dir, shards)
         m and rate(m.rtcache) or "-", m and ("%.1f"):format(cut(m)) or "-",
       }
       sets[#sets + 1], one_cuts[#one_cuts + 1] = o, cut(o)
+      if not o.opt or cut(o, "opt") > TO_GAIN then gainful[#gainful + 1] = cut(o) end
       if m then many_cuts[#many_cuts + 1] = cut(m) end
     end
   end
@@ -147,6 +149,7 @@ local function measure(dir, shards)
       ("%d shards"):format(shards), "cut",
     }, rows),
     "One shard: " .. sum_up(one_cuts) .. ".\n",
+    ("Of these, where Belady's optimum cuts more than %d %%: %s.\n"):format(TO_GAIN, sum_up(gainful)),
     #many_cuts > 0 and ("%d shards: %s.\n"):format(shards, sum_up(many_cuts)) or "",
     "What others would have cut, with the room counted in keys (`bench/rivals.h`; GreedyDual by bytes, where\n"
       .. "there are sizes):\n",

@@ -59,8 +59,8 @@ void shard_link_deadline(struct shard *s, struct entry *e)
         wheel_add(&s->wheel, &e->timer);
 }
 
-/* Whether that was the last reference. New ones are taken under the lock only: who has the last one
- * there is alone. */
+/* Whether that was the last reference. New ones are taken under the lock, or by whoever has one:
+ * who has the last one there is alone. */
 static bool give_back(struct entry *e)
 {
     return atomic_load_explicit(&e->refs, memory_order_acquire) == 1 ||

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define SHARD_LEAST ((int64_t)32 << 10) /* bytes of memory; the store's bounds */
+#define SHARD_LEAST ((int64_t)48 << 10) /* bytes of memory; the store's bounds */
 #define SHARD_MOST  ((int64_t)4 << 30)
 
 /* ---- pairs of options ---- */

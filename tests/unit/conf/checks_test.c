@@ -191,7 +191,7 @@ static void options_that_contradict_one_another_are_refused(void **state)
                 1, "\"load_timeout\" (6s) is above \"floor_ttl\" (5s)");
     assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
     assert_says("memory = \"1mb\"; shards = 64\n", 1,
-                "\"memory\" (1mb) is too small for 64 shards; they need 2mb");
+                "\"memory\" (1mb) is too small for 64 shards; they need 3mb");
     assert_says("memory = \"65gb\"\n", 1,
                 "\"memory\" (65gb) is too large for 16 shards; they hold 64gb");
     assert_says("max_value = \"16mb\"\n", 1,

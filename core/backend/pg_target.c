@@ -66,6 +66,31 @@ static int bad_url(char *text, struct err *e)
     return err_set(e, ERR_CONFIG, "the url cannot be read: %s", line[0] ? line : "no memory");
 }
 
+/* libpq says so at every connect; the configuration's check is the place to hear it. */
+static int check_ports(const struct pg_target *t, struct err *e)
+{
+    int ports = t->port && t->port[0] ? count_pieces(t->port) : 0;
+    int hosts = t->host ? count_pieces(t->host) : 1;
+    for (int i = 0; i < ports; i++) {
+        struct slice port = piece(t->port, i);
+        long number = 0;
+        bool digits = port.size <= 5;
+        for (size_t k = 0; k < port.size && digits; k++) {
+            digits = port.data[k] >= '0' && port.data[k] <= '9';
+            number = number * 10 + (port.data[k] - '0');
+        }
+        if (port.size > 0 && (!digits || number < 1 || number > 65535))
+            return err_set(e, ERR_CONFIG,
+                           "the url cannot be read: the port \"%.*s\" is no number "
+                           "from 1 to 65535",
+                           (int)port.size, port.data);
+    }
+    if (ports > 1 && ports != hosts)
+        return err_set(e, ERR_CONFIG, "the url cannot be read: it has %d ports for %d host%s",
+                       ports, hosts, hosts == 1 ? "" : "s");
+    return 0;
+}
+
 int pg_target_init(struct pg_target *t, const char *url, int64_t connect_timeout_ms, struct err *e)
 {
     char *text = NULL;
@@ -100,6 +125,9 @@ int pg_target_init(struct pg_target *t, const char *url, int64_t connect_timeout
     t->port = port ? strdup(port) : NULL;
     if ((host && !t->host) || (port && !t->port))
         return err_set(e, ERR_NOMEM, "no memory for the url");
+    int rc = has_addresses ? 0 : check_ports(t, e);
+    if (rc != 0)
+        return rc;
     for (int i = 0; !has_addresses && t->host && i < count_pieces(t->host); i++)
         t->has_names = t->has_names || is_name(piece(t->host, i).data, piece(t->host, i).size);
     add(t, "client_encoding", "UTF8"); /* the last one of a keyword counts */

@@ -163,20 +163,18 @@ static int shake_hands(struct client *c, struct err *e)
 
 int client_open(struct client *c, const struct client_options *o, struct err *e)
 {
-    struct addr a;
-    char host[sizeof a.text];
+    struct addrs found;
 
     *c = (struct client){.fd = -1, .timeout_ms = o->timeout_ms};
     c->deadline_ms = clock_ms() + o->timeout_ms;
     buf_init(&c->in, CLIENT_MAX_FRAME + READ_SIZE);
-    int rc = addr_parse(o->address, &a, e);
-    if (rc == 0 && a.tls) {
+    int rc = addr_resolve(&found, o->address, e);
+    if (rc == 0 && found.at[0].tls) {
         c->has_tls = true;
-        addr_host(&a, host, sizeof host);
-        rc = client_tls_init(&c->tls, &o->tls, host, e);
+        rc = client_tls_init(&c->tls, &o->tls, found.at[0].host, e);
     }
     if (rc == 0)
-        rc = addr_connect(&a, (int)o->timeout_ms, &c->fd, e);
+        rc = addr_connect(&found, (int)o->timeout_ms, &c->fd, e);
     if (rc == 0 && fd_set_nonblocking(c->fd) != 0)
         rc = err_set(e, ERR_IO, "cannot use the socket: %s", strerror(errno));
     if (rc == 0 && c->has_tls)

@@ -1,5 +1,7 @@
 #include "cli/secret.h"
 
+#include "base/bom.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sodium.h>
@@ -41,6 +43,9 @@ int secret_of_file(struct secret *s, const char *path, struct err *e)
     fclose(f);
     if (!read)
         return err_set(e, ERR_CONFIG, "cannot read %s: %s", path, strerror(reason));
+    const char *mark = bom_of(slice_of(s->text, s->size));
+    if (mark)
+        return err_set(e, ERR_CONFIG, "%s: %s", path, mark);
     return check(s, path, e);
 }
 

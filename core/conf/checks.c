@@ -1,5 +1,6 @@
 #include "conf/checks.h"
 
+#include "base/address.h"
 #include "base/glob.h"
 #include "conf/conf_units.h"
 #include "conf/users.h"
@@ -81,38 +82,18 @@ static void check_top(struct reading *r, const config_setting_t *root)
 
 /* ---- addresses ---- */
 
-/* What can be seen without asking for names: "unix:/path", or something, a colon and a port, also
- * after "tls:". */
-static bool is_address(const char *text)
-{
-    if (strncmp(text, "unix:", 5) == 0)
-        return text[5] != '\0' && strlen(text + 5) <= 107;
-    if (strlen(text) > 127)
-        return false;
-    if (checks_tls_address(text))
-        text += strlen("tls:");
-    const char *colon = strrchr(text, ':');
-    if (!colon || colon[1] == '\0' || strlen(colon + 1) > 5)
-        return false;
-    if (strspn(colon + 1, "0123456789") != strlen(colon + 1))
-        return false;
-    return strtol(colon + 1, NULL, 10) <= 65535;
-}
-
 static void check_listen(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
     const config_setting_t *s = place_of(root, "listen", "listen");
     for (size_t i = 0; i < c->listen_count; i++) {
         const char *text = c->listen[i];
-        if (!is_address(text))
-            setting_wrong(r, s,
-                          "\"listen\": \"%.140s\" is no address; write \"host:port\" (port 0 to "
-                          "65535), \"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand "
-                          "before the first three",
-                          text);
+        struct address a;
+        struct err why;
+        if (address_read(&a, text, &why) != 0)
+            setting_wrong(r, s, "\"listen\": %s", why.text);
         else
-            users_check_address(r, root, text);
+            users_check_address(r, root, &a, text);
         size_t size = strlen(text);
         bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
         for (size_t k = 0; k < i && !any_port; k++)
@@ -233,6 +214,39 @@ static void check_named_backend(struct reading *r, const config_setting_t *group
                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
+/* A load that a replica cannot answer asks the primary once: so that has to be one. */
+static void check_primary(struct reading *r, const config_setting_t *group,
+                          const struct conf_backend *b)
+{
+    const struct conf *c = r->conf;
+    int at = b->primary ? conf_backend_index(c, b->primary) : -1;
+    if (at < 0)
+        return; /* there is none, or it was told */
+    const config_setting_t *s = place_of(group, "primary", "primary");
+    const struct conf_backend *primary = &c->backends[at];
+    if (primary == b)
+        setting_wrong(r, s, "\"primary\": \"%.64s\" names itself", b->name);
+    else if (primary->primary)
+        setting_wrong(r, s,
+                      "\"primary\": \"%.64s\" has a \"primary\" of its own (\"%.64s\"); name the "
+                      "backend that takes the writes",
+                      primary->name, primary->primary);
+}
+
+/* The longest name that PostgreSQL keeps (NAMEDATALEN - 1): it cuts a longer one in LISTEN, and
+ * refuses it in pg_notify. */
+#define CHANNEL_MAX 63
+
+static void check_feed(struct reading *r, const config_setting_t *group,
+                       const struct conf_backend *b)
+{
+    const config_setting_t *s = config_setting_get_member(group, "feed");
+    if (s && b->driver == DRIVER_POSTGRES && b->feed && strlen(b->feed) > CHANNEL_MAX)
+        setting_wrong(r, s,
+                      "\"feed\": \"%.64s...\" is longer than the %d bytes of a channel's name",
+                      b->feed, CHANNEL_MAX);
+}
+
 static int pattern_order(const void *left, const void *right)
 {
     const struct conf_loader *const *a = left, *const *b = right;
@@ -309,6 +323,8 @@ void checks_run(struct reading *r, const config_setting_t *root)
         const config_setting_t *group = config_setting_get_member(all, c->backends[i].name);
         check_backend(r, group, &c->backends[i]);
         check_named_backend(r, group, "primary", c->backends[i].primary);
+        check_primary(r, group, &c->backends[i]);
+        check_feed(r, group, &c->backends[i]);
     }
     check_loaders(r, root);
     check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);

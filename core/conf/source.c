@@ -1,5 +1,7 @@
 #include "conf/source.h"
 
+#include "base/bom.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -303,7 +305,10 @@ static int scan_file(struct source *s, const char *path, struct slice text, unsi
                      .depth = depth,
                      .fresh = true};
     int rc = begin_line(s, path, 1);
+    const char *mark = bom_of(text);
     bool bad = false;
+    if (rc == 0 && mark)
+        return wrong(&c, 1, mark);
     while (rc == 0 && c.at < c.end) {
         rc = scan_step(&c);
         if (rc == ERR_CONFIG) {

@@ -1,5 +1,7 @@
 #include "conf/users.h"
 
+#include "base/bom.h"
+
 #include "conf/checks.h"
 
 #include <arpa/inet.h>
@@ -64,6 +66,11 @@ static void read_hash_file(struct reading *r, const config_setting_t *at, struct
     bool got = fgets(line, sizeof line, f) != NULL;
     fclose(f);
     line[got ? strcspn(line, "\r\n") : 0] = '\0';
+    const char *mark = bom_of(slice_str(line));
+    if (mark) {
+        setting_wrong(r, at, "\"password_file\": %s: %s", u->password_file, mark);
+        return;
+    }
     u->password_hash = arena_copy(r->arena, slice_str(line));
     if (!u->password_hash)
         r->problems->nomem = true;
@@ -167,40 +174,24 @@ void users_finish(struct reading *r, const config_setting_t *group, struct conf_
 /* ---- together ---- */
 
 /* As far as a text tells without asking for names. */
-static bool is_loopback(const char *text)
+static bool is_loopback(const struct address *a)
 {
-    char host[128];
     struct in_addr v4;
     struct in6_addr v6;
-    if (checks_tls_address(text))
-        text = strchr(text, ':') + 1;
-    if (strncmp(text, "unix:", 5) == 0 || text[0] == ':')
+    if (a->is_unix || strcmp(a->host, "localhost") == 0)
         return true;
-    const char *colon = strrchr(text, ':');
-    size_t size = colon ? (size_t)(colon - text) : strlen(text);
-    if (size >= sizeof host)
-        return false;
-    bool bracket = text[0] == '[' && text[size - 1] == ']';
-    memcpy(host, text + bracket, size - 2U * bracket);
-    host[size - 2U * bracket] = '\0';
-    if (strcmp(host, "localhost") == 0)
-        return true;
-    if (inet_pton(AF_INET, host, &v4) == 1)
+    if (inet_pton(AF_INET, a->host, &v4) == 1)
         return ntohl(v4.s_addr) >> 24 == 127;
-    return inet_pton(AF_INET6, host, &v6) == 1 &&
+    return inet_pton(AF_INET6, a->host, &v6) == 1 &&
            (IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
 }
 
-/* Whether a client needs a certificate there. */
-static bool wants_certificate(const struct conf *c, const char *text)
+void users_check_address(struct reading *r, const config_setting_t *root, const struct address *a,
+                         const char *text)
 {
-    return checks_tls_address(text) && c->tls.client_ca;
-}
-
-void users_check_address(struct reading *r, const config_setting_t *root, const char *text)
-{
-    if (!r->conf->open_to_all && !config_setting_get_member(root, "users") && !is_loopback(text) &&
-        !wants_certificate(r->conf, text))
+    bool certain = a->tls && r->conf->tls.client_ca; /* a client needs a certificate there */
+    if (!r->conf->open_to_all && !config_setting_get_member(root, "users") && !is_loopback(a) &&
+        !certain)
         setting_wrong(
             r, place_of(root, "listen"),
             "\"listen\": \"%.140s\" serves everybody who can reach it; name \"users\", or "

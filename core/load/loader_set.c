@@ -57,7 +57,7 @@ static int open_backends(struct loader_set *set, struct err *e)
         int rc = backend_new(&set->backends[i], set->loader->worker.loop, b,
                              (unsigned)(share > 0 ? share : 1), e);
         if (rc != 0) {
-            err_prefix(e, "%s:%d: backend \"%s\"", b->file, b->line, b->name);
+            err_prefix(e, "%s:%d", b->file, b->line);
             return rc;
         }
     }

@@ -1,5 +1,7 @@
 #include "script/script_file.h"
 
+#include "base/bom.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,6 +50,7 @@ int script_file_read(const char *dir, const char *file, struct buf *out, struct 
     if (fd < 0)
         return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     struct stat st;
+    size_t before = out->size;
     int rc;
     if (fstat(fd, &st) != 0)
         rc = err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
@@ -55,6 +58,9 @@ int script_file_read(const char *dir, const char *file, struct buf *out, struct 
         rc = err_set(e, ERR_IO, "%s: is no regular file", path);
     else
         rc = read_all(fd, path, out, e);
+    const char *mark = rc == 0 ? bom_of(slice_of(out->data + before, out->size - before)) : NULL;
+    if (mark)
+        rc = err_set(e, ERR_SCRIPT, "%s:1: %s", path, mark);
     close(fd);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "bind/runtime.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 
 /* One problem, whether or not there is room left to say so. */
@@ -48,6 +49,44 @@ static int check_scripts(const struct conf *conf, struct buf *out)
     return problems;
 }
 
+/* As a loader thread opens them; no database is asked. */
+static int check_backends(const struct conf *conf, struct buf *out)
+{
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    int problems = loop ? 0 : report(out, "no memory");
+    for (size_t i = 0; loop && i < conf->backend_count; i++) {
+        const struct conf_backend *b = &conf->backends[i];
+        struct backend *opened;
+        struct err e;
+        if (backend_new(&opened, loop, b, 1, &e) != 0) {
+            err_prefix(&e, "%s:%d", b->file, b->line);
+            problems += report(out, e.text);
+        }
+        backend_unref(opened);
+    }
+    if (loop)
+        ev_loop_destroy(loop);
+    return problems;
+}
+
+/* The addresses, the user and the log's file, as far as they can be looked at beside a server that
+ * runs already. */
+static int check_start(const struct conf *conf, struct buf *out)
+{
+    struct addrs found[CONF_LISTEN_MAX];
+    struct err e;
+    int problems = 0;
+    if (listen_resolve(conf, found, &e) != 0)
+        problems += report(out, e.text);
+    if (conf->user && !getpwnam(conf->user)) {
+        err_set(&e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);
+        problems += report(out, e.text);
+    }
+    if (conf->log_file && logfile_check(conf->log_file, &e) != 0)
+        problems += report(out, e.text);
+    return problems;
+}
+
 /* No problem: the server would take it. */
 static void warn_certificate(const struct snapshot *s, struct buf *out)
 {
@@ -68,7 +107,7 @@ int check_file(const char *path, struct buf *out)
     struct err e;
     if (conf_load(path, &conf, out, &e) != 0)
         return 1;
-    int problems = check_scripts(conf, out);
+    int problems = check_start(conf, out) + check_backends(conf, out) + check_scripts(conf, out);
     if (snapshot_new(&snapshot, conf, 1, NULL, &e) != 0) {
         problems += report(out, e.text);
         conf_unref(conf);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,29 +17,114 @@
 #define BACKLOG          1024
 #define ACCEPTS_PER_TURN 64
 
+/* ---- addresses ---- */
+
+/* Two texts may stand for one address: "localhost:7411" and "127.0.0.1:7411". */
+static int check_twice(const struct addrs *all, const struct addr *a, struct err *e)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (addr_same(&all->at[i], a) && (addr_is_unix(a) || addr_port(a) != 0))
+            return err_set(e, ERR_CONFIG, "\"%s\" and \"%s\" are the same address", all->at[i].text,
+                           a->text);
+    return 0;
+}
+
+int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < conf->listen_count && rc == 0; i++) {
+        rc = addr_resolve(&found[i], conf->listen[i], e);
+        for (size_t k = 0; k < i && rc == 0; k++)
+            for (unsigned n = 0; n < found[i].count && rc == 0; n++)
+                rc = check_twice(&found[k], &found[i].at[n], e);
+    }
+    if (rc != 0)
+        err_prefix(e, "listen");
+    return rc;
+}
+
+static bool is_open_to_all(const struct server *s, const struct addr *a)
+{
+    bool certain = a->tls && s->conf->tls.client_ca; /* who the clients are */
+    return !addr_is_loopback(a) && !certain && s->conf->user_count == 0;
+}
+
+static int listen_at(struct server *s, const struct addr *a, struct err *e)
+{
+    if (s->listener_count == SERVER_LISTENERS_MAX)
+        return err_set(e, ERR_CONFIG, "more than %d addresses", SERVER_LISTENERS_MAX);
+    struct listener *l = &s->listeners[s->listener_count];
+    *l = (struct listener){.server = s, .fd = -1, .addr = *a};
+    if (is_open_to_all(s, a))
+        log_warn("listen.open", "address=%s reason=\"not loopback, and there are no users\"",
+                 log_q(a->text));
+    int rc = addr_listen(a, BACKLOG, false, &l->fd, e);
+    if (rc != 0)
+        return rc;
+    size_t prefix = (size_t)snprintf(l->text, sizeof l->text, "%s", a->tls ? "tls:" : "");
+    addr_of_socket(l->fd, l->text + prefix, sizeof l->text - prefix);
+    s->listener_count++;
+    return 0;
+}
+
+static void forget_from(struct server *s, unsigned first)
+{
+    while (s->listener_count > first)
+        close(s->listeners[--s->listener_count].fd);
+}
+
+/* The port that the kernel chose for the listener. */
+static unsigned port_of(const struct listener *l)
+{
+    const char *colon = strrchr(l->text, ':');
+    return colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+}
+
+/* All addresses of one text, on one port: where it is 0 the first of them gets one, and the others
+ * take the same. One that this machine does not have (IPv6 that is switched off) is left out. */
+static int listen_all(struct server *s, struct addrs all, struct err *e)
+{
+    unsigned first = s->listener_count;
+    bool any_port = addr_port(&all.at[0]) == 0 && !addr_is_unix(&all.at[0]);
+    int rc = 0;
+    for (unsigned i = 0; i < all.count; i++) {
+        if (any_port && s->listener_count > first)
+            addr_set_port(&all.at[i], port_of(&s->listeners[first]));
+        rc = listen_at(s, &all.at[i], e);
+        bool missing = rc == ERR_IO && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
+        if (rc != 0 && !missing)
+            return rc;
+        if (rc != 0)
+            log_warn("listen.left_out", "address=%s error=%s", log_q(all.at[i].text),
+                     log_q(e->text));
+    }
+    return s->listener_count > first ? 0 : rc;
+}
+
 int listen_open(struct server *s, struct err *e)
 {
+    struct addrs found[CONF_LISTEN_MAX];
+    int rc = listen_resolve(s->conf, found, e);
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < s->conf->listen_count; i++) {
-        struct listener *l = &s->listeners[i];
-        l->server = s;
-        l->fd = -1;
-        int rc = addr_parse(s->conf->listen[i], &l->addr, e);
-        bool certain = l->addr.tls && s->conf->tls.client_ca; /* who the clients are */
-        if (rc == 0 && !addr_is_loopback(&l->addr) && !certain && s->conf->user_count == 0)
-            log_warn("listen.open", "address=%s reason=\"not loopback, and there are no users\"",
-                     log_q(s->conf->listen[i]));
-        if (rc == 0)
-            rc = addr_listen(&l->addr, BACKLOG, false, &l->fd, e);
+        unsigned first = s->listener_count;
+        bool any_port = addr_port(&found[i].at[0]) == 0;
+        rc = listen_all(s, found[i], e);
+        /* A port that was free on one family may be taken on the other. */
+        for (int again = 0; rc != 0 && any_port && found[i].count > 1 && again < 16; again++) {
+            forget_from(s, first);
+            rc = listen_all(s, found[i], e);
+        }
         if (rc != 0) {
             err_prefix(e, "listen");
             return rc;
         }
-        size_t prefix = (size_t)snprintf(l->text, sizeof l->text, "%s", l->addr.tls ? "tls:" : "");
-        addr_of_socket(l->fd, l->text + prefix, sizeof l->text - prefix);
-        s->listener_count = (unsigned)i + 1;
     }
     return 0;
 }
+
+/* ---- accepting ---- */
 
 static uint64_t connections_now(void)
 {

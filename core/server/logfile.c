@@ -5,8 +5,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+int logfile_check(const char *path, struct err *e)
+{
+    char folder[PATH_MAX];
+    if (access(path, F_OK) != 0 && errno == ENOENT) {
+        snprintf(folder, sizeof folder, "%s", path);
+        char *slash = strrchr(folder, '/');
+        if (slash)
+            slash[slash == folder] = '\0';
+        path = slash ? folder : ".";
+    }
+    return access(path, W_OK) == 0 ? 0
+                                   : err_set(e, ERR_IO, "log_file: %s: %s", path, strerror(errno));
+}
 
 int logfile_open(struct server *s, const struct conf *conf, struct err *e)
 {

@@ -18,7 +18,8 @@
 #include "store/store.h"
 #include "sys/addr.h"
 
-#define SERVER_THREADS_MAX 64
+#define SERVER_THREADS_MAX   64
+#define SERVER_LISTENERS_MAX (4 * CONF_LISTEN_MAX) /* a name may have several addresses */
 
 struct reload;
 struct verifier;
@@ -48,7 +49,7 @@ struct server {
     struct mailbox *slots[SERVER_THREADS_MAX];
     struct io *ios[SERVER_THREADS_MAX];
     unsigned loader_count, io_count, next_io;
-    struct listener listeners[CONF_LISTEN_MAX];
+    struct listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     struct reload *reload;
     struct verifier *verifier;
@@ -76,6 +77,8 @@ void server_free(struct server *s);
 void drain_begin(struct server *s);
 
 /* listen.c */
+/* The addresses of each text of `listen`, in its order; found has room for CONF_LISTEN_MAX. */
+int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e) MUST_USE;
 int listen_open(struct server *s, struct err *e) MUST_USE;
 void listen_start(struct server *s);
 void listen_close(struct server *s);
@@ -84,7 +87,10 @@ void listen_close(struct server *s);
  * out. The exit code. */
 int check_file(const char *path, struct buf *out);
 
-/* logfile.c: opens the configured log (again). */
+/* logfile.c */
+/* Whether the log could be written there; nothing is made. */
+int logfile_check(const char *path, struct err *e) MUST_USE;
+/* Opens the configured log (again). */
 int logfile_open(struct server *s, const struct conf *conf, struct err *e) MUST_USE;
 
 #endif

@@ -1,5 +1,7 @@
 #include "sys/addr.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -16,100 +18,78 @@
 #include <unistd.h>
 
 #define UNIX_PREFIX "unix:"
-#define TLS_PREFIX  "tls:"
 
-static int parse_unix(const char *text, struct addr *a, struct err *e)
+static void set_unix(struct addr *a, const char *path)
 {
-    const char *path = text + strlen(UNIX_PREFIX);
     struct sockaddr_un *un = (struct sockaddr_un *)&a->sa;
-    if (path[0] != '/')
-        return err_set(e, ERR_CONFIG, "address \"%s\": unix: takes an absolute path", text);
-    if (strlen(path) >= sizeof un->sun_path)
-        return err_set(e, ERR_CONFIG, "address \"%s\": the path is longer than %zu bytes", text,
-                       sizeof un->sun_path - 1);
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, strlen(path) + 1);
     a->sa_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
-    return 0;
 }
 
-static bool is_port(const char *s)
+bool addr_same(const struct addr *a, const struct addr *b)
 {
-    size_t digits = strspn(s, "0123456789");
-    return digits > 0 && digits <= 5 && s[digits] == '\0' && strtol(s, NULL, 10) <= 65535;
+    return a->sa_size == b->sa_size && memcmp(&a->sa, &b->sa, a->sa_size) == 0;
 }
 
-/* Splits "host:port", "[v6]:port" or ":port". host: room for the whole text. */
-static int split(const char *text, char *host, const char **port, struct err *e)
+/* An address that is there already is left out: where /etc/hosts names both 127.0.0.1 and ::1
+ * localhost, glibc gives the first one twice. */
+static void append(struct addrs *all, const struct addr *like, const struct addrinfo *found)
 {
-    const char *colon = strrchr(text, ':');
-    if (!colon)
-        return err_set(e, ERR_CONFIG,
-                       "address \"%s\": \"host:port\", \":port\" or \"unix:/path\" is expected",
-                       text);
-    const char *from = text, *to = colon;
-    if (text[0] == '[') {
-        if (colon < text + 2 || colon[-1] != ']')
-            return err_set(e, ERR_CONFIG, "address \"%s\": \"[IPv6 address]:port\" is expected",
-                           text);
-        from = text + 1;
-        to = colon - 1;
-    } else if (memchr(text, ':', (size_t)(colon - text))) {
-        return err_set(e, ERR_CONFIG,
-                       "address \"%s\": an IPv6 address stands in brackets, \"[::1]:7411\"", text);
-    }
-    if (!is_port(colon + 1))
-        return err_set(e, ERR_CONFIG, "address \"%s\": the port is a number from 0 to 65535", text);
-    memcpy(host, from, (size_t)(to - from));
-    host[to - from] = '\0';
-    *port = colon + 1;
-    return 0;
+    struct addr *a = &all->at[all->count];
+    *a = *like;
+    memcpy(&a->sa, found->ai_addr, found->ai_addrlen);
+    a->sa_size = found->ai_addrlen;
+    for (unsigned i = 0; i < all->count; i++)
+        if (addr_same(&all->at[i], a))
+            return;
+    all->count++;
 }
 
-static const char *after_prefix(const struct addr *a)
+int addr_resolve(struct addrs *all, const char *text, struct err *e)
 {
-    return a->tls ? a->text + strlen(TLS_PREFIX) : a->text;
-}
-
-int addr_parse(const char *text, struct addr *a, struct err *e)
-{
-    memset(a, 0, sizeof *a);
-    if (strlen(text) >= sizeof a->text)
-        return err_set(e, ERR_CONFIG, "address \"%.40s...\": longer than %zu bytes", text,
-                       sizeof a->text - 1);
-    memcpy(a->text, text, strlen(text) + 1);
-    if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0)
-        return parse_unix(text, a, e);
-    a->tls = strncmp(text, TLS_PREFIX, strlen(TLS_PREFIX)) == 0;
-    char host[sizeof a->text];
-    const char *port = NULL;
-    int rc = split(after_prefix(a), host, &port, e);
+    struct address written;
+    struct addr like = {.sa_size = 0};
+    all->count = 0;
+    int rc = address_read(&written, text, e);
     if (rc != 0)
         return rc;
+    snprintf(like.text, sizeof like.text, "%s", text);
+    snprintf(like.host, sizeof like.host, "%s", written.host);
+    like.tls = written.tls;
+    if (written.is_unix) {
+        set_unix(&like, written.path);
+        all->at[all->count++] = like;
+        return 0;
+    }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
-    int gai = getaddrinfo(host[0] ? host : "127.0.0.1", port, &hints, &found);
+    int gai = getaddrinfo(written.host, written.port, &hints, &found);
     if (gai != 0)
         return err_set(e, ERR_CONFIG, "address \"%s\": %s", text,
                        gai == EAI_SYSTEM ? strerror(errno) : gai_strerror(gai));
-    memcpy(&a->sa, found->ai_addr, found->ai_addrlen);
-    a->sa_size = found->ai_addrlen;
+    for (const struct addrinfo *f = found; f && all->count < ADDRS_MAX; f = f->ai_next)
+        if (f->ai_family == AF_INET || f->ai_family == AF_INET6)
+            append(all, &like, f);
     freeaddrinfo(found);
+    return all->count > 0 ? 0 : err_set(e, ERR_CONFIG, "address \"%s\": no address", text);
+}
+
+unsigned addr_port(const struct addr *a)
+{
+    if (a->sa.ss_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)&a->sa)->sin_port);
+    if (a->sa.ss_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)&a->sa)->sin6_port);
     return 0;
 }
 
-void addr_host(const struct addr *a, char *host, size_t size)
+void addr_set_port(struct addr *a, unsigned port)
 {
-    const char *from = after_prefix(a);
-    size_t n = (size_t)(strrchr(from, ':') - from);
-    if (from[0] == '[') {
-        from++;
-        n -= 2;
-    }
-    if (n == 0)
-        snprintf(host, size, "127.0.0.1");
-    else
-        snprintf(host, size, "%.*s", (int)n, from);
+    if (a->sa.ss_family == AF_INET)
+        ((struct sockaddr_in *)&a->sa)->sin_port = htons((uint16_t)port);
+    else if (a->sa.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&a->sa)->sin6_port = htons((uint16_t)port);
 }
 
 bool addr_is_unix(const struct addr *a)
@@ -218,10 +198,12 @@ int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, str
         if (!ok || bind_and_listen(s, a, backlog) != 0)
             rc = err_set(e, ERR_IO, "cannot listen on %s: %s", a->text, strerror(errno));
     }
+    int reason = errno;
     if (rc != 0)
         close(s);
     else
         *fd = s;
+    errno = reason;
     return rc;
 }
 
@@ -281,23 +263,52 @@ static int connect_within(int fd, const struct addr *a, int timeout_ms)
     return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none) == 0 ? 0 : errno;
 }
 
-int addr_connect(const struct addr *a, int timeout_ms, int *fd, struct err *e)
+/* One address. 0 or an errno. */
+static int connect_one(const struct addr *a, int timeout_ms, int *fd)
 {
     const int on = 1;
-    *fd = -1;
     int s = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s < 0)
-        return err_set(e, ERR_IO, "no socket for %s: %s", a->text, strerror(errno));
+        return errno;
     int reason = connect_within(s, a, timeout_ms);
     if (reason != 0) {
         close(s);
-        if (reason == ETIMEDOUT && timeout_ms > 0)
-            return err_set(e, ERR_TIMEOUT, "cannot connect to %s: no answer within %d ms", a->text,
-                           timeout_ms);
-        return err_set(e, ERR_IO, "cannot connect to %s: %s", a->text, strerror(reason));
+        return reason;
     }
     if (!addr_is_unix(a))
         (void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     *fd = s;
     return 0;
+}
+
+/* What is left goes to the addresses that are left in equal parts, so that one which does not
+ * answer leaves time for the others. */
+static int part_of(int64_t until_ms, unsigned left)
+{
+    int64_t rest = until_ms - clock_ms();
+    return rest > (int64_t)left ? (int)(rest / left) : 1;
+}
+
+int addr_connect(const struct addrs *all, int timeout_ms, int *fd, struct err *e)
+{
+    int64_t until_ms = clock_ms() + timeout_ms;
+    bool any_refused = false;
+    int reason = EADDRNOTAVAIL, refused = 0;
+    *fd = -1;
+    for (unsigned i = 0; i < all->count; i++) {
+        int limit = timeout_ms > 0 ? part_of(until_ms, all->count - i) : 0;
+        reason = connect_one(&all->at[i], limit, fd);
+        if (reason == 0)
+            return 0;
+        if (reason != ETIMEDOUT && !any_refused) {
+            any_refused = true;
+            refused = reason;
+        }
+    }
+    const char *text = all->count > 0 ? all->at[0].text : "";
+    if (!any_refused && timeout_ms > 0)
+        return err_set(e, ERR_TIMEOUT, "cannot connect to %s: no answer within %d ms", text,
+                       timeout_ms);
+    return err_set(e, ERR_IO, "cannot connect to %s: %s", text,
+                   strerror(any_refused ? refused : reason));
 }

@@ -221,11 +221,11 @@ static inline void fake_serve(int listening)
 
 static inline int fake_server_start(struct fake_server *s)
 {
-    struct addr a;
+    struct addrs all;
     struct err e;
     int fd;
-    if (addr_parse("127.0.0.1:0", &a, &e) != 0 || addr_listen(&a, 16, false, &fd, &e) != 0 ||
-        fcntl(fd, F_SETFL, 0) != 0)
+    if (addr_resolve(&all, "127.0.0.1:0", &e) != 0 ||
+        addr_listen(&all.at[0], 16, false, &fd, &e) != 0 || fcntl(fd, F_SETFL, 0) != 0)
         return -1;
     addr_of_socket(fd, s->address, sizeof s->address);
     s->pid = fork();

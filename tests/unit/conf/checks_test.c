@@ -216,21 +216,68 @@ static void a_contradiction_is_told_where_it_is_written(void **state)
                 2, "\"retry_base\" (50ms) is above \"retry_cap\" (10ms)");
 }
 
-static void addresses_are_looked_at(void **state)
+/* The same reader as that of the start: what it says stands in address_test.c. */
+static void addresses_are_read_as_the_start_reads_them(void **state)
 {
     (void)state;
-    const char *wrong[] = {"7411", "127.0.0.1", "a:", "a:65536", "a:x", "unix:"};
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {
+        {"7411", "\"host:port\", \":port\", \"tls:host:port\" or \"unix:/path\" is expected"},
+        {"127.0.0.1", "\"host:port\", \":port\", \"tls:host:port\" or \"unix:/path\" is expected"},
+        {"a:", "the port is a number from 0 to 65535"},
+        {"a:65536", "the port is a number from 0 to 65535"},
+        {"::1:0", "an IPv6 address stands in brackets, \"[::1]:7411\""},
+        {"unix:", "unix: takes an absolute path"},
+        {"unix:run.sock", "unix: takes an absolute path"},
+        {"unix:@name", "unix: takes an absolute path"},
+    };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         char text[64], says[256];
-        snprintf(text, sizeof text, "listen = \"%s\"\n", wrong[i]);
-        snprintf(says, sizeof says,
-                 "\"listen\": \"%s\" is no address; write \"host:port\" (port 0 to 65535), "
-                 "\"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand before the first "
-                 "three",
-                 wrong[i]);
+        snprintf(text, sizeof text, "listen = \"%s\"\n", wrong[i].text);
+        snprintf(says, sizeof says, "\"listen\": address \"%s\": %s", wrong[i].text, wrong[i].says);
         assert_says(text, 1, says);
     }
     assert_says("listen = (\":1\", \":1\")\n", 1, "\"listen\" has \":1\" twice");
+}
+
+/* A load that a replica cannot answer asks its primary, once. */
+static void a_primary_is_a_backend_that_has_none(void **state)
+{
+    (void)state;
+    assert_says(
+        "backends = { a = { driver = \"postgres\", url = \"host=x\",\n primary = \"a\" } }\n", 2,
+        "\"primary\": \"a\" names itself");
+    assert_says("backends = { a = { driver = \"postgres\", url = \"host=x\",\n primary = \"b\" }\n"
+                "  b = { driver = \"postgres\", url = \"host=y\", primary = \"c\" }\n"
+                "  c = { driver = \"postgres\", url = \"host=z\" } }\n",
+                2,
+                "\"primary\": \"b\" has a \"primary\" of its own (\"c\"); name the backend that "
+                "takes the writes");
+    struct buf report;
+    struct err e;
+    write_file("rtcache.conf",
+               "backends = { a = { driver = \"postgres\", url = \"host=x\", primary = \"b\" }\n"
+               "  b = { driver = \"postgres\", url = \"host=y\", primary = \"a\" } }\n");
+    refused(&report, &e); /* in a circle, too */
+    buf_fini(&report);
+}
+
+static void a_channel_has_a_name_that_postgres_keeps(void **state)
+{
+    (void)state;
+    char name[65], text[160];
+    memset(name, 'n', 64);
+    name[64] = '\0';
+    snprintf(text, sizeof text,
+             "backends = { a = { driver = \"postgres\", url = \"host=x\",\n feed = \"%s\" } }\n",
+             name);
+    char says[160];
+    snprintf(says, sizeof says,
+             "\"feed\": \"%s...\" is longer than the 63 bytes of a channel's name", name);
+    assert_says(text, 2, says);
+    assert_says("backends = { a = { driver = \"postgres\", url = \"host=x\",\n feed = \"\" } }\n",
+                2, "\"feed\" is empty");
 }
 
 static void tls_needs_its_group_and_files_that_can_be_read(void **state)
@@ -240,12 +287,11 @@ static void tls_needs_its_group_and_files_that_can_be_read(void **state)
     assert_says("watch = true\nlisten = (\":1\", \"tls::2\")\n", 2,
                 "\"listen\": \"tls::2\" needs a group \"tls\" with \"certificate\" and \"key\"");
     write_file("server.key", "");
-    assert_says(
-        "tls = { certificate = \"server.pem\", key = \"server.key\" }\n"
-        "listen = \"tls:7411\"\n",
-        2,
-        "\"listen\": \"tls:7411\" is no address; write \"host:port\" (port 0 to 65535), "
-        "\"[v6]:port\", \":port\" or \"unix:/path\"; \"tls:\" may stand before the first three");
+    assert_says("tls = { certificate = \"server.pem\", key = \"server.key\" }\n"
+                "listen = \"tls:7411\"\n",
+                2,
+                "\"listen\": address \"tls:7411\": \"host:port\", \":port\", \"tls:host:port\" or "
+                "\"unix:/path\" is expected");
     assert_says("\ntls = {\n certificate = \"server.pem\" }\n", 2, "\"tls\" needs \"key\"");
     char text[512], says[PATH_MAX + 512];
     snprintf(text, sizeof text, "tls = {\n certificate = \"server.pem\";\n key = \"none.key\" }\n");
@@ -439,7 +485,9 @@ int main(void)
         cmocka_unit_test(the_environment_must_have_the_variable),
         cmocka_unit_test(options_that_contradict_one_another_are_refused),
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
-        cmocka_unit_test(addresses_are_looked_at),
+        cmocka_unit_test(addresses_are_read_as_the_start_reads_them),
+        cmocka_unit_test(a_primary_is_a_backend_that_has_none),
+        cmocka_unit_test(a_channel_has_a_name_that_postgres_keeps),
         cmocka_unit_test(tls_needs_its_group_and_files_that_can_be_read),
         cmocka_unit_test(backends_need_what_their_driver_needs),
         cmocka_unit_test(sql_stands_in_place_of_a_script),

@@ -199,6 +199,17 @@ static void the_number_of_files_is_bounded(void **state)
     buf_fini(&b);
 }
 
+static void a_byte_order_mark_is_named(void **state)
+{
+    (void)state;
+    assert_text_wrong("\xEF\xBB\xBFlisten = \":1\"\n",
+                      "a.conf:1: the file begins with a byte order mark (BOM)");
+    assert_text_wrong("\xFF\xFEl", "a.conf:1: the file is UTF-16");
+    write_file("b.conf", "\xEF\xBB\xBF# included\n");
+    assert_text_wrong("watch = true\n@include \"b.conf\"\n",
+                      "b.conf:1: the file begins with a byte order mark (BOM)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +218,7 @@ int main(void)
         cmocka_unit_test(places_follow_the_files),
         cmocka_unit_test(a_file_that_includes_itself_is_refused),
         cmocka_unit_test(what_is_no_text_file_is_refused),
+        cmocka_unit_test(a_byte_order_mark_is_named),
         cmocka_unit_test(includes_have_one_form),
         cmocka_unit_test(strings_end_on_their_line),
         cmocka_unit_test(nesting_is_bounded),

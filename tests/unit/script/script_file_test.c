@@ -40,10 +40,23 @@ static void reads_regular_files_within_bounds(void **state)
     free(name);
 }
 
+static void a_byte_order_mark_is_named(void **state)
+{
+    struct lab *lab = *state;
+    struct err e;
+    struct buf text;
+    buf_init(&text, 0);
+    lab_write(lab, "bom.lua", "\xEF\xBB\xBFreturn {}");
+    assert_int_equal(script_file_read(lab->dir, "bom.lua", &text, &e), ERR_SCRIPT);
+    assert_non_null(strstr(e.text, "bom.lua:1: the file begins with a byte order mark (BOM)"));
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         LAB(reads_regular_files_within_bounds),
+        LAB(a_byte_order_mark_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

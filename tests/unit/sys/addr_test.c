@@ -32,10 +32,10 @@ static int folder_remove(void **state)
 
 static struct addr parsed(const char *text)
 {
-    struct addr a;
+    struct addrs all;
     struct err e;
-    assert_int_equal(addr_parse(text, &a, &e), 0);
-    return a;
+    assert_int_equal(addr_resolve(&all, text, &e), 0);
+    return all.at[0];
 }
 
 static void reads_the_forms_that_users_write(void **state)
@@ -57,19 +57,15 @@ static void reads_the_forms_that_users_write(void **state)
     assert_true(addr_is_loopback(&a));
     assert_false(addr_is_unix(&a));
 
-    char host[64];
-    addr_host(&a, host, sizeof host);
-    assert_string_equal(host, "::1");
+    assert_string_equal(a.host, "::1");
     assert_false(a.tls);
 
     a = parsed("tls:localhost:7412");
     assert_true(a.tls);
     assert_true(addr_is_loopback(&a));
-    addr_host(&a, host, sizeof host);
-    assert_string_equal(host, "localhost");
+    assert_string_equal(a.host, "localhost");
     a = parsed("tls::7412");
-    addr_host(&a, host, sizeof host);
-    assert_string_equal(host, "127.0.0.1");
+    assert_string_equal(a.host, "127.0.0.1");
     assert_int_equal(ntohs(v4->sin_port), 7412);
     assert_string_equal(a.text, "tls::7412");
 
@@ -88,50 +84,14 @@ static void reads_the_forms_that_users_write(void **state)
     assert_false(addr_is_loopback(&a));
 }
 
-static void says_what_is_wrong_with_an_address(void **state)
+static void a_name_that_is_not_there_is_named(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text, *says;
-    } wrong[] = {
-        {"", "\"host:port\""},
-        {"localhost", "\"host:port\""},
-        {"127.0.0.1:", "the port is a number"},
-        {"127.0.0.1:http", "the port is a number"},
-        {"127.0.0.1:65536", "the port is a number"},
-        {"127.0.0.1:-1", "the port is a number"},
-        {"127.0.0.1:4294967376", "the port is a number"},
-        {"::1:7411", "in brackets"},
-        {"[::1]", "\"[IPv6 address]:port\""},
-        {"[::1]7411", "\"[IPv6 address]:port\""},
-        {"[", "\"host:port\""},
-        {"[:1", "\"[IPv6 address]:port\""},
-        {"unix:", "absolute path"},
-        {"unix:run/x.sock", "absolute path"},
-        {"127.0.0.1.5:80", "127.0.0.1.5:80"},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        struct addr a;
-        struct err e;
-        err_clear(&e);
-        assert_int_equal(addr_parse(wrong[i].text, &a, &e), ERR_CONFIG);
-        if (!strstr(e.text, wrong[i].says))
-            fail_msg("\"%s\" gave \"%s\"", wrong[i].text, e.text);
-    }
-    char text[200];
-    struct addr a;
+    struct addrs all;
     struct err e;
-    memset(text, 'x', sizeof text);
-    memcpy(text, "unix:/", 6);
-    text[5 + 107] = '\0';
-    assert_int_equal(addr_parse(text, &a, &e), 0);
-    text[5 + 107] = 'x';
-    text[5 + 108] = '\0';
-    assert_int_equal(addr_parse(text, &a, &e), ERR_CONFIG);
-    assert_non_null(strstr(e.text, "107 bytes"));
-    text[5 + 108] = 'x';
-    text[199] = '\0';
-    assert_int_equal(addr_parse(text, &a, &e), ERR_CONFIG);
+    assert_int_equal(addr_resolve(&all, "127.0.0.1.5:80", &e), ERR_CONFIG);
+    assert_non_null(strstr(e.text, "127.0.0.1.5:80"));
+    assert_int_equal(addr_resolve(&all, "::1:80", &e), ERR_CONFIG); /* address_test.c has more */
 }
 
 static void expect_echo(const struct addr *a, int listener)
@@ -139,7 +99,8 @@ static void expect_echo(const struct addr *a, int listener)
     struct err e;
     int client;
     char byte = 0;
-    assert_int_equal(addr_connect(a, 5000, &client, &e), 0);
+    struct addrs one = {.count = 1, .at = {*a}};
+    assert_int_equal(addr_connect(&one, 5000, &client, &e), 0);
     assert_int_equal(fcntl(client, F_GETFL) & O_NONBLOCK, 0);
     assert_int_equal(fcntl(client, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     int server = accept(listener, NULL, NULL);
@@ -201,9 +162,69 @@ static void says_why_it_cannot_connect(void **state)
     addr_of_socket(fd, text, sizeof text);
     close(fd);
     a = parsed(text);
-    assert_int_equal(addr_connect(&a, 5000, &client, &e), ERR_IO);
+    struct addrs one = {.count = 1, .at = {a}};
+    assert_int_equal(addr_connect(&one, 5000, &client, &e), ERR_IO);
     assert_int_equal(client, -1);
     assert_non_null(strstr(e.text, "Connection refused"));
+}
+
+/* "localhost" is ::1 and 127.0.0.1 on most machines, and a server may listen on one of them. */
+static void tries_every_address_of_a_name(void **state)
+{
+    (void)state;
+    struct addr a = parsed("127.0.0.1:0");
+    struct err e;
+    int fd, closed, client;
+    char text[64], unused[64];
+    assert_int_equal(addr_listen(&a, 16, false, &closed, &e), 0);
+    addr_of_socket(closed, unused, sizeof unused);
+    close(closed);
+    assert_int_equal(addr_listen(&a, 16, false, &fd, &e), 0);
+    addr_of_socket(fd, text, sizeof text);
+    struct addrs all = {.count = 3, .at = {parsed(unused), parsed(unused), parsed(text)}};
+    assert_int_equal(addr_connect(&all, 5000, &client, &e), 0);
+    close(client);
+    close(fd);
+    assert_int_equal(addr_connect(&all, 5000, &client, &e), ERR_IO);
+    assert_non_null(strstr(e.text, "Connection refused"));
+}
+
+/* An address that does not answer leaves time for the next one. */
+static void an_address_that_does_not_answer_leaves_time_for_the_next(void **state)
+{
+    (void)state;
+    char full[100], open_text[100];
+    snprintf(full, sizeof full, "unix:%s/full.sock", folder);
+    snprintf(open_text, sizeof open_text, "unix:%s/open.sock", folder);
+    struct err e;
+    struct addr a = parsed(full), b = parsed(open_text);
+    int fd, open_fd, waiting[64], n = 0, client;
+    assert_int_equal(addr_listen(&a, 1, false, &fd, &e), 0);
+    assert_int_equal(addr_listen(&b, 16, false, &open_fd, &e), 0);
+    struct addrs one = {.count = 1, .at = {a}}, both = {.count = 2, .at = {a, b}};
+    while (n < 64 && addr_connect(&one, 20, &waiting[n], &e) == 0)
+        n++;
+    assert_int_equal(addr_connect(&both, 200, &client, &e), 0);
+    close(client);
+    while (n > 0)
+        close(waiting[--n]);
+    close(fd);
+    close(open_fd);
+    unlink(full + 5);
+    unlink(open_text + 5);
+}
+
+/* Where /etc/hosts names 127.0.0.1 and ::1 localhost, glibc gives the first one twice. */
+static void an_address_is_listed_once(void **state)
+{
+    (void)state;
+    struct addrs all;
+    struct err e;
+    assert_int_equal(addr_resolve(&all, "localhost:7411", &e), 0);
+    for (unsigned i = 0; i < all.count; i++)
+        for (unsigned k = 0; k < i; k++)
+            assert_false(addr_same(&all.at[i], &all.at[k]));
+    assert_int_equal(addr_port(&all.at[0]), 7411);
 }
 
 static void gives_up_a_connect_that_nobody_takes(void **state)
@@ -215,7 +236,8 @@ static void gives_up_a_connect_that_nobody_takes(void **state)
     struct err e;
     int fd, waiting[64], n = 0, rc = 0;
     assert_int_equal(addr_listen(&a, 1, false, &fd, &e), 0);
-    while (n < 64 && (rc = addr_connect(&a, 20, &waiting[n], &e)) == 0)
+    struct addrs one = {.count = 1, .at = {a}};
+    while (n < 64 && (rc = addr_connect(&one, 20, &waiting[n], &e)) == 0)
         n++;
     assert_int_equal(rc, ERR_TIMEOUT);
     assert_non_null(strstr(e.text, "no answer within 20 ms"));
@@ -273,10 +295,13 @@ int main(void)
     alarm(120); /* a test that hangs ends */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_forms_that_users_write),
-        cmocka_unit_test(says_what_is_wrong_with_an_address),
+        cmocka_unit_test(a_name_that_is_not_there_is_named),
         cmocka_unit_test(listens_on_a_port_that_the_system_chooses),
         cmocka_unit_test(refuses_a_port_in_use_unless_it_is_shared),
         cmocka_unit_test(says_why_it_cannot_connect),
+        cmocka_unit_test(tries_every_address_of_a_name),
+        cmocka_unit_test(an_address_that_does_not_answer_leaves_time_for_the_next),
+        cmocka_unit_test(an_address_is_listed_once),
         cmocka_unit_test(gives_up_a_connect_that_nobody_takes),
         cmocka_unit_test(takes_over_the_socket_of_a_server_that_died),
         cmocka_unit_test(removes_no_file_that_is_not_a_socket),

@@ -1,9 +1,11 @@
 #include "backend/sqlite_conn.h"
 
+#include "backend/sqlite_file.h"
 #include "backend/sqlite_init.h"
 #include "backend/sqlite_stmt.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
@@ -19,7 +21,9 @@
 
 struct sqlite_conn {
     const struct sqlite_settings *settings;
-    sqlite3 *db; /* NULL: not open */
+    sqlite3 *db;             /* NULL: not open */
+    struct sqlite_file file; /* as it was before it was opened */
+    struct sqlite_beside beside;
     struct sqlite_run *running;
     const char *refused; /* what the authorizer refused of the statement being prepared */
     int64_t busy_until_ms;
@@ -96,6 +100,7 @@ static void conn_close(struct sqlite_conn *c)
         return;
     sqlite3_close(c->db);
     c->db = NULL;
+    sqlite_beside_fini(&c->beside);
     if (c->running)
         c->running->closed++;
 }
@@ -165,21 +170,19 @@ static int conn_on_authorize(void *arg, int action, const char *a, const char *b
     return SQLITE_DENY;
 }
 
-/* Turns WAL on where the file takes it. SQLite does not always ask the busy handler here. */
+/* Turns WAL on where the file takes it. A file that is read-only stays as it is, and one that
+ * another connection has open just now stays so until the next open: the mode is for speed alone,
+ * and that connection may be one of ours that is idle and has yet to see that the file changed. */
 static int conn_use_wal(struct sqlite_conn *c)
 {
-    int rc;
-    for (int count = 0;; count++) {
-        rc = sqlite3_exec(c->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if ((rc & 0xFF) != SQLITE_BUSY || !conn_on_busy(c, count))
-            break;
-    }
-    return (rc & 0xFF) == SQLITE_READONLY ? SQLITE_OK : rc; /* a read-only file stays as it is */
+    sqlite3_busy_handler(c->db, NULL, NULL);
+    int rc = sqlite3_exec(c->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+    sqlite3_busy_handler(c->db, conn_on_busy, c);
+    return (rc & 0xFF) == SQLITE_READONLY || (rc & 0xFF) == SQLITE_BUSY ? SQLITE_OK : rc;
 }
 
 static int conn_set_up(struct sqlite_conn *c)
 {
-    sqlite3_busy_handler(c->db, conn_on_busy, c);
     sqlite3_progress_handler(c->db, PROGRESS_STEPS, conn_on_progress, c);
     int rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (rc == SQLITE_OK)
@@ -193,32 +196,53 @@ static int conn_set_up(struct sqlite_conn *c)
     return rc;
 }
 
+static int conn_make_file(const struct sqlite_settings *s, struct err *e)
+{
+    if (access(s->path, F_OK) == 0 || errno != ENOENT)
+        return 0;
+    if (!s->init)
+        return err_set(e, ERR_BACKEND_DOWN, "cannot open %s: %s, and no init file is named",
+                       s->path, strerror(ENOENT));
+    return sqlite_init_make(s->path, s->init, e);
+}
+
 static int conn_open(struct sqlite_conn *c, struct err *e)
 {
     const struct sqlite_settings *s = c->settings;
-    if (access(s->path, F_OK) != 0 && errno == ENOENT) {
-        if (!s->init)
-            return err_set(e, ERR_BACKEND_DOWN, "cannot open %s: %s, and no init file is named",
-                           s->path, strerror(ENOENT));
-        int code = sqlite_init_make(s->path, s->init, e);
-        if (code != 0)
-            return code;
-    }
+    int code = conn_make_file(s, e);
+    if (code != 0)
+        return code;
+    c->file = sqlite_file_look(s->path); /* what changes from here on is seen at the next query */
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(s->path, &c->db, flags, NULL);
     if (rc == SQLITE_OK)
         rc = conn_set_up(c);
     if (rc == SQLITE_OK) {
+        sqlite_beside_look(&c->beside, sqlite3_db_filename(c->db, "main"));
         c->running->opened++;
         return 0;
     }
-    int code = sqlite_stmt_failed(c->db, rc, e);
+    code = sqlite_stmt_failed(c->db, rc, e);
     if (code == ERR_BACKEND)
         code = err_set(e, ERR_BACKEND_DOWN, "%s", c->db ? sqlite3_errmsg(c->db) : "no memory");
     err_prefix(e, "cannot open %s", s->path);
     sqlite3_close(c->db);
     c->db = NULL;
     return code;
+}
+
+/* A connection whose file is not what the path leads to any more, or was written over, is given
+ * up. */
+static void conn_look(struct sqlite_conn *c)
+{
+    if (!c->db)
+        return;
+    struct sqlite_file now = sqlite_file_look(c->settings->path);
+    if (sqlite_file_unchanged(&c->file, &now))
+        return;
+    if (sqlite_beside_drop(&c->beside))
+        log_info("sqlite.replaced", "path=%s", log_q(c->settings->path));
+    conn_close(c);
 }
 
 /* ---- a query ---- */
@@ -317,6 +341,7 @@ static int conn_query(struct sqlite_conn *c, struct sqlite_run *run)
         return err_set(e, ERR_BACKEND, "a NUL byte in the query");
     if (!mp_utf8_valid(run->sql))
         return err_set(e, ERR_BACKEND, "the query is not UTF-8");
+    conn_look(c);
     int code = c->db ? 0 : conn_open(c, e);
     if (code == 0)
         code = statement_get(c, run->sql, &s, e);

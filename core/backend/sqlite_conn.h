@@ -1,10 +1,11 @@
 /*
  * sqlite_conn: one connection to an SQLite file, with its prepared statements.
  *
- * Shape: opened by the first query that needs it, and closed after a fault of the file, so that the
- * next query opens it again; statements are found by hash of their text, least recently used out.
- * A query is one transaction: BEGIN, ATTACH and settings that outlive a query are refused.
- * Thread: one worker. Limits: struct sqlite_settings.
+ * Shape: opened by the first query that needs it, and closed after a fault of the file and when its
+ * path leads to another one (sqlite_file.h), so that the next query opens it again; statements are
+ * found by hash of their text, least recently used out. A query is one transaction: BEGIN, ATTACH
+ * and settings that outlive a query are refused. Thread: one worker. Limits: struct
+ * sqlite_settings.
  */
 #ifndef RTCACHE_BACKEND_SQLITE_CONN_H
 #define RTCACHE_BACKEND_SQLITE_CONN_H

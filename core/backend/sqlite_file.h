@@ -1,0 +1,55 @@
+/*
+ * sqlite_file: whether a path still leads to the file that a connection has open, as it was.
+ *
+ * SQLite looks at neither: a connection goes on with the file that it opened, also when another one
+ * has its name by now (mv, a switched link, a folder that was moved away), and in WAL mode it keeps
+ * its pages when somebody writes over the file (cp, a truncation), because only the WAL would tell
+ * it of a change ("How To Corrupt An SQLite Database File", sqlite.org, sections 2 and 4).
+ *
+ *   look before the open --> kept by the connection --> looked at again before each query
+ *
+ * Shape: what stat(2) says. A checkpoint by another process looks as a change too, and costs an
+ * open. File times tick in some milliseconds: a file that was touched just before the look is taken
+ * for changed as long as a second change could bear the same time.
+ * Thread: any. Limits: none.
+ */
+#ifndef RTCACHE_BACKEND_SQLITE_FILE_H
+#define RTCACHE_BACKEND_SQLITE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct sqlite_file {
+    bool there;
+    bool fresh; /* touched so shortly before the look that another change may not show */
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    int64_t written_ns, changed_ns; /* mtime, ctime */
+};
+
+/* Of the file that path leads to, through links. */
+struct sqlite_file sqlite_file_look(const char *path);
+/* Whether a connection that was opened after `before` may be used after `now`. */
+bool sqlite_file_unchanged(const struct sqlite_file *before, const struct sqlite_file *now);
+/* Whether both are one file, whatever is in it. */
+bool sqlite_file_is_same(const struct sqlite_file *a, const struct sqlite_file *b);
+
+/* The files beside a database that SQLite finds by its name: they belong to the file that had the
+ * name, not to the one that has it now. */
+struct sqlite_beside {
+    char *path; /* of the database, as SQLite opened it, without links; owned, or NULL */
+    struct sqlite_file database, wal, shm;
+};
+
+/* Of an open connection's database, whose path SQLite names. */
+void sqlite_beside_look(struct sqlite_beside *b, const char *path);
+void sqlite_beside_fini(struct sqlite_beside *b);
+/* After the database's name has gone to another file: removes its WAL and the WAL's index, where
+ * they still are those that were seen. Else SQLite would play the changes of the one file into the
+ * other, and cut an index to which other connections of this process hold on. Returns whether the
+ * name has gone to another file. */
+bool sqlite_beside_drop(const struct sqlite_beside *b);
+
+#endif

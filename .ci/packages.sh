@@ -12,7 +12,7 @@ packages_build=(
 packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
-    luajit lua-busted lua-socket lua-filesystem postgresql sqlite3
+    luajit lua-busted lua-socket lua-filesystem postgresql sqlite3 libnss-wrapper
     openssl lua-sec python3 python3-msgpack
 )
 packages_interop=(

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/watch.h"
+#include "server/watch_files.h"
 #include "sys/process.h"
 
 #include <stdlib.h>

@@ -1,21 +1,29 @@
 #include "server/watch.h"
 
-#include "base/hash.h"
+#include "base/list.h"
 #include "base/log.h"
+#include "server/watch_files.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WATCH_DEPTH_MAX  8
-#define WATCH_FILES_MAX  10000
-#define WATCH_EVENT_MASK (IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+/* Of a folder on the way to a file: who bears the name. Of one with files also: what is in them. */
+#define STEP_MASK   (IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE)
+#define FOLDER_MASK (STEP_MASK | IN_CLOSE_WRITE)
+
+/* A folder, by its watch descriptor. */
+struct watched {
+    int descriptor;
+    bool scripts; /* each script and folder in it matters, else only its steps */
+};
+
+struct step {
+    int descriptor;
+    char *name; /* owned */
+};
 
 struct watch {
     struct ev_loop *loop;
@@ -24,144 +32,151 @@ struct watch {
     ev_io readable;
     ev_timer settle;
     int fd;
-    int dirs[WATCH_DIRS_MAX]; /* watch descriptors */
+    struct watched dirs[WATCH_DIRS_MAX];
     size_t dir_count;
-    struct conf *conf; /* the names of its files are looked for in events; shared */
+    struct step *steps; /* owned */
+    size_t step_count, step_room;
+    bool full;         /* told already */
+    struct conf *conf; /* shared */
 };
 
-static bool is_script(const char *name)
+static void settle(struct watch *w)
 {
-    size_t n = strlen(name);
-    return n > 4 && strcmp(name + n - 4, ".lua") == 0;
+    ev_timer_stop(w->loop, &w->settle);
+    ev_timer_set(&w->settle, WATCH_SETTLE_MS / 1e3, 0.);
+    ev_timer_start(w->loop, &w->settle);
 }
 
-/* ---- walking ---- */
+/* ---- what is watched ---- */
 
-/* Calls on_file for every script below dir, on_dir for every folder, dir included. Bounded in
- * depth. */
-struct walk {
-    void (*on_dir)(struct walk *w, const char *path);
-    void (*on_file)(struct walk *w, const char *path);
-    struct watch *watch;
-    uint64_t hash;
-    size_t files;
-};
-
-static void walk_dir(struct walk *w, const char *path, int depth)
+static void tell_full(struct watch *w, const char *path)
 {
-    struct dirent **names;
-    int count = scandir(path, &names, NULL, alphasort);
-    if (count < 0)
-        return;
-    if (w->on_dir)
-        w->on_dir(w, path);
-    for (int i = 0; i < count; i++) {
-        char child[PATH_MAX];
-        struct stat st;
-        int n = snprintf(child, sizeof child, "%s/%s", path, names[i]->d_name);
-        bool fits = names[i]->d_name[0] != '.' && n > 0 && n < (int)sizeof child;
-        if (fits && stat(child, &st) == 0) {
-            if (S_ISDIR(st.st_mode) && depth < WATCH_DEPTH_MAX)
-                walk_dir(w, child, depth + 1);
-            else if (S_ISREG(st.st_mode) && is_script(child) && w->on_file &&
-                     w->files++ < WATCH_FILES_MAX)
-                w->on_file(w, child);
-        }
-        free(names[i]);
+    if (!w->full)
+        log_warn("watch.too_many", "folders=%d names=%d path=%s", WATCH_DIRS_MAX, WATCH_NAMES_MAX,
+                 log_q(path));
+    w->full = true;
+}
+
+/* The folder's place, or NULL. inotify gives a folder that is watched already the same
+ * descriptor. */
+static struct watched *add_folder(struct watch *w, const char *path, uint32_t mask)
+{
+    int descriptor = inotify_add_watch(w->fd, path, mask | IN_MASK_ADD);
+    if (descriptor < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            log_debug("watch.failed", "path=%s error=%s", log_q(path), log_q(strerror(errno)));
+        return NULL;
     }
-    free(names);
-}
-
-static void hash_file(struct walk *w, const char *path)
-{
-    char room[16 * 1024];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    w->hash = hash_slice(slice_str(path), w->hash);
-    if (fd < 0)
-        return;
-    ssize_t n;
-    while ((n = read(fd, room, sizeof room)) > 0)
-        w->hash = hash_bytes(room, (size_t)n, w->hash);
-    close(fd);
-}
-
-/* The n-th file that the configuration is made of: its own, then those of TLS, then those of
- * passwords. NULL: no more. */
-static const char *file_of(const struct conf *conf, size_t n)
-{
-    const char *tls[] = {conf->tls.certificate, conf->tls.key, conf->tls.client_ca};
-    size_t k = conf->file_count;
-    if (n < k)
-        return conf->files[n];
-    for (size_t i = 0; i < sizeof tls / sizeof *tls; i++)
-        if (tls[i] && k++ == n)
-            return tls[i];
-    for (size_t i = 0; i < conf->user_count; i++)
-        if (conf->users[i].password_file && k++ == n)
-            return conf->users[i].password_file;
-    return NULL;
-}
-
-uint64_t watch_fingerprint(const struct conf *conf)
-{
-    struct walk w = {.on_file = hash_file};
-    const char *file;
-    for (size_t i = 0; (file = file_of(conf, i)); i++)
-        hash_file(&w, file);
-    walk_dir(&w, conf->scripts_dir, 0);
-    walk_dir(&w, conf->lua_dir, 0);
-    return w.hash;
-}
-
-/* ---- watching ---- */
-
-static void add_dir(struct walk *w, const char *path)
-{
-    struct watch *watch = w->watch;
-    if (watch->dir_count == WATCH_DIRS_MAX) {
-        log_warn("watch.too_many", "limit=%d path=%s", WATCH_DIRS_MAX, log_q(path));
-        return;
+    for (size_t i = 0; i < w->dir_count; i++)
+        if (w->dirs[i].descriptor == descriptor)
+            return &w->dirs[i];
+    if (w->dir_count == WATCH_DIRS_MAX) {
+        (void)inotify_rm_watch(w->fd, descriptor);
+        tell_full(w, path);
+        return NULL;
     }
-    int wd = inotify_add_watch(watch->fd, path, WATCH_EVENT_MASK);
-    if (wd < 0)
-        log_warn("watch.failed", "path=%s error=%s", log_q(path), log_q(strerror(errno)));
-    else
-        watch->dirs[watch->dir_count++] = wd;
+    w->dirs[w->dir_count] = (struct watched){.descriptor = descriptor};
+    return &w->dirs[w->dir_count++];
 }
 
-/* The folder of a configuration file; inotify gives one that is there already the same descriptor.
- */
-static void add_parent(struct walk *w, const char *file)
+static bool has_step(const struct watch *w, int descriptor, const char *name)
 {
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s", file);
-    char *slash = strrchr(dir, '/');
-    if (slash)
-        *slash = '\0';
-    add_dir(w, slash && slash != dir ? dir : "/");
-}
-
-static bool is_conf_file(const struct conf *conf, const char *name)
-{
-    const char *file;
-    for (size_t i = 0; conf && (file = file_of(conf, i)); i++) {
-        const char *slash = strrchr(file, '/');
-        if (strcmp(name, slash ? slash + 1 : file) == 0)
+    for (size_t i = 0; i < w->step_count; i++)
+        if (w->steps[i].descriptor == descriptor && strcmp(w->steps[i].name, name) == 0)
             return true;
-    }
     return false;
 }
 
+static bool make_room(struct watch *w)
+{
+    if (w->step_count < w->step_room)
+        return true;
+    size_t room = w->step_room > 0 ? w->step_room * 2 : 64;
+    struct step *steps = realloc(w->steps, room * sizeof *steps);
+    if (!steps)
+        return false;
+    w->steps = steps;
+    w->step_room = room;
+    return true;
+}
+
+static void on_step(const char *folder, const char *name, bool last, void *arg)
+{
+    struct watch *w = arg;
+    struct watched *dir = add_folder(w, folder, last ? FOLDER_MASK : STEP_MASK);
+    if (!dir || has_step(w, dir->descriptor, name))
+        return;
+    char *copy = w->step_count < WATCH_NAMES_MAX && make_room(w) ? strdup(name) : NULL;
+    if (copy)
+        w->steps[w->step_count++] = (struct step){.descriptor = dir->descriptor, .name = copy};
+    else
+        tell_full(w, folder);
+}
+
+struct adding {
+    struct watch_visitor visitor;
+    struct watch *watch;
+};
+
+static void add_way_of_link(struct watch *w, const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        watch_way(path, on_step, w);
+}
+
+static void on_script(struct watch_visitor *v, const char *path)
+{
+    add_way_of_link(container_of(v, struct adding, visitor)->watch, path);
+}
+
+static void on_folder(struct watch_visitor *v, const char *path)
+{
+    struct watch *w = container_of(v, struct adding, visitor)->watch;
+    add_way_of_link(w, path);
+    struct watched *dir = add_folder(w, path, FOLDER_MASK);
+    if (dir)
+        dir->scripts = true;
+}
+
+static void drop_all(struct watch *w)
+{
+    for (size_t i = 0; i < w->dir_count; i++)
+        (void)inotify_rm_watch(w->fd, w->dirs[i].descriptor);
+    for (size_t i = 0; i < w->step_count; i++)
+        free(w->steps[i].name);
+    w->dir_count = w->step_count = 0;
+}
+
+static void add_all(struct watch *w)
+{
+    struct adding adding = {.visitor = {.on_folder = on_folder, .on_file = on_script}, .watch = w};
+    const char *file;
+    for (size_t i = 0; (file = watch_file_of(w->conf, i)); i++)
+        watch_way(file, on_step, w);
+    watch_way(w->conf->scripts_dir, on_step, w);
+    watch_way(w->conf->lua_dir, on_step, w);
+    watch_files_walk(&adding.visitor, w->conf);
+}
+
+/* ---- events ---- */
+
 static bool matters(const struct watch *w, const struct inotify_event *event)
 {
-    if (event->mask & (IN_Q_OVERFLOW | IN_ISDIR))
+    if (event->mask & IN_Q_OVERFLOW)
         return true;
-    return event->len > 0 && (is_script(event->name) || is_conf_file(w->conf, event->name));
+    if (event->len == 0)
+        return false;
+    for (size_t i = 0; i < w->dir_count; i++)
+        if (w->dirs[i].descriptor == event->wd && w->dirs[i].scripts &&
+            ((event->mask & IN_ISDIR) || watch_is_script(event->name)))
+            return true;
+    return has_step(w, event->wd, event->name);
 }
 
 static void watch_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
-    (void)events;
+    (void)loop, (void)events;
     struct watch *w = watcher->data;
     _Alignas(struct inotify_event) char room[4096];
     bool any = false;
@@ -169,23 +184,26 @@ static void watch_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     while ((n = read(w->fd, room, sizeof room)) > 0) {
         for (char *at = room; at < room + n;) {
             const struct inotify_event *event = (const struct inotify_event *)at;
-            any |= matters(w, event);
+            any = any || matters(w, event);
             at += sizeof *event + event->len;
         }
     }
-    if (!any)
-        return;
-    ev_timer_stop(loop, &w->settle);
-    ev_timer_set(&w->settle, WATCH_SETTLE_MS / 1e3, 0.);
-    ev_timer_start(loop, &w->settle);
+    if (any)
+        settle(w);
 }
 
+/* The ways may lead elsewhere by now: they are watched before the files are looked at, so that no
+ * change falls between the two. */
 static void watch_on_settled(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct watch *w = timer->data;
+    drop_all(w);
+    add_all(w);
     w->changed(w->arg);
 }
+
+/* ---- life ---- */
 
 int watch_new(struct watch **out, struct ev_loop *loop, void (*changed)(void *arg), void *arg,
               struct err *e)
@@ -213,19 +231,15 @@ void watch_set(struct watch *w, struct conf *conf)
 {
     if (w->fd < 0)
         return;
-    for (size_t i = 0; i < w->dir_count; i++)
-        (void)inotify_rm_watch(w->fd, w->dirs[i]);
-    w->dir_count = 0;
+    drop_all(w);
     conf_unref(w->conf);
     w->conf = conf_ref(conf);
+    w->full = false;
+    ev_timer_stop(w->loop, &w->settle);
     if (!conf->watch)
         return;
-    struct walk walk = {.on_dir = add_dir, .watch = w};
-    const char *file;
-    for (size_t i = 0; (file = file_of(conf, i)); i++)
-        add_parent(&walk, file);
-    walk_dir(&walk, conf->scripts_dir, 0);
-    walk_dir(&walk, conf->lua_dir, 0);
+    add_all(w);
+    settle(w);
 }
 
 void watch_free(struct watch *w)
@@ -235,8 +249,10 @@ void watch_free(struct watch *w)
     ev_timer_stop(w->loop, &w->settle);
     if (w->fd >= 0) {
         ev_io_stop(w->loop, &w->readable);
+        drop_all(w);
         close(w->fd);
     }
+    free(w->steps);
     conf_unref(w->conf);
     free(w);
 }

@@ -119,7 +119,8 @@ static int parse_option(struct args *a, int argc, char **argv, int *at, struct e
     }
     const struct args_spec *spec = &args_specs[id];
     if (!spec->takes && text)
-        return err_set(e, ERR_BAD_REQUEST, "--%s takes nothing after it", spec->name);
+        return err_set(e, ERR_BAD_REQUEST, "--%s takes nothing after it%s", spec->name,
+                       id == ARGS_VERSION ? "; the version of a value is --value-version N" : "");
     if (spec->takes && !text && *at + 1 == argc)
         return err_set(e, ERR_BAD_REQUEST, "--%s takes %s", spec->name, spec->takes);
     if (!text)

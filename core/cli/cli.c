@@ -181,7 +181,15 @@ static int run_help(struct cli *cli, const char *name)
 static int run_words(struct cli *cli, const struct args *a)
 {
     const char *name = a->count > 0 ? a->words[0] : NULL;
+    struct err e;
 
+    if (args_has(a, ARGS_VERSION) && a->count > 0) {
+        err_set(&e, ERR_BAD_REQUEST,
+                "--version says which rtcache this is and goes alone; the version of a value is "
+                "--value-version N");
+        complain(cli, &e);
+        return CLI_USAGE;
+    }
     if (args_has(a, ARGS_VERSION)) {
         fprintf(cli->out, "rtcache %s\n", RTCACHE_VERSION);
         return fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;

@@ -73,6 +73,11 @@ static void check_top(struct reading *r, const config_setting_t *root)
         setting_wrong(r, place_of(root, "max_frame", "max_value"),
                       "\"max_frame\" (%s) cannot hold a \"max_value\" (%s) and a \"max_key\"",
                       conf_units_show_size(c->max_frame, a), conf_units_show_size(c->max_value, b));
+    if (c->max_batch > c->max_parked)
+        setting_wrong(r, place_of(root, "max_parked", "max_batch"),
+                      "\"max_batch\" (%lld) is above \"max_parked\" (%lld): a get_many of so many "
+                      "keys could not wait for them",
+                      (long long)c->max_batch, (long long)c->max_parked);
     if (c->max_output < c->max_value)
         setting_wrong(r, place_of(root, "max_output", "max_value"),
                       "\"max_output\" (%s) cannot hold a \"max_value\" (%s)",

@@ -246,6 +246,8 @@ static void admin_recv_reloaded(struct message *m, void *owner)
         rc |= mpw_cstr(a.out, "changed") | mpw_bool(a.out, r->changed);
         answer_done(&a, rc);
     }
+    if (asked->target.conn)
+        conn_unparked(asked->target.conn);
     free(asked);
     io_unparked(io);
 }
@@ -266,6 +268,7 @@ void admin_reload(const struct target *t, struct params *p)
     asked->reload.answer_to = io_mailbox(t->io);
     asked->reload.answered = admin_recv_reloaded;
     asked->reload.message.recv = t->io->options.recv_reload;
+    t->conn->parked_count++;
     t->io->parked_count++;
     mailbox_send(t->io->options.control, &asked->reload.message);
 }

@@ -116,7 +116,7 @@ static void let_go(struct conn *c)
 {
     c->auth->conn = NULL;
     c->auth = NULL;
-    c->parked_count--;
+    conn_unparked(c);
 }
 
 void auth_client_left(struct conn *c)

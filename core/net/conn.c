@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -209,10 +210,10 @@ void conn_flush(struct conn *c)
             ev_io_stop(loop, &c->writing);
         if (c->linger) {
             conn_linger(c);
-        } else if (c->finish) {
+        } else if (c->finish || (c->ended && c->parked_count == 0)) {
             conn_close(c);
         } else {
-            if (!ev_is_active(&c->reading) && !c->io->draining && !c->auth)
+            if (!ev_is_active(&c->reading) && !c->ended && !c->io->draining && !c->auth)
                 ev_io_start(loop, &c->reading);
             subscribe_drained(c);
         }
@@ -387,12 +388,24 @@ void conn_process(struct conn *c, struct slice in)
     }
 }
 
+/* A Unix socket tells who has left from who has closed one half. Over TCP both are a FIN: there the
+ * first answer that is sent brings the reset, and until then each request has its deadline. */
+static bool conn_has_left(const struct conn *c)
+{
+    struct pollfd p = {.fd = c->reading.fd};
+    return c->broken || (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)));
+}
+
 void conn_input_ended(struct conn *c)
 {
+    c->ended = true;
+    conn_drop_in(c);
+    conn_stop_reading(c);
+    if (!conn_has_left(c))
+        return;
     c->finish = true;
     park_client_left(c);
     put_client_left(c);
-    conn_stop_reading(c);
 }
 
 static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)

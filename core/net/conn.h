@@ -46,6 +46,7 @@ struct conn {
     struct subscriber *subscriber; /* subscriptions.h; NULL before the first subscribe */
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
+    bool ended;   /* the client sends no more; it is closed when all it asked for is answered */
     bool finish;  /* close when out is written */
     bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
     int64_t linger_until_ms;
@@ -79,6 +80,13 @@ static inline void conn_touch(struct conn *c)
     if (!c->in_turn && list_empty(&c->dirty))
         list_push_back(&c->io->dirty, &c->dirty);
 }
+/* One of its requests is answered that had been parked. */
+static inline void conn_unparked(struct conn *c)
+{
+    c->parked_count--;
+    if (c->ended)
+        conn_touch(c);
+}
 /* Bytes that are answered and not written yet. */
 static inline size_t conn_unread(const struct conn *c)
 {
@@ -99,7 +107,8 @@ void conn_resume(struct conn *c);
 
 /* For conn_tls. Plain bytes of the client; in: borrowed until it returns. */
 void conn_process(struct conn *c, struct slice in);
-/* The client has left; what is answered already may still reach one that half-closed. */
+/* The client sends no more. One that has only closed its half (shutdown(2), `nc -N`) still gets its
+ * answers; one that has left altogether is let go of, as far as that can be told. */
 void conn_input_ended(struct conn *c);
 /* Writes what the socket takes of b; false: the socket is gone. */
 bool conn_send(struct conn *c, struct buf *b) MUST_USE;

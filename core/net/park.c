@@ -40,7 +40,7 @@ static void unpark(struct request *r)
     ev_timer_stop(io->worker.loop, &r->timer);
     list_remove(&r->link);
     if (r->target.conn)
-        r->target.conn->parked_count--;
+        conn_unparked(r->target.conn);
     metrics_observe(io->metrics, H_WAIT_US, (uint64_t)(io->now_us - r->parked_us));
     request_free(r);
     io_unparked(io);

@@ -23,7 +23,7 @@ static void let_go(struct put_request *r)
     ev_timer_stop(r->target.io->worker.loop, &r->timer);
     list_remove(&r->link);
     if (r->target.conn)
-        r->target.conn->parked_count--;
+        conn_unparked(r->target.conn);
     r->target.conn = NULL;
 }
 

@@ -7,6 +7,9 @@
 #define DIRECT_PARAMS 8  /* the direct path takes no more than these, */
 #define DIRECT_INNER  16 /* and this many values in one of them, as in a map of options */
 
+/* Around a value: the message and its params. The bound of nesting is the value's. */
+#define ENVELOPE 2
+
 /* What a client may send has 3 or 4 elements: [0, msgid, method, params], [2, method, params]. */
 enum { TYPE_REQUEST = 0, TYPE_ANSWER = RPC_ANSWER, TYPE_NOTIFICATION = 2 };
 
@@ -164,8 +167,8 @@ static int scan_error(const struct rpc_scan *scan, size_t max_frame, struct err 
         return err_set(e, ERR_TOO_LARGE, "a message of at least %llu bytes; max_frame is %zu",
                        (unsigned long long)scan->mp.needed, max_frame);
     case MP_FAULT_DEPTH:
-        return err_set(e, ERR_PROTOCOL, "nested deeper than %u at byte %zu of the message",
-                       MP_DEPTH_MAX + scan->mp.extra_depth, scan->mp.offset);
+        return err_set(e, ERR_PROTOCOL, "a value nested deeper than %u at byte %zu of the message",
+                       MP_DEPTH_MAX, scan->mp.offset);
     default:
         return err_set(e, ERR_PROTOCOL, "byte 0xc1 at %zu of the message is no MessagePack",
                        scan->mp.offset);
@@ -199,6 +202,7 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
     int rc = read_head(visible, msg, e);
     if (rc < 0)
         return rc;
+    scan->mp.extra_depth = ENVELOPE;
     rc = rpc_scan_step(scan, in, limits->max_frame, e);
     if (rc != RPC_MESSAGE)
         return rc;

@@ -10,7 +10,7 @@ describe("clients that ask and do not read", function()
 
   setup(function()
     server = Server.start {
-      options = { max_output = "1mb", max_value = "512kb", max_parked = 100 },
+      options = { max_output = "1mb", max_value = "512kb", max_parked = 100, max_batch = 100 },
       loaders = { { pattern = "slow:*", script = "slow.lua", wait_timeout = "10min", load_timeout = "10min" } },
       scripts = { ["slow.lua"] = "return { load = function() rtcache.sleep(600) return 1 end }" },
     }

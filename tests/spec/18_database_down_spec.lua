@@ -24,7 +24,7 @@ describe("when the database", function()
         loader("kept:*", { ttl = "50ms", stale_if_error = "10min" }),
         loader("plain:*", { ttl = "50ms", load_timeout = "2s" }),
       },
-      options = { max_parked = 5000 },
+      options = { max_parked = 5000, max_batch = 5000 },
     }, cluster, {
       pool = 2, pipeline = 64, max_queue = 5000, reconnect_base = "100ms", reconnect_cap = "200ms",
     })

@@ -256,6 +256,9 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
     check("get k --timeout", 2, "", "~--timeout takes DURATION");
     check("get k --timeout soon", 2, "", "~--timeout: ");
     check("get k --timeout 0s", 2, "", "~--timeout takes 1ms to 1d");
+    check("invalidate k --version 5", 2, "", "~the version of a value is --value-version N");
+    check("invalidate k --version=5", 2, "", "~the version of a value is --value-version N");
+    check("set k 1 -V", 2, "", "~the version of a value is --value-version N");
     check("set k 1 --value-version 5x", 2, "", "~--value-version takes a whole number");
     check("get k -s nonsense", 2, "", "~nonsense");
     check("help nonsense", 2, "", "~no command \"nonsense\"");

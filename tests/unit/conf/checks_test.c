@@ -242,6 +242,17 @@ static void addresses_are_read_as_the_start_reads_them(void **state)
 }
 
 /* A load that a replica cannot answer asks its primary, once. */
+static void a_batch_can_wait_as_a_whole(void **state)
+{
+    (void)state;
+    assert_says("watch = true\nmax_parked = 100\n", 2,
+                "\"max_batch\" (10000) is above \"max_parked\" (100): a get_many of so many keys "
+                "could not wait for them");
+    assert_says("max_batch = 20001\n", 1,
+                "\"max_batch\" (20001) is above \"max_parked\" (20000): a get_many of so many keys "
+                "could not wait for them");
+}
+
 static void a_primary_is_a_backend_that_has_none(void **state)
 {
     (void)state;
@@ -486,6 +497,7 @@ int main(void)
         cmocka_unit_test(options_that_contradict_one_another_are_refused),
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
         cmocka_unit_test(addresses_are_read_as_the_start_reads_them),
+        cmocka_unit_test(a_batch_can_wait_as_a_whole),
         cmocka_unit_test(a_primary_is_a_backend_that_has_none),
         cmocka_unit_test(a_channel_has_a_name_that_postgres_keeps),
         cmocka_unit_test(tls_needs_its_group_and_files_that_can_be_read),

@@ -153,16 +153,16 @@ static void what_is_no_message_is_said_plainly(void **state)
     }
 }
 
-static void depth_counts_from_the_outer_array(void **state)
+static void depth_counts_from_the_value(void **state)
 {
     (void)state;
     char in[64] = "\x94\x00\x05\xa1m\x91";
     size_t head = 6;
-    memset(in + head, 0x91, MP_DEPTH_MAX);
-    in[head + MP_DEPTH_MAX - 2] = 0x01; /* outer, params and 14 more */
-    assert_int_equal(whole(slice_of(in, head + MP_DEPTH_MAX - 1)).rc, RPC_MESSAGE);
-    in[head + MP_DEPTH_MAX - 2] = (char)0x90;
-    struct outcome o = whole(slice_of(in, head + MP_DEPTH_MAX - 1));
+    memset(in + head, 0x91, MP_DEPTH_MAX + 1);
+    in[head + MP_DEPTH_MAX] = 0x01; /* params and 16 more */
+    assert_int_equal(whole(slice_of(in, head + MP_DEPTH_MAX + 1)).rc, RPC_MESSAGE);
+    in[head + MP_DEPTH_MAX] = (char)0x90;
+    struct outcome o = whole(slice_of(in, head + MP_DEPTH_MAX + 1));
     assert_int_equal(o.rc, ERR_PROTOCOL);
     assert_int_equal(o.msg.msgid, 5);
     assert_non_null(strstr(o.err.text, "deeper than 16"));
@@ -387,7 +387,7 @@ int main(void)
         cmocka_unit_test(a_notification_has_no_id),
         cmocka_unit_test(every_integer_width_is_an_id),
         cmocka_unit_test(what_is_no_message_is_said_plainly),
-        cmocka_unit_test(depth_counts_from_the_outer_array),
+        cmocka_unit_test(depth_counts_from_the_value),
         cmocka_unit_test(what_declares_too_much_is_too_large_at_once),
         cmocka_unit_test(a_frame_of_exactly_max_frame_passes_and_one_more_does_not),
         cmocka_unit_test(a_stream_reads_the_same_however_it_is_cut),

@@ -41,7 +41,7 @@ static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 /* clang-format off */
 const struct option options_table[] = {
     {TOP(OPT_LISTEN, listen, "listen", "127.0.0.1:7411"), .restart = true,
-     .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; `tls:` before one of the first three: over [TLS](security.md#tls). A list of up to 16 is taken. Port 0 takes a free one."},
+     .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; `tls:` before one of the first three: over [TLS](security.md#tls). A name with several addresses (`localhost`) listens on all of them. A list of up to 16 is taken. Port 0 takes a free one."},
     {TOP(OPT_SIZE, memory_bytes, "memory", "256mb"), .least = MB, .most = 64 * KB * GB,
      .text = "Resident memory: of the entries and their tables, what is lost between entries included, and of the process as it starts (some 11 MB, a sixteenth at most); what connections and loads need while they last comes on top. At least 48 KiB and at most 4 GiB for each shard."},
     {TOP(OPT_INT, shards, "shards", "16"), .least = 1, .most = 4096, .restart = true,
@@ -87,7 +87,7 @@ const struct option options_table[] = {
     {TOP(OPT_INT, max_notices, "max_notices", "100000"), .least = 1, .most = 10000000, .restart = true,
      .text = "Notifications on their way to the subscribers of one I/O thread; past it they are dropped, and every subscriber there is told `lost`."},
     {TOP(OPT_BOOL, watch, "watch", "true"),
-     .text = "Reload when the configuration or a script changes on disk."},
+     .text = "Reload when the configuration or a script changes on disk, also behind a link that is switched or in a folder that is moved."},
     {TOP(OPT_SIZE, script_memory, "script_memory", "256mb"), .least = MB, .most = 1024 * GB,
      .text = "Memory of one Lua VM."},
     {TOP(OPT_DURATION, script_cpu_ms, "script_cpu", "100ms"), .least = 1, .most = HOUR,
@@ -137,7 +137,7 @@ const struct option options_table[] = {
     {POSTGRES(OPT_STRING, url, "url", NULL), .required = true, .secret = true,
      .text = "A libpq connection string or URI. Keep passwords out of the file with `${NAME}`."},
     {SQLITE(OPT_PATH, path, "path", NULL), .required = true,
-     .text = "The database file."},
+     .text = "The database file. When the path leads to another file (`mv new.db app.db`, a link that is switched), that one is read from the next query on."},
     {SQLITE(OPT_PATH, init, "init", NULL),
      .text = "SQL that is run once to make the database where there is none."},
     {BACKEND(OPT_STRING, primary, "primary", NULL),

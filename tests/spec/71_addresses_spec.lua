@@ -82,7 +82,8 @@ describe("an address by name", function()
     start("127.0.0.1:0", BOTH)
     local status = tool("localhost:1", BOTH, "get", "k:1")
     assert.equal(4, status)
-    assert.truthy(files.read(server.folder .. "/errors"):find("cannot connect to localhost:1: Connection refused", 1, true))
+    local errors = files.read(server.folder .. "/errors")
+    assert.truthy(errors:find("cannot connect to localhost:1: Connection refused", 1, true), errors)
   end)
 end)
 
@@ -103,6 +104,10 @@ describe("rtcached --check", function()
     return checked, check, started, start
   end
 
+  local function postgres(rest)
+    return 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x' .. rest .. " } }"
+  end
+
   local REFUSED = {
     { 'listen = "::1:0"', "an IPv6 address stands in brackets" },
     { 'listen = "unix:run.sock"', "unix: takes an absolute path" },
@@ -111,12 +116,11 @@ describe("rtcached --check", function()
     { 'listen = ("127.0.0.1:17411", ":17411")', "are the same address" },
     { 'listen = ":0"  user = "nobody at all"', 'there is no user "nobody at all"', root = true },
     { 'listen = ":0"  log_file = "/nonexistent/log"', "log_file: " },
-    { 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x foo=bar" } }', 'invalid connection option "foo"' },
-    { 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x port=http" } }', 'the port "http" is no number' },
-    { 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x,y port=1,2,3" } }', "it has 3 ports for 2 hosts" },
-    { 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x", primary = "a" } }', '"a" names itself' },
-    { 'listen = ":0"  backends = { a = { driver = "postgres", url = "host=x", feed = "' .. ("n"):rep(64) .. '" } }',
-      "longer than the 63 bytes" },
+    { postgres ' foo=bar"', 'invalid connection option "foo"' },
+    { postgres ' port=http"', 'the port "http" is no number' },
+    { postgres ',y port=1,2,3"', "it has 3 ports for 2 hosts" },
+    { postgres '", primary = "a"', '"a" names itself' },
+    { postgres('", feed = "' .. ("n"):rep(64) .. '"'), "longer than the 63 bytes" },
     { '\239\187\191listen = ":0"', "begins with a byte order mark (BOM)" },
   }
 

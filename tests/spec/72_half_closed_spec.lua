@@ -61,7 +61,8 @@ for _, over in ipairs { "TCP", "a Unix socket" } do
       source:put("user:quick", "soon")
       source.db:shut(GATE)
       local sock = connect()
-      assert(sock:send(requests({ "get", "user:slow" }, { "get", "user:quick" }, { "get_many", { "user:quick", "user:slow" } })))
+      local both = { "user:quick", "user:slow" }
+      assert(sock:send(requests({ "get", "user:slow" }, { "get", "user:quick" }, { "get_many", both })))
       assert(sock:shutdown "send")
       source:await_gate(GATE)
       source.db:open(GATE)

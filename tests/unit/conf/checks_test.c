@@ -6,46 +6,7 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
-#include "conf/folder.h"
-
-/* The report of a configuration that must be refused, NUL-terminated. */
-static void refused(struct buf *report, struct err *e)
-{
-    struct conf *c = (struct conf *)report;
-    buf_init(report, 0);
-    err_clear(e);
-    int rc = conf_load(in_folder("rtcache.conf"), &c, report, e);
-    if (rc != ERR_CONFIG)
-        fail_msg("conf_load gave %d, %s", rc, e->text);
-    assert_int_equal(e->code, ERR_CONFIG);
-    assert_null(c);
-    assert_int_equal(buf_append(report, "", 1), 0);
-}
-
-static void assert_has(const char *report, const char *file, int line, const char *says)
-{
-    char want[1024];
-    snprintf(want, sizeof want, "%s:%d: %s\n", in_folder(file), line, says);
-    if (!strstr(report, want))
-        fail_msg("the report\n%s\nlacks\n%s", report, want);
-}
-
-/* The one problem that the text has. */
-static void assert_says(const char *text, int line, const char *says)
-{
-    struct buf report;
-    struct err e;
-    write_file("rtcache.conf", text);
-    refused(&report, &e);
-    assert_has(report.data, "rtcache.conf", line, says);
-    const char *newline = strchr(report.data, '\n');
-    if (newline[1] != '\0')
-        fail_msg("more than one problem:\n%s", report.data);
-    if (strlen(e.text) != (size_t)(newline - report.data) ||
-        strncmp(e.text, report.data, strlen(e.text)) != 0)
-        fail_msg("the error is \"%s\", the report \"%s\"", e.text, report.data);
-    buf_fini(&report);
-}
+#include "conf/refused.h"
 
 static int make(void **state)
 {
@@ -251,44 +212,6 @@ static void a_batch_can_wait_as_a_whole(void **state)
     assert_says("max_batch = 20001\n", 1,
                 "\"max_batch\" (20001) is above \"max_parked\" (20000): a get_many of so many keys "
                 "could not wait for them");
-}
-
-static void a_primary_is_a_backend_that_has_none(void **state)
-{
-    (void)state;
-    assert_says(
-        "backends = { a = { driver = \"postgres\", url = \"host=x\",\n primary = \"a\" } }\n", 2,
-        "\"primary\": \"a\" names itself");
-    assert_says("backends = { a = { driver = \"postgres\", url = \"host=x\",\n primary = \"b\" }\n"
-                "  b = { driver = \"postgres\", url = \"host=y\", primary = \"c\" }\n"
-                "  c = { driver = \"postgres\", url = \"host=z\" } }\n",
-                2,
-                "\"primary\": \"b\" has a \"primary\" of its own (\"c\"); name the backend that "
-                "takes the writes");
-    struct buf report;
-    struct err e;
-    write_file("rtcache.conf",
-               "backends = { a = { driver = \"postgres\", url = \"host=x\", primary = \"b\" }\n"
-               "  b = { driver = \"postgres\", url = \"host=y\", primary = \"a\" } }\n");
-    refused(&report, &e); /* in a circle, too */
-    buf_fini(&report);
-}
-
-static void a_channel_has_a_name_that_postgres_keeps(void **state)
-{
-    (void)state;
-    char name[65], text[160];
-    memset(name, 'n', 64);
-    name[64] = '\0';
-    snprintf(text, sizeof text,
-             "backends = { a = { driver = \"postgres\", url = \"host=x\",\n feed = \"%s\" } }\n",
-             name);
-    char says[160];
-    snprintf(says, sizeof says,
-             "\"feed\": \"%s...\" is longer than the 63 bytes of a channel's name", name);
-    assert_says(text, 2, says);
-    assert_says("backends = { a = { driver = \"postgres\", url = \"host=x\",\n feed = \"\" } }\n",
-                2, "\"feed\" is empty");
 }
 
 static void tls_needs_its_group_and_files_that_can_be_read(void **state)
@@ -498,8 +421,6 @@ int main(void)
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
         cmocka_unit_test(addresses_are_read_as_the_start_reads_them),
         cmocka_unit_test(a_batch_can_wait_as_a_whole),
-        cmocka_unit_test(a_primary_is_a_backend_that_has_none),
-        cmocka_unit_test(a_channel_has_a_name_that_postgres_keeps),
         cmocka_unit_test(tls_needs_its_group_and_files_that_can_be_read),
         cmocka_unit_test(backends_need_what_their_driver_needs),
         cmocka_unit_test(sql_stands_in_place_of_a_script),

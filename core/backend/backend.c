@@ -21,6 +21,7 @@ void backend_unref(struct backend *b)
 void query_reset(struct query *q, size_t max_result)
 {
     q->code = 0;
+    q->fate = QUERY_UNSENT;
     err_clear(&q->err);
     q->found = false;
     buf_init(&q->result, max_result);

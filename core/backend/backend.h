@@ -28,6 +28,14 @@ enum query_shape {
     QUERY_TYPES,
 };
 
+/* What is known of a query that failed or was given up: a write may hang on it. */
+enum query_fate {
+    QUERY_UNSENT, /* the source never saw it */
+    QUERY_SENT,   /* the source has it, and has not said what became of it */
+    QUERY_UNDONE, /* the source has answered with an error, and undone the statement */
+    QUERY_DONE,   /* it ran to its end; what it gave could not be taken */
+};
+
 /* Embedded in its owner, who keeps it in place from backend_submit until done or backend_cancel. */
 struct query {
     struct slice sql;    /* borrowed until then */
@@ -35,7 +43,8 @@ struct query {
     enum query_shape shape;
     void (*done)(struct query *q);
     /* The outcome, valid from done on. */
-    int code;          /* 0 or ERR_* */
+    int code;             /* 0 or ERR_* */
+    enum query_fate fate; /* where code is not 0, and after backend_cancel */
     struct err err;    /* with the database's own message; SQLSTATE in front where there is one */
     bool found;        /* ROW, VALUE, TYPES: whether there is one */
     struct buf result; /* owned by the query's owner, who calls buf_fini */
@@ -91,8 +100,8 @@ static inline void backend_submit(struct backend *b, struct query *q)
     b->ops->submit(b, q);
 }
 
-/* Gives q up: done will not be called, q may be released at once (its result too). The database is
- * told to stop; the connection is used again only when it is drained. */
+/* Gives q up: done will not be called, q may be released at once (its result too), and its fate
+ * stands. The database is told to stop; the connection is used again only when it is drained. */
 static inline void backend_cancel(struct backend *b, struct query *q)
 {
     b->ops->cancel(b, q);

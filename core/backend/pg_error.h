@@ -8,7 +8,7 @@
 #ifndef RTCACHE_BACKEND_PG_ERROR_H
 #define RTCACHE_BACKEND_PG_ERROR_H
 
-#include "base/err.h"
+#include "backend/backend.h"
 
 #include <libpq-fe.h>
 
@@ -22,6 +22,8 @@ const char *pg_error_state(const PGresult *res);
 /* Whether the prepared statement, not the query, is at fault, so that preparing it anew may help:
  * it does not exist, its result type has changed, or what it names is not there any more. */
 bool pg_error_is_stale_plan(const PGresult *res);
+/* What the error says of the statement: one that ends its session may have come after a commit. */
+enum query_fate pg_error_fate(const PGresult *res);
 /* Whether the server stopped the query because it was told to. */
 bool pg_error_is_cancel(const PGresult *res);
 

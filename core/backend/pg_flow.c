@@ -147,6 +147,7 @@ static void send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st
     bool sent = !alone || pg_group_sync(c);
     bool first = list_empty(&c->steps);
     call->state = PG_CALL_SENT;
+    q->fate = QUERY_SENT;
     call->stmt = st;
     call->rows = (struct pg_rows){.count = 0};
     st->refs++;
@@ -276,7 +277,9 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
             call->stmt->few =
                 call->stmt->reads && call->rows.count <= FEW_ROWS && q->result.size <= FEW_BYTES;
         }
-        if (rc != 0) { /* nobody wants the rest */
+        if (rc != 0 && !call->stmt->reads) { /* but whether it took place is of interest */
+            q->code = rc;
+        } else if (rc != 0) { /* nobody wants the rest */
             call->q = NULL;
             pg_pool_end(c->pool, q, rc);
             pg_cancel_settle(c);
@@ -284,10 +287,12 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
         return;
     }
     if (status == PGRES_EMPTY_QUERY) {
+        q->fate = QUERY_UNDONE;
         q->code = err_set(&q->err, ERR_BAD_REQUEST, "the SQL is empty");
         return;
     }
     call->redo = redo_for(call, res);
+    q->fate = pg_error_fate(res);
     q->code = pg_error_of_result(res, &q->err);
 }
 
@@ -316,10 +321,13 @@ static void run_ended(struct pg_conn *c, struct pg_call *call, bool group_failed
     c->proven = true;
     c->pool->failures = 0;
     call->alone = call->alone || group_failed;
-    if (call->q && (call->redo || group_failed))
+    if (call->q && (call->redo || group_failed)) {
         run_again(c, call);
-    else
-        finish(call, call->q ? call->q->code : 0);
+        return;
+    }
+    if (call->q && call->q->fate == QUERY_SENT)
+        call->q->fate = QUERY_DONE; /* the transaction has ended, and without an error */
+    finish(call, call->q ? call->q->code : 0);
 }
 
 /* ---- reading ---- */

@@ -63,6 +63,7 @@ static void job_done(struct pool_task *t)
     if (q) {
         b->stats.failures += j->run.code != 0;
         q->code = j->run.code;
+        q->fate = j->run.fate;
         q->err = j->run.err;
         q->found = j->run.found;
         q->result = j->run.result;
@@ -156,7 +157,9 @@ static void sqlite_cancel(struct backend *head, struct query *q)
     q->driver = NULL;
     j->query = NULL;
     b->stats.cancels++;
-    if (pool_cancel(b->pool, &j->task))
+    bool waited = pool_cancel(b->pool, &j->task);
+    q->fate = waited ? QUERY_UNSENT : QUERY_SENT;
+    if (waited)
         job_free(j);
 }
 

@@ -252,7 +252,11 @@ static int step(struct sqlite_conn *c, struct sqlite_stmt *s, bool *row, struct 
 {
     int rc = sqlite3_step(s->raw);
     *row = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : sqlite_stmt_failed(c->db, rc, e);
+    if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+        return 0;
+    /* What could not be written in full may still be found in the log of the file. */
+    c->running->fate = (rc & 0xFF) == SQLITE_IOERR ? QUERY_SENT : QUERY_UNDONE;
+    return sqlite_stmt_failed(c->db, rc, e);
 }
 
 /* Runs what changes something to its end, also where one row of RETURNING is enough. */
@@ -318,6 +322,7 @@ static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sq
         return 0;
     int code = sqlite_stmt_bind(s, run->params, &run->err);
     if (code == 0) {
+        run->fate = QUERY_DONE; /* unless a step fails */
         switch (run->shape) {
         case QUERY_ROW:
         case QUERY_VALUE: code = fetch_first(c, s, run); break;
@@ -355,6 +360,7 @@ void sqlite_conn_run(struct sqlite_conn *c, struct sqlite_run *run)
     c->running = run;
     err_clear(&run->err);
     run->found = false;
+    run->fate = QUERY_UNSENT;
     run->code = conn_query(c, run);
     if (run->code != 0)
         run->result.size = 0;

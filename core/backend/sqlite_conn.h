@@ -28,6 +28,7 @@ struct sqlite_run {
     bool (*given_up)(const struct sqlite_run *run); /* asked often while it runs */
     /* The outcome. */
     int code;
+    enum query_fate fate;
     struct err err;
     bool found;
     struct buf result;  /* owned by whoever owns the run; initialised by them */

@@ -2,7 +2,9 @@
 
 #include "script/packed.h"
 
+#include <ctype.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum op_kind { OP_QUERY, OP_SLEEP };
 
@@ -30,13 +32,46 @@ static struct op *find(lua_State *L, struct runtime *rt)
     return op && op->serial == bits / OP_MAX ? op : NULL;
 }
 
+/* Whether an error undoes all of such a statement. What may commit on its way (CALL, DO) is none,
+ * nor is what no transaction takes. */
+static bool is_undone_by_error(struct slice sql)
+{
+    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH",
+                                        "MERGE",  "VALUES", "TABLE",  "REPLACE"};
+    size_t at = 0, size = 0;
+    while (at < sql.size && isspace((unsigned char)sql.data[at]))
+        at++;
+    while (at + size < sql.size && isalpha((unsigned char)sql.data[at + size]))
+        size++;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (size == strlen(words[i]) && strncasecmp(sql.data + at, words[i], size) == 0)
+            return true;
+    return false;
+}
+
+/* What a query that has ended, or is given up, may have done to its source. */
+static void note_effect(struct op *op, bool ended)
+{
+    const struct query *q = &op->query;
+    enum query_fate fate = ended && q->code == 0 ? QUERY_DONE : q->fate;
+    enum run_effect effect = EFFECT_SOME;
+    if (fate == QUERY_UNSENT || (fate == QUERY_UNDONE && is_undone_by_error(q->sql)))
+        effect = EFFECT_NONE;
+    else if (fate == QUERY_SENT)
+        effect = EFFECT_UNKNOWN;
+    if (effect > op->run->effect)
+        op->run->effect = effect;
+}
+
 static void op_free(struct op *op)
 {
     struct runtime *rt = op->run->rt;
-    if (op->kind == OP_SLEEP)
+    if (op->kind == OP_SLEEP) {
         ev_timer_stop(rt->loop, &op->timer);
-    else if (!op->settled)
+    } else if (!op->settled) {
         backend_cancel(rt->backends[op->backend], &op->query);
+        note_effect(op, false);
+    }
     if (op->kind == OP_QUERY)
         buf_fini(&op->query.result);
     buf_fini(&op->params);
@@ -100,7 +135,9 @@ static void op_settle(struct op *op)
 
 static void op_query_done(struct query *q)
 {
-    op_settle(container_of(q, struct op, query));
+    struct op *op = container_of(q, struct op, query);
+    note_effect(op, true);
+    op_settle(op);
 }
 
 static void op_timer_fired(struct ev_loop *loop, ev_timer *w, int events)
@@ -131,7 +168,6 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->query.shape = q->shape;
     op->query.done = op_query_done;
     push_number(L, op);
-    op->run->started = true;
     backend_submit(rt->backends[q->backend], &op->query);
     return true;
 }

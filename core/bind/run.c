@@ -235,8 +235,8 @@ static void end(struct run *r, struct vm_cost cost, int status)
     }
     if (result.outcome == RUN_FAILED)
         result_drop_many(&result);
-    result.started = r->started;
     detach(r);
+    result.effect = r->effect;
     if (status == 0 && !bound)
         lua_settop(r->co, 0);
     else
@@ -327,7 +327,7 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
         return err_set(e, ERR_NOMEM, "no memory for a run");
     r->script = q->script;
     r->what = q->what;
-    r->started = false;
+    r->effect = EFFECT_NONE;
     r->calls_over = false;
     r->calls = 0;
     r->done = q->done;
@@ -355,14 +355,11 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     return 0;
 }
 
-bool run_started(const struct run *r)
-{
-    return r->started;
-}
-
-void run_cancel(struct run *r)
+enum run_effect run_cancel(struct run *r)
 {
     detach(r);
+    enum run_effect effect = r->effect;
     forget_coroutine(r);
     release(r);
+    return effect;
 }

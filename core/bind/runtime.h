@@ -73,11 +73,19 @@ enum run_outcome {
     RUN_UNCHANGED, /* rtcache.unchanged */
 };
 
+/* What the queries of a run may have done to their sources, a SELECT as well as any other: it may
+ * call what writes. */
+enum run_effect {
+    EFFECT_NONE,    /* none was sent, or an error of the source undid each */
+    EFFECT_SOME,    /* at least one ran, and all that were sent have been answered */
+    EFFECT_UNKNOWN, /* one was sent that was not answered */
+};
+
 /* What a run ended with; valid during done only. */
 struct run_result {
     enum run_outcome outcome;
     struct buf value; /* packed */
-    bool started;     /* RUN_FAILED: a query was sent, so a write may have taken place */
+    enum run_effect effect;
     bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
                      */
     /* From the options table that a loader may return beside the value; -1 / false where not given.
@@ -135,16 +143,12 @@ struct run_request {
     void *arg;
 };
 
-/* Whether a query of it was handed to a backend, so that a write may have taken place. Valid until
- * done or run_cancel. */
-bool run_started(const struct run *r);
-
 /* ERR_NOMEM where it could not begin (done is not called). *out is valid until done or run_cancel;
  * it is NULL if done was called already. */
 int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
               struct err *e) MUST_USE;
 
-/* Drops the coroutine, cancels its queries; done is not called. */
-void run_cancel(struct run *r);
+/* Drops the coroutine, cancels its queries; done is not called. What they may have done. */
+enum run_effect run_cancel(struct run *r);
 
 #endif

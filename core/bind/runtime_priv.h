@@ -82,7 +82,7 @@ struct run {
     int script;
     enum run_what what;
     bool parked;
-    bool started;     /* a query was handed to a backend */
+    enum run_effect effect;
     struct run **out; /* run_start's, while it is on the stack */
     bool calls_over;  /* it asked for more queries than run_calls */
     int64_t cpu_left_us, bytes_left, calls;

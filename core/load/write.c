@@ -49,11 +49,8 @@ static struct write *first_of_key(struct loader *l, const struct write *w)
     return NULL;
 }
 
-static void answer(struct loader *l, struct write *w)
+static void answer(struct write *w)
 {
-    if (w->err.code != 0)
-        metrics_inc(l->metrics,
-                    w->err.code == ERR_WRITE_UNKNOWN ? M_WRITES_UNKNOWN : M_WRITES_FAILED);
     w->message.recv = w->answered;
     mailbox_send(w->answer_to, &w->message);
 }
@@ -72,7 +69,7 @@ static void leave(struct loader *l, struct write *w)
             list_push_back(bucket_of(l, next->hash), &next->chain);
             l->writes.waiting--;
         }
-        answer(l, w);
+        answer(w);
         if (next && enter(l, next))
             return;
     }
@@ -151,6 +148,10 @@ static void write_succeeded(struct write_state *st, const struct run_result *r)
     const char *mode = st->gate->conf->write;
     w->has_version = r->has_version;
     w->version = r->version;
+    if (r->effect == EFFECT_UNKNOWN) { /* the script goes by another query than the lost one */
+        doubt_entry(st);
+        return;
+    }
     if (strcmp(mode, "none") == 0)
         return;
     if (strcmp(mode, "through") == 0 && r->outcome == RUN_FOUND && r->has_version && !r->no_store) {
@@ -162,34 +163,30 @@ static void write_succeeded(struct write_state *st, const struct run_result *r)
     drop_entry(st, NULL);            /* and what is stored goes whatever its version */
 }
 
-/* Whether an error leaves it open if the source took the write. What a database or a script says
- * of its own accord is an answer; silence is none. */
-static bool is_silence(int code)
+/* Only what was sent and not answered may still take place. What the source has answered is known:
+ * the error is what the client gets. Where the source undid each query, or none was sent, nothing
+ * has happened, and the entry stays. */
+static void write_failed(struct write_state *st, const struct err *err, enum run_effect effect)
 {
-    switch (code) {
-    case ERR_BACKEND:
-    case ERR_LOAD_FAILED:
-    case ERR_VERSION_CONFLICT:
-    case ERR_BAD_REQUEST:
-    case ERR_BAD_KEY: return false;
-    default: return true;
-    }
-}
-
-static void write_failed(struct write_state *st, const struct err *err, bool started)
-{
+    static const char *const effects[] = {"none", "some", "unknown"};
     struct write *w = st->write;
+    struct metrics *m = st->loader->metrics;
     char key[SHOW_KEY_TEXT];
     show_key(key, w->key);
-    log_warn("write.failed", "method=%s pattern=%s key=%s sent=%d code=%s error=%s", method_of(w),
-             log_q(st->gate->conf->pattern), log_key(w->key), (int)started, err_name(err->code),
+    if (err->code == ERR_WRITE_UNKNOWN) /* the script says so */
+        effect = EFFECT_UNKNOWN;
+    log_warn("write.failed", "method=%s pattern=%s key=%s effect=%s code=%s error=%s", method_of(w),
+             log_q(st->gate->conf->pattern), log_key(w->key), effects[effect], err_name(err->code),
              log_q(err->text));
+    metrics_inc(m, M_WRITES_FAILED);
     w->err = *err;
-    if (started && is_silence(err->code)) {
-        err_set(&w->err, ERR_WRITE_UNKNOWN, "%s: %s", err_name(err->code), err->text);
+    if (effect == EFFECT_UNKNOWN) {
+        metrics_inc(m, M_WRITES_UNKNOWN);
+        if (err->code != ERR_WRITE_UNKNOWN)
+            err_set(&w->err, ERR_WRITE_UNKNOWN, "%s: %s", err_name(err->code), err->text);
         doubt_entry(st);
-    } else if (started) {
-        drop_entry(st, NULL); /* an earlier query of the script may have taken effect */
+    } else if (effect == EFFECT_SOME) {
+        drop_entry(st, NULL);
     }
     err_prefix(&w->err, "%s", key);
 }
@@ -218,7 +215,7 @@ static void write_run_done(struct run *run, struct run_result *r, void *arg)
     struct write_state *st = arg;
     st->run = NULL;
     if (r->outcome == RUN_FAILED)
-        write_failed(st, &r->err, r->started);
+        write_failed(st, &r->err, r->effect);
     else
         write_succeeded(st, r);
     write_ended(st);
@@ -226,20 +223,18 @@ static void write_run_done(struct run *run, struct run_result *r, void *arg)
 
 static void write_cancel(struct write_state *st, int code, const char *why)
 {
-    bool started = st->run && run_started(st->run);
+    enum run_effect effect = st->run ? run_cancel(st->run) : EFFECT_NONE;
     struct err err;
-    if (st->run)
-        run_cancel(st->run);
     st->run = NULL;
     err_set(&err, code, "%s: %s", st->gate->conf->script, why);
-    write_failed(st, &err, started);
+    write_failed(st, &err, effect);
     write_ended(st);
 }
 
 static void write_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    write_cancel(timer->data, ERR_LOAD_TIMEOUT, "the write took more than its write_timeout");
+    write_cancel(timer->data, ERR_TIMEOUT, "the write took more than its write_timeout");
 }
 
 static void run(struct write_state *st)
@@ -268,7 +263,7 @@ static void run(struct write_state *st)
     struct run *started = NULL;
     int rc = run_start(&started, st->set->runtime, &q, &err);
     if (rc != 0) {
-        write_failed(st, &err, false);
+        write_failed(st, &err, EFFECT_NONE);
         write_ended(st);
     } else if (started) {
         st->run = started; /* else it is done, and st is gone */
@@ -364,7 +359,7 @@ static void loader_recv_write(struct message *m, void *owner)
     list_init(&w->behind);
     if (l->stopping || !l->current) {
         err_set(&w->err, ERR_SHUTDOWN, "the server is going down");
-        answer(l, w);
+        answer(w);
         return;
     }
     struct gate *g = gate_of(l, w);
@@ -376,7 +371,7 @@ static void loader_recv_write(struct message *m, void *owner)
         metrics_inc(l->metrics, M_WRITES_REFUSED);
     }
     if (w->err.code != 0) {
-        answer(l, w);
+        answer(w);
     } else if (first) {
         list_push_back(&first->behind, &w->link);
         l->writes.waiting++;

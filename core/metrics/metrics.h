@@ -37,7 +37,7 @@
     X(M_SETS, "sets", "values stored by set")                                                      \
     X(M_WRITES, "writes", "puts and deletes begun")                                                \
     X(M_WRITES_STORED, "writes_stored", "puts whose value was stored (write-through)")             \
-    X(M_WRITES_FAILED, "writes_failed", "puts and deletes that failed")                            \
+    X(M_WRITES_FAILED, "writes_failed", "puts and deletes that were begun and failed")             \
     X(M_WRITES_UNKNOWN, "writes_unknown", "of these, with an outcome that is not known")           \
     X(M_WRITES_REFUSED, "writes_refused", "puts and deletes past max_writes and max_write_queue")  \
     X(M_REJOINED, "rejoined", "waiters sent to a newer load: a tag was invalidated meanwhile")     \

@@ -32,6 +32,7 @@ static inline void fake_submit(struct backend *b, struct query *q)
     struct fake *f = container_of(b, struct fake, head);
     f->submitted++;
     q->code = 0;
+    q->fate = QUERY_SENT;
     q->found = false;
     err_clear(&q->err);
     buf_init(&q->result, 0);
@@ -101,6 +102,12 @@ static inline void fake_fail(struct query *q, int code, const char *text)
     q->done(q);
 }
 
+static inline void fake_fail_with(struct query *q, int code, enum query_fate fate)
+{
+    q->fate = fate;
+    fake_fail(q, code, "no");
+}
+
 struct bench {
     char dir[64], lua_dir[64];
     struct ev_loop *loop;
@@ -114,7 +121,8 @@ struct ending {
     enum run_outcome outcome;
     struct buf value, tags;
     struct err err;
-    bool retryable, has_version, no_store, started;
+    bool retryable, has_version, no_store;
+    enum run_effect effect;
     int64_t ttl_ms, stale_ttl_ms, version;
 };
 
@@ -125,7 +133,7 @@ static inline void ending_take(struct run *r, struct run_result *result, void *a
     e->calls++;
     e->outcome = result->outcome;
     e->err = result->err;
-    e->started = result->started;
+    e->effect = result->effect;
     e->value = result->value;
     buf_init(&result->value, 0);
     e->tags = result->tags;

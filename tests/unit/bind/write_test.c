@@ -33,7 +33,7 @@ static void fails_with(struct bench *b, enum run_what what, const char *body, co
     if (!strstr(end.err.text, text))
         print_error("\"%s\" lacks \"%s\"\n", end.err.text, text);
     assert_non_null(strstr(end.err.text, text));
-    assert_false(end.started);
+    assert_int_equal(end.effect, EFFECT_NONE);
     ending_fini(&end);
 }
 
@@ -101,25 +101,107 @@ static void a_conflict_that_a_script_names_keeps_its_code(void **state)
     ending_fini(&end);
 }
 
-static void a_failure_tells_whether_a_query_was_sent(void **state)
+/* Begins a save with that body; its queries are to be answered. */
+static struct run *begin_save(struct bench *b, const char *body, struct ending *end)
 {
-    struct bench *b = *state;
-    struct ending end = {0};
+    char text[512], file[32];
+    static int count;
     struct err e;
     struct run *run;
-    int script = bench_script(b, "sent.lua", KEY_SAVE " ctx.db:exec('UPDATE') error 'late' end }");
-    struct run_request q = bench_request(b, script, &end);
+    snprintf(file, sizeof file, "s%d.lua", count++);
+    snprintf(text, sizeof text, "%s %s end }", KEY_SAVE, body);
+    struct run_request q = bench_request(b, bench_script(b, file, text), end);
     q.what = RUN_SAVE;
     q.input = slice_str("\x01");
     assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
-    assert_true(run_started(run));
+    assert_non_null(run);
+    return run;
+}
+
+static void a_failure_tells_what_its_queries_have_done(void **state)
+{
+    static const struct {
+        const char *sql;
+        enum query_fate fate;
+        enum run_effect effect;
+    } cases[] = {
+        {"UPDATE a SET b = 1", QUERY_UNSENT, EFFECT_NONE},
+        {"UPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
+        {" update a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
+        {"UPDATE a SET b = 1", QUERY_SENT, EFFECT_UNKNOWN},
+        {"UPDATE a SET b = 1", QUERY_DONE, EFFECT_SOME},
+        {"SELECT f(1)", QUERY_SENT, EFFECT_UNKNOWN},
+        {"CALL f(1)", QUERY_UNDONE, EFFECT_SOME}, /* it may have committed on its way */
+        {"DO $$ $$", QUERY_UNDONE, EFFECT_SOME},
+        {"CALL f(1)", QUERY_UNSENT, EFFECT_NONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench *b = *state;
+        struct ending end = {0};
+        char body[128];
+        snprintf(body, sizeof body, "ctx.db:exec('%s')", cases[i].sql);
+        begin_save(b, body, &end);
+        fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, cases[i].fate);
+        assert_int_equal(end.outcome, RUN_FAILED);
+        if (end.effect != cases[i].effect)
+            fail_msg("case %zu: %d", i, end.effect);
+        ending_fini(&end);
+    }
+}
+
+static void what_succeeded_before_the_failure_counts(void **state)
+{
+    struct bench *b = *state;
+    struct ending end = {0};
+    begin_save(b, "ctx.db:exec('UPDATE') error 'late'", &end);
     fake_answer_int(fake_oldest(&b->main), 1);
-    assert_int_equal(end.outcome, RUN_FAILED);
-    assert_true(end.started);
+    assert_int_equal(end.effect, EFFECT_SOME);
+    ending_fini(&end);
+    begin_save(b, "ctx.db:exec('UPDATE') ctx.db:exec('UPDATE')", &end);
+    fake_answer_int(fake_oldest(&b->main), 1);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, QUERY_UNDONE);
+    assert_int_equal(end.effect, EFFECT_SOME);
     ending_fini(&end);
     /* The next run has the coroutine of the last one, and none of its past. */
     write_with(b, RUN_SAVE, "return nil, 'no'", &end);
-    assert_false(end.started);
+    assert_int_equal(end.effect, EFFECT_NONE);
+    ending_fini(&end);
+}
+
+static void an_error_that_the_script_caught_is_not_forgotten(void **state)
+{
+    struct bench *b = *state;
+    struct ending end = {0};
+    begin_save(b, "pcall(ctx.db.exec, ctx.db, 'UPDATE') return nil, 'never mind'", &end);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, QUERY_SENT);
+    assert_int_equal(end.effect, EFFECT_UNKNOWN);
+    ending_fini(&end);
+    begin_save(b, "pcall(ctx.db.exec, ctx.db, 'UPDATE')", &end);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, QUERY_SENT);
+    assert_int_equal(end.outcome, RUN_DONE);
+    assert_int_equal(end.effect, EFFECT_UNKNOWN);
+    ending_fini(&end);
+}
+
+static void what_is_given_up_in_the_air_is_unknown(void **state)
+{
+    struct bench *b = *state;
+    struct ending end = {0};
+    struct run *run = begin_save(b, "ctx.db:exec('UPDATE')", &end);
+    assert_int_equal(run_cancel(run), EFFECT_UNKNOWN);
+    run = begin_save(b, "ctx.db:exec('UPDATE')", &end);
+    fake_oldest(&b->main)->fate = QUERY_UNSENT; /* it still waits for a connection */
+    assert_int_equal(run_cancel(run), EFFECT_NONE);
+    run = begin_save(b, "ctx.db:exec('UPDATE') rtcache.sleep(60)", &end);
+    fake_answer_int(fake_oldest(&b->main), 1);
+    assert_int_equal(run_cancel(run), EFFECT_SOME);
+    begin_save(b,
+               "rtcache.all { function() ctx.db:exec('UPDATE') end,"
+               " function() rtcache.backend('other'):exec('UPDATE') end }",
+               &end);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, QUERY_UNDONE);
+    assert_int_equal(end.calls, 1);
+    assert_int_equal(end.effect, EFFECT_UNKNOWN); /* the other one was cancelled */
     ending_fini(&end);
 }
 
@@ -149,7 +231,10 @@ int main(void)
         CASE(both_may_say_no_more_than_that_it_is_done),
         CASE(wrong_results_are_refused_with_what_is_right),
         CASE(a_conflict_that_a_script_names_keeps_its_code),
-        CASE(a_failure_tells_whether_a_query_was_sent),
+        CASE(a_failure_tells_what_its_queries_have_done),
+        CASE(what_succeeded_before_the_failure_counts),
+        CASE(an_error_that_the_script_caught_is_not_forgotten),
+        CASE(what_is_given_up_in_the_air_is_unknown),
         CASE(a_value_that_is_no_messagepack_fails_the_write_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

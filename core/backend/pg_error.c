@@ -29,6 +29,18 @@ static bool means_down(const char *state)
     return state[0] == '\0' || strncmp(state, "08", 2) == 0 || strncmp(state, "57P0", 4) == 0;
 }
 
+/* Out of memory, room or connections, stopped for its time, or a fault of the system below: that is
+ * the server's health. What it says of a value, a name or a right is an answer like any other, and
+ * so is a conflict of two transactions, which may do better another time. */
+static void judge(const char *state, struct err *e)
+{
+    e->sick = strncmp(state, "53", 2) == 0 || strncmp(state, "57", 2) == 0 ||
+              strncmp(state, "58", 2) == 0;
+    bool conflict = strncmp(state, "40", 2) == 0 || strcmp(state, "55P03") == 0;
+    if (e->sick || conflict)
+        e->retry = 1;
+}
+
 int pg_error_of_result(const PGresult *res, struct err *e)
 {
     char message[ERR_TEXT_MAX], detail[ERR_TEXT_MAX], hint[ERR_TEXT_MAX];
@@ -38,10 +50,12 @@ int pg_error_of_result(const PGresult *res, struct err *e)
     pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL), detail, sizeof detail);
     pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_HINT), hint, sizeof hint);
     bool more = detail[0] || hint[0];
-    return err_set(e, means_down(state) ? ERR_BACKEND_DOWN : ERR_BACKEND, "%s%s%s%s%s%s%s%s", state,
-                   state[0] ? " " : "", message[0] ? message : "the server gave no reason",
-                   more ? " (" : "", detail, detail[0] && hint[0] ? "; " : "", hint,
-                   more ? ")" : "");
+    int code = err_set(e, means_down(state) ? ERR_BACKEND_DOWN : ERR_BACKEND, "%s%s%s%s%s%s%s%s",
+                       state, state[0] ? " " : "",
+                       message[0] ? message : "the server gave no reason", more ? " (" : "", detail,
+                       detail[0] && hint[0] ? "; " : "", hint, more ? ")" : "");
+    judge(state, e);
+    return code;
 }
 
 int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e)

@@ -77,7 +77,7 @@ static int statement_get(struct sqlite_conn *c, struct slice sql, struct sqlite_
         c->refused = NULL;
         int code = sqlite_stmt_new(&s, c->db, sql, hash, e);
         if (code != 0 && c->refused)
-            return err_set(e, code, "%s is refused: %s", c->refused,
+            return err_set(e, ERR_BAD_REQUEST, "%s is refused: %s", c->refused,
                            "a query is one transaction and leaves its connection as it was");
         if (code != 0)
             return code;
@@ -343,9 +343,9 @@ static int conn_query(struct sqlite_conn *c, struct sqlite_run *run)
     if (conn_given_up(c))
         return err_set(e, ERR_CANCELLED, "the query was given up");
     if (run->sql.size > 0 && memchr(run->sql.data, '\0', run->sql.size))
-        return err_set(e, ERR_BACKEND, "a NUL byte in the query");
+        return err_set(e, ERR_BAD_REQUEST, "a NUL byte in the query");
     if (!mp_utf8_valid(run->sql))
-        return err_set(e, ERR_BACKEND, "the query is not UTF-8");
+        return err_set(e, ERR_BAD_REQUEST, "the query is not UTF-8");
     conn_look(c);
     int code = c->db ? 0 : conn_open(c, e);
     if (code == 0)

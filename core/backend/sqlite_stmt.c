@@ -20,7 +20,11 @@ int sqlite_stmt_failed(sqlite3 *db, int rc, struct err *e)
     case SQLITE_IOERR: code = ERR_BACKEND_DOWN; break;
     default: code = ERR_BACKEND; break;
     }
-    return err_set(e, code, "%s", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+    err_set(e, code, "%s", db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+    int kind = rc & 0xFF;
+    e->sick = kind == SQLITE_FULL || kind == SQLITE_CORRUPT || kind == SQLITE_NOTADB ||
+              kind == SQLITE_PROTOCOL;
+    return code;
 }
 
 /* ---- prepare ---- */
@@ -45,14 +49,14 @@ static int stmt_number(struct sqlite_stmt *s, struct err *e)
         const char *name = sqlite3_bind_parameter_name(s->raw, i);
         unsigned n = name ? dollar_number(name) : 0;
         if (name && name[0] != '?' && n == 0)
-            return err_set(e, ERR_BACKEND,
+            return err_set(e, ERR_BAD_REQUEST,
                            "parameter \"%s\": parameters are written $1, $2, ... or ?", name);
         dollars += n > 0;
         others += n == 0;
         highest = n > highest ? n : highest;
     }
     if (dollars > 0 && others > 0)
-        return err_set(e, ERR_BACKEND, "parameters are written $1, $2, ... or ?, not both");
+        return err_set(e, ERR_BAD_REQUEST, "parameters are written $1, $2, ... or ?, not both");
     s->params = dollars > 0 ? highest : (unsigned)count;
     if (dollars == 0)
         return 0;
@@ -73,7 +77,7 @@ static int check_tail(sqlite3 *db, const char *tail, const char *end, struct err
         int rc = sqlite3_prepare_v2(db, tail, (int)(end - tail), &more, &next);
         sqlite3_finalize(more);
         if (rc != SQLITE_OK || more)
-            return err_set(e, ERR_BACKEND, "more than one statement in a query");
+            return err_set(e, ERR_BAD_REQUEST, "more than one statement in a query");
         tail = next > tail ? next : end;
     }
     return 0;
@@ -87,7 +91,7 @@ static int stmt_prepare(struct sqlite_stmt *s, sqlite3 *db, struct err *e)
     if (rc != SQLITE_OK)
         return sqlite_stmt_failed(db, rc, e);
     if (!s->raw)
-        return err_set(e, ERR_BACKEND, "a query without a statement");
+        return err_set(e, ERR_BAD_REQUEST, "a query without a statement");
     int code = check_tail(db, tail, s->sql + s->sql_size, e);
     return code != 0 ? code : stmt_number(s, e);
 }
@@ -145,7 +149,7 @@ int sqlite_stmt_bind(struct sqlite_stmt *s, struct slice params, struct err *e)
     if (params.size > 0 && (mp_next(&r, &head) != MP_OK || head.type != MP_ARRAY))
         return err_set(e, ERR_BACKEND, "the parameters are no array");
     if (head.count != s->params)
-        return err_set(e, ERR_BACKEND, "the query takes %u parameter%s, %u %s given", s->params,
+        return err_set(e, ERR_BAD_REQUEST, "the query takes %u parameter%s, %u %s given", s->params,
                        s->params == 1 ? "" : "s", head.count, head.count == 1 ? "was" : "were");
     for (unsigned n = 1; n <= head.count; n++) {
         struct slice value;
@@ -215,7 +219,7 @@ static int pack_column(struct sqlite_stmt *s, int i, struct buf *out, struct err
 int sqlite_stmt_pack_row(struct sqlite_stmt *s, struct buf *out, struct err *e)
 {
     if (s->twice)
-        return err_set(e, ERR_BACKEND, "two columns are named \"%s\": name one with AS", s->twice);
+        return err_set(e, ERR_BAD_REQUEST, "two columns are named \"%s\": name one with AS", s->twice);
     int code = mpw_map(out, (uint32_t)s->column_count);
     for (int i = 0; code == 0 && i < s->column_count; i++) {
         code = mpw_cstr(out, s->columns[i].name);

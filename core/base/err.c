@@ -19,6 +19,9 @@ int err_set(struct err *e, int code, const char *fmt, ...)
         return code;
     e->code = code;
     e->retry_after_ms = -1;
+    e->sick = false;
+    e->retry = 0;
+    e->word[0] = '\0';
     va_list args;
     va_start(args, fmt);
     fill(e->text, fmt, args);
@@ -71,4 +74,10 @@ const char *err_name(int code)
 bool err_retryable(int code)
 {
     return code < 0 && code > -ERR_COUNT && codes[-code].retryable;
+}
+
+bool err_is_sick(const struct err *e)
+{
+    return e->sick || e->code == ERR_BACKEND_DOWN || e->code == ERR_OVERLOADED ||
+           e->code == ERR_TIMEOUT;
 }

@@ -42,7 +42,8 @@
     X(ERR_WRITE_UNKNOWN, -25, "WRITE_UNKNOWN", false, "whether the write took place is not known") \
     X(ERR_UNAUTHENTICATED, -26, "UNAUTHENTICATED", false, "auth has to come first")                \
     X(ERR_AUTH_FAILED, -27, "AUTH_FAILED", false, "no such user, or another password")             \
-    X(ERR_DENIED, -28, "DENIED", false, "the user has no right to that method or key")
+    X(ERR_DENIED, -28, "DENIED", false, "the user has no right to that method or key")             \
+    X(ERR_OWN, -29, "SCRIPT", false, "in counters alone: all codes that scripts gave of their own")
 
 enum err_code {
 #define ERR_ENUM(name, number, wire, retryable, text) name = number,
@@ -50,12 +51,16 @@ enum err_code {
 #undef ERR_ENUM
 };
 
-#define ERR_COUNT    29 /* codes are -1 .. -(ERR_COUNT - 1) */
+#define ERR_COUNT    30 /* codes are -1 .. -(ERR_COUNT - 1) */
 #define ERR_TEXT_MAX 480
+#define ERR_WORD_MAX 32
 
 struct err {
     int code;               /* 0: no error */
     int32_t retry_after_ms; /* -1: unknown */
+    bool sick;              /* it tells of a source that is unwell, though its code does not say so */
+    signed char retry;      /* whether another attempt may help: 1 yes, -1 no, 0 as the code says */
+    char word[ERR_WORD_MAX + 1]; /* ERR_OWN: the script's own code */
     char text[ERR_TEXT_MAX];
 };
 
@@ -73,10 +78,29 @@ const char *err_name(int code);
 
 bool err_retryable(int code);
 
+/* Its name on the wire: the script's own word where it has one. */
+static inline const char *err_word(const struct err *e)
+{
+    return e->code == ERR_OWN && e->word[0] ? e->word : err_name(e->code);
+}
+
+/* Whether another attempt may help. */
+static inline bool err_may_retry(const struct err *e)
+{
+    return e->retry ? e->retry > 0 : err_retryable(e->code);
+}
+
+/* Whether it tells that the source itself is unwell: down, out of time, overloaded. What is wrong
+ * with a key, or with a script, is no such thing. */
+bool err_is_sick(const struct err *e);
+
 static inline void err_clear(struct err *e)
 {
     e->code = 0;
     e->retry_after_ms = -1;
+    e->sick = false;
+    e->retry = 0;
+    e->word[0] = '\0';
     e->text[0] = '\0';
 }
 

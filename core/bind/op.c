@@ -63,6 +63,20 @@ static void note_effect(struct op *op, bool ended)
         op->run->effect = effect;
 }
 
+/* What a query that has ended, or was given up while it was waited for, says of its source's
+ * health. */
+static void note_health(struct op *op, bool ended)
+{
+    const struct query *q = &op->query;
+    enum run_health health = HEALTH_GOOD;
+    if (!ended || (q->code != 0 && err_is_sick(&q->err)))
+        health = HEALTH_BAD;
+    else if (q->code != 0 && q->code != ERR_BACKEND && q->fate == QUERY_UNSENT)
+        health = HEALTH_UNKNOWN; /* the source was not asked */
+    if (health > op->run->health)
+        op->run->health = health;
+}
+
 static void op_free(struct op *op)
 {
     struct runtime *rt = op->run->rt;
@@ -80,6 +94,15 @@ static void op_free(struct op *op)
     rt->op_free = op->slot;
     vm_discharge(rt->vm, op->charged);
     free(op);
+}
+
+void op_out_of_time(struct run *r)
+{
+    list_for_each (link, &r->ops) {
+        struct op *op = container_of(link, struct op, link);
+        if (op->kind == OP_QUERY && !op->settled)
+            note_health(op, false);
+    }
 }
 
 void op_drop_all(struct run *r)
@@ -136,7 +159,10 @@ static void op_settle(struct op *op)
 static void op_query_done(struct query *q)
 {
     struct op *op = container_of(q, struct op, query);
+    if (q->code == ERR_BAD_REQUEST) /* SQL is the script's, and no client's request */
+        q->code = q->err.code = ERR_SCRIPT;
     note_effect(op, true);
+    note_health(op, true);
     op_settle(op);
 }
 
@@ -208,7 +234,7 @@ static int raise_query_error(lua_State *L, struct runtime *rt, struct op *op)
     lua_setfield(L, -2, "code");
     lua_pushstring(L, op->query.err.text);
     lua_setfield(L, -2, "message");
-    lua_pushboolean(L, err_retryable(op->query.code));
+    lua_pushboolean(L, err_may_retry(&op->query.err));
     lua_setfield(L, -2, "retryable");
     vm_print_position(&op->where, where, sizeof where);
     lua_pushstring(L, where);

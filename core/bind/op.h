@@ -32,6 +32,8 @@ int op_lua_settled(lua_State *L);
 int op_lua_take(lua_State *L); /* the result, or raises the error table; the op is gone */
 int op_lua_drop(lua_State *L);
 
+/* Time is over for r: what has not been answered tells of a source that is slow. */
+void op_out_of_time(struct run *r);
 /* Cancels and frees every op of r. */
 void op_drop_all(struct run *r);
 

@@ -237,6 +237,7 @@ static void end(struct run *r, struct vm_cost cost, int status)
         result_drop_many(&result);
     detach(r);
     result.effect = r->effect;
+    result.health = r->health;
     if (status == 0 && !bound)
         lua_settop(r->co, 0);
     else
@@ -328,6 +329,7 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     r->script = q->script;
     r->what = q->what;
     r->effect = EFFECT_NONE;
+    r->health = HEALTH_UNKNOWN;
     r->calls_over = false;
     r->calls = 0;
     r->done = q->done;
@@ -353,6 +355,14 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     if (*out)
         r->out = NULL;
     return 0;
+}
+
+enum run_health run_time_out(struct run *r)
+{
+    op_out_of_time(r);
+    enum run_health health = r->health;
+    (void)run_cancel(r);
+    return health;
 }
 
 enum run_effect run_cancel(struct run *r)

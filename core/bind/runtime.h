@@ -81,11 +81,19 @@ enum run_effect {
     EFFECT_UNKNOWN, /* one was sent that was not answered */
 };
 
+/* What the queries of a run said of their sources' health. */
+enum run_health {
+    HEALTH_UNKNOWN, /* nothing was asked */
+    HEALTH_GOOD,    /* each was answered: also an error about a key, or the script's SQL, is one */
+    HEALTH_BAD,     /* one failed because its source is down, out of time or overloaded */
+};
+
 /* What a run ended with; valid during done only. */
 struct run_result {
     enum run_outcome outcome;
     struct buf value; /* packed */
     enum run_effect effect;
+    enum run_health health;
     bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
                      */
     /* From the options table that a loader may return beside the value; -1 / false where not given.
@@ -150,5 +158,7 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
 
 /* Drops the coroutine, cancels its queries; done is not called. What they may have done. */
 enum run_effect run_cancel(struct run *r);
+/* The same, because its time is over. */
+enum run_health run_time_out(struct run *r);
 
 #endif

@@ -83,6 +83,7 @@ struct run {
     enum run_what what;
     bool parked;
     enum run_effect effect;
+    enum run_health health;
     struct run **out; /* run_start's, while it is on the stack */
     bool calls_over;  /* it asked for more queries than run_calls */
     int64_t cpu_left_us, bytes_left, calls;

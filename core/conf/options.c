@@ -254,7 +254,7 @@ const struct option options_table[] = {
     {POLICY(OPT_DURATION, write_timeout_ms, "write_timeout", "10s"), .least = 1, .most = HOUR,
      .text = "How long `save` or `remove` may take; then it is cancelled in the database, and its outcome is unknown."},
     {POLICY(OPT_INT, breaker_failures, "breaker_failures", "50"), .least = 0, .most = 1000000,
-     .text = "Failed loads in a row that open the breaker; 0: no breaker."},
+     .text = "Loads in a row that find the source unwell and open the breaker; 0: no breaker."},
     {POLICY(OPT_DURATION, breaker_open_ms, "breaker_open", "5s"), .least = 1, .most = DAY,
      .text = "How long an open breaker refuses before it lets one load through."},
     {POLICY(OPT_RATIO, refresh_ahead, "refresh_ahead", "0.9"), .least = 0, .most = 1,

@@ -26,11 +26,16 @@ static void open_it(struct breaker *b, const struct breaker_rule *rule, int64_t 
     b->probing = false;
 }
 
-bool breaker_ended(struct breaker *b, const struct breaker_rule *rule, bool failed, int64_t now_ms)
+bool breaker_ended(struct breaker *b, const struct breaker_rule *rule, enum breaker_sign sign,
+                   bool probe, int64_t now_ms)
 {
     if (rule->failures <= 0)
         return false;
-    if (!failed) {
+    if (sign == SIGN_NONE) {
+        b->probing = b->probing && !probe;
+        return false;
+    }
+    if (sign == SIGN_WELL) {
         *b = (struct breaker){.state = BREAKER_CLOSED};
         return false;
     }

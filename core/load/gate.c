@@ -331,7 +331,7 @@ static bool breaker_lets(struct gate *g)
         return true;
     struct seat *seat = gate_pop_queued(g);
     struct err err;
-    err_set(&err, ERR_BREAKER_OPEN, "loader %s: its breaker is open after %lld failures in a row",
+    err_set(&err, ERR_BREAKER_OPEN, "loader %s: its source was unwell for %lld loads in a row",
             g->conf->pattern, (long long)g->conf->policy.breaker_failures);
     err.retry_after_ms = (int32_t)breaker_retry_after_ms(&g->breaker, now_ms);
     count_refusal(g, M_BREAKER_REFUSED);

@@ -89,7 +89,8 @@ static void load_run_done(struct run *run, struct run_result *r, void *arg)
     (void)run;
     struct load *ld = arg;
     ld->run = NULL;
-    turns_ended(ld->gate->turns, clock_us() - ld->attempt_us, false);
+    if (r->health != HEALTH_UNKNOWN) /* else the source had no part in it */
+        turns_ended(ld->gate->turns, clock_us() - ld->attempt_us, false);
     load_take_run(ld, r);
 }
 
@@ -175,9 +176,10 @@ static void load_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     struct load *ld = timer->data;
     if (ld->run) {
-        run_cancel(ld->run);
+        ld->health = run_time_out(ld->run);
         ld->run = NULL;
-        turns_ended(ld->gate->turns, clock_us() - ld->attempt_us, true);
+        if (ld->health == HEALTH_BAD) /* else the script was slow, not the source */
+            turns_ended(ld->gate->turns, clock_us() - ld->attempt_us, true);
     }
     metrics_add(load_loader(ld)->metrics, M_LOADS_TIMEOUT, load_seats(ld));
     struct err err;
@@ -209,6 +211,7 @@ void load_begin(struct load *ld)
     struct loader *l = load_loader(ld);
     int64_t timeout_ms = load_policy(ld)->load_timeout_ms;
     list_push_back(&l->running, &ld->link);
+    ld->probe = ld->gate->breaker.probing;
     ld->started_us = clock_us();
     ld->deadline_ms = clock_ms() + timeout_ms;
     count_begin(ld);
@@ -229,7 +232,7 @@ void load_shutdown_all(struct loader *l)
         struct load *ld = container_of(link, struct load, link);
         struct loader_set *set = loader_set_ref(ld->gate->set);
         if (ld->run)
-            run_cancel(ld->run);
+            (void)run_cancel(ld->run);
         ld->run = NULL;
         while ((link = list_pop_front(&ld->seats)))
             gate_refuse(container_of(link, struct seat, link), &err);

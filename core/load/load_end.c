@@ -28,7 +28,9 @@ static void count_end(struct load *ld, const struct outcome *o)
                    : o->end == END_ABSENT ? M_LOADS_ABSENT
                                           : M_LOADS_FAILED);
     metrics_observe(m, H_LOAD_US, o->load_us);
-    ld->succeeded = ld->succeeded || o->end != END_FAILED;
+    ld->found = ld->found || o->end == END_FOUND;
+    ld->failed = ld->failed || o->end == END_FAILED;
+    ld->blamed = ld->blamed || (o->end == END_FAILED && err_is_sick(o->err));
 }
 
 /* false: the result is below the key's floor, which v tells, and nothing has ended. */
@@ -60,7 +62,7 @@ static void fail_seat(struct load *ld, struct seat *seat, const struct err *why)
     show_key(key, flight_key(seat->flight));
     log_warn("load.failed", "pattern=%s key=%s attempt=%d code=%s error=%s",
              log_q(ld->gate->conf->pattern), log_key(flight_key(seat->flight)), ld->attempt,
-             err_name(err.code), log_q(err.text));
+             err_word(&err), log_q(err.text));
     err_prefix(&err, "%s", key);
     struct verdict v;
     struct outcome o = {
@@ -93,11 +95,22 @@ static void wake_ended(struct loader *l, struct list *ended)
     loader_tell(l);
 }
 
+/* A value is a good sign wherever it came from. An absence or a failure is one where the source was
+ * asked and has answered, whatever it said; where it was not asked they say nothing. */
+static enum breaker_sign sign_of(const struct load *ld)
+{
+    if (ld->found)
+        return SIGN_WELL;
+    if (ld->blamed || (ld->failed && ld->health == HEALTH_BAD))
+        return SIGN_SICK;
+    return ld->health == HEALTH_UNKNOWN ? SIGN_NONE : SIGN_WELL;
+}
+
 static void tell_breaker(struct load *ld)
 {
     struct gate *g = ld->gate;
     struct breaker_rule rule = {g->conf->policy.breaker_failures, g->conf->policy.breaker_open_ms};
-    if (breaker_ended(&g->breaker, &rule, !ld->succeeded, clock_ms())) {
+    if (breaker_ended(&g->breaker, &rule, sign_of(ld), ld->probe, clock_ms())) {
         metrics_inc(load_loader(ld)->metrics, M_BREAKER_OPENED);
         log_warn("loader.breaker_opened", "pattern=%s failures=%lld open_ms=%lld",
                  log_q(g->conf->pattern), (long long)rule.failures, (long long)rule.open_ms);
@@ -315,6 +328,7 @@ static void batch_failed(struct load *ld, uint32_t n, const struct run_result *r
 void load_take_run(struct load *ld, struct run_result *r)
 {
     ld->retry = RETRY_UNDECIDED;
+    ld->health = r->health;
     if (r->many)
         take_results(ld, r->many, r->many_count);
     else if (load_part_size(ld) > 1 || r->poisoned)

@@ -176,14 +176,14 @@ static void write_failed(struct write_state *st, const struct err *err, enum run
     if (err->code == ERR_WRITE_UNKNOWN) /* the script says so */
         effect = EFFECT_UNKNOWN;
     log_warn("write.failed", "method=%s pattern=%s key=%s effect=%s code=%s error=%s", method_of(w),
-             log_q(st->gate->conf->pattern), log_key(w->key), effects[effect], err_name(err->code),
+             log_q(st->gate->conf->pattern), log_key(w->key), effects[effect], err_word(err),
              log_q(err->text));
     metrics_inc(m, M_WRITES_FAILED);
     w->err = *err;
     if (effect == EFFECT_UNKNOWN) {
         metrics_inc(m, M_WRITES_UNKNOWN);
         if (err->code != ERR_WRITE_UNKNOWN)
-            err_set(&w->err, ERR_WRITE_UNKNOWN, "%s: %s", err_name(err->code), err->text);
+            err_set(&w->err, ERR_WRITE_UNKNOWN, "%s: %s", err_word(err), err->text);
         doubt_entry(st);
     } else if (effect == EFFECT_SOME) {
         drop_entry(st, NULL);

@@ -233,14 +233,20 @@ static struct slice as_utf8(const char *text, char *out)
     return slice_of(out, n);
 }
 
+/* A time to retry after is told where a retry may help. */
+static bool says_when(const struct err *e)
+{
+    return e->retry_after_ms >= 0 && err_may_retry(e);
+}
+
 static int pack_error_map(struct buf *out, const struct err *e, struct slice text)
 {
-    bool retry = e->retry_after_ms >= 0;
+    bool retry = says_when(e);
     int rc = mpw_map(out, retry ? 3 : 2);
     if (rc == 0)
         rc = mpw_cstr(out, "code");
     if (rc == 0)
-        rc = mpw_cstr(out, err_name(e->code));
+        rc = mpw_cstr(out, err_word(e));
     if (rc == 0)
         rc = mpw_cstr(out, "message");
     if (rc == 0)
@@ -265,8 +271,8 @@ int rpc_pack_error(struct buf *out, const struct err *e, bool as_map)
     if (as_map) {
         rc = pack_error_map(out, e, message);
     } else {
-        int n = snprintf(line, sizeof line, "%s %.*s", err_name(e->code), SLICE_ARG(message));
-        if (e->retry_after_ms >= 0)
+        int n = snprintf(line, sizeof line, "%s %.*s", err_word(e), SLICE_ARG(message));
+        if (says_when(e))
             n += snprintf(line + n, sizeof line - (size_t)n, " (retry after %d ms)",
                           (int)e->retry_after_ms);
         rc = mpw_str(out, slice_of(line, (size_t)n));

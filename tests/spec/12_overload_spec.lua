@@ -116,8 +116,8 @@ describe("a loader with bounds", function()
     for _ = 1, count do
       failing = failing + 1
       local key = prefix .. "bad " .. failing
-      source:put(key, "", { fail = "no" })
-      expect.error("LOAD_FAILED", "no", cache:get(key))
+      source:put(key, "", { fail = "down" })
+      expect.error("BACKEND_DOWN", "the source is down", cache:get(key))
     end
   end
 
@@ -163,10 +163,10 @@ describe("a loader with bounds", function()
 
   it("opens again when the probe fails", function()
     fail("relapsing:", 3)
-    source:put("relapsing:failing", "", { fail = "still no" })
+    source:put("relapsing:failing", "", { fail = "down" })
     wait.until_true("the probe has failed", function()
       local _, err = cache:get "relapsing:failing"
-      return err.code == "LOAD_FAILED"
+      return err.code == "BACKEND_DOWN"
     end)
     expect.error("BREAKER_OPEN", {}, cache:get "relapsing:next")
     source:put("relapsing:last", "works")

@@ -29,6 +29,7 @@ return {
       row = find(ctx, key)
     end
     if not row then return nil end
+    if row.fail == "down" then return nil, { code = "BACKEND_DOWN", message = "the source is down" } end
     if row.fail ~= "" then return nil, row.fail end
     return row.value, { version = row.version ~= 0 and row.version or nil }
   end,

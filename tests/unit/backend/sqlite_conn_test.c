@@ -258,15 +258,15 @@ static void binds_by_number(void **state)
     expect("SELECT $3", "[1, 2, 3]", QUERY_VALUE, "3");
     expect("SELECT 'it costs $1'", NULL, QUERY_VALUE, "\"it costs $1\"");
     expect("SELECT 1", "[]", QUERY_VALUE, "1");
-    expect_fault("SELECT $1, $2", "[1]", ERR_BACKEND, "takes 2 parameters, 1 was given");
-    expect_fault("SELECT ?", "[1, 2, 3]", ERR_BACKEND, "takes 1 parameter, 3 were given");
-    expect_fault("SELECT ?", NULL, ERR_BACKEND, "takes 1 parameter, 0 were given");
-    expect_fault("SELECT 1", "[1]", ERR_BACKEND, "takes 0 parameters, 1 was given");
-    expect_fault("SELECT :id", "[1]", ERR_BACKEND, "\":id\"");
-    expect_fault("SELECT $name", "[1]", ERR_BACKEND, "\"$name\"");
-    expect_fault("SELECT $0", "[1]", ERR_BACKEND, "\"$0\"");
-    expect_fault("SELECT $99999999999", "[1]", ERR_BACKEND, "\"$99999999999\"");
-    expect_fault("SELECT $1, ?", "[1, 2]", ERR_BACKEND, "not both");
+    expect_fault("SELECT $1, $2", "[1]", ERR_BAD_REQUEST, "takes 2 parameters, 1 was given");
+    expect_fault("SELECT ?", "[1, 2, 3]", ERR_BAD_REQUEST, "takes 1 parameter, 3 were given");
+    expect_fault("SELECT ?", NULL, ERR_BAD_REQUEST, "takes 1 parameter, 0 were given");
+    expect_fault("SELECT 1", "[1]", ERR_BAD_REQUEST, "takes 0 parameters, 1 was given");
+    expect_fault("SELECT :id", "[1]", ERR_BAD_REQUEST, "\":id\"");
+    expect_fault("SELECT $name", "[1]", ERR_BAD_REQUEST, "\"$name\"");
+    expect_fault("SELECT $0", "[1]", ERR_BAD_REQUEST, "\"$0\"");
+    expect_fault("SELECT $99999999999", "[1]", ERR_BAD_REQUEST, "\"$99999999999\"");
+    expect_fault("SELECT $1, ?", "[1, 2]", ERR_BAD_REQUEST, "not both");
 }
 
 static void carries_the_message_of_sqlite(void **state)
@@ -280,17 +280,17 @@ static void carries_the_message_of_sqlite(void **state)
     expect_fault("INSERT INTO child (t) VALUES (12345)", NULL, ERR_BACKEND,
                  "FOREIGN KEY constraint failed");
     expect_fault("SELECT abs(-9223372036854775808)", NULL, ERR_BACKEND, "integer overflow");
-    expect_fault("", NULL, ERR_BACKEND, "without a statement");
-    expect_fault(" -- nothing\n;", NULL, ERR_BACKEND, "without a statement");
-    expect_fault("SELECT 1; SELECT 2", NULL, ERR_BACKEND, "more than one statement");
-    expect_fault("SELECT 1; rubbish", NULL, ERR_BACKEND, "more than one statement");
+    expect_fault("", NULL, ERR_BAD_REQUEST, "without a statement");
+    expect_fault(" -- nothing\n;", NULL, ERR_BAD_REQUEST, "without a statement");
+    expect_fault("SELECT 1; SELECT 2", NULL, ERR_BAD_REQUEST, "more than one statement");
+    expect_fault("SELECT 1; rubbish", NULL, ERR_BAD_REQUEST, "more than one statement");
     expect("SELECT 1; -- the end\n ;", NULL, QUERY_VALUE, "1");
-    expect_fault("SELECT 1 AS a, 2 AS b, 3 AS a", NULL, ERR_BACKEND, "two columns are named \"a\"");
-    expect_fault("SELECT '\xff'", NULL, ERR_BACKEND, "not UTF-8");
-    assert_int_equal(run.code, ERR_BACKEND);
+    expect_fault("SELECT 1 AS a, 2 AS b, 3 AS a", NULL, ERR_BAD_REQUEST, "two columns are named \"a\"");
+    expect_fault("SELECT '\xff'", NULL, ERR_BAD_REQUEST, "not UTF-8");
+    assert_int_equal(run.code, ERR_BAD_REQUEST);
     run.sql = slice_of("SELECT 1\0 + 1", 13);
     sqlite_conn_run(conn, &run);
-    assert_int_equal(run.code, ERR_BACKEND);
+    assert_int_equal(run.code, ERR_BAD_REQUEST);
     assert_non_null(strstr(run.err.text, "NUL byte in the query"));
     expect("DELETE FROM child", NULL, QUERY_EXEC, "1");
 }
@@ -298,12 +298,12 @@ static void carries_the_message_of_sqlite(void **state)
 static void lets_nothing_outlive_a_query(void **state)
 {
     (void)state;
-    expect_fault("BEGIN", NULL, ERR_BACKEND, "BEGIN is refused");
-    expect_fault("COMMIT", NULL, ERR_BACKEND, "COMMIT is refused");
-    expect_fault("SAVEPOINT a", NULL, ERR_BACKEND, "SAVEPOINT is refused");
-    expect_fault("ATTACH '/etc/passwd' AS p", NULL, ERR_BACKEND, "ATTACH");
-    expect_fault("PRAGMA foreign_keys = OFF", NULL, ERR_BACKEND, "PRAGMA");
-    expect_fault("PRAGMA writable_schema(1)", NULL, ERR_BACKEND, "PRAGMA");
+    expect_fault("BEGIN", NULL, ERR_BAD_REQUEST, "BEGIN is refused");
+    expect_fault("COMMIT", NULL, ERR_BAD_REQUEST, "COMMIT is refused");
+    expect_fault("SAVEPOINT a", NULL, ERR_BAD_REQUEST, "SAVEPOINT is refused");
+    expect_fault("ATTACH '/etc/passwd' AS p", NULL, ERR_BAD_REQUEST, "ATTACH");
+    expect_fault("PRAGMA foreign_keys = OFF", NULL, ERR_BAD_REQUEST, "PRAGMA");
+    expect_fault("PRAGMA writable_schema(1)", NULL, ERR_BAD_REQUEST, "PRAGMA");
     expect_fault("VACUUM INTO '/tmp/rtcache-none'", NULL, ERR_BACKEND, "");
     expect("PRAGMA foreign_keys", NULL, QUERY_VALUE, "1");
     expect("PRAGMA journal_mode", NULL, QUERY_VALUE, "\"wal\"");

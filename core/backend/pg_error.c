@@ -50,10 +50,10 @@ int pg_error_of_result(const PGresult *res, struct err *e)
     pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL), detail, sizeof detail);
     pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_HINT), hint, sizeof hint);
     bool more = detail[0] || hint[0];
-    int code = err_set(e, means_down(state) ? ERR_BACKEND_DOWN : ERR_BACKEND, "%s%s%s%s%s%s%s%s",
-                       state, state[0] ? " " : "",
-                       message[0] ? message : "the server gave no reason", more ? " (" : "", detail,
-                       detail[0] && hint[0] ? "; " : "", hint, more ? ")" : "");
+    int code =
+        err_set(e, means_down(state) ? ERR_BACKEND_DOWN : ERR_BACKEND, "%s%s%s%s%s%s%s%s", state,
+                state[0] ? " " : "", message[0] ? message : "the server gave no reason",
+                more ? " (" : "", detail, detail[0] && hint[0] ? "; " : "", hint, more ? ")" : "");
     judge(state, e);
     return code;
 }

@@ -219,7 +219,8 @@ static int pack_column(struct sqlite_stmt *s, int i, struct buf *out, struct err
 int sqlite_stmt_pack_row(struct sqlite_stmt *s, struct buf *out, struct err *e)
 {
     if (s->twice)
-        return err_set(e, ERR_BAD_REQUEST, "two columns are named \"%s\": name one with AS", s->twice);
+        return err_set(e, ERR_BAD_REQUEST, "two columns are named \"%s\": name one with AS",
+                       s->twice);
     int code = mpw_map(out, (uint32_t)s->column_count);
     for (int i = 0; code == 0 && i < s->column_count; i++) {
         code = mpw_cstr(out, s->columns[i].name);

@@ -58,8 +58,8 @@ enum err_code {
 struct err {
     int code;               /* 0: no error */
     int32_t retry_after_ms; /* -1: unknown */
-    bool sick;              /* it tells of a source that is unwell, though its code does not say so */
-    signed char retry;      /* whether another attempt may help: 1 yes, -1 no, 0 as the code says */
+    bool sick;         /* it tells of a source that is unwell, though its code does not say so */
+    signed char retry; /* whether another attempt may help: 1 yes, -1 no, 0 as the code says */
     char word[ERR_WORD_MAX + 1]; /* ERR_OWN: the script's own code */
     char text[ERR_TEXT_MAX];
 };

@@ -1,5 +1,6 @@
 #include "bind/result.h"
 
+#include "bind/run_error.h"
 #include "bind/run_many.h"
 #include "conf/conf.h"
 #include "wire/mp.h"
@@ -42,120 +43,6 @@ void result_fini(struct run_result *out)
     buf_fini(&out->tags);
 }
 
-/* A code that scripts may name in an error table; ERR_LOAD_FAILED for any other. */
-static int code_of(const char *name)
-{
-    for (int code = -1; code > -ERR_COUNT; code--)
-        if (name && strcmp(err_name(code), name) == 0)
-            return code;
-    return ERR_LOAD_FAILED;
-}
-
-/* Whether the text begins with a position, "file.lua:12: ". */
-static bool has_position(const char *text)
-{
-    const char *at = strstr(text, ".lua:");
-    const char *space = strchr(text, ' ');
-    if (!at || (space && space < at))
-        return false;
-    at += 5;
-    size_t digits = strspn(at, "0123456789");
-    return digits > 0 && at[digits] == ':';
-}
-
-static const char *string_field(lua_State *L, int index, const char *name)
-{
-    lua_pushstring(L, name);
-    lua_rawget(L, index);
-    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
-    return text; /* stays on the stack, so that it lives */
-}
-
-/* The mark of rtcache.poison. */
-static void read_poison(lua_State *L, const struct run *r, int index, struct run_result *out)
-{
-    lua_pushliteral(L, "poison");
-    lua_rawget(L, index);
-    out->poisoned = r->many && lua_toboolean(L, -1);
-    out->poison = -1;
-    if (!out->poisoned || lua_type(L, -1) != LUA_TSTRING)
-        return;
-    struct slice key;
-    key.data = lua_tolstring(L, -1, &key.size);
-    out->poison = run_many_find(r->many, key);
-}
-
-static void read_error_table(lua_State *L, int index, const char *position, struct run_result *out)
-{
-    const char *name = string_field(L, index, "code");
-    const char *message = string_field(L, index, "message");
-    const char *where = string_field(L, index, "where");
-    int code = code_of(name);
-    if (!message)
-        message = name ? name : "an error table without a message";
-    if (where || !has_position(message))
-        err_set(&out->err, code, "%s: %s", where ? where : position, message);
-    else
-        err_set(&out->err, code, "%s", message);
-    if (name && name != message && code == ERR_LOAD_FAILED && strcmp(name, "LOAD_FAILED") != 0)
-        err_set(&out->err, code, "%s: %s %s", where ? where : position, name, message);
-    out->retryable = err_retryable(code);
-    lua_pushliteral(L, "retryable");
-    lua_rawget(L, index);
-    if (lua_isboolean(L, -1))
-        out->retryable = lua_toboolean(L, -1);
-}
-
-/* An error that the script gave: thrown by error() and assert(), or returned beside nil. */
-static void read_given(lua_State *L, const struct run *r, int index, const char *position,
-                       struct run_result *out)
-{
-    out->outcome = RUN_FAILED;
-    out->retryable = err_retryable(ERR_LOAD_FAILED);
-    const char *text;
-    switch (lua_type(L, index)) {
-    case LUA_TTABLE:
-        read_error_table(L, index, position, out);
-        read_poison(L, r, index, out);
-        return;
-    case LUA_TSTRING:
-    case LUA_TNUMBER:
-        lua_pushvalue(L, index);
-        text = lua_tostring(L, -1);
-        if (has_position(text))
-            err_set(&out->err, ERR_LOAD_FAILED, "%s", text);
-        else
-            err_set(&out->err, ERR_LOAD_FAILED, "%s: %s", position, text);
-        return;
-    default:
-        err_set(&out->err, ERR_LOAD_FAILED, "%s: the error is a %s, not a text or a table",
-                position, lua_typename(L, lua_type(L, index)));
-    }
-}
-
-void result_read_given(lua_State *L, const struct run *r, int index, struct run_result *out)
-{
-    char position[VM_WHERE_MAX];
-    run_position(r, position, sizeof position);
-    read_given(L, r, index, position, out);
-}
-
-void result_read_error(lua_State *L, const struct run *r, struct run_result *out)
-{
-    int index = lua_gettop(L);
-    char position[VM_WHERE_MAX];
-    bool thrown = vm_was_thrown(L, index);
-    if (thrown && r->rt->vm->thrown_where[0] != '\0')
-        snprintf(position, sizeof position, "%s", r->rt->vm->thrown_where);
-    else
-        run_position(r, position, sizeof position);
-    read_given(L, r, index, position, out);
-    if (!thrown && lua_type(L, index) == LUA_TSTRING) {
-        out->err.code = ERR_SCRIPT; /* Lua's own or the runtime's */
-        out->retryable = false;
-    }
-}
-
 /* Fails the run for what it returned. */
 int result_refuse(const struct run *r, struct run_result *out, const char *fmt, ...)
 {
@@ -193,18 +80,28 @@ static int read_duration(lua_State *L, const struct run *r, const char *name, in
     return 0;
 }
 
-int result_read_version(lua_State *L, const struct run *r, struct run_result *out)
+int result_read_version(lua_State *L, const struct run *r, const char *column,
+                        struct run_result *out)
 {
+    char what[96] = "option \"version\"", is[96];
     out->has_version = true;
     if (value_int(L, &r->rt->sandbox.marks, -1, &out->version))
         return 0;
+    if (column)
+        snprintf(what, sizeof what, "the version, column \"%.64s\",", column);
     if (value_is_null(L, &r->rt->sandbox.marks, -1))
-        return result_refuse(r, out, "option \"version\" is rtcache.null, not an integer");
-    if (lua_type(L, -1) == LUA_TNUMBER)
-        return result_refuse(r, out, "option \"version\": %.17g is not an exact integer",
-                             lua_tonumber(L, -1));
-    return result_refuse(r, out, "option \"version\" is a %s, not an integer",
-                         luaL_typename(L, -1));
+        snprintf(is, sizeof is, "%s", column ? "NULL" : "rtcache.null");
+    else if (lua_type(L, -1) == LUA_TNUMBER)
+        return result_refuse(r, out,
+                             column ? "%s is a float: %.17g is not an exact integer"
+                                    : "%s: %.17g is not an exact integer",
+                             what, lua_tonumber(L, -1));
+    else if (lua_type(L, -1) == LUA_TSTRING)
+        snprintf(is, sizeof is, "a string, \"%.32s\" (a numeric column comes as text)",
+                 lua_tostring(L, -1));
+    else
+        snprintf(is, sizeof is, "a %s", luaL_typename(L, -1));
+    return result_refuse(r, out, "%s is %s, not an integer", what, is);
 }
 
 static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
@@ -250,7 +147,7 @@ static int read_option(lua_State *L, const struct run *r, const char *name, stru
     if (strcmp(name, "stale_ttl") == 0)
         return read_duration(L, r, name, &out->stale_ttl_ms, out);
     if (strcmp(name, "version") == 0)
-        return result_read_version(L, r, out);
+        return result_read_version(L, r, NULL, out);
     if (strcmp(name, "tags") == 0)
         return read_tags(L, r, out);
     if (strcmp(name, "cache") == 0) {
@@ -352,7 +249,7 @@ void result_read(lua_State *L, const struct run *r, int count, struct run_result
     lua_settop(L, first + 1); /* two results, nil where not given */
     luaL_checkstack(L, LUA_MINSTACK, "a result");
     if (lua_isnil(L, first) && !lua_isnil(L, first + 1)) {
-        result_read_given(L, r, first + 1, out);
+        run_error_read_given(L, r, first + 1, out);
         return;
     }
     if (r->many) {

@@ -25,15 +25,11 @@ void result_read_found(lua_State *L, const struct run *r, int value, struct valu
                        struct run_result *out);
 /* The same for a row that was packed into out's value already; rc: how that went. */
 void result_taken(const struct run *r, int rc, struct run_result *out);
-/* The option "version" is on top. 0 or the error's code. */
-int result_read_version(lua_State *L, const struct run *r, struct run_result *out);
-/* An error that the script gave, at index. */
-void result_read_given(lua_State *L, const struct run *r, int index, struct run_result *out);
+/* The version is on top: of a column, or (NULL) of the option. 0 or the error's code. */
+int result_read_version(lua_State *L, const struct run *r, const char *column,
+                        struct run_result *out);
 
 /* The results of keys end, which the runtime keeps the room of. */
 void result_drop_many(struct run_result *out);
-
-/* The value on top of L is what it threw. May raise "not enough memory". */
-void result_read_error(lua_State *L, const struct run *r, struct run_result *out);
 
 #endif

@@ -1,6 +1,7 @@
 #include "bind/run_many.h"
 #include "bind/op.h"
 #include "bind/result.h"
+#include "bind/run_error.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -166,7 +167,7 @@ static int protected_read(lua_State *L)
     if (g->status == 0)
         result_read(L, g->r, count, g->out);
     else
-        result_read_error(L, g->r, g->out);
+        run_error_read_thrown(L, g->r, g->out);
     return 0;
 }
 
@@ -225,6 +226,7 @@ static void end(struct run *r, struct vm_cost cost, int status)
     struct err e;
     result_init(&result, rt->value_max);
     bool bound = read_bound(r, cost, status, &result);
+    rt->reading_us = r->cpu_left_us;
     if (!bound) {
         struct reading g = {.r = r, .out = &result, .status = status};
         if (vm_protect(rt->vm, protected_read, &g, &e) != 0) {

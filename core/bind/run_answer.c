@@ -344,7 +344,7 @@ void run_answer_version(const struct answer *a, unsigned i, struct run_result *o
     if (!wanted)
         return;
     if (push_column(a, a->keys[i].row - 1, a->version))
-        (void)result_read_version(a->L, a->r, out);
+        (void)result_read_version(a->L, a->r, a->version.data, out);
     else
         result_refuse(a->r, out, "ctx:answer: the rows have no column \"%.64s\" for the version",
                       a->version.data);

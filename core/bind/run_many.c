@@ -2,6 +2,7 @@
 
 #include "bind/result.h"
 #include "bind/run_answer.h"
+#include "bind/run_error.h"
 #include "script/packed.h"
 #include "store/store.h"
 
@@ -260,7 +261,7 @@ static void read_key(lua_State *L, const struct run *r, const struct answer *a, 
             return;
         buf_fini(&out->tags);
         begin_result(out, r->rt->value_max);
-        result_read_given(L, r, lua_gettop(L), out);
+        run_error_read_given(L, r, lua_gettop(L), out);
     }
 }
 

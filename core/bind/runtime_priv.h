@@ -61,6 +61,7 @@ struct runtime {
     struct list runs, ready, spare;
     uint32_t spare_count;
     struct run *current; /* whose script runs now */
+    int64_t reading_us;  /* CPU that is left for error objects of the run whose end is read */
     bool driving;        /* runs are being stepped further down the C stack */
     /* Where a method of a backend was looked up last, and by which coroutine: `return db:row(...)`
      * is a tail call, which leaves no frame to take the line from. */

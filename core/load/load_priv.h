@@ -23,15 +23,15 @@ struct load {
     struct run *run;
     int64_t started_us, attempt_us, deadline_ms;
     int attempt;
-    int tries;         /* of the current part that failed */
-    unsigned belows;   /* rounds with an answer below its floor */
-    bool from_primary; /* since the first of them, or from the start */
-    bool probe;        /* of its gate's breaker */
-    bool found;        /* a value, for a seat at least */
-    bool failed;       /* likewise */
-    bool blamed;       /* an error said that the source is unwell */
+    int tries;              /* of the current part that failed */
+    unsigned belows;        /* rounds with an answer below its floor */
+    bool from_primary;      /* since the first of them, or from the start */
+    bool probe;             /* of its gate's breaker */
+    bool found;             /* a value, for a seat at least */
+    bool failed;            /* likewise */
+    bool blamed;            /* an error said that the source is unwell */
     enum run_health health; /* as its last run saw it */
-    int64_t wait_ms;   /* before the next attempt of what is left of the part; -1: no time for it */
+    int64_t wait_ms; /* before the next attempt of what is left of the part; -1: no time for it */
     enum { RETRY_UNDECIDED, RETRY_YES, RETRY_NO } retry;
     ev_timer deadline, again;
 };

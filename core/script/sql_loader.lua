@@ -5,6 +5,7 @@ local api, internal = ...
 local WIDTH = 256 -- what `all` takes
 local REST = 64   -- batches that go key by key after SQL that PostgreSQL refused in one query
 local unpack, pcall, concat, sort, pairs = unpack, pcall, table.concat, table.sort, pairs
+local type, error, floor = type, error, math.floor
 local types, cut_first = internal.types, internal.cut_first
 local placed, captures = internal.placed, internal.captures
 
@@ -17,6 +18,27 @@ local function no_column(row, version)
   error({
     code = "SCRIPT_ERROR",
     message = ("\"version\": the query has no column \"%s\"; it has %s"):format(version, concat(names, ", ")),
+    retryable = false,
+  }, 0)
+end
+
+-- What a version column may be, exactly: other values are named with their type.
+local function version_of(column, value)
+  local kind = type(value)
+  if kind == "cdata" or (kind == "number" and value == floor(value) and value > -2 ^ 53 and value < 2 ^ 53) then
+    return value
+  end
+  local what = "is a " .. kind
+  if value == api.null then
+    what = "is NULL"
+  elseif kind == "string" then
+    what = ("is a string, \"%s\" (a numeric column comes as text)"):format(value:sub(1, 32))
+  elseif kind == "number" then
+    what = ("is a float: %.17g"):format(value)
+  end
+  error({
+    code = "SCRIPT_ERROR",
+    message = ("the version, column \"%s\", %s, not an integer"):format(column, what),
     retryable = false,
   }, 0)
 end
@@ -68,7 +90,7 @@ return function(sql, version, parameters, pieces)
   local function answer(row)
     if row and version then
       local number = row[version]
-      return row, { version = number == nil and no_column(row, version) or number }
+      return row, { version = version_of(version, number == nil and no_column(row, version) or number) }
     end
     return row, nil
   end

@@ -26,7 +26,7 @@ local function fail(code, message) return nil, setmetatable({ code = code, messa
 local function decode_error(e)
   if type(e) ~= "table" then
     local text = tostring(e)
-    local code, message = text:match "^(%u[%u_]*) (.*)$"
+    local code, message = text:match "^(%u[%u%d_]*) (.*)$"
     e = { code = code or "UNKNOWN", message = message or text }
     e.retry_after_ms = tonumber((text:match "%(retry after (%d+) ms%)$"))
   end

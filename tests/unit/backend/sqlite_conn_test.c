@@ -285,7 +285,8 @@ static void carries_the_message_of_sqlite(void **state)
     expect_fault("SELECT 1; SELECT 2", NULL, ERR_BAD_REQUEST, "more than one statement");
     expect_fault("SELECT 1; rubbish", NULL, ERR_BAD_REQUEST, "more than one statement");
     expect("SELECT 1; -- the end\n ;", NULL, QUERY_VALUE, "1");
-    expect_fault("SELECT 1 AS a, 2 AS b, 3 AS a", NULL, ERR_BAD_REQUEST, "two columns are named \"a\"");
+    expect_fault("SELECT 1 AS a, 2 AS b, 3 AS a", NULL, ERR_BAD_REQUEST,
+                 "two columns are named \"a\"");
     expect_fault("SELECT '\xff'", NULL, ERR_BAD_REQUEST, "not UTF-8");
     assert_int_equal(run.code, ERR_BAD_REQUEST);
     run.sql = slice_of("SELECT 1\0 + 1", 13);

@@ -110,8 +110,7 @@ static void keeps_code_text_and_place_of_an_error(void **state)
                    ".lua:1: gone");
     expect_failure(b, "\nerror { code = 'TIMEOUT', message = 'late' }", ERR_TIMEOUT,
                    ".lua:3: late");
-    expect_failure(b, "error { code = 'E42', message = 'odd' }", ERR_LOAD_FAILED,
-                   ".lua:2: E42 odd");
+    expect_failure(b, "error { code = 'E42', message = 'odd' }", ERR_OWN, ".lua:2: odd");
     expect_failure(b, "error {}", ERR_LOAD_FAILED, "an error table without a message");
     expect_failure(b, "error(nil)", ERR_LOAD_FAILED, "the error is a nil");
     expect_failure(b, "error(42)", ERR_LOAD_FAILED, "42");
@@ -126,6 +125,138 @@ static void keeps_code_text_and_place_of_an_error(void **state)
                    "stack overflow");
 }
 
+static void takes_a_word_of_the_scripts_own_as_it_is(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *error, *word;
+    } cases[] = {
+        {"{ code = 'NOT_FOUND', message = 'no user 7' }", "NOT_FOUND"},
+        {"{ code = 'E42' }", "E42"},
+        {"{ code = 'AB' }", "AB"},
+        {"{ code = 'A234567890123456789012345678901_' }", "A234567890123456789012345678901_"},
+        {"{ code = 'MOVED_ON' }", "MOVED_ON"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[160];
+        struct ending end;
+        snprintf(body, sizeof body, "return nil, %s", cases[i].error);
+        bench_eval(b, body, &end);
+        assert_int_equal(end.outcome, RUN_FAILED);
+        assert_int_equal(end.err.code, ERR_OWN);
+        assert_string_equal(err_word(&end.err), cases[i].word);
+        assert_false(end.retryable);
+        ending_fini(&end);
+    }
+}
+
+static void refuses_codes_that_mean_something_else(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *code, *part;
+    } cases[] = {
+        {"'MOVED'", "\"MOVED\" is one that clients of Redis act on"},
+        {"'ERR'", "\"ERR\" is one that clients of Redis act on"},
+        {"'WRONGPASS'", "\"WRONGPASS\" is one that"},
+        {"'UNAUTHENTICATED'", "\"UNAUTHENTICATED\" is the server's own"},
+        {"'INTERNAL'", "\"INTERNAL\" is the server's own"},
+        {"'SCRIPT'", "\"SCRIPT\" is the server's own"},
+        {"'OK'", "\"OK\" is the server's own"},
+        {"'WRITE_UNKNOWN'", "\"WRITE_UNKNOWN\" is the server's own"}, /* of a load */
+        {"'not found'", "\"not found\" is no word"},
+        {"'Not_Found'", "\"Not_Found\" is no word"},
+        {"'A'", "\"A\" is no word"},
+        {"'_AB'", "\"_AB\" is no word"},
+        {"'A B'", "\"A B\" is no word"},
+        {"'AB\\0'", "is no word"},
+        {"('A'):rep(33)", "is no word"},
+        {"''", "is no word"},
+        {"404", "of type number"},
+        {"{}", "of type table"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[160];
+        snprintf(body, sizeof body, "return nil, { code = %s, message = 'so', retryable = true }",
+                 cases[i].code);
+        expect_failure(b, body, ERR_SCRIPT, cases[i].part);
+        expect_failure(b, body, ERR_SCRIPT, ".lua:1: so");
+    }
+}
+
+static void keeps_the_code_of_a_query_that_no_script_may_give(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    int script = bench_script(b, "inner.lua",
+                              "return { load = function(key, ctx)"
+                              " ctx.db:value('SELECT') end }");
+    bench_begin(b, script, &end);
+    fake_fail(fake_oldest(&b->main), ERR_INTERNAL, "odd");
+    assert_int_equal(end.err.code, ERR_INTERNAL);
+    ending_fini(&end);
+    bench_begin(b, script, &end); /* what the driver says of the SQL is the script's fault */
+    fake_fail(fake_oldest(&b->main), ERR_BAD_REQUEST, "BEGIN is refused");
+    assert_int_equal(end.err.code, ERR_SCRIPT);
+    expect_text(&end.err, "inner.lua:1: BEGIN is refused");
+    ending_fini(&end);
+}
+
+static void asks_an_object_for_its_text(void **state)
+{
+    struct bench *b = *state;
+#define OBJECT(body) "setmetatable({}, { __tostring = function(e) " body " end })"
+    expect_failure(b, "error(" OBJECT("return 'of itself'") ")", ERR_LOAD_FAILED,
+                   ".lua:2: of itself");
+    expect_failure(b, "return nil, " OBJECT("return 'of itself'"), ERR_LOAD_FAILED,
+                   ".lua:1: of itself");
+    expect_failure(b,
+                   "return nil, setmetatable({ code = 'NO_CREDIT', n = 3 },"
+                   " { __tostring = function(e) return 'left: ' .. e.n end })",
+                   ERR_OWN, ".lua:1: left: 3");
+    expect_failure(b, "error(" OBJECT("error 'again'") ")", ERR_LOAD_FAILED, "without a message");
+    expect_failure(b, "error(" OBJECT("return {}") ")", ERR_LOAD_FAILED, "without a message");
+    expect_failure(b, "error(" OBJECT("return coroutine.yield()") ")", ERR_LOAD_FAILED,
+                   "without a message");
+    expect_failure(b, "error(" OBJECT("return rtcache.sleep(1)") ")", ERR_LOAD_FAILED,
+                   "without a message");
+    expect_failure(b, "error(" OBJECT("return ('x'):rep(1e6)") ")", ERR_LOAD_FAILED, "xxxxxxx");
+    expect_failure(b, "error(9007199254740993LL)", ERR_LOAD_FAILED, "9007199254740993LL");
+    expect_eval(b, "return 'alive'", "alive");
+    struct bench_bounds quick = {.run_cpu_ms = 20, .memory_max = 8 << 20};
+    struct runtime *rt;
+    struct err e;
+    assert_int_equal(bench_runtime(b, &rt, quick, &e), 0);
+    runtime_unref(b->rt);
+    b->rt = rt;
+    expect_failure(b, "error(" OBJECT("while true do end") ")", ERR_LOAD_FAILED,
+                   "without a message");
+    expect_failure(b, "error(" OBJECT("local t = {} while true do t[#t + 1] = {} end") ")",
+                   ERR_LOAD_FAILED, "without a message");
+    expect_eval(b, "return 'alive'", "alive");
+#undef OBJECT
+}
+
+static void takes_any_message_and_makes_one_line_of_it(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    expect_failure(b, "error('a\\nb\\0c\\27[31m')", ERR_LOAD_FAILED, ".lua:2: a b c [31m");
+    expect_failure(b, "return nil, { message = 42 }", ERR_LOAD_FAILED, ".lua:1: 42");
+    expect_failure(b, "return nil, { message = {} }", ERR_LOAD_FAILED,
+                   "the error's message is a table, not a text");
+    expect_failure(b, "return nil, { code = 'NO_CREDIT' }", ERR_OWN, ".lua:1: NO_CREDIT");
+    for (int shift = 0; shift < 4; shift++) {
+        char body[80];
+        snprintf(body, sizeof body, "error(('x'):rep(%d) .. ('\\226\\130\\172'):rep(999), 0)",
+                 shift);
+        bench_eval(b, body, &end);
+        assert_true(mp_utf8_valid(slice_str(end.err.text)));
+        assert_in_range(strlen(end.err.text), ERR_TEXT_MAX - 4, ERR_TEXT_MAX - 1);
+        ending_fini(&end);
+    }
+}
+
 static void says_whether_a_retry_may_help(void **state)
 {
     struct bench *b = *state;
@@ -138,6 +269,9 @@ static void says_whether_a_retry_may_help(void **state)
         {"return nil, { message = 'x', retryable = false }", false},
         {"return nil, { code = 'BACKEND_ERROR', message = 'x' }", false},
         {"error { code = 'BACKEND_ERROR', message = 'x', retryable = true }", true},
+        {"error { code = 'NO_CREDIT', message = 'x' }", false},
+        {"error { code = 'NO_CREDIT', message = 'x', retryable = true }", true},
+        {"error { code = 'ASK', message = 'x', retryable = true }", false},
         {"local t\nlocal x = t.y", false},
         {"return print", false},
     };
@@ -146,6 +280,7 @@ static void says_whether_a_retry_may_help(void **state)
         bench_eval(b, cases[i].body, &end);
         assert_int_equal(end.outcome, RUN_FAILED);
         assert_int_equal(end.retryable, cases[i].retryable);
+        assert_int_equal(err_may_retry(&end.err), cases[i].retryable);
         ending_fini(&end);
     }
 }
@@ -172,6 +307,11 @@ int main(void)
         CASE(reads_options_beside_the_value),
         CASE(names_the_option_that_is_wrong),
         CASE(keeps_code_text_and_place_of_an_error),
+        CASE(takes_a_word_of_the_scripts_own_as_it_is),
+        CASE(refuses_codes_that_mean_something_else),
+        CASE(keeps_the_code_of_a_query_that_no_script_may_give),
+        CASE(asks_an_object_for_its_text),
+        CASE(takes_any_message_and_makes_one_line_of_it),
         CASE(says_whether_a_retry_may_help),
         CASE(names_the_path_to_what_cannot_be_packed),
     };

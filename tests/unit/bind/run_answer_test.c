@@ -142,7 +142,7 @@ static void a_version_that_is_none_fails_its_key_alone(void **state)
         "return ctx:answer({ { id = 1, v = 'x' }, { id = 2 }, { id = 3, v = 3 } }, 'id', 'v')");
     expect_done(&b);
     assert_int_equal(b.of[0].outcome, RUN_FAILED);
-    expect_text(&b.of[0].err, "option \"version\" is a string");
+    expect_text(&b.of[0].err, "column \"v\", is a string, \"x\" (a numeric column comes as text)");
     assert_int_equal(b.of[1].outcome, RUN_FAILED);
     expect_text(&b.of[1].err, "the rows have no column \"v\" for the version");
     assert_int_equal(b.of[2].outcome, RUN_FOUND);

@@ -51,6 +51,7 @@ static struct write *first_of_key(struct loader *l, const struct write *w)
 
 static void answer(struct write *w)
 {
+    w->ended = true;
     w->message.recv = w->answered;
     mailbox_send(w->answer_to, &w->message);
 }
@@ -353,7 +354,7 @@ static void loader_recv_write(struct message *m, void *owner)
     struct loader *l = owner;
     struct write *w = container_of(m, struct write, message);
     err_clear(&w->err);
-    w->stored = w->has_version = false;
+    w->stored = w->has_version = w->ended = false;
     list_init(&w->link);
     list_init(&w->chain);
     list_init(&w->behind);
@@ -386,6 +387,31 @@ void loader_write(struct loader *l, struct write *w)
 {
     w->message.recv = loader_recv_write;
     mailbox_send(&l->worker.mailbox, &w->message);
+}
+
+static void loader_recv_give_up(struct message *m, void *owner)
+{
+    struct loader *l = owner;
+    struct write *w = container_of(m, struct write, give_up);
+    if (!w->ended && !w->state) {
+        char key[SHOW_KEY_TEXT];
+        list_remove(&w->link);
+        l->writes.waiting--;
+        err_set(&w->err, ERR_TIMEOUT, "%s: its turn did not come in time, and nothing was written",
+                show_key(key, w->key));
+        if (list_empty(&w->chain)) /* behind another one of its key */
+            answer(w);
+        else
+            leave(l, w);
+    }
+    m->recv = w->heard;
+    mailbox_send(w->answer_to, m);
+}
+
+void loader_give_up(struct loader *l, struct write *w)
+{
+    w->give_up.recv = loader_recv_give_up;
+    mailbox_send(&l->worker.mailbox, &w->give_up);
 }
 
 int writes_init(struct loader *l, struct err *e)

@@ -42,7 +42,10 @@ struct write {
     bool stored;      /* the value is in the cache */
     bool has_version; /* the source told the version that it has now */
     int64_t version;
+    struct message give_up; /* see loader_give_up */
+    void (*heard)(struct message *m, void *owner);
     /* The loader thread's. */
+    bool ended;                /* it is answered */
     struct write_state *state; /* in the air */
     struct gate *gate;         /* waits for a place in it */
     struct list link;          /* the gate's queue, or those that wait for another one of its key */
@@ -51,5 +54,10 @@ struct write {
 };
 
 void loader_write(struct loader *l, struct write *w);
+
+/* Its asker waits no longer: a write whose turn has not come will not be begun, and is answered
+ * with TIMEOUT. give_up comes back to answer_to with recv = heard, behind that answer; w is kept
+ * until both have come. Once, and before the answer has come. */
+void loader_give_up(struct loader *l, struct write *w);
 
 #endif

@@ -14,7 +14,8 @@ struct put_request {
     struct target target;
     ev_timer timer;
     int64_t wait_ms;
-    char data[]; /* key, value */
+    bool asked, written; /* give_up is on its way; the answer has come */
+    char data[];         /* key, value */
 };
 
 /* The client has its answer, or has left. */
@@ -34,9 +35,16 @@ static int pack_outcome(struct buf *out, const struct write *w)
     return rc | mpw_cstr(out, "stored") | mpw_bool(out, w->stored);
 }
 
+static void request_free(struct put_request *r)
+{
+    struct io *io = r->target.io;
+    free(r);
+    io_unparked(io);
+}
+
 static void put_recv_written(struct message *m, void *owner)
 {
-    struct io *io = owner;
+    (void)owner;
     struct write *w = container_of(m, struct write, message);
     struct put_request *r = container_of(w, struct put_request, write);
     if (r->target.conn && w->err.code != 0) {
@@ -48,22 +56,40 @@ static void put_recv_written(struct message *m, void *owner)
     }
     if (r->target.conn)
         let_go(r);
-    free(r);
-    io_unparked(io);
+    r->written = true;
+    if (!r->asked)
+        request_free(r);
 }
 
-/* The write goes on. */
+/* Where it was not begun, its answer has come before this. */
+static void put_recv_heard(struct message *m, void *owner)
+{
+    (void)owner;
+    struct write *w = container_of(m, struct write, give_up);
+    struct put_request *r = container_of(w, struct put_request, write);
+    char text[SHOW_KEY_TEXT];
+    struct err e;
+    r->asked = false;
+    if (r->written) {
+        request_free(r);
+    } else if (r->target.conn) {
+        err_set(&e, ERR_WRITE_UNKNOWN, "%s: no word of the write within %lld ms; it goes on",
+                show_key(text, r->write.key), (long long)r->wait_ms);
+        answer_error(&r->target, &e);
+        let_go(r);
+    }
+}
+
+/* Only its loader thread knows whether it was begun. */
 static void put_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct put_request *r = timer->data;
-    char text[SHOW_KEY_TEXT];
-    struct err e;
-    err_set(&e, ERR_WRITE_UNKNOWN, "%s: no word of the write within %lld ms; it goes on",
-            show_key(text, r->write.key), (long long)r->wait_ms);
-    metrics_inc(r->target.io->metrics, M_TIMEOUTS);
-    answer_error(&r->target, &e);
-    let_go(r);
+    struct io *io = r->target.io;
+    metrics_inc(io->metrics, M_TIMEOUTS);
+    r->asked = true;
+    r->write.heard = put_recv_heard;
+    loader_give_up(io_loader(io, r->write.hash), &r->write);
 }
 
 void put_client_left(struct conn *c)

@@ -1,7 +1,7 @@
+local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
 local files = require "spec.support.files"
-local postgres = require "spec.support.postgres"
 local wait = require "spec.support.wait"
 
 local GATE = 63
@@ -47,10 +47,9 @@ return {
 ]]
 
 describe("a write that failed", function()
-  local cluster, server, source, cache
+  local server, source, cache
 
   setup(function()
-    cluster = postgres.start()
     server, source = Source.postgres({
       scripts = { ["writer.lua"] = WRITER },
       backends = { down = { driver = "postgres", url = "host=/nonexistent" } },
@@ -61,7 +60,7 @@ describe("a write that failed", function()
         { pattern = "read:*", ttl = "60s" },
       },
       options = { defaults = { retries = 0, backoff_base = "1ms", backoff_cap = "1ms" }, script_cpu = "50ms" },
-    }, cluster, { max_result = "64kb", pool = 1 })
+    }, nil, { max_result = "64kb", pool = 1 })
     source.db:exec [[
       CREATE TABLE written (what text);
       CREATE TABLE numbers (n int PRIMARY KEY);
@@ -73,7 +72,6 @@ describe("a write that failed", function()
   teardown(function()
     source:close()
     server:stop()
-    cluster:stop()
   end)
   after_each(function() source:open_gates() end)
 
@@ -172,6 +170,21 @@ describe("a write that failed", function()
     source.db:exec "DELETE FROM written"
   end)
 
+  it("past its client's deadline before its turn came is not begun any more", function()
+    stored "w:turn"
+    source.db:shut(GATE)
+    local first = cache:send("put", "w:turn", "gate")
+    source:await_gate(GATE)
+    expect.error("TIMEOUT", { "w:turn", "nothing was written" }, cache:put("w:turn", "gate", { timeout_ms = 20 }))
+    expect.error("WRITE_UNKNOWN", "it goes on", server:connect():put("w:air", "gate", { timeout_ms = 20 }))
+    source.db:open(GATE)
+    expect.value(cache:receive(first))
+    wait.until_true("the one in the air has taken place", function()
+      return source.db:number "SELECT count(*) FROM written" == 2
+    end)
+    source.db:exec "DELETE FROM written"
+  end)
+
   it("is unknown where the script says so", function()
     stored "w:bank"
     expect.error("WRITE_UNKNOWN", "the bank is silent", cache:put("w:bank", "unknown by itself"))
@@ -193,7 +206,8 @@ describe("a write that failed", function()
     local id = cache:send("put", "w:cut", "gate")
     source:await_gate(GATE)
     source.db:exec [[SELECT pg_terminate_backend(pid) FROM pg_locks
-      WHERE locktype = 'advisory' AND NOT granted]]
+      WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())]]
     expect.error("WRITE_UNKNOWN", { "w:cut", "BACKEND_DOWN" }, cache:receive(id))
     expect.absent(cache:peek "w:cut")
   end)
@@ -247,6 +261,33 @@ describe("the example of a save in the documentation", function()
     expect.value(cache:delete "user:1")
     expect.error("NOT_FOUND", "user:1", cache:delete "user:1")
     source:close()
+    server:stop()
+  end)
+end)
+
+describe("the script user.lua that ships", function()
+  it("tells of a user that is not there, and of one that has changed", function()
+    local server = Server.start {
+      scripts = { ["user.lua"] = files.read "scripts/user.lua" },
+      files = { ["demo.sql"] = files.read "scripts/demo.sql" },
+      backends = { main = { driver = "sqlite", path = "demo.db", init = "demo.sql" } },
+      loaders = { { pattern = "user:*", script = "user.lua", backend = "main", ttl = "60s" } },
+    }
+    local cache = server:connect()
+    local version = expect.value(cache:get_entry "user:1").version
+    local ann = { name = "Ann", email = "ann@example.org" }
+    local outcome = expect.value(cache:put("user:1", ann, { version = version }))
+    assert.is_true(outcome.stored)
+    assert.is_true(outcome.version > version)
+    assert.equal("Ann", expect.status("hit", cache:get_entry "user:1").value.name)
+    expect.error("VERSION_CONFLICT", "user:1", cache:put("user:1", ann, { version = version }))
+    expect.error("VERSION_CONFLICT", "user:1", cache:delete("user:1", { version = version }))
+    expect.error("NOT_FOUND", "user:999999", cache:put("user:999999", ann))
+    expect.error("NOT_FOUND", "user:999999", cache:delete "user:999999")
+    expect.error("BAD_REQUEST", "name and email", cache:put("user:1", "Ann"))
+    assert.equal("Ann", expect.value(cache:get "user:1").name)
+    expect.value(cache:delete "user:1")
+    expect.absent(cache:get "user:1")
     server:stop()
   end)
 end)

@@ -10,7 +10,9 @@ local Server = require "spec.support.server"
 local SCRIPT = [[
 local does = {}
 does["word"] = function() return nil, { code = "NO_CREDIT", message = "5 are left" } end
-does["again"] = function(_, ctx) return nil, { code = "BUSY_SHOP", message = "attempt " .. ctx.attempt, retryable = true } end
+does["again"] = function(_, ctx)
+  return nil, { code = "BUSY_SHOP", message = "attempt " .. ctx.attempt, retryable = true }
+end
 does["moved"] = function() return nil, { code = "MOVED", message = "to 10.0.0.1" } end
 does["nobody"] = function() return nil, { code = "UNAUTHENTICATED", message = "who are you" } end
 does["fault"] = function() local none; return none.field end
@@ -117,7 +119,8 @@ describe("an error", function()
     expect.error("NO_CREDIT", { "e:put", "5 are left" }, cache:put("e:put", "word"))
     expect.error("NO_CREDIT", "e:3 word", cache:delete "e:3 word")
     local errors = server.folder .. "/tool.err"
-    local status = process.run({ Server.tool, "-s", "unix:" .. server.socket_path, "get", "e:4 word" }, { stderr = errors })
+    local command = { Server.tool, "-s", "unix:" .. server.socket_path, "get", "e:4 word" }
+    local status = process.run(command, { stderr = errors })
     assert.equal(3, status)
     local said = files.read(errors)
     assert.truthy(said:find("rtcache: NO_CREDIT e:4 word", 1, true), said)

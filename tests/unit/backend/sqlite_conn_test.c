@@ -321,6 +321,24 @@ static void bounds_a_result(void **state)
     expect("SELECT 1", NULL, QUERY_VALUE, "1");
 }
 
+static void tells_what_became_of_a_statement_that_failed(void **state)
+{
+    (void)state;
+    expect_fault("SELEC 1", NULL, ERR_BACKEND, "syntax error");
+    assert_int_equal(run.fate, QUERY_UNSENT);
+    assert_false(err_is_sick(&run.err));
+    expect_fault("INSERT INTO t (id) VALUES (?)", NULL, ERR_BAD_REQUEST, "takes 1 parameter");
+    assert_int_equal(run.fate, QUERY_UNSENT);
+    expect_fault("INSERT INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
+    assert_int_equal(run.fate, QUERY_UNDONE);
+    assert_false(err_is_sick(&run.err));
+    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0");
+    expect_fault("INSERT INTO t (id) VALUES (1) RETURNING zeroblob(2000000)", NULL, ERR_TOO_LARGE,
+                 "max_result");
+    assert_int_equal(run.fate, QUERY_DONE);
+    expect("DELETE FROM t", NULL, QUERY_EXEC, "1"); /* it was there */
+}
+
 static void keeps_the_statements_used_last(void **state)
 {
     (void)state;
@@ -359,6 +377,8 @@ static void waits_for_a_lock_and_then_says_busy(void **state)
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0"); /* WAL: readers go on */
     expect_fault("INSERT INTO t (id) VALUES (1)", NULL, ERR_BACKEND_DOWN, "locked");
+    assert_true(err_is_sick(&run.err));
+    assert_int_equal(run.fate, QUERY_UNDONE);
     assert_true(err_retryable(run.code));
     assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(other);
@@ -435,6 +455,7 @@ int main(void)
         cmocka_unit_test(carries_the_message_of_sqlite),
         cmocka_unit_test(lets_nothing_outlive_a_query),
         cmocka_unit_test(bounds_a_result),
+        cmocka_unit_test(tells_what_became_of_a_statement_that_failed),
         cmocka_unit_test(keeps_the_statements_used_last),
         cmocka_unit_test(sees_a_changed_schema),
         cmocka_unit_test(waits_for_a_lock_and_then_says_busy),

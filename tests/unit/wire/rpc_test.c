@@ -335,6 +335,52 @@ static void an_error_can_be_a_map(void **state)
     buf_fini(&b);
 }
 
+static void a_time_to_retry_after_is_told_where_a_retry_may_help(void **state)
+{
+    (void)state;
+    static const struct {
+        int code;
+        signed char retry;
+        bool told;
+    } cases[] = {
+        {ERR_SCRIPT, 0, false},     {ERR_BAD_VALUE, 0, false},    {ERR_NO_LOADER, 0, false},
+        {ERR_OWN, 0, false},        {ERR_OWN, 1, true},           {ERR_BACKEND, 1, true},
+        {ERR_LOAD_FAILED, 0, true}, {ERR_LOAD_FAILED, -1, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf text, map;
+        struct err e;
+        buf_init(&text, 0);
+        buf_init(&map, 0);
+        err_set(&e, cases[i].code, "no");
+        e.retry = cases[i].retry;
+        e.retry_after_ms = 100;
+        assert_int_equal(rpc_pack_error(&text, &e, false), 0);
+        assert_int_equal(buf_append(&text, "", 1), 0);
+        assert_int_equal(strstr(text.data, "(retry after 100 ms)") != NULL, cases[i].told);
+        assert_int_equal(rpc_pack_error(&map, &e, true), 0);
+        assert_int_equal(map.data[0], cases[i].told ? '\x83' : '\x82');
+        buf_fini(&text);
+        buf_fini(&map);
+    }
+}
+
+static void a_script_s_own_word_is_the_code(void **state)
+{
+    (void)state;
+    struct buf b;
+    struct err e;
+    buf_init(&b, 0);
+    err_set(&e, ERR_OWN, "5 are left");
+    strcpy(e.word, "NO_CREDIT");
+    err_prefix(&e, "user:1");
+    assert_int_equal(rpc_reply_error(&b, 1, &e, false), 0);
+    assert_true(slice_eq_str(error_text(&b, 1), "NO_CREDIT user:1: 5 are left"));
+    err_set(&e, ERR_OWN, "a new one"); /* has no word of the one before */
+    assert_string_equal(err_word(&e), "SCRIPT");
+    buf_fini(&b);
+}
+
 static void an_error_that_is_no_utf8_is_made_so(void **state)
 {
     (void)state;
@@ -348,6 +394,10 @@ static void an_error_that_is_no_utf8_is_made_so(void **state)
     /* the longest text that there can be, every byte of it wrong */
     memset(e.text, 0xff, sizeof e.text - 1);
     e.text[sizeof e.text - 1] = '\0';
+    e.code = ERR_OWN;
+    e.retry = 1;
+    memset(e.word, 'W', ERR_WORD_MAX);
+    e.word[ERR_WORD_MAX] = '\0';
     e.retry_after_ms = INT32_MAX;
     for (int as_map = 0; as_map < 2; as_map++) {
         buf_clear(&b);
@@ -395,6 +445,8 @@ int main(void)
         cmocka_unit_test(a_success_starts_with_its_id),
         cmocka_unit_test(an_error_is_one_string),
         cmocka_unit_test(an_error_can_be_a_map),
+        cmocka_unit_test(a_time_to_retry_after_is_told_where_a_retry_may_help),
+        cmocka_unit_test(a_script_s_own_word_is_the_code),
         cmocka_unit_test(an_error_that_is_no_utf8_is_made_so),
         cmocka_unit_test(an_answer_that_does_not_fit_leaves_nothing),
     };

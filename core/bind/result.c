@@ -114,6 +114,7 @@ static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
         return result_refuse(r, out, "option \"tags\": %zu tags, at most %d are taken", count,
                              TAGS_MAX);
     int tags = lua_gettop(L);
+    out->has_tags = true;
     for (lua_pushnil(L); lua_next(L, tags); lua_pop(L, 1))
         if (lua_type(L, -2) != LUA_TNUMBER)
             return result_refuse(r, out, "option \"tags\" is a map, not an array of strings");

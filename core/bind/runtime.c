@@ -268,6 +268,7 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
         return err_set(e, ERR_NOMEM, "%s: no memory for it", file);
     s->jit = rt->sandbox.jit;
     struct reading g = {.rt = rt, .script = s, .chunk = LUA_NOREF, .e = e};
+    rt->sandbox.read = 0;
     int rc = sandbox_load(&rt->sandbox, file, rt->api, &g.chunk, e);
     if (rc == 0) {
         rc = vm_protect(rt->vm, protected_main, &g, e);
@@ -279,8 +280,14 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
         runtime_drop(rt, s);
         return rc;
     }
+    s->fingerprint = rt->sandbox.read;
     *script = rt->script_count++;
     return 0;
+}
+
+uint64_t runtime_fingerprint(const struct runtime *rt, int script)
+{
+    return rt->scripts[script].fingerprint;
 }
 
 bool runtime_has(const struct runtime *rt, int script, enum run_what what)

@@ -52,6 +52,8 @@ int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *scr
 enum run_what { RUN_LOAD, RUN_LOAD_MANY, RUN_SAVE, RUN_REMOVE };
 
 bool runtime_has(const struct runtime *rt, int script, enum run_what what);
+/* Of the script's text and that of what it required when it was read: equal where those are. */
+uint64_t runtime_fingerprint(const struct runtime *rt, int script);
 
 struct runtime *runtime_ref(struct runtime *rt);
 /* A run holds a reference of its own. NULL is allowed. */
@@ -101,6 +103,7 @@ struct run_result {
     int64_t ttl_ms, stale_ttl_ms;
     bool has_version, no_store; /* no_store: cache = false */
     int64_t version;
+    bool has_tags;   /* the script said which tags it has, if any */
     struct buf tags; /* a packed array of str; empty: none */
     /* RUN_LOAD_MANY with RUN_DONE: one for each key, in the order of run_request.keys: RUN_FOUND,
      * RUN_ABSENT, RUN_UNCHANGED, or RUN_FAILED for this key alone. */

@@ -29,6 +29,7 @@ struct script {
     bool sql, jit;
     int fn[RUNTIME_WHATS];   /* registry references, LUA_NOREF where absent */
     int line[RUNTIME_WHATS]; /* where each is defined */
+    uint64_t fingerprint;    /* of its text and of what it required meanwhile */
     struct log_site log_site;
 };
 

@@ -75,6 +75,12 @@ static const struct command commands[] = {
      "Lines of name and number on a terminal, JSON otherwise."},
     {"reload", "", 0, 0, 0, COMMAND_PLAIN, "reload", "read configuration and scripts anew",
      "If anything is wrong nothing changes, and the error says where."},
+    {"lift-floors", "WHAT [NAME]", 1, 2, 0, COMMAND_FOUND, "lift_floors",
+     "forget the versions that invalidations named",
+     "WHAT [NAME] is key KEY, match PATTERN, or all. For where versions begin anew, as after\n"
+     "TRUNCATE or a restored backup; the entries of these keys are dropped as well:\n"
+     "  rtcache lift-floors match 'user:*'\n"
+     "Exit code 1: the key had no floor."},
     {"ping", "", 0, 0, 0, COMMAND_PLAIN, "ping", "ask whether the server is there", NULL},
 };
 

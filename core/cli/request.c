@@ -132,12 +132,27 @@ static int pack_one(struct buf *out, const struct command *c, const struct args 
     return rc == 0 ? 0 : err_set(e, rc, "the request is too large, or no memory");
 }
 
+/* `key K`, `match P` or `all`, which become the map of the method's options. */
+static int pack_lift(struct buf *out, const struct command *c, const struct args *a, struct err *e)
+{
+    const char *what = a->words[1];
+    bool all = strcmp(what, "all") == 0;
+    bool known = all || strcmp(what, "key") == 0 || strcmp(what, "match") == 0;
+    if (!known || a->count != (all ? 2 : 3))
+        return err_set(e, ERR_BAD_REQUEST, "%s takes key KEY, match PATTERN, or all", c->name);
+    int rc = open_request(out, 1, c->method, 1) | mpw_map(out, 1) | mpw_cstr(out, what);
+    rc |= all ? mpw_bool(out, true) : mpw_text(out, slice_str(a->words[2]));
+    return rc == 0 ? 0 : err_set(e, ERR_TOO_LARGE, "the request is too large, or no memory");
+}
+
 int request_pack(struct buf *out, const struct command *c, const struct args *a, FILE *in,
                  size_t *count, struct err *e)
 {
     int rc = 0;
 
     *count = 1;
+    if (strcmp(c->name, "lift-floors") == 0)
+        return pack_lift(out, c, a, e);
     if (c->answer == COMMAND_FOUND)
         *count = (size_t)a->count - 1;
     for (size_t i = 0; i < *count && rc == 0; i++)

@@ -75,7 +75,7 @@ const struct option options_table[] = {
     {TOP(OPT_INT, failed_keys, "failed_keys", "100000"), .least = 1, .most = 100000000, .restart = true,
      .text = "Keys in backoff after a failed load that are remembered."},
     {TOP(OPT_DURATION, floor_ttl_ms, "floor_ttl", "10min"), .least = SEC, .most = DAY,
-     .text = "How long versions below an invalidated one are kept out; longer than any load takes and any replica lags."},
+     .text = "How long versions below an invalidated one are kept out; longer than any load takes and any replica lags. For so long after a start, loads of backends that name a `primary` read that."},
     {TOP(OPT_INT, floors, "floors", "1000000"), .least = 1, .most = 1000000000, .restart = true,
      .text = "Keys whose invalidated version is remembered, of about 100 bytes each; past it the one nearest its end is forgotten, and the loads in progress beside it are not stored."},
     {TOP(OPT_INT, tag_slots, "tag_slots", "65536"), .least = 1, .most = 1 << 28, .restart = true,

@@ -50,11 +50,43 @@ int change_match(const struct changes *c, struct slice pattern, bool soft, enum 
     return rc;
 }
 
-bool change_expire(const struct changes *c, const struct put *deadlines, int64_t now_ms)
+bool change_expire(const struct changes *c, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    bool there = flights_expire(c->flights, deadlines, now_ms);
-    tell(c, NEWS_KEY, CAUSE_EXPIRE, deadlines->key, NULL);
+    bool there = flights_expire(c->flights, key, hash, now_ms);
+    tell(c, NEWS_KEY, CAUSE_EXPIRE, key, NULL);
     return there;
+}
+
+static int lift_match(const struct changes *c, struct slice pattern, bool all, int64_t now_ms,
+                      struct err *e)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    if (glob_check(pattern, e) != 0) {
+        if (e)
+            e->code = ERR_BAD_REQUEST;
+        return ERR_BAD_REQUEST;
+    }
+    glob_compile(&g, pattern, room);
+    int rc = flights_lift_match(c->flights, &g, all, now_ms, e);
+    tell(c, NEWS_MATCH, CAUSE_INVALIDATE, pattern, NULL);
+    return rc;
+}
+
+int change_lift(const struct changes *c, const struct lift *what, bool *had, struct err *e)
+{
+    int rc = 0;
+    *had = true;
+    if (what->key.size > 0) {
+        *had = flights_lift(c->flights, what->key, what->hash, what->now_ms);
+        tell(c, NEWS_KEY, CAUSE_INVALIDATE, what->key, NULL);
+    } else {
+        bool all = what->match.size == 0;
+        rc = lift_match(c, all ? slice_str("*") : what->match, all, what->now_ms, e);
+    }
+    if (rc == 0)
+        metrics_inc(metrics_mine(), M_FLOORS_LIFTED);
+    return rc;
 }
 
 int change_set(const struct changes *c, const struct put *p, int64_t now_ms, struct err *e)

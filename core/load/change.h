@@ -28,8 +28,18 @@ int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_c
 int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
                  struct err *e) MUST_USE;
 
-/* store_touch with a ttl that is over; whether there was an entry. */
-bool change_expire(const struct changes *c, const struct put *deadlines, int64_t now_ms);
+/* As flights_expire. */
+bool change_expire(const struct changes *c, struct slice key, uint64_t hash, int64_t now_ms);
+
+/* Whose floors are lifted: one key's, those of a pattern, or all. */
+struct lift {
+    struct slice key, match; /* one of them, or neither: all */
+    uint64_t hash;           /* of the key */
+    int64_t now_ms;
+};
+/* As flights_lift and flights_lift_match; *had: the key had a floor. */
+int change_lift(const struct changes *c, const struct lift *what, bool *had,
+                struct err *e) MUST_USE;
 
 /* As flights_write and flights_doubt. */
 int change_write(const struct changes *c, const struct written *w, bool *stored) MUST_USE;

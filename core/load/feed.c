@@ -58,6 +58,14 @@ static void mark(struct feed *f, bool hard)
         set_cut(f, true);
 }
 
+/* What was told of while nobody listened would have raised floors. Loads that read a replica would
+ * bring what is older than that, and keep it as fresh. */
+static void lose_floors(const struct feed *f, int64_t now_ms)
+{
+    if (f->rule.lagging)
+        flights_lose_floors(f->changes->flights, now_ms + f->rule.floor_ttl_ms);
+}
+
 static void count_gap(struct feed *f)
 {
     f->gaps++;
@@ -75,6 +83,7 @@ void feed_up(struct feed *f, const char *identity, int64_t now_ms)
     f->was_up = true;
     if (identity[0])
         snprintf(f->identity, sizeof f->identity, "%s", identity);
+    lose_floors(f, now_ms);
     mark(f, other);
     set_cut(f, f->mark_due);
 }
@@ -238,6 +247,7 @@ static void take_beat(struct feed *f, const struct event *ev, int64_t now_ms)
     if (!jump)
         return;
     count_gap(f);
+    lose_floors(f, now_ms);
     mark(f, false);
 }
 

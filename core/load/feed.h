@@ -29,6 +29,7 @@ struct feed_rule {
     size_t max_key;
     const char *const *patterns; /* of the fed loaders; borrowed */
     size_t pattern_count;
+    bool lagging;      /* some of these loaders read a replica of what the feed tells of */
     _Atomic bool *cut; /* borrowed: set while nothing that it feeds may count as fresh */
 };
 

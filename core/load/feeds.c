@@ -119,6 +119,16 @@ static const char **patterns_of(const struct conf *conf, size_t index, size_t *c
     return patterns;
 }
 
+/* Whether a loader that backend `index` feeds reads another one, whose primary that is. */
+static bool has_replica(const struct conf *conf, size_t index)
+{
+    for (size_t i = 0; i < conf->loader_count; i++)
+        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)index &&
+            strcmp(conf->loaders[i].backend, conf->backends[index].name) != 0)
+            return true;
+    return false;
+}
+
 /* false: no memory, nothing has changed. */
 static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed_rule *rule)
 {
@@ -140,6 +150,7 @@ static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed
         .max_key = (size_t)s->conf->max_key,
         .patterns = patterns,
         .pattern_count = count,
+        .lagging = has_replica(s->conf, index),
         .cut = &s->feeds[index].cut,
     };
     return true;

@@ -85,7 +85,7 @@ static void take_token(const struct flights *fl, const struct flight_shard *s, s
 {
     f->epoch = s->epoch;
     f->since = marks_now(fl->marks);
-    f->doubtful = floors_see(&s->floors, f->hash, now_ms).doubtful;
+    f->doubtful = floors_doubtful(&s->floors, f->hash, now_ms);
 }
 
 static enum join start(struct flights *fl, struct flight_shard *s, const struct join_request *q,
@@ -111,7 +111,8 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
 static bool look_again(struct flights *fl, const struct join_request *q, struct join_result *out)
 {
     size_t mark = q->out->size;
-    out->lookup = store_get(fl->store, q->key, q->hash, q->now_ms, 0, q->out, &out->hit);
+    out->lookup =
+        store_get(fl->store, q->key, q->hash, q->now_ms, 0, q->held ? NULL : q->out, &out->hit);
     if (out->lookup != LOOKUP_FRESH && out->lookup != LOOKUP_NEGATIVE)
         return false;
     if (!q->min_version || (out->hit.has_version && out->hit.version >= *q->min_version))
@@ -119,6 +120,12 @@ static bool look_again(struct flights *fl, const struct join_request *q, struct 
     q->out->size = mark;
     entry_unref(out->hit.entry);
     return false;
+}
+
+/* It failed for a floor, and floors have gone since: the source may be asked at once. */
+static bool is_lifted(const struct flight_shard *s, const struct flight *f)
+{
+    return f->err_code == ERR_STALE_SOURCE && f->epoch != s->epoch;
 }
 
 static enum join join_locked(struct flights *fl, struct flight_shard *s,
@@ -145,7 +152,7 @@ static enum join join_locked(struct flights *fl, struct flight_shard *s,
         }
         return JOIN_PARKED;
     }
-    if (f && q->now_ms < f->retry_at_ms) {
+    if (f && q->now_ms < f->retry_at_ms && !is_lifted(s, f)) {
         flight_error(f, &out->err);
         out->err.retry_after_ms = (int32_t)(f->retry_at_ms - q->now_ms);
         return JOIN_BACKOFF;

@@ -86,7 +86,8 @@ struct flight {
     bool has_version;
     bool replica;   /* as of outcome */
     bool overtaken; /* by a tag or a pattern: a waiter whose seq is above since asks again */
-    int64_t version, ttl_ms; /* ttl_ms 0: no end */
+    int64_t version, ttl_ms;   /* ttl_ms 0: no end */
+    size_t too_large, largest; /* as of verdict */
     uint32_t load_us;
     /* Then the slots, then the key. */
     uint32_t key_size;
@@ -101,6 +102,9 @@ struct flights_options {
     unsigned slots;      /* I/O threads */
     size_t failed_max;
     size_t floors_max;
+    /* Of floors that were promised before the start nothing is known: as if they had been dropped,
+     * loads read the primary until then. */
+    int64_t lossy_until_ms;
     uint64_t seed;
     void (*deliver)(struct message *m,
                     void *owner); /* receives a slot's message on its I/O thread */
@@ -141,6 +145,7 @@ struct join_request {
     int64_t wait_until_ms; /* the waiter's deadline; 0: not known */
     bool reload;           /* refresh: whatever is stored, unless a load is in the air */
     struct buf *out;       /* for JOIN_HIT; as store_get's. NULL with reload or without a waiter */
+    bool held;             /* out stays as it is: the hit holds the value */
     const int64_t *min_version; /* what is stored below it does not count; NULL: anything does */
     bool primary; /* a flight that starts reads the primary: the source was asked, and lags */
 };
@@ -196,9 +201,11 @@ struct outcome {
     uint32_t load_us;
     struct refresh refresh;  /* for the entry */
     struct entry *unchanged; /* FOUND: value is that of this stored entry; borrowed. Or NULL */
+    bool retagged;           /* unchanged: the tags are not those that it has */
     const uint32_t *tags;    /* FOUND: slots (marks.h) */
     unsigned tag_count;
-    const struct err *err; /* FAILED, REFUSED */
+    struct slice tag_texts; /* as they were given, packed */
+    const struct err *err;  /* FAILED, REFUSED */
     bool replica; /* the source lags, and there is one that does not: an absence below a floor
                      proves nothing */
     int64_t backoff_base_ms, backoff_cap_ms;
@@ -208,7 +215,9 @@ struct outcome {
 
 struct verdict {
     bool stored;
-    bool wasted;   /* a refresh of an entry that is gone, for nobody */
+    bool wasted;               /* a refresh of an entry that is gone, for nobody */
+    size_t too_large, largest; /* bytes of what could not be stored, and what could; 0: that is not
+                                  why */
     bool below;    /* the result is below the key's floor: nothing ended, the source is to be asked
                       again */
     int64_t floor; /* then */
@@ -237,14 +246,27 @@ struct invalidation {
  * and loads in the air are void, but a lagging source may bring the old version back. */
 int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped) MUST_USE;
 
-/* What is stored is stale from now on, and a load in the air is not stored; whether there was an
- * entry. */
-bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now_ms);
+/* What is stored is stale from now on, until it is loaded again or its stale time is over, and a
+ * load in the air is not stored; whether there was an entry. */
+bool flights_expire(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms);
 
 /* All keys that match: nothing that is stored, or is being loaded, is served any more; soft: it is
  * served as stale. In force when it returns. ERR_OVERLOADED, ERR_NOMEM: of store_apply_glob; loads
  * in the air are void all the same. */
 int flights_match(struct flights *fl, const struct glob *g, bool soft, struct err *e) MUST_USE;
+
+/* Versions begin anew: what was said of versions before is taken back, and what is stored goes with
+ * it, for its versions would keep the new ones out. What is loaded or written meanwhile is not
+ * stored. Doubts stay. */
+bool flights_lift(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms);
+/* The same for all keys that match; all: what is told of all keys too. ERR_OVERLOADED, ERR_NOMEM:
+ * as flights_match, or FLOOR_LIFTS patterns were lifted already and floors are left that are older;
+ * some floors may be lifted then, and it may be asked for again. */
+int flights_lift_match(struct flights *fl, const struct glob *g, bool all, int64_t now_ms,
+                       struct err *e) MUST_USE;
+
+/* Floors may have been missed: as if they had been dropped now. */
+void flights_lose_floors(struct flights *fl, int64_t until_ms);
 
 /* What a write notes before the source is asked: an invalidation that it overlaps may be about what
  * it is going to bring. */
@@ -279,6 +301,7 @@ uint32_t flights_prefetching(const struct flights *fl, uint16_t owner);
 
 struct flights_stats {
     uint64_t loading, failed, failed_dropped, floors, floors_dropped;
+    int64_t lossy_until_ms; /* till then loads of some keys read the primary at least */
 };
 void flights_read_stats(struct flights *fl, struct flights_stats *out);
 

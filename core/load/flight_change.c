@@ -4,8 +4,6 @@
 
 #include "base/show.h"
 
-#define TTL_OVER (-1) /* stale from now on */
-
 bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
                            int64_t *version)
 {
@@ -34,22 +32,36 @@ static void note_drop(struct flight_shard *s, uint64_t hash)
     *dropped_at(s, hash) = ++s->drops;
 }
 
+static void lose_floors(struct flight_shard *s, int64_t until_ms)
+{
+    s->epoch++;
+    s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;
+}
+
+void flights_lose_floors(struct flights *fl, int64_t until_ms)
+{
+    for (unsigned i = 0; i < fl->shard_count; i++) {
+        pthread_mutex_lock(&fl->shards[i].lock);
+        lose_floors(&fl->shards[i], until_ms);
+        pthread_mutex_unlock(&fl->shards[i].lock);
+    }
+}
+
 /* A floor that is not there, or whose place another one had to leave: what was promised by it is
  * kept by loads that read the primary, for as long as it would have lasted. */
 static int note_raised(struct flight_shard *s, enum floor_raised raised, int64_t until_ms)
 {
     if (raised == FLOOR_DROPPED)
         until_ms = s->floors.dropped_until_ms;
-    if (raised != FLOOR_RAISED) {
-        s->epoch++;
-        s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;
-    }
+    if (raised != FLOOR_RAISED)
+        lose_floors(s, until_ms);
     return raised == FLOOR_NOMEM ? ERR_NOMEM : 0;
 }
 
 static int raise_floor(struct flight_shard *s, const struct invalidation *i)
 {
     struct floor_raise r = {
+        .key = i->key,
         .hash = i->hash,
         .version = *i->version,
         .now_ms = i->now_ms,
@@ -77,15 +89,13 @@ int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *d
     return rc;
 }
 
-bool flights_expire(struct flights *fl, const struct put *deadlines, int64_t now_ms)
+bool flights_expire(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    struct flight_shard *s = flight_shard_of(fl, deadlines->hash);
+    struct flight_shard *s = flight_shard_of(fl, hash);
     pthread_mutex_lock(&s->lock);
-    detach(s, deadlines->key, deadlines->hash);
-    note_drop(s, deadlines->hash);
-    struct put over = *deadlines;
-    over.ttl_ms = TTL_OVER;
-    bool there = store_touch(fl->store, &over, now_ms);
+    detach(s, key, hash);
+    note_drop(s, hash);
+    bool there = store_expire(fl->store, key, hash, now_ms);
     pthread_mutex_unlock(&s->lock);
     return there;
 }
@@ -107,6 +117,58 @@ int flights_match(struct flights *fl, const struct glob *g, bool soft, struct er
     return rc;
 }
 
+/* What loads or backoff there is of the key has nothing to say any more. */
+static void drop_flight(struct flight_shard *s, struct slice key, uint64_t hash)
+{
+    struct flight *f = flight_table_find(s, key, hash);
+    if (f)
+        flight_table_drop(s, f);
+}
+
+bool flights_lift(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    struct flight_shard *s = flight_shard_of(fl, hash);
+    pthread_mutex_lock(&s->lock);
+    bool had = floors_lift(&s->floors, key, hash, now_ms);
+    drop_flight(s, key, hash);
+    note_drop(s, hash);
+    store_remove(fl->store, key, hash, now_ms);
+    pthread_mutex_unlock(&s->lock);
+    return had;
+}
+
+/* With a new epoch a load from before is not stored, whatever it brings. */
+static int lift(struct flight_shard *s, struct shared_glob *g, int64_t now_ms)
+{
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    s->epoch++;
+    if (g) {
+        rc = floors_lift_match(&s->floors, g, now_ms);
+    } else {
+        floors_lift_all(&s->floors);
+        s->lossy_until_ms = INT64_MIN;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int flights_lift_match(struct flights *fl, const struct glob *g, bool all, int64_t now_ms,
+                       struct err *e)
+{
+    int rc = flights_match(fl, g, false, e);
+    struct shared_glob *shared = rc == 0 && !all ? shared_glob_new(g, false) : NULL;
+    if (rc == 0 && !all && !shared)
+        rc = err_set(e, ERR_NOMEM, "no memory for a pattern");
+    for (unsigned i = 0; i < fl->shard_count && rc == 0; i++)
+        if (lift(&fl->shards[i], shared, now_ms) != 0)
+            rc = err_set(e, ERR_OVERLOADED,
+                         "%d patterns were lifted within floor_ttl: lift all instead", FLOOR_LIFTS);
+    if (shared)
+        shared_glob_unref(shared);
+    return rc;
+}
+
 /* Whether a version that is newer than p's is stored, or known of by an invalidation. */
 static bool is_older(struct flights *fl, struct flight_shard *s, const struct put *p,
                      int64_t now_ms, struct err *e)
@@ -116,7 +178,7 @@ static bool is_older(struct flights *fl, struct flight_shard *s, const struct pu
     if (!p->has_version)
         return false;
     bool stored = flight_stored_version(fl, p->key, p->hash, now_ms, &newer) && newer > p->version;
-    struct floor_seen floor = floors_see(&s->floors, p->hash, now_ms);
+    struct floor_seen floor = floors_see(&s->floors, p->key, p->hash, now_ms);
     if (!stored && !(floor.there && floor.version > p->version))
         return false;
     err_set(e, ERR_VERSION_CONFLICT, "%s: version %lld is older than %lld, which %s",
@@ -126,21 +188,13 @@ static bool is_older(struct flights *fl, struct flight_shard *s, const struct pu
     return true;
 }
 
-/* What loads or backoff there is of the key has nothing to say any more. */
-static void drop_flight(struct flight_shard *s, const struct put *p)
-{
-    struct flight *f = flight_table_find(s, p->key, p->hash);
-    if (f)
-        flight_table_drop(s, f);
-}
-
 int flights_set(struct flights *fl, const struct put *p, int64_t now_ms, struct err *e)
 {
     struct flight_shard *s = flight_shard_of(fl, p->hash);
     int rc = ERR_VERSION_CONFLICT;
     pthread_mutex_lock(&s->lock);
     if (!is_older(fl, s, p, now_ms, e)) {
-        drop_flight(s, p);
+        drop_flight(s, p->key, p->hash);
         rc = store_put(fl->store, p, now_ms, e);
     }
     pthread_mutex_unlock(&s->lock);
@@ -156,7 +210,7 @@ void flights_write_begins(struct flights *fl, uint64_t hash, int64_t now_ms,
         .epoch = s->epoch,
         .drops = s->drops,
         .began_ms = now_ms,
-        .doubtful = floors_see(&s->floors, hash, now_ms).doubtful,
+        .doubtful = floors_doubtful(&s->floors, hash, now_ms),
     };
     pthread_mutex_unlock(&s->lock);
 }
@@ -190,8 +244,8 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
     pthread_mutex_lock(&s->lock);
     uint64_t epoch = s->epoch; /* which its own floor may move */
     int rc = raise_floor(s, &i);
-    drop_flight(s, p);
-    bool doubtful = w->token.doubtful || floors_see(&s->floors, p->hash, w->now_ms).doubtful;
+    drop_flight(s, p->key, p->hash);
+    bool doubtful = w->token.doubtful || floors_doubtful(&s->floors, p->hash, w->now_ms);
     bool newer = is_older(fl, s, p, w->now_ms, NULL);
     if (newer && flight_stored_version(fl, p->key, p->hash, w->now_ms, &had) && had > p->version) {
         *stored = false; /* what is stored is newer still */

@@ -10,6 +10,7 @@
 static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o, bool keep,
                           int64_t now_ms)
 {
+    int rc;
     struct put p = {
         .key = flight_key(f),
         .hash = f->hash,
@@ -25,10 +26,17 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
         .renews = o->unchanged != NULL,
         .tags = o->tags,
         .tag_count = o->end == END_FOUND ? o->tag_count : 0,
+        .tag_texts = o->tag_texts,
         .since = f->since,
     };
-    if (keep && !(p.negative && p.ttl_ms <= 0))
-        return store_put(fl->store, &p, now_ms, NULL) == 0;
+    if (keep && !(p.negative && p.ttl_ms <= 0)) {
+        rc = store_put(fl->store, &p, now_ms, NULL);
+        if (rc == ERR_TOO_LARGE) {
+            f->too_large = store_size_of(&p);
+            f->largest = store_largest(fl->store, p.hash);
+        }
+        return rc == 0;
+    }
     /* Not to be kept: then what was stored is known to be old. */
     store_remove(fl->store, p.key, p.hash, now_ms);
     return false;
@@ -156,20 +164,29 @@ static void hand_over_waiters(struct flight *f)
     }
 }
 
+/* What waiters are given; NULL: no memory. */
+static struct entry *share_value(const struct outcome *o)
+{
+    if (o->unchanged && !o->retagged)
+        return entry_ref(o->unchanged);
+    if (o->tag_count == 0)
+        return entry_new_value(o->value);
+    return entry_new_tagged(&(struct put){
+        .value = o->value, .tags = o->tags, .tag_count = o->tag_count, .tag_texts = o->tag_texts});
+}
+
 void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,
                  struct verdict *v)
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
     /* Made before the lock is taken. */
-    struct entry *value = o->end != END_FOUND ? NULL
-                          : o->unchanged      ? entry_ref(o->unchanged)
-                                              : entry_new_value(o->value);
+    struct entry *value = o->end == END_FOUND ? share_value(o) : NULL;
     struct err *err = o->err ? malloc(sizeof *err) : NULL;
     if (err)
         *err = *o->err;
     *v = (struct verdict){0};
     pthread_mutex_lock(&s->lock);
-    struct floor_seen floor = floors_see(&s->floors, f->hash, now_ms);
+    struct floor_seen floor = floors_see(&s->floors, flight_key(f), f->hash, now_ms);
     if (is_below(s, f, o, &floor)) {
         pthread_mutex_unlock(&s->lock);
         v->below = true;
@@ -193,6 +210,8 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
             if (!v->wasted)
                 v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), now_ms);
         }
+        v->too_large = f->too_large;
+        v->largest = f->largest;
         if (!f->detached)
             flight_table_drop(s, f);
     }

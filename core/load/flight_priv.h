@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "load/flight.h"
 #include "store/floor.h"
+#include "store/globs.h"
 #include "store/marks.h"
 
 #include <pthread.h>

@@ -31,6 +31,7 @@ int flights_new(struct flights **out, const struct flights_options *o, struct er
             list_init(&s->buckets[b]);
         list_init(&s->failed);
         s->rng.state = o->seed + i;
+        s->lossy_until_ms = o->lossy_until_ms;
         pthread_mutex_init(&s->lock, NULL);
         fl->shard_count = i + 1;
     }
@@ -129,6 +130,8 @@ void flights_read_stats(struct flights *fl, struct flights_stats *out)
         out->failed_dropped += s->failed_dropped;
         out->floors += s->floors.count;
         out->floors_dropped += s->floors.dropped;
+        if (s->lossy_until_ms > out->lossy_until_ms)
+            out->lossy_until_ms = s->lossy_until_ms;
         pthread_mutex_unlock(&s->lock);
     }
 }

@@ -60,6 +60,7 @@ void gate_know_script(struct gate *g)
     struct runtime *rt = g->set->runtime;
     bool many = runtime_has(rt, g->script, RUN_LOAD_MANY);
     g->many_only = many && !runtime_has(rt, g->script, RUN_LOAD);
+    g->can_write = runtime_has(rt, g->script, RUN_SAVE) || runtime_has(rt, g->script, RUN_REMOVE);
     g->batch_max = many ? (uint32_t)g->conf->policy.batch_max : 1;
 }
 

@@ -35,6 +35,11 @@ void load_take(struct load *ld, struct seat *seat, bool primary)
     ld->from_primary = primary && ld->gate->primary >= 0;
 }
 
+int64_t load_began_ms(const struct load *ld)
+{
+    return ld->attempt_us / 1000;
+}
+
 /* ---- attempts ---- */
 
 /* The keys of a batch, with what their patterns matched. */

@@ -33,6 +33,19 @@ static void count_end(struct load *ld, const struct outcome *o)
     ld->blamed = ld->blamed || (o->end == END_FAILED && err_is_sick(o->err));
 }
 
+/* Every get of it is a load: that is said once. */
+static void tell_too_large(struct load *ld, const struct flight *f, const struct verdict *v)
+{
+    metrics_inc(load_loader(ld)->metrics, M_LOADS_TOO_LARGE);
+    loader_count(&ld->gate->counters->too_large, 1);
+    if (snapshot_once(&gate_facts(ld->gate)->told_too_large))
+        log_warn(
+            "load.too_large",
+            "pattern=%s key=%s bytes=%zu largest=%zu error=\"it cannot be kept: an entry takes "
+            "at most an eighth of its shard's memory\"",
+            log_q(ld->gate->conf->pattern), log_key(flight_key(f)), v->too_large, v->largest);
+}
+
 /* false: the result is below the key's floor, which v tells, and nothing has ended. */
 static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct outcome *o,
                      struct verdict *v)
@@ -46,6 +59,8 @@ static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct 
     if (v->below)
         return false;
     count_end(ld, o);
+    if (v->too_large > 0)
+        tell_too_large(ld, seat->flight, v);
     if (v->wasted) {
         metrics_inc(set->loader->metrics, M_REFRESH_WASTED);
         loader_count(&ld->gate->counters->refresh_wasted, 1);

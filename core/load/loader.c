@@ -20,7 +20,7 @@ void loader_end(struct loader *l, struct flight *f, struct outcome *o, int64_t n
     o->generation = l->current ? l->current->snapshot->generation : 0;
     flights_end(l->options.flights, f, o, now_ms, v);
     bool lasts = o->end == END_FOUND || (o->end == END_ABSENT && o->ttl_ms > 0);
-    if (!v->below && !v->stored && !v->wasted && o->store && lasts)
+    if (!v->below && !v->stored && !v->wasted && v->too_large == 0 && o->store && lasts)
         metrics_inc(l->metrics, M_LOADS_VOIDED);
 }
 
@@ -234,6 +234,7 @@ static void loader_recv_begin(struct message *m, void *owner)
     (void)m;
     struct loader *l = owner;
     l->metrics = metrics_mine();
+    l->started_ms = clock_ms();
     ev_timer_init(&l->telling, loader_on_telling, TELL_SECONDS, TELL_SECONDS);
     l->telling.data = l;
     ev_timer_start(l->worker.loop, &l->telling);

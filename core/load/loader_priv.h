@@ -75,6 +75,7 @@ struct gate {
     uint32_t max_prefetching, max_prefetch_queue;
     uint32_t batch_max;           /* seats of one load; 1: its script does not take many */
     bool many_only;               /* the script has no function for one key */
+    bool can_write;               /* it has one that writes */
     int script, backend, primary; /* -1: none */
     int feed;                     /* the backend whose feed tells of changes; -1: none */
     struct list writes;           /* that wait for a place in the air */
@@ -121,6 +122,7 @@ struct loader {
     struct metrics *metrics;
     struct rng rng;
     struct message begin, stop;
+    int64_t started_ms;
     ev_timer telling; /* its backends' and scripts' numbers, to the snapshot */
     bool stopping;
 };
@@ -143,6 +145,10 @@ void gate_know_script(struct gate *g);
 void gate_admit(struct gate *g, struct flight *f);
 /* Somebody waits for a flight that came for nobody. */
 void gate_promote(struct seat *seat);
+static inline struct loader_facts *gate_facts(const struct gate *g)
+{
+    return &g->set->snapshot->facts[g - g->set->gates];
+}
 /* The feed that tells of changes is cut: what is loaded does not count as fresh. */
 bool gate_is_cut(const struct gate *g);
 /* Of what may begin now; CLASS_COUNT: nothing may. */
@@ -178,8 +184,10 @@ void seat_take_stored(struct seat *seat);
  * is none. */
 int seat_outcome(const struct seat *seat, const struct run_result *r, bool from_primary,
                  struct outcome *o, struct entry_tags *tags, struct err *err) MUST_USE;
-/* A packed array of tags, as slots. */
+/* A packed array of tags, as slots; its texts are borrowed from packed. */
 void seat_read_tags(const struct marks *m, const struct buf *packed, struct entry_tags *out);
+/* In place of tags that nobody has told of. */
+void seat_any_tag(const struct marks *m, struct entry_tags *out);
 
 /* load.c: one load, from its seats to their ends. */
 struct load;
@@ -187,7 +195,8 @@ struct load *load_new(struct gate *g); /* NULL: no memory */
 /* The load goes as soon as its last seat has ended. */
 void load_take(struct load *ld, struct seat *seat, bool primary);
 void load_begin(struct load *ld);
-void load_free(struct load *ld); /* without seats; before load_begin */
+int64_t load_began_ms(const struct load *ld); /* its current attempt */
+void load_free(struct load *ld);              /* without seats; before load_begin */
 /* Ends every load of l's with ERR_SHUTDOWN. */
 void load_shutdown_all(struct loader *l);
 

@@ -114,6 +114,15 @@ static int open_gates(struct loader_set *set, struct err *e)
     return 0;
 }
 
+/* What its script does is known of one whose text is the same. */
+static void carry_facts(struct gate *to, const struct gate *from)
+{
+    const struct runtime *now = to->set->runtime, *before = from->set->runtime;
+    if (strcmp(to->conf->pattern, from->conf->pattern) == 0 && gate_facts(from)->gives_tags &&
+        runtime_fingerprint(now, to->script) == runtime_fingerprint(before, from->script))
+        gate_facts(to)->gives_tags = true;
+}
+
 /* A loader whose pattern and backend stay the same keeps its breaker; a backend that is kept, with
  * the same bounds, what is known of how much it bears. */
 void loader_set_carry(struct loader_set *set, const struct loader_set *before)
@@ -125,11 +134,13 @@ void loader_set_carry(struct loader_set *set, const struct loader_set *before)
             if (set->backends[i] == before->backends[k])
                 set->turns[i].limit = before->turns[k].limit;
     for (size_t i = 0; i < set->snapshot->conf->loader_count; i++)
-        for (size_t k = 0; k < before->snapshot->conf->loader_count; k++)
+        for (size_t k = 0; k < before->snapshot->conf->loader_count; k++) {
+            carry_facts(&set->gates[i], &before->gates[k]);
             if (strcmp(set->gates[i].conf->pattern, before->gates[k].conf->pattern) == 0 &&
                 set->gates[i].backend >= 0 && before->gates[k].backend >= 0 &&
                 set->backends[set->gates[i].backend] == before->backends[before->gates[k].backend])
                 set->gates[i].breaker = before->gates[k].breaker;
+        }
 }
 
 int loader_set_new(struct loader_set **out, struct loader *l, struct snapshot *snapshot,

@@ -50,10 +50,13 @@ void seat_take_stored(struct seat *seat)
     seat->stored = there ? seat->stored_hit.entry : NULL;
 }
 
-/* rtcache.unchanged: what is stored gets new deadlines, and keeps its tags unless new ones came. */
-static int take_unchanged(const struct seat *seat, struct outcome *o, struct entry_tags *tags,
-                          struct err *err)
+/* rtcache.unchanged: what is stored gets new deadlines, and keeps its tags unless the script said
+ * which it has. What has none may be from before there were any, or from somebody who said nothing
+ * of them: with a script that gives tags every tag is taken for one of its own. */
+static int take_unchanged(const struct seat *seat, bool has_tags, struct outcome *o,
+                          struct entry_tags *tags, struct err *err)
 {
+    const struct marks *m = seat->gate->set->loader->options.changes->marks;
     if (!seat->stored)
         return err_set(err, ERR_LOAD_FAILED, "%s: rtcache.unchanged, but nothing is stored",
                        seat->gate->conf->script);
@@ -63,9 +66,19 @@ static int take_unchanged(const struct seat *seat, struct outcome *o, struct ent
         o->has_version = seat->stored_hit.has_version;
         o->version = seat->stored_hit.version;
     }
-    if (tags->count == 0)
+    o->retagged = has_tags;
+    if (!has_tags)
         entry_read_tags(seat->stored, tags);
+    if (!has_tags && tags->count == 0 && gate_facts(seat->gate)->gives_tags)
+        seat_any_tag(m, tags);
     return 0;
+}
+
+void seat_any_tag(const struct marks *m, struct entry_tags *out)
+{
+    out->count = 1;
+    out->slots[0] = marks_any_tag(m);
+    out->texts = (struct slice){.size = 0};
 }
 
 void seat_read_tags(const struct marks *m, const struct buf *packed, struct entry_tags *out)
@@ -73,11 +86,27 @@ void seat_read_tags(const struct marks *m, const struct buf *packed, struct entr
     struct mp_reader at = mp_reader_of(buf_slice(packed));
     struct mp_token t;
     out->count = 0;
+    out->texts = buf_slice(packed);
     if (packed->size == 0 || mp_next(&at, &t) != MP_OK || t.type != MP_ARRAY)
         return;
     for (uint32_t left = t.count; left > 0 && out->count < MARKS_TAGS_MAX; left--)
         if (mp_next(&at, &t) == MP_OK)
             out->slots[out->count++] = marks_slot(m, t.bytes);
+}
+
+/* A write that was in the air when the server before this one ended may still take place: nothing
+ * that its loader loads in that time is fresh for longer. */
+static void bound_by_start(const struct seat *seat, struct outcome *o)
+{
+    const struct gate *g = seat->gate;
+    int64_t until_ms = g->set->loader->started_ms + g->conf->policy.write_timeout_ms;
+    int64_t left_ms = until_ms - clock_ms();
+    if (!g->can_write || load_began_ms(seat->load) >= until_ms)
+        return;
+    if (left_ms <= 0)
+        o->ttl_ms = TTL_OVER;
+    else if (o->ttl_ms == 0 || o->ttl_ms > left_ms)
+        o->ttl_ms = left_ms;
 }
 
 int seat_outcome(const struct seat *seat, const struct run_result *r, bool from_primary,
@@ -105,10 +134,14 @@ int seat_outcome(const struct seat *seat, const struct run_result *r, bool from_
         return err_set(err, ERR_BAD_VALUE,
                        "%s: its loader is versioned, but the value came without one",
                        g->conf->script);
-    if (r->outcome == RUN_UNCHANGED && take_unchanged(seat, o, tags, err) != 0)
+    if (r->outcome == RUN_UNCHANGED && take_unchanged(seat, r->has_tags, o, tags, err) != 0)
         return err->code;
+    if (r->tags.size > 0)
+        gate_facts(g)->gives_tags = true;
     o->tags = tags->slots;
     o->tag_count = tags->count;
+    o->tag_texts = tags->texts;
+    bound_by_start(seat, o);
     if (gate_is_cut(g))
         o->ttl_ms = TTL_OVER;
     return 0;

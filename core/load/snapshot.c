@@ -238,10 +238,11 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
     size_t count = (size_t)conf->loader_threads * conf->loader_count;
     size_t threads = (size_t)conf->loader_threads;
     s->counters = calloc(count + 1, sizeof *s->counters);
+    s->facts = calloc(conf->loader_count + 1, sizeof *s->facts);
     s->backends = calloc(threads * conf->backend_count + 1, sizeof *s->backends);
     s->scripts = calloc(threads, sizeof *s->scripts);
     s->feeds = calloc(conf->backend_count + 1, sizeof *s->feeds);
-    int rc = s->counters && s->backends && s->scripts && s->feeds
+    int rc = s->counters && s->facts && s->backends && s->scripts && s->feeds
                  ? compile_routes(s, e)
                  : err_set(e, ERR_NOMEM, "no memory for counters");
     if (rc == 0 && give_slots(s, before) != 0)
@@ -278,6 +279,7 @@ void snapshot_unref(struct snapshot *s)
     free(s->owners);
     free(s->owner_of);
     free(s->counters);
+    free(s->facts);
     free(s->backends);
     free(s->scripts);
     free(s->feeds);
@@ -294,6 +296,16 @@ const struct policy *snapshot_policy(const struct snapshot *s, struct slice key,
 {
     *loader = routes_match(s->routes, key, NULL);
     return *loader < 0 ? &s->conf->defaults : &s->conf->loaders[*loader].policy;
+}
+
+bool snapshot_once(_Atomic bool *told)
+{
+    return !atomic_exchange(told, true);
+}
+
+bool snapshot_gives_tags(const struct snapshot *s, int loader)
+{
+    return loader >= 0 && atomic_load_explicit(&s->facts[loader].gives_tags, memory_order_relaxed);
 }
 
 bool snapshot_is_cut(const struct snapshot *s, int loader)

@@ -33,6 +33,7 @@
     X(queue_us)                                                                                    \
     X(load_us)                                                                                     \
     X(refresh_wasted)                                                                              \
+    X(too_large)                                                                                   \
     X(prefetch_skipped)
 
 /* Of a loader on a thread; written by that one, and where said by the I/O threads, read by any. */
@@ -58,6 +59,13 @@ struct feed_numbers {
     _Atomic int64_t lag_ms; /* -1: unknown */
 };
 
+/* What has shown itself of a loader's script, on any thread; of every reload's scripts anew, but
+ * for a script whose text is the same (loader_set_carry). */
+struct loader_facts {
+    _Atomic bool gives_tags;                    /* a load gave some */
+    _Atomic bool told_untagged, told_too_large; /* the log has it */
+};
+
 struct snapshot {
     _Atomic int refs;
     uint64_t generation;
@@ -65,6 +73,7 @@ struct snapshot {
     struct routes *routes;
     struct tls_context *tls;          /* NULL: the configuration has no group "tls" */
     struct loader_counters *counters; /* [loader_threads][loaders] */
+    struct loader_facts *facts;       /* [loaders] */
     struct backend_numbers *backends; /* [loader_threads][backends] */
     struct script_numbers *scripts;   /* [loader_threads] */
     struct feed_numbers *feeds;       /* [backends] */
@@ -106,6 +115,12 @@ uint16_t snapshot_owner(const struct snapshot *s, int loader);
  * took, and the share of a ttl after which that was begun ahead of an end (0: it was not). */
 struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
                                 uint32_t load_us, double last, struct rng *rng);
+
+/* Whether it is the first time, on any thread. */
+bool snapshot_once(_Atomic bool *told);
+
+/* Whether loads of this loader give tags, as far as is known. -1: no loader. */
+bool snapshot_gives_tags(const struct snapshot *s, int loader);
 
 /* Whether nothing that this loader loads may count as fresh: its feed is cut. -1: no loader. */
 bool snapshot_is_cut(const struct snapshot *s, int loader);

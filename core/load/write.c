@@ -106,13 +106,33 @@ static void doubt_entry(struct write_state *st)
         log_warn("write.doubt", "key=%s error=\"no memory\"", log_key(w->key));
 }
 
-static void store_entry(struct write_state *st, const struct run_result *r)
+/* Where save says nothing of tags. false: that is not to be stored. */
+static bool tags_of(struct write_state *st, const struct run_result *r, struct entry_tags *tags)
+{
+    const struct marks *m = st->loader->options.changes->marks;
+    struct loader_facts *facts = gate_facts(st->gate);
+    seat_read_tags(m, &r->tags, tags);
+    if (r->has_tags)
+        return true;
+    seat_any_tag(m, tags);
+    if (!facts->gives_tags)
+        return true;
+    st->write->left = LEFT_UNTAGGED;
+    metrics_inc(st->loader->metrics, M_WRITES_UNTAGGED);
+    if (snapshot_once(&facts->told_untagged))
+        log_warn("write.untagged",
+                 "pattern=%s key=%s error=\"loads give tags, and save returned none: the entry is "
+                 "dropped; return tags with the row, or tags = {}\"",
+                 log_q(st->gate->conf->pattern), log_key(st->write->key));
+    return false;
+}
+
+static void store_entry(struct write_state *st, const struct run_result *r,
+                        const struct entry_tags *tags)
 {
     struct write *w = st->write;
     struct loader *l = st->loader;
     const struct policy *p = &st->gate->conf->policy;
-    struct entry_tags tags;
-    seat_read_tags(l->options.changes->marks, &r->tags, &tags);
     struct put put = {
         .key = w->key,
         .hash = w->hash,
@@ -123,8 +143,9 @@ static void store_entry(struct write_state *st, const struct run_result *r)
         .stale_ttl_ms =
             spread_ms(r->stale_ttl_ms >= 0 ? r->stale_ttl_ms : p->stale_ttl_ms, p->jitter, &l->rng),
         .keep_ms = p->stale_if_error_ms,
-        .tags = tags.slots,
-        .tag_count = tags.count,
+        .tags = tags->slots,
+        .tag_count = tags->count,
+        .tag_texts = tags->texts,
         .since = st->since,
     };
     if (gate_is_cut(st->gate))
@@ -141,6 +162,8 @@ static void store_entry(struct write_state *st, const struct run_result *r)
         log_warn("write.floor", "key=%s error=\"no memory\"", log_key(w->key));
     if (w->stored)
         metrics_inc(l->metrics, M_WRITES_STORED);
+    else if (store_size_of(&put) > store_largest(l->options.store, w->hash))
+        w->left = LEFT_TOO_LARGE;
 }
 
 static void write_succeeded(struct write_state *st, const struct run_result *r)
@@ -155,8 +178,12 @@ static void write_succeeded(struct write_state *st, const struct run_result *r)
     }
     if (strcmp(mode, "none") == 0)
         return;
-    if (strcmp(mode, "through") == 0 && r->outcome == RUN_FOUND && r->has_version && !r->no_store) {
-        store_entry(st, r);
+    /* As with a load, what an older configuration's script made is not stored. */
+    bool through = strcmp(mode, "through") == 0 && st->set == st->loader->current;
+    struct entry_tags tags;
+    if (through && r->outcome == RUN_FOUND && r->has_version && !r->no_store &&
+        tags_of(st, r, &tags)) {
+        store_entry(st, r, &tags);
         return;
     }
     if (r->has_version)
@@ -355,6 +382,7 @@ static void loader_recv_write(struct message *m, void *owner)
     struct write *w = container_of(m, struct write, message);
     err_clear(&w->err);
     w->stored = w->has_version = w->ended = false;
+    w->left = LEFT_SO;
     list_init(&w->link);
     list_init(&w->chain);
     list_init(&w->behind);

@@ -7,6 +7,15 @@
  *
  * All writes and loads of a key are on one loader thread, so a key's turn needs no lock. The source
  * is asked once: a write is not repeated. While it lasts reads go on with what is stored.
+ * What save says nothing of has to be found by an invalidation all the same. Loads may give tags,
+ * and a put of the same row without them would be a value that no tag finds. Where loads of the
+ * script have given tags, an entry of which save says nothing is dropped (`tags = {}` is the word
+ * for none). Where none has yet, which proves nothing, neither of this key nor after a start, the
+ * entry is stored with the slot that every tag is about (marks_any_tag), as of the write's start:
+ * an invalidation of any tag that is acknowledged after that start finds it, or finds the write in
+ * the air (flights_write judges the slot too). So it does not matter whether a load gives its first
+ * tags before, while or after a put is stored: what is known of loads decides only whether the
+ * entry is worth storing.
  * Thread: loader_write, any; the rest its loader's loop. Limits: max_writes in the air per loader
  * and max_write_queue that wait on this thread, both shared out among loader threads;
  * write_timeout.
@@ -26,6 +35,12 @@ struct write_state;
 
 enum write_what { WRITE_PUT, WRITE_DELETE };
 
+enum write_left {
+    LEFT_SO,       /* as it was asked for, or something newer is known of */
+    LEFT_UNTAGGED, /* loads give tags, and save said nothing of them */
+    LEFT_TOO_LARGE,
+};
+
 /* Embedded in its asker's request, which keeps it, the key and the value until it is answered. */
 struct write {
     struct message message;
@@ -39,8 +54,9 @@ struct write {
     /* The outcome. err.code 0: the source took it; WRITE_UNKNOWN: nobody knows; any other: it was
      * refused. */
     struct err err;
-    bool stored;      /* the value is in the cache */
-    bool has_version; /* the source told the version that it has now */
+    bool stored;          /* the value is in the cache */
+    enum write_left left; /* where it is not: why, as far as somebody can do something about it */
+    bool has_version;     /* the source told the version that it has now */
     int64_t version;
     struct message give_up; /* see loader_give_up */
     void (*heard)(struct message *m, void *owner);

@@ -34,9 +34,12 @@
     X(M_TAG_INVALIDATIONS, "tag_invalidations", "tags invalidated or expired")                     \
     X(M_GLOB_INVALIDATIONS, "glob_invalidations", "patterns invalidated or expired")               \
     X(M_GLOBS_REFUSED, "globs_refused", "patterns refused for max_globs")                          \
+    X(M_FLOORS_LIFTED, "floors_lifted", "lift_floors: of a key, a pattern, or all")                \
     X(M_SETS, "sets", "values stored by set")                                                      \
     X(M_WRITES, "writes", "puts and deletes begun")                                                \
     X(M_WRITES_STORED, "writes_stored", "puts whose value was stored (write-through)")             \
+    X(M_WRITES_UNTAGGED, "writes_untagged",                                                        \
+      "puts whose entry was dropped: loads give tags, and save said nothing of them")              \
     X(M_WRITES_FAILED, "writes_failed", "puts and deletes that were begun and failed")             \
     X(M_WRITES_UNKNOWN, "writes_unknown", "of these, with an outcome that is not known")           \
     X(M_WRITES_REFUSED, "writes_refused", "puts and deletes past max_writes and max_write_queue")  \
@@ -86,6 +89,8 @@
     X(M_BATCHES_SPLIT, "batches_split", "batches parted because of a poisonous key")               \
     X(M_LOADS_VOIDED, "loads_voided",                                                              \
       "results not stored: invalidated, set or reloaded meanwhile")                                \
+    X(M_LOADS_TOO_LARGE, "loads_too_large",                                                        \
+      "results not stored: too large for a shard of the memory")                                   \
     X(M_LOADS_BELOW, "loads_below", "answers of a source below an invalidated version")            \
     X(M_LOADS_REFUSED, "loads_refused", "loads past max_loads and max_queue")                      \
     X(M_BREAKER_OPENED, "breaker_opened", "times a breaker opened")                                \

@@ -1,8 +1,10 @@
 #include "net/answer.h"
 
 #include "net/many.h"
+#include "wire/mp.h"
 #include "wire/mpw.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const char *const status_names[] = {"hit", "stale", "miss", "negative", "stale_error"};
@@ -83,9 +85,34 @@ void answer_done_form(struct answer *a, int rc)
     conn_touch(t->conn);
 }
 
+/* An array, whether they were given as one or as a single text; nil: not known. */
+static int pack_tags(struct buf *out, const struct entry *e)
+{
+    struct slice texts = {.size = 0};
+    enum entry_tagged tagged = e ? entry_tag_texts(e, &texts) : TAGGED_NOT;
+    if (tagged == TAGGED_UNKNOWN)
+        return mpw_nil(out);
+    if (tagged == TAGGED_NOT)
+        return mpw_array(out, 0);
+    struct mp_token t;
+    struct mp_reader at = mp_reader_of(texts);
+    int rc = mp_next(&at, &t) == MP_OK && t.type == MP_ARRAY ? 0 : mpw_array(out, 1);
+    return rc | mpw_raw(out, texts);
+}
+
+static int pack_too_large(struct buf *out, const struct facts *f)
+{
+    char text[96];
+    snprintf(text, sizeof text, "too large: an entry of %zu bytes, where the memory allows %zu",
+             f->too_large, f->largest);
+    return mpw_cstr(out, "cached") | mpw_bool(out, false) | mpw_cstr(out, "reason") |
+           mpw_cstr(out, text);
+}
+
 static int pack_facts(struct answer *a, const struct facts *f)
 {
     struct buf *out = a->out;
+    uint32_t fields = 7;
     int rc = mpw_cstr(out, "status") | mpw_cstr(out, status_names[f->status]);
     rc |= mpw_cstr(out, "version");
     rc |= f->has_version ? mpw_int(out, f->version) : mpw_nil(out);
@@ -93,12 +120,18 @@ static int pack_facts(struct answer *a, const struct facts *f)
     rc |= mpw_cstr(out, "ttl_ms");
     rc |= f->ttl_ms == STORE_FOREVER_MS ? mpw_nil(out) : mpw_int(out, f->ttl_ms);
     rc |= mpw_cstr(out, "load_ms") | mpw_float(out, (double)f->load_us / 1e3);
+    rc |= mpw_cstr(out, "tags") | pack_tags(out, f->tagged);
+    if (f->too_large > 0) {
+        rc |= pack_too_large(out, f);
+        fields += 2;
+    }
     if (f->err) {
+        fields++;
         rc |= mpw_cstr(out, "error");
         rc |= rpc_pack_error(out, f->err, wants_map(a->target));
     }
     if (rc == 0 && a->rc == 0)
-        mpw_close(out, a->map_at, f->err ? 7 : 6);
+        mpw_close(out, a->map_at, fields);
     return rc;
 }
 
@@ -115,6 +148,18 @@ void answer_share(struct answer *a, struct entry *e)
         return;
     a->rc |= mpw_raw(a->out, entry_value(e));
     entry_unref(e);
+}
+
+void answer_found(struct answer *a, struct hit *hit, struct facts *f)
+{
+    struct entry *tagged = NULL;
+    if (hit->entry) {
+        if (a->target->form == FORM_ENTRY)
+            f->tagged = tagged = entry_ref(hit->entry);
+        answer_share(a, hit->entry);
+    }
+    answer_close(a, f);
+    entry_unref(tagged);
 }
 
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f)

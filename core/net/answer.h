@@ -38,7 +38,9 @@ struct facts {
     bool has_version;
     int64_t version, age_ms, ttl_ms; /* ttl_ms STORE_FOREVER_MS: no end */
     uint32_t load_us;
-    const struct err *err; /* STALE_ERROR */
+    const struct err *err;      /* STALE_ERROR */
+    const struct entry *tagged; /* of whose tags is told; NULL: it has none */
+    size_t too_large, largest;  /* its bytes, where it could not be kept, and what could; else 0 */
 };
 
 struct answer {
@@ -72,6 +74,16 @@ static inline void answer_undo(struct answer *a)
 /* The value of an entry, as it is or by reference, where answers are sent from where they lie; the
  * reference is taken over. Nothing may undo the answer after it. */
 void answer_share(struct answer *a, struct entry *e);
+
+/* Where a lookup copies the value to: NULL where it is to be held instead, to be told of as well.
+ */
+static inline struct buf *answer_room(const struct answer *a)
+{
+    return a->target->form == FORM_ENTRY ? NULL : a->out;
+}
+/* Closes the answer to a lookup that copied to answer_room, or holds the value; takes over what it
+ * holds. */
+void answer_found(struct answer *a, struct hit *hit, struct facts *f);
 
 /* Whole answers. */
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f);

@@ -22,8 +22,6 @@ void write_invalidate(const struct target *t, struct params *p);
 void write_invalidate_many(const struct target *t, struct params *p);
 void write_expire(const struct target *t, struct params *p);
 void write_touch(const struct target *t, struct params *p);
-/* A key's deadlines as its loader has them, without jitter. */
-struct put write_deadlines(const struct policy *policy, struct slice key, uint64_t hash);
 
 /* wide.c */
 void wide_invalidate_tag(const struct target *t, struct params *p);
@@ -31,6 +29,7 @@ void wide_invalidate_match(const struct target *t, struct params *p);
 void wide_expire_many(const struct target *t, struct params *p);
 void wide_expire_tag(const struct target *t, struct params *p);
 void wide_expire_match(const struct target *t, struct params *p);
+void wide_lift_floors(const struct target *t, struct params *p);
 
 /* put.c */
 void put_put(const struct target *t, struct params *p);

@@ -54,6 +54,7 @@ static const struct method methods[] = {
     METHOD("stats", 0, 1, "(options?)", ADMIN, stats_answer),
     METHOD("loaders", 0, 1, "(options?)", ADMIN, admin_loaders),
     METHOD("reload", 0, 1, "(options?)", ADMIN, admin_reload),
+    METHOD("lift_floors", 1, 1, "({key}, {match} or {all = true})", ADMIN, wide_lift_floors),
 };
 
 enum { METHOD_COUNT = sizeof methods / sizeof methods[0] };

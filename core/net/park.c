@@ -68,20 +68,18 @@ static bool answer_kept(const struct target *t, struct slice key, uint64_t hash,
     struct answer a;
     struct hit hit;
     answer_open(&a, t);
-    enum lookup found =
-        store_get(io->options.store, key, hash, io->now_ms, WANT_STALE | WANT_KEPT, a.out, &hit);
+    enum lookup found = store_get(io->options.store, key, hash, io->now_ms, WANT_STALE | WANT_KEPT,
+                                  answer_room(&a), &hit);
     bool there = found == LOOKUP_FRESH || found == LOOKUP_STALE || found == LOOKUP_KEPT;
     if (!there || is_too_old(t, hit.has_version, hit.version)) {
         answer_undo(&a);
         entry_unref(hit.entry);
         return false;
     }
-    if (hit.entry)
-        answer_share(&a, hit.entry);
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE_ERROR, &hit);
     f.err = found == LOOKUP_FRESH ? NULL : why;
     metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE_ERROR);
-    answer_close(&a, &f);
+    answer_found(&a, &hit, &f);
     return true;
 }
 
@@ -116,8 +114,8 @@ static void park_on_soft(struct request *r)
     struct answer a;
     struct hit hit;
     answer_open(&a, &r->target);
-    enum lookup found =
-        store_get(io->options.store, request_key(r), r->hash, io->now_ms, WANT_STALE, a.out, &hit);
+    enum lookup found = store_get(io->options.store, request_key(r), r->hash, io->now_ms,
+                                  WANT_STALE, answer_room(&a), &hit);
     bool there = (found == LOOKUP_FRESH || found == LOOKUP_STALE) &&
                  !is_too_old(&r->target, hit.has_version, hit.version);
     if (!there || !flights_leave(io->options.flights, &r->waiter)) {
@@ -128,11 +126,9 @@ static void park_on_soft(struct request *r)
         arm(r, PARK_HARD, r->deadline_ms - io->now_ms);
         return;
     }
-    if (hit.entry)
-        answer_share(&a, hit.entry);
     struct facts f = facts_of_hit(found == LOOKUP_FRESH ? STATUS_HIT : STATUS_STALE, &hit);
     metrics_hit(io->metrics, hit.owner, found == LOOKUP_FRESH ? HIT_FRESH : HIT_STALE);
-    answer_close(&a, &f);
+    answer_found(&a, &hit, &f);
     unpark(r);
 }
 
@@ -163,10 +159,8 @@ static void answer_hit(struct request *r, struct answer *a, struct join_result *
     metrics_hit(io->metrics, joined->hit.owner, negative ? HIT_NEGATIVE : HIT_FRESH);
     if (negative)
         a->rc |= mpw_nil(a->out);
-    if (joined->hit.entry)
-        answer_share(a, joined->hit.entry);
     struct facts f = facts_of_hit(negative ? STATUS_NEGATIVE : STATUS_HIT, &joined->hit);
-    answer_close(a, &f);
+    answer_found(a, &joined->hit, &f);
     unpark(r);
 }
 
@@ -192,6 +186,7 @@ static void park_rejoin(struct request *r)
     };
     answer_open(&a, &r->target);
     q.out = a.out;
+    q.held = answer_room(&a) == NULL;
     enum join join = loader < 0 ? JOIN_NOMEM : flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
         answer_hit(r, &a, &joined);
@@ -254,7 +249,12 @@ static void answer_outcome(struct request *r, const struct flight *f)
     };
     struct err e;
     switch (f->end) {
-    case END_FOUND: answer_entry(&r->target, f->value, &facts); break;
+    case END_FOUND:
+        facts.tagged = f->value;
+        facts.too_large = f->too_large;
+        facts.largest = f->largest;
+        answer_entry(&r->target, f->value, &facts);
+        break;
     case END_ABSENT:
         facts.status = STATUS_NEGATIVE;
         answer_nil(&r->target, &facts);

@@ -30,9 +30,16 @@ static void let_go(struct put_request *r)
 
 static int pack_outcome(struct buf *out, const struct write *w)
 {
-    int rc = mpw_map(out, 2) | mpw_cstr(out, "version");
+    static const char *const left[] = {
+        [LEFT_UNTAGGED] = "save said nothing of tags, and loads give some",
+        [LEFT_TOO_LARGE] = "the entry is too large for the memory",
+    };
+    int rc = mpw_map(out, left[w->left] ? 3 : 2) | mpw_cstr(out, "version");
     rc |= w->has_version ? mpw_int(out, w->version) : mpw_nil(out);
-    return rc | mpw_cstr(out, "stored") | mpw_bool(out, w->stored);
+    rc |= mpw_cstr(out, "stored") | mpw_bool(out, w->stored);
+    if (left[w->left])
+        rc |= mpw_cstr(out, "reason") | mpw_cstr(out, left[w->left]);
+    return rc;
 }
 
 static void request_free(struct put_request *r)

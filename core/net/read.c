@@ -23,22 +23,23 @@ struct read {
 };
 
 static __attribute__((noinline)) void close_entry(struct answer *a, enum status status,
-                                                  const struct hit *hit, const struct err *err)
+                                                  struct hit *hit, const struct err *err)
 {
     struct facts f = facts_of_hit(status, hit);
     f.err = err;
-    answer_close(a, &f);
+    answer_found(a, hit, &f);
 }
 
 static inline void close_hit(struct answer *a, enum status status, struct hit *hit,
                              const struct err *err)
 {
+    if (__builtin_expect(a->target->form == FORM_ENTRY, 0)) {
+        close_entry(a, status, hit, err);
+        return;
+    }
     if (__builtin_expect(hit->entry != NULL, 0)) /* it was not copied under the store's lock */
         answer_share(a, hit->entry);
-    if (__builtin_expect(a->target->form == FORM_ENTRY, 0))
-        close_entry(a, status, hit, err);
-    else
-        answer_done(a, 0);
+    answer_done(a, 0);
 }
 
 static void close_negative(struct answer *a, const struct hit *hit)
@@ -132,6 +133,7 @@ static void read_join(const struct read *r, const struct policy *policy, int loa
     q.waiter = &request->waiter;
     q.wait_until_ms = io->now_ms + wait_ms;
     q.out = a.out;
+    q.held = answer_room(&a) == NULL;
     enum join join = flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
         request_free(request);
@@ -233,7 +235,7 @@ static void read_key(struct read *r)
     answer_open(&a, r->target);
     unsigned want = WANT_STALE | (r->target->form == FORM_ENTRY || r->has_min ? 0 : WANT_BARE);
     enum lookup found =
-        store_get(io->options.store, r->key, r->hash, io->now_ms, want, a.out, &hit);
+        store_get(io->options.store, r->key, r->hash, io->now_ms, want, answer_room(&a), &hit);
     if (__builtin_expect(found != LOOKUP_MISS && is_old(r, &hit), 0)) {
         entry_unref(hit.entry);
         found = LOOKUP_MISS;
@@ -382,8 +384,9 @@ void read_peek(const struct target *t, struct params *p)
     struct answer a;
     struct hit hit;
     answer_open(&a, &entry);
-    enum lookup found = store_get(io->options.store, key, params_hash(p, io->options.store, key),
-                                  io->now_ms, WANT_PEEK | WANT_STALE | WANT_KEPT, a.out, &hit);
+    enum lookup found =
+        store_get(io->options.store, key, params_hash(p, io->options.store, key), io->now_ms,
+                  WANT_PEEK | WANT_STALE | WANT_KEPT, answer_room(&a), &hit);
     if (found == LOOKUP_MISS) {
         answer_undo(&a);
         entry.form = FORM_VALUE;

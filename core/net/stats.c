@@ -66,6 +66,7 @@ static int pack_flights(struct buf *out, const struct io *io)
         {"backoff_dropped", s.failed_dropped},
         {"floors", s.floors},
         {"floors_dropped", s.floors_dropped},
+        {"primary_reads_ms", s.lossy_until_ms > io->now_ms ? s.lossy_until_ms - io->now_ms : 0},
     };
     return pack_rows(out, "flights", rows, sizeof rows / sizeof rows[0]);
 }

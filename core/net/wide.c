@@ -1,5 +1,8 @@
-/* invalidate_tag, invalidate_match, and expire in its wider forms: many keys by one word. */
+/* invalidate_tag, invalidate_match, expire in its wider forms, lift_floors: many keys by one word.
+ */
 #include "net/commands.h"
+
+#include "base/log.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -90,13 +93,67 @@ void wide_expire_many(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    while (texts_next(&keys, &key)) {
-        int loader;
-        const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-        struct put deadlines = write_deadlines(policy, key, store_hash(io->options.store, key));
-        there += change_expire(io->options.changes, &deadlines, io->now_ms);
-    }
+    while (texts_next(&keys, &key))
+        there +=
+            change_expire(io->options.changes, key, store_hash(io->options.store, key), io->now_ms);
     struct answer a;
     answer_begin(&a, t);
     answer_done(&a, mpw_int(a.out, there));
+}
+
+static int read_lift(struct params *p, struct lift *what, bool *all, struct err *e)
+{
+    bool has_key = false, has_match = false;
+    const struct option_spec specs[] = {
+        {"key", OPTION_TEXT, &what->key, &has_key},
+        {"match", OPTION_TEXT, &what->match, &has_match},
+        {"all", OPTION_BOOL, all, NULL},
+    };
+    int rc = params_options(p, specs, 3, e);
+    if (rc == 0 && has_key + has_match + *all != 1)
+        return err_set(e, ERR_BAD_REQUEST,
+                       "lift_floors: it takes one of key, match, and all = true");
+    if (rc == 0 && has_key && (what->key.size == 0 || what->key.size > (size_t)p->conf->max_key))
+        return err_set(e, ERR_BAD_KEY, "lift_floors: a key of %zu bytes; max_key is %lld",
+                       what->key.size, (long long)p->conf->max_key);
+    if (rc == 0 && has_match && what->match.size == 0)
+        return err_set(e, ERR_BAD_REQUEST, "lift_floors: the pattern is empty");
+    return rc;
+}
+
+/* What the log says of it: somebody has taken a promise back. */
+static void log_lift(const struct target *t, const struct lift *what, bool all, bool had)
+{
+    const struct conf_user *user = t->conn ? t->conn->user : NULL;
+    const char *name = user ? user->name : "";
+    if (all)
+        log_warn("floors.lifted", "user=%s all=1", log_q(name));
+    else if (what->key.size > 0)
+        log_warn("floors.lifted", "user=%s key=%s had=%d", log_q(name), log_key(what->key),
+                 (int)had);
+    else
+        log_warn("floors.lifted", "user=%s match=%s", log_q(name), log_key(what->match));
+}
+
+void wide_lift_floors(const struct target *t, struct params *p)
+{
+    struct io *io = t->io;
+    struct lift what = {.now_ms = io->now_ms};
+    bool all = false, had = false;
+    struct err e;
+    int rc = read_lift(p, &what, &all, &e);
+    if (rc == 0) {
+        what.hash = store_hash(io->options.store, what.key);
+        rc = change_lift(io->options.changes, &what, &had, &e);
+        if (rc == ERR_OVERLOADED)
+            e.retry_after_ms = RETRY_MS;
+        if (rc != 0)
+            err_prefix(&e, "%s", p->method);
+    }
+    if (rc != 0) {
+        answer_error(t, &e);
+        return;
+    }
+    log_lift(t, &what, all, had);
+    answer_true(t, had);
 }

@@ -7,7 +7,7 @@
 
 #define TTL_OVER (-1) /* stale from now on */
 
-struct put write_deadlines(const struct policy *policy, struct slice key, uint64_t hash)
+static struct put deadlines_of(const struct policy *policy, struct slice key, uint64_t hash)
 {
     return (struct put){
         .key = key,
@@ -40,8 +40,17 @@ static int take_tags(const struct io *io, const struct params *p, struct slice p
     while (rc == 0 && texts_next(&tags, &tag))
         slots[put->tag_count++] = marks_slot(marks, tag);
     put->tags = slots;
+    put->tag_texts = packed;
     put->since = marks_now(marks);
     return rc;
+}
+
+/* Loads of its loader give tags, and the client has not said which this value has: every tag is
+ * taken for one of them. */
+static void carry_any_tag(const struct io *io, uint32_t *slots, struct put *put)
+{
+    slots[0] = marks_any_tag(io->options.changes->marks);
+    put->tag_count = 1;
 }
 
 void write_set(const struct target *t, struct params *p)
@@ -55,12 +64,13 @@ void write_set(const struct target *t, struct params *p)
     }
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
+    struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
     struct slice packed_tags = {0};
+    bool has_tags = false;
     uint32_t slots[MARKS_TAGS_MAX];
     put.value = value;
     const struct option_spec specs[] = {
-        {"tags", OPTION_RAW, &packed_tags, NULL},
+        {"tags", OPTION_RAW, &packed_tags, &has_tags},
         {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
         {"version", OPTION_INT, &put.version, &put.has_version},
@@ -70,6 +80,8 @@ void write_set(const struct target *t, struct params *p)
         return;
     }
     settle_deadlines(io, policy, loader, &put);
+    if (!has_tags && snapshot_gives_tags(io->snapshot, loader))
+        carry_any_tag(io, slots, &put);
     if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
         answer_error(t, &e);
     else
@@ -174,10 +186,8 @@ void write_expire(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
-    answer_true(t, change_expire(io->options.changes, &put, io->now_ms));
+    uint64_t hash = params_hash(p, io->options.store, key);
+    answer_true(t, change_expire(io->options.changes, key, hash, io->now_ms));
 }
 
 void write_touch(const struct target *t, struct params *p)
@@ -191,7 +201,7 @@ void write_touch(const struct target *t, struct params *p)
     }
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = write_deadlines(policy, key, params_hash(p, io->options.store, key));
+    struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
     const struct option_spec specs[] = {
         {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},

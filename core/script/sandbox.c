@@ -1,6 +1,7 @@
 #include "script/sandbox.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "script/packed.h"
 #include "script/script_file.h"
 #include "script/text.h"
@@ -181,12 +182,14 @@ static int compile(lua_State *L, const char *text, size_t size, const char *chun
 }
 
 /* Reads and compiles; pushes the function. An error's text is in e. */
-static int load_file(lua_State *L, const struct sandbox *sb, const char *dir, const char *file,
+static int load_file(lua_State *L, struct sandbox *sb, const char *dir, const char *file,
                      struct err *e)
 {
     struct buf text;
     buf_init(&text, SANDBOX_FILE_MAX);
     int rc = script_file_read(dir, file, &text, e);
+    if (rc == 0)
+        sb->read = hash_slice(buf_slice(&text), sb->read);
     if (rc == 0 && text.size != 0 && text.data[0] == LUA_SIGNATURE[0]) {
         rc = err_set(e, ERR_SCRIPT, "%s:1: this is bytecode; a script is text", file);
     } else if (rc == 0) {

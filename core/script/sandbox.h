@@ -19,6 +19,7 @@ struct sandbox {
     int new_env;                 /* a Lua function in the registry */
     bool jit;                    /* for what is compiled now; sandbox_jit_on */
     bool jit_is_open;
+    uint64_t read; /* a hash of all texts that were read since it was set to 0 */
 };
 
 /* Opens libraries and the prelude in a new VM, which stays the caller's. */

@@ -121,6 +121,7 @@ static int make_store(struct server *s, struct err *e)
         .slots = s->io_count,
         .failed_max = (size_t)s->conf->failed_keys,
         .floors_max = (size_t)s->conf->floors,
+        .lossy_until_ms = s->started_ms + s->conf->floor_ttl_ms,
         .seed = rng_os(),
         .deliver = park_recv_delivery,
     };

@@ -23,16 +23,16 @@ static bool is_wide(const struct put *p)
     return p->key.size > SHORT_KEY_MAX || value_size_of(p) > SHORT_VALUE_MAX;
 }
 
-static size_t tags_size(size_t count)
+static size_t tags_size(size_t count, size_t texts)
 {
-    return count ? sizeof(uint64_t) + count * TAG_BYTES + 1 : 0;
+    return count ? sizeof(uint64_t) + count * TAG_BYTES + 1 + sizeof(uint16_t) + texts : 0;
 }
 
 size_t entry_size(const struct put *p)
 {
     return offsetof(struct entry, data) + (is_wide(p) ? ENTRY_WIDE : 0) +
            (p->has_version ? sizeof(int64_t) : 0) + p->key.size + value_size_of(p) +
-           tags_size(p->tag_count);
+           tags_size(p->tag_count, p->tag_texts.size);
 }
 
 static unsigned tag_count(const struct entry *e)
@@ -40,12 +40,33 @@ static unsigned tag_count(const struct entry *e)
     return e->flags & ENTRY_TAGGED ? (unsigned char)*entry_end(e) : 0;
 }
 
+/* Of a tagged one. */
+static struct slice tag_texts(const struct entry *e)
+{
+    uint16_t size;
+    const char *at = entry_end(e) + 1 + sizeof(uint64_t) + tag_count(e) * TAG_BYTES;
+    memcpy(&size, at, sizeof size);
+    return slice_of(at + sizeof size, size);
+}
+
 void entry_read_tags(const struct entry *e, struct entry_tags *out)
 {
     const char *at = entry_end(e) + 1;
     out->count = tag_count(e);
-    if (out->count > 0)
-        memcpy(out->slots, at + sizeof(uint64_t), out->count * TAG_BYTES);
+    out->texts = (struct slice){.size = 0};
+    if (out->count == 0)
+        return;
+    memcpy(out->slots, at + sizeof(uint64_t), out->count * TAG_BYTES);
+    out->texts = tag_texts(e);
+}
+
+enum entry_tagged entry_tag_texts(const struct entry *e, struct slice *texts)
+{
+    *texts = (struct slice){.size = 0};
+    if (!(e->flags & ENTRY_TAGGED))
+        return TAGGED_NOT;
+    *texts = tag_texts(e);
+    return texts->size > 0 ? TAGGED_TEXTS : TAGGED_UNKNOWN;
 }
 
 enum mark entry_judge_tags(const struct entry *e, const struct marks *m)
@@ -77,8 +98,12 @@ void entry_shape(struct entry *e, const struct put *p)
     e->reads = e->ahead = 0;
     if (wide)
         memcpy(e->data, sizes, sizeof sizes);
-    if (p->tag_count)
-        *(char *)entry_end(e) = (char)p->tag_count;
+    if (p->tag_count == 0)
+        return;
+    char *end = (char *)entry_end(e);
+    const uint16_t texts = (uint16_t)p->tag_texts.size;
+    *end = (char)p->tag_count;
+    memcpy(end + 1 + sizeof(uint64_t) + p->tag_count * TAG_BYTES, &texts, sizeof texts);
 }
 
 void entry_fill(struct entry *e, const struct put *p)
@@ -97,13 +122,17 @@ void entry_fill(struct entry *e, const struct put *p)
         return;
     at += value_size_of(p) + 1;
     memcpy(at, &p->since, sizeof p->since);
-    memcpy(at + sizeof p->since, p->tags, p->tag_count * TAG_BYTES);
+    at += sizeof p->since;
+    memcpy(at, p->tags, p->tag_count * TAG_BYTES);
+    at += p->tag_count * TAG_BYTES + sizeof(uint16_t);
+    if (p->tag_texts.size)
+        memcpy(at, p->tag_texts.data, p->tag_texts.size);
 }
 
 struct entry *entry_new(const struct put *p)
 {
     if (p->key.size > ENTRY_KEY_MAX || value_size_of(p) > UINT32_MAX ||
-        p->tag_count > MARKS_TAGS_MAX)
+        p->tag_count > MARKS_TAGS_MAX || p->tag_texts.size > UINT16_MAX)
         return NULL;
     size_t size = entry_size(p);
     struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
@@ -121,9 +150,17 @@ struct entry *entry_new_value(struct slice packed)
     return entry_new(&(struct put){.value = packed});
 }
 
+struct entry *entry_new_tagged(const struct put *p)
+{
+    return entry_new(&(struct put){
+        .value = p->value, .tags = p->tags, .tag_count = p->tag_count, .tag_texts = p->tag_texts});
+}
+
 uint32_t entry_units(const struct entry *e)
 {
-    const char *end = entry_end(e) + tags_size(tag_count(e));
+    const char *end = entry_end(e);
+    if (e->flags & ENTRY_TAGGED)
+        end += tags_size(tag_count(e), tag_texts(e).size);
     return (uint32_t)((size_t)(end - (const char *)e + HEAP_UNIT - 1) / HEAP_UNIT);
 }
 
@@ -201,7 +238,8 @@ bool entry_is_renewal(const struct entry *e, const struct put *p)
         return false;
     return (!p->has_version || p->version == entry_version(e)) &&
            (p->tag_count == 0 ||
-            memcmp(entry_end(e) + 1 + sizeof p->since, p->tags, p->tag_count * TAG_BYTES) == 0);
+            (memcmp(entry_end(e) + 1 + sizeof p->since, p->tags, p->tag_count * TAG_BYTES) == 0 &&
+             slice_eq(tag_texts(e), p->tag_texts)));
 }
 
 void entry_renew(struct entry *e, const struct put *p, int64_t now_ms)

@@ -3,15 +3,15 @@
  *
  *   state 4 | timer 4 | links 8 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes
  * 8, where they are large | version 8, where there is one | key | value | count 1, since 8, slots 4
- * each, where there are tags
+ * each, size of the texts 2, texts, where there are tags
  *
  * Shape: 40 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
- * value of 16 MiB, 9 and 4 for each tag with tags. Key, version, value, tags and `flags` never
- * change while more than the shard has a reference (but for `since`: entry_renew); all else belongs
- * to the shard that holds the entry, changes under its lock only, and an entry to which nobody else
- * has a reference may move there. Deadlines are spans (span.h) from the time it was stored. Thread:
- * references, key and value: any. Everything else: under the shard's lock. Limits: a key of 65,535
- * bytes, a value of 4 GiB - 1; ENTRY_REFS_MAX references.
+ * value of 16 MiB, 11 with tags and for each tag 4 and its text, packed. Key, version, value, tags
+ * and `flags` never change while more than the shard has a reference (but for `since`:
+ * entry_renew); all else belongs to the shard that holds the entry, changes under its lock only,
+ * and an entry to which nobody else has a reference may move there. Deadlines are spans (span.h)
+ * from the time it was stored. Thread: references, key and value: any. Everything else: under the
+ * shard's lock. Limits: a key of 65,535 bytes, a value of 4 GiB - 1; ENTRY_REFS_MAX references.
  */
 #ifndef RTCACHE_STORE_ENTRY_H
 #define RTCACHE_STORE_ENTRY_H
@@ -149,6 +149,12 @@ static inline enum lookup entry_status(const struct entry *e, int64_t age_ms)
     return entry_status_left(e, entry_left_ms(e, age_ms));
 }
 
+/* Whether it was stored, or made, stale: nothing but a put makes it fresh again. */
+static inline bool entry_is_made_stale(const struct entry *e)
+{
+    return e->fresh == 0;
+}
+
 static inline int64_t entry_load_us(const struct entry *e)
 {
     return span_ms(e->load);
@@ -196,9 +202,10 @@ static inline const char *entry_end(const struct entry *e)
 /* ENTRY_TAGGED: what it has beside its value. */
 struct entry_tags {
     unsigned count;
+    struct slice texts; /* packed; borrowed */
     uint32_t slots[MARKS_TAGS_MAX];
 };
-/* count 0 where it has none. */
+/* count 0 where it has none. The texts live as long as the value. */
 void entry_read_tags(const struct entry *e, struct entry_tags *out);
 /* What has overtaken its tags: MARK_NONE where it has none. */
 enum mark entry_judge_tags(const struct entry *e, const struct marks *m);

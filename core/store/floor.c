@@ -1,5 +1,7 @@
 #include "store/floor.h"
 
+#include "store/globs.h"
+
 #include <stdlib.h>
 
 #define BUCKETS_FIRST 16
@@ -11,7 +13,10 @@ struct floor {
     int64_t version, until_ms, doubt_until_ms;
     bool there; /* it has a version */
     bool gone;
+    uint32_t lifts; /* how many there had been when it was raised */
 };
+
+_Static_assert(sizeof(struct floor) == 72, "what a floor costs");
 
 int floors_init(struct floors *fl, size_t most)
 {
@@ -20,6 +25,7 @@ int floors_init(struct floors *fl, size_t most)
         .bucket_count = BUCKETS_FIRST,
         .dropped_until_ms = INT64_MIN,
         .doubt_until_ms = INT64_MIN,
+        .latest_until_ms = INT64_MIN,
     };
     list_init(&fl->ending);
     fl->buckets = malloc(BUCKETS_FIRST * sizeof *fl->buckets);
@@ -38,12 +44,25 @@ static void drop(struct floors *fl, struct floor *f)
     free(f);
 }
 
+/* Patterns that no floor is older than any more. */
+static void forget_lifts(struct floors *fl, int64_t now_ms)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < fl->lift_count; i++)
+        if (fl->lifted[i].until_ms > now_ms)
+            fl->lifted[kept++] = fl->lifted[i];
+        else
+            shared_glob_unref(fl->lifted[i].glob);
+    fl->lift_count = kept;
+}
+
 void floors_fini(struct floors *fl)
 {
     if (!fl->buckets)
         return;
     while (!list_empty(&fl->ending))
         drop(fl, container_of(fl->ending.next, struct floor, ending));
+    forget_lifts(fl, INT64_MAX);
     free(fl->buckets);
     fl->buckets = NULL;
 }
@@ -146,8 +165,55 @@ static void prolong(struct floors *fl, struct floor *f, int64_t until_ms)
 {
     if (f->until_ms < until_ms)
         f->until_ms = until_ms;
+    if (fl->latest_until_ms < until_ms)
+        fl->latest_until_ms = until_ms;
     list_remove(&f->ending);
     list_push_back(&fl->ending, &f->ending);
+}
+
+/* Whether a lift has taken its height away since. */
+static bool is_lifted(const struct floors *fl, const struct floor *f, struct slice key)
+{
+    if (f->lifts == fl->lifts)
+        return false;
+    if (f->lifts < fl->all_lifted)
+        return true;
+    for (unsigned i = 0; i < fl->lift_count; i++)
+        if (fl->lifted[i].number > f->lifts && glob_matches(&fl->lifted[i].glob->glob, key, NULL))
+            return true;
+    return false;
+}
+
+static bool counts(const struct floors *fl, const struct floor *f, struct slice key, int64_t now_ms)
+{
+    return f->there && f->until_ms > now_ms && !is_lifted(fl, f, key);
+}
+
+bool floors_lift(struct floors *fl, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    struct floor *f = find(fl, hash);
+    bool had = f && counts(fl, f, key, now_ms);
+    if (f)
+        f->there = false;
+    return had;
+}
+
+void floors_lift_all(struct floors *fl)
+{
+    forget_lifts(fl, INT64_MAX);
+    fl->all_lifted = ++fl->lifts;
+}
+
+int floors_lift_match(struct floors *fl, struct shared_glob *g, int64_t now_ms)
+{
+    forget_lifts(fl, now_ms);
+    if (list_empty(&fl->ending))
+        return 0;
+    if (fl->lift_count == FLOOR_LIFTS)
+        return ERR_OVERLOADED;
+    fl->lifted[fl->lift_count++] = (struct floor_lift){
+        .number = ++fl->lifts, .until_ms = fl->latest_until_ms, .glob = shared_glob_ref(g)};
+    return 0;
 }
 
 enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r)
@@ -156,13 +222,14 @@ enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r)
     struct floor *f = floor_for(fl, r->hash, r->now_ms, &raised);
     if (!f)
         return raised;
-    if (!f->there || f->until_ms <= r->now_ms || r->version > f->version) {
+    if (!counts(fl, f, r->key, r->now_ms) || r->version > f->version) {
         f->version = r->version;
         f->gone = r->gone;
     } else if (r->version == f->version) {
         f->gone |= r->gone;
     }
     f->there = true;
+    f->lifts = fl->lifts;
     prolong(fl, f, r->now_ms + r->ttl_ms);
     return raised;
 }
@@ -183,16 +250,23 @@ enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms,
     return raised;
 }
 
-struct floor_seen floors_see(const struct floors *fl, uint64_t hash, int64_t now_ms)
+bool floors_doubtful(const struct floors *fl, uint64_t hash, int64_t now_ms)
 {
     const struct floor *f = find(fl, hash);
-    bool doubtful = now_ms < fl->doubt_until_ms;
-    if (!f || f->until_ms <= now_ms)
+    return now_ms < fl->doubt_until_ms || (f && now_ms < f->doubt_until_ms);
+}
+
+struct floor_seen floors_see(const struct floors *fl, struct slice key, uint64_t hash,
+                             int64_t now_ms)
+{
+    const struct floor *f = find(fl, hash);
+    bool doubtful = now_ms < fl->doubt_until_ms || (f && now_ms < f->doubt_until_ms);
+    if (!f || !counts(fl, f, key, now_ms))
         return (struct floor_seen){.doubtful = doubtful};
     return (struct floor_seen){
-        .there = f->there,
+        .there = true,
         .gone = f->gone,
-        .doubtful = doubtful || now_ms < f->doubt_until_ms,
+        .doubtful = doubtful,
         .version = f->version,
     };
 }

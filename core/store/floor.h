@@ -11,14 +11,26 @@
  * Pure. Thread: under its owner's lock. Limits: `most`; past it the floor nearest its end is
  * dropped, and the owner is told, who voids the loads in progress (reliability rule 11). The doubt
  * of one that is dropped, or that there is no memory for, becomes the doubt of every key.
+ *
+ * Floors can be lifted, where versions have begun anew at their source: that of a key, of all keys
+ * that match a pattern, or all. A floor knows its key by the hash alone, which no pattern matches,
+ * so a pattern is remembered instead: lifts are numbered, each floor has the number of the last one
+ * when it was raised, and does not count for a key that one of the later ones matches. A pattern is
+ * kept until every floor that is older than it has ended, at most FLOOR_LIFTS of them at a time. A
+ * lift takes the height away and leaves the doubt.
  */
 #ifndef RTCACHE_STORE_FLOOR_H
 #define RTCACHE_STORE_FLOOR_H
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/slice.h"
 
 #include <stdint.h>
+
+#define FLOOR_LIFTS 64
+
+struct shared_glob; /* globs.h */
 
 struct floors {
     struct list *buckets;
@@ -27,6 +39,15 @@ struct floors {
     uint64_t dropped;         /* early */
     int64_t dropped_until_ms; /* the latest end that one of them would have had */
     int64_t doubt_until_ms;   /* of all keys */
+    int64_t latest_until_ms;  /* no floor ends later */
+    uint32_t lifts;           /* so far */
+    uint32_t all_lifted;      /* the number of the last lift of all keys */
+    unsigned lift_count;
+    struct floor_lift { /* the patterns that may still concern a floor, oldest first */
+        uint32_t number;
+        int64_t until_ms;
+        struct shared_glob *glob; /* one reference */
+    } lifted[FLOOR_LIFTS];
 };
 
 int floors_init(struct floors *fl, size_t most) MUST_USE; /* ERR_NOMEM */
@@ -39,6 +60,7 @@ enum floor_raised {
 };
 
 struct floor_raise {
+    struct slice key;
     uint64_t hash;
     int64_t version;
     int64_t now_ms, ttl_ms;
@@ -46,6 +68,13 @@ struct floor_raise {
 };
 /* Floors only rise: a lower version leaves the height as it is, and prolongs it. */
 enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r);
+
+/* Whether the key had a floor. */
+bool floors_lift(struct floors *fl, struct slice key, uint64_t hash, int64_t now_ms);
+void floors_lift_all(struct floors *fl);
+/* Takes a reference of its own. ERR_OVERLOADED: FLOOR_LIFTS patterns are in force. */
+int floors_lift_match(struct floors *fl, struct shared_glob *g, int64_t now_ms) MUST_USE;
+
 /* What is loaded until until_ms is doubtful, whatever comes back. */
 enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t until_ms);
 
@@ -55,7 +84,9 @@ struct floor_seen {
     bool doubtful;
     int64_t version;
 };
-struct floor_seen floors_see(const struct floors *fl, uint64_t hash, int64_t now_ms);
+struct floor_seen floors_see(const struct floors *fl, struct slice key, uint64_t hash,
+                             int64_t now_ms);
+bool floors_doubtful(const struct floors *fl, uint64_t hash, int64_t now_ms);
 /* Floors whose time is over leave, at most `most`; how many. */
 size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most);
 

@@ -14,6 +14,12 @@ struct shared_glob *shared_glob_new(const struct glob *g, bool soft)
     return shared;
 }
 
+struct shared_glob *shared_glob_ref(struct shared_glob *g)
+{
+    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+    return g;
+}
+
 void shared_glob_unref(struct shared_glob *g)
 {
     if (atomic_fetch_sub_explicit(&g->refs, 1, memory_order_acq_rel) == 1)
@@ -29,8 +35,7 @@ void globs_fini(struct globs *gs)
 
 void globs_add(struct globs *gs, struct shared_glob *g)
 {
-    atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
-    gs->active[gs->count++] = g;
+    gs->active[gs->count++] = shared_glob_ref(g);
     gs->issued++;
 }
 

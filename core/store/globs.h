@@ -32,6 +32,7 @@ struct globs {
 
 /* One reference, the caller's; NULL: no memory. */
 struct shared_glob *shared_glob_new(const struct glob *g, bool soft);
+struct shared_glob *shared_glob_ref(struct shared_glob *g);
 void shared_glob_unref(struct shared_glob *g);
 
 void globs_fini(struct globs *gs);

@@ -30,7 +30,7 @@ int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e
         return err_set(e, ERR_CONFIG, "tag_slots: %zu is no power of two", tag_slots);
     struct marks *m = malloc(sizeof *m);
     struct marks_state *state = calloc(1, sizeof *state);
-    _Atomic uint64_t *slots = calloc(2 * tag_slots, sizeof *slots);
+    _Atomic uint64_t *slots = calloc(2 * (tag_slots + 1), sizeof *slots);
     if (!m || !state || !slots) {
         free(m);
         free(state);
@@ -41,7 +41,7 @@ int marks_new(struct marks **out, size_t tag_slots, uint64_t seed, struct err *e
     state->hash_seed = seed;
     *m = (struct marks){
         .any = slots,
-        .hard = slots + tag_slots,
+        .hard = slots + tag_slots + 1,
         .newest = &state->seq,
         .state = state,
         .slot_mask = (uint32_t)(tag_slots - 1),
@@ -80,11 +80,13 @@ static void raise_to(_Atomic uint64_t *at, uint64_t seq)
 /* What begins between the steps has read the source after the change that is told of here. */
 uint64_t marks_tag(struct marks *m, struct slice tag, bool soft)
 {
-    uint32_t slot = marks_slot(m, tag);
+    const uint32_t slots[] = {marks_slot(m, tag), marks_any_tag(m)};
     uint64_t seq = atomic_fetch_add(&m->state->seq, 1) + 1;
-    if (!soft)
-        raise_to(&m->hard[slot], seq);
-    raise_to(&m->any[slot], seq); /* last: who sees it sees the other */
+    for (int i = 0; i < 2; i++) {
+        if (!soft)
+            raise_to(&m->hard[slots[i]], seq);
+        raise_to(&m->any[slots[i]], seq); /* last: who sees it sees the other */
+    }
     return seq;
 }
 

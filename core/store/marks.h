@@ -8,7 +8,8 @@
  * A load notes the number that was the newest when it began (`since`); what it brings is overtaken
  * by every mark above that. An entry with tags keeps its `since` and its slots, so that a tag is
  * invalidated in O(1) however many entries carry it; tags that share a slot are invalidated
- * together. Patterns reach entries through the store (store_apply_glob).
+ * together. One slot more, marks_any_tag, is that of values of which nobody has said what tags they
+ * have: every tag is about it. Patterns reach entries through the store (store_apply_glob).
  * Shape: 16 bytes a slot. Thread: any; the slots are atomics, the globs under a lock of their own,
  * which is a leaf. Limits: tag_slots; a load that began before the oldest pattern that is
  * remembered counts as overtaken.
@@ -50,6 +51,11 @@ void marks_free(struct marks *m); /* NULL is allowed */
 uint64_t marks_now(const struct marks *m);
 
 uint32_t marks_slot(const struct marks *m, struct slice tag);
+/* What carries it is overtaken by every tag. */
+static inline uint32_t marks_any_tag(const struct marks *m)
+{
+    return m->slot_mask + 1;
+}
 
 /* In force when it returns; its number. */
 uint64_t marks_tag(struct marks *m, struct slice tag, bool soft);

@@ -108,15 +108,23 @@ void shard_take_out_all(struct shard *s, const struct leaving *all, size_t count
     heap_run_end(&s->heap, &run);
 }
 
-/* Fresh until now, stale from now on. */
+/* What is left of a span that began so long ago. */
+static int64_t rest_of(uint16_t span, int64_t past_ms)
+{
+    return span == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(span) - past_ms;
+}
+
+/* Stale from now on, where it was fresh; as long as it would have been, where it is stale. Its
+ * fresh time of 0 says that it was made so. */
 static void soften(struct shard *s, struct entry *e, int64_t now)
 {
-    enum lookup status = entry_status(e, entry_age_ms(e, now));
-    if (status != LOOKUP_FRESH && status != LOOKUP_NEGATIVE)
+    int64_t left = entry_left_ms(e, entry_age_ms(e, now)), past = left < 0 ? -left : 0;
+    if (entry_is_made_stale(e))
         return;
     wheel_remove(&s->wheel, &e->timer);
-    const struct put over = {
-        .ttl_ms = TTL_OVER, .stale_ttl_ms = span_ms(e->stale), .keep_ms = span_ms(e->keep)};
+    const struct put over = {.ttl_ms = TTL_OVER,
+                             .stale_ttl_ms = rest_of(e->stale, past),
+                             .keep_ms = rest_of(e->keep, past)};
     entry_set_deadlines(e, &over, now);
     shard_link_deadline(s, e);
 }
@@ -256,11 +264,24 @@ bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
     enum lookup status;
     struct hit hit;
     struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &hit);
-    if (e) {
+    bool may = (status == LOOKUP_FRESH || status == LOOKUP_STALE) && !entry_is_made_stale(e);
+    if (may) {
         wheel_remove(&s->wheel, &e->timer);
         entry_set_deadlines(e, deadlines, now);
         shard_link_deadline(s, e);
     }
+    pthread_mutex_unlock(&s->lock);
+    return may;
+}
+
+bool shard_expire(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    int64_t now = shard_lock(s, now_ms);
+    enum lookup status;
+    struct hit hit;
+    struct entry *e = find_live(s, key, hash, now, &status, &hit);
+    if (e)
+        soften(s, e, now);
     pthread_mutex_unlock(&s->lock);
     return e != NULL;
 }

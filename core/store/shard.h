@@ -43,6 +43,12 @@ struct shard {
     struct wheel wheel;
 };
 
+/* The largest entry that it takes. */
+static inline size_t shard_largest(const struct shard *s)
+{
+    return atomic_load_explicit(&s->limit_bytes, memory_order_relaxed) / SHARD_LARGEST;
+}
+
 /* In a heap that is not open. ERR_NOMEM. */
 int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed,
                const struct marks *marks) MUST_USE;
@@ -53,6 +59,7 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
 int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);
+bool shard_expire(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
 
 /* Expires or hands over at most `most` entries; how many. */
 size_t shard_tick(struct shard *s, int64_t now_ms, size_t most, struct aheads *ahead);

@@ -255,8 +255,9 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
     if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX)
         return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
                        ENTRY_KEY_MAX);
-    size_t size = entry_size(p), largest = shard_limit(s) / SHARD_LARGEST;
-    bool fits = size <= largest && p->value.size <= UINT32_MAX && p->tag_count <= MARKS_TAGS_MAX;
+    size_t size = entry_size(p), largest = shard_largest(s);
+    bool fits = size <= largest && p->value.size <= UINT32_MAX && p->tag_count <= MARKS_TAGS_MAX &&
+                p->tag_texts.size <= UINT16_MAX;
     int rc = fits ? put_entry(s, p, now_ms) : ERR_TOO_LARGE;
     if (rc == 0)
         return 0;

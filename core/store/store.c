@@ -103,6 +103,16 @@ void store_free(struct store *s)
     free(s);
 }
 
+size_t store_size_of(const struct put *p)
+{
+    return entry_size(p);
+}
+
+size_t store_largest(const struct store *s, uint64_t hash)
+{
+    return shard_largest(shard_of(s, hash));
+}
+
 uint64_t store_hash(const struct store *s, struct slice key)
 {
     return hash_slice(key, s->seed);
@@ -137,6 +147,11 @@ bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_
 bool store_touch(struct store *s, const struct put *deadlines, int64_t now_ms)
 {
     return shard_touch(shard_of(s, deadlines->hash), deadlines, since_start(s, now_ms));
+}
+
+bool store_expire(struct store *s, struct slice key, uint64_t hash, int64_t now_ms)
+{
+    return shard_expire(shard_of(s, hash), key, hash, since_start(s, now_ms));
 }
 
 static int by_reads(const void *a, const void *b)

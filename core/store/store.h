@@ -12,7 +12,7 @@
  * Limits: options.memory_bytes, counted over all memory that may be resident for entries, tables
  * and their overhead, what is lost to holes included; a put that would pass it evicts first, and
  * what new deadlines need (a page now and then) is had back with the next tick. An entry larger
- * than 1/8 of a shard's share is refused with ERR_TOO_LARGE.
+ * than 1/8 of a shard's share (store_largest) is refused with ERR_TOO_LARGE.
  */
 #ifndef RTCACHE_STORE_STORE_H
 #define RTCACHE_STORE_STORE_H
@@ -93,7 +93,8 @@ struct put {
     uint32_t load_us;
     const uint32_t *tags; /* slots (marks.h), tag_count of them */
     unsigned tag_count;
-    uint64_t since; /* marks_now when its load began; of use only with tags */
+    struct slice tag_texts; /* with tags: as they were given, packed, for entry_tag_texts */
+    uint64_t since;         /* marks_now when its load began; of use only with tags */
 };
 
 /* Summed over shards when read. */
@@ -135,9 +136,14 @@ int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *
 /* Whether there was an entry (an expired one does not count). */
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
 
-/* Moves the deadlines as `deadlines` put at now_ms would, the value stays. false: no entry, or it
- * has expired. */
+/* Moves the deadlines as `deadlines` put at now_ms would, the value stays. false: nothing was
+ * moved: there is no value, it is past stale_until, or it was made stale (by store_expire, a tag or
+ * a pattern, or stored so): only what is stored anew is fresh again then. */
 bool store_touch(struct store *s, const struct put *deadlines, int64_t now_ms);
+
+/* A value that is fresh is stale from now on, and one that is stale already will be no longer for
+ * it; an absence goes. Whether there was an entry. */
+bool store_expire(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
 
 /* An entry at its ahead time, which clients have read since it was stored or touched. */
 struct ahead {
@@ -178,6 +184,8 @@ void store_read_stats(struct store *s, struct store_stats *out);
  * that many waiters share). */
 struct entry *
 entry_new_value(struct slice packed); /* NULL: no memory; one reference, the caller's */
+/* The same with the tags of p, whose other parts but the value are ignored. */
+struct entry *entry_new_tagged(const struct put *p);
 struct entry *entry_ref(struct entry *e);
 /* The same for whoever may be one of very many: where there are too many it is a copy. NULL: no
  * memory for that. */
@@ -185,5 +193,17 @@ struct entry *entry_hold(struct entry *e);
 void entry_unref(struct entry *e);                /* any thread; NULL is allowed */
 struct slice entry_value(const struct entry *e);  /* borrowed while a reference is held */
 struct slice entry_key_of(const struct entry *e); /* likewise; empty for entry_new_value's */
+
+/* What is told of an entry's tags: a packed str or an array of them, borrowed as the value is. */
+enum entry_tagged {
+    TAGGED_NOT,     /* it has none */
+    TAGGED_TEXTS,   /* those of texts */
+    TAGGED_UNKNOWN, /* nobody has said which: every tag is taken for one of its own */
+};
+enum entry_tagged entry_tag_texts(const struct entry *e, struct slice *texts);
+
+/* What a put would take, and what one of that hash may. */
+size_t store_size_of(const struct put *p);
+size_t store_largest(const struct store *s, uint64_t hash);
 
 #endif

@@ -71,14 +71,14 @@ return {
   {
     race = "12", rule = "a set voids the load in flight",
     file = "core/load/flight_change.c",
-    from = "        drop_flight(s, p);\n        rc = store_put", to = "        rc = store_put",
+    from = "        drop_flight(s, p->key, p->hash);\n        rc = store_put", to = "        rc = store_put",
     tests = { "load_flight" },
   },
   {
     race = "12", rule = "a write raises the floor",
     file = "core/load/flight_change.c",
-    from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p);",
-    to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p);",
+    from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p->key, p->hash);",
+    to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p->key, p->hash);",
     tests = { "load_flight_write" },
   },
   {
@@ -122,7 +122,7 @@ return {
   {
     race = "14", rule = "and what is loaded while it is in doubt is not kept, however late it comes",
     file = "core/load/flight.c",
-    from = "f->doubtful = floors_see(&s->floors, f->hash, now_ms).doubtful;",
+    from = "f->doubtful = floors_doubtful(&s->floors, f->hash, now_ms);",
     to = "f->doubtful = false;\n    (void)now_ms;",
     tests = { "load_flight_write" },
   },

@@ -48,19 +48,9 @@ void change_key_later(struct sim *s, int64_t ms, int key, int version, bool plai
 
 void change_expire_key(struct sim *s, int key)
 {
-    struct put deadlines = {
-        .key = sim_key(s, key),
-        .hash = s->hashes[key],
-        .stale_ttl_ms = s->k.stale_ttl_ms,
-        .keep_ms = s->k.keep_ms,
-    };
     if (s->plant != PLANT_DEAF_EXPIRE)
-        change_expire(&s->changes, &deadlines, s->now_ms);
-    sim_note(s, (struct event){
-                    .kind = DID_EXPIRE,
-                    .key = key,
-                    .dead_ms = s->k.stale_ttl_ms > s->k.keep_ms ? s->k.stale_ttl_ms : s->k.keep_ms,
-                });
+        change_expire(&s->changes, sim_key(s, key), s->hashes[key], s->now_ms);
+    sim_note(s, (struct event){.kind = DID_EXPIRE, .key = key});
 }
 
 void change_touch(struct sim *s, int key)

@@ -245,11 +245,10 @@ static void on_touch(struct check_key *k, const struct event *e, size_t order)
     k->touch_dead_ms = k->touch_fresh_ms + e->dead_ms;
 }
 
-static void on_expire(struct check_key *k, const struct event *e, size_t order)
+static void on_expire(struct check_key *k, size_t order)
 {
     k->load = 0;
     k->expired = order;
-    k->expire_dead_ms = e->at_ms + e->dead_ms;
 }
 
 static void on_get(struct check *c, const struct event *e, size_t order)
@@ -307,7 +306,7 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
     case DID_WRITE: on_attempt(c, e, i + 1, false); break;
     case DID_WRITTEN: return on_written(c, e, i);
     case DID_INVALIDATE: on_invalidate(c, e, i + 1); break;
-    case DID_EXPIRE: on_expire(k, e, i + 1); break;
+    case DID_EXPIRE: on_expire(k, i + 1); break;
     case DID_TOUCH: on_touch(k, e, i + 1); break;
     case DID_TAG: on_tag(c, e, i + 1); break;
     case DID_MATCH: on_match(c, e, i + 1); break;

@@ -138,12 +138,10 @@ static bool is_marked(struct check *c, const struct answer *a)
         fresh_ms = k->touch_fresh_ms;
     if (touched && k->touch_dead_ms > dead_ms)
         dead_ms = k->touch_dead_ms;
-    if (k->expired > a->r->ended && k->expire_dead_ms > dead_ms)
-        dead_ms = k->expire_dead_ms;
     size_t soft = softened(c, a);
     if (a->e->status == GOT_HIT && now_ms >= fresh_ms)
         return check_broken(c, RULE_FRESH, a->i, a->e->key, a->r->ended);
-    if (a->e->status == GOT_HIT && a->r->began < soft && k->touched < soft)
+    if (a->e->status == GOT_HIT && a->r->began < soft) /* no touch takes that back */
         return check_broken(c, RULE_FRESH, a->i, a->e->key, soft);
     if (a->kept && now_ms >= dead_ms)
         return check_broken(c, RULE_BOUND, a->i, a->e->key, a->r->ended);

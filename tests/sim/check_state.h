@@ -41,7 +41,7 @@ struct check_key {
     struct check_doubt doubts[CHECK_DOUBTS];
     size_t doubt_count;
     size_t plain, any, match, soft_match, expired, touched, set;
-    int64_t touch_fresh_ms, touch_dead_ms, expire_dead_ms;
+    int64_t touch_fresh_ms, touch_dead_ms;
     int load;  /* the one that is not void; 0: none */
     bool told; /* what the source has now, the cache has or will load */
 };

@@ -41,7 +41,7 @@ enum event_kind {
     DID_WRITTEN,    /* it ends: code; version, VERSIONED, STORED; until_ms: the end of the doubt */
     DID_INVALIDATE, /* HAS_VERSION: version, GONE; else plain; code */
     DID_EXPIRE,     /* of a key */
-    DID_TOUCH,      /* of a key: ttl_ms, dead_ms; code 0: there was an entry */
+    DID_TOUCH,      /* of a key: ttl_ms, dead_ms; code 0: its time began again */
     DID_TAG,        /* id: the tag, SOFT */
     DID_MATCH,      /* tags: the keys that match, a bit each, SOFT; code */
     DID_EVICT,      /* of a key, by the test */

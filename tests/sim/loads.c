@@ -130,7 +130,7 @@ static void succeed(struct sim *s, struct load *ld)
     const struct row *row = &s->rows[ld->key];
     uint32_t slots[HISTORY_TAGS];
     unsigned count;
-    tags_of(s, ld, slots, &count);
+    s->gave_tags |= tags_of(s, ld, slots, &count) != 0;
     bool absent = ld->state.absent;
     int wrong = s->plant == PLANT_WRONG && ld->version > 0 && sim_chance(s, 2);
     struct outcome o = {

@@ -31,6 +31,8 @@ static const struct planted {
     [PLANT_DEAF_PUT] = {"a put leaves the entry alone",
                         {RULE_FLOOR, RULE_PLAIN, RULE_NEGATIVE, RULE_QUIET}},
     [PLANT_BACK] = {"an older version is stored over a newer one", {RULE_BACK}},
+    [PLANT_UNTAGGED] = {"a put that says nothing of tags is stored as if it had none",
+                        {RULE_TAG, RULE_FRESH}},
 };
 
 static void show(const struct sim *s, uint64_t seed, const struct finding *f)

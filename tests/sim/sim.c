@@ -172,7 +172,7 @@ void sim_run(struct sim *s, uint64_t seed, enum plant plant)
     s->io_generation = s->loader_generation = 1;
     s->floors_dropped = 0;
     s->last_apply_ms = 0;
-    s->healing = s->pump_due = false;
+    s->healing = s->pump_due = s->gave_tags = false;
     s->get_count = s->load_count = s->batch_count = s->write_count = s->read_count = 0;
     s->queued = s->in_flight = 0;
     s->task_count = 0;

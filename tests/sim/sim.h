@@ -98,6 +98,7 @@ struct batch {
 struct write {
     int key, read, version;
     bool deletes, committed, ended;
+    bool untagged; /* its script says nothing of the tags that the row has */
     enum { FATE_OK, FATE_REFUSED, FATE_LOST } fate;
     uint64_t since;
     struct write_token token;
@@ -118,6 +119,7 @@ enum plant {
     PLANT_DOUBLE,   /* a load is sent twice */
     PLANT_DEAF_PUT, /* an acknowledged put leaves the entry alone */
     PLANT_BACK,     /* a value of an older version is put into the store */
+    PLANT_UNTAGGED, /* what a put does not say of tags is taken for none */
     PLANT_COUNT,
 };
 
@@ -136,7 +138,8 @@ struct sim {
     char names[HISTORY_KEYS][8];
     uint64_t hashes[HISTORY_KEYS];
     int64_t last_apply_ms;
-    bool healing; /* the end: sources are sound and quick */
+    bool healing;   /* the end: sources are sound and quick */
+    bool gave_tags; /* a load gave some */
     struct get gets[SIM_GETS];
     struct load loads[SIM_LOADS];
     struct batch batches[SIM_LOADS * 2];

@@ -50,7 +50,9 @@ static bool store_entry(struct sim *s, const struct write *w)
         .tags = slots,
         .since = w->since,
     };
-    for (int i = 0; i < HISTORY_TAGS; i++) {
+    if (w->untagged && s->plant != PLANT_UNTAGGED)
+        slots[put.tag_count++] = marks_any_tag(s->marks);
+    for (int i = 0; i < HISTORY_TAGS && !w->untagged; i++) {
         char name[2] = {(char)('0' + i), 0};
         if (r->states[w->version].tags & 1 << i)
             slots[put.tag_count++] = marks_slot(s->marks, slice_str(name));
@@ -67,6 +69,12 @@ static bool store_entry(struct sim *s, const struct write *w)
     return stored;
 }
 
+/* As core/load/write.c: loads give tags, and the script said nothing of them. */
+static bool is_unsaid(const struct sim *s, const struct write *w)
+{
+    return w->untagged && s->gave_tags && s->plant != PLANT_UNTAGGED;
+}
+
 static void succeed(struct sim *s, struct write *w)
 {
     const struct row *r = &s->rows[w->key];
@@ -81,7 +89,7 @@ static void succeed(struct sim *s, struct write *w)
     int64_t version = w->version;
     if (s->plant == PLANT_DEAF_PUT) {
         ; /* nothing becomes of the entry */
-    } else if (r->versioned && r->through && !w->deletes) {
+    } else if (r->versioned && r->through && !w->deletes && !is_unsaid(s, w)) {
         e.flags |= store_entry(s, w) ? F_STORED : 0;
     } else {
         if (r->versioned)
@@ -169,6 +177,7 @@ void write_start(struct sim *s, int key, bool deletes)
         .key = key,
         .read = sim_next_read(s),
         .deletes = deletes,
+        .untagged = sim_chance(s, 30),
         .fate = luck < s->k.lost_percent       ? FATE_LOST
                 : luck < s->k.lost_percent + 8 ? FATE_REFUSED
                                                : FATE_OK,

@@ -255,6 +255,39 @@ static void what_is_not_understood_is_counted_and_changes_nothing(void **state)
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
 }
 
+static bool reads_primary(struct world *w)
+{
+    struct join_result r;
+    bool primary, stored;
+    struct outcome o = found(value_a);
+    struct join_request q = request_for(w, "user:1", NULL);
+    q.reload = true;
+    assert_int_equal(flights_join(w->flights, &q, &r), JOIN_STARTED);
+    begin(w, r.flight, 1, &primary);
+    end_with(w, r.flight, &o, &stored);
+    return primary;
+}
+
+static void race_34_after_a_gap_what_reads_a_replica_reads_the_primary(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    feed_up(&f.feed, "1/1", w->now_ms);
+    assert_false(reads_primary(w)); /* it reads that anyway */
+    f.feed.rule.lagging = true;
+    feed_down(&f.feed, w->now_ms);
+    assert_false(reads_primary(w));
+    feed_up(&f.feed, "1/1", w->now_ms);
+    assert_true(reads_primary(w));
+    w->now_ms += 60000;
+    assert_false(reads_primary(w));
+    assert_int_equal(beat(&f, true), FEED_BEAT);
+    assert_int_equal(beat(&f, false), FEED_BEAT);
+    assert_int_equal(beat(&f, true), FEED_BEAT); /* the one before is missing */
+    assert_true(reads_primary(w));
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -270,6 +303,7 @@ int main(void)
         T(marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then),
         T(with_many_patterns_a_gap_makes_everything_stale),
         T(what_is_not_understood_is_counted_and_changes_nothing),
+        T(race_34_after_a_gap_what_reads_a_replica_reads_the_primary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,7 +137,6 @@ static void an_expired_key_does_not_become_fresh_by_an_earlier_load(void **state
     struct join_result r;
     bool stored;
     struct slice k = slice_str("k");
-    struct put deadlines = {.key = k, .hash = store_hash(w->store, k), .stale_ttl_ms = 5000};
     struct outcome o = found(value_a);
     o.stale_ttl_ms = 5000;
     join_as(w, "k", NULL, &r);
@@ -145,7 +144,7 @@ static void an_expired_key_does_not_become_fresh_by_an_earlier_load(void **state
     struct join_request q = request_for(w, "k", NULL);
     q.reload = true;
     flights_join(w->flights, &q, &r);
-    assert_true(flights_expire(w->flights, &deadlines, w->now_ms));
+    assert_true(flights_expire(w->flights, k, store_hash(w->store, k), w->now_ms));
     end_with(w, r.flight, &o, &stored);
     assert_false(stored);
     assert_int_equal(lookup(w, "k"), LOOKUP_STALE);

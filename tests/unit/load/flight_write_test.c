@@ -291,6 +291,26 @@ static void race_04_a_change_that_is_announced_before_it_can_be_seen(void **stat
     assert_true(stored);
 }
 
+static void race_36_a_put_of_unknown_tags_is_found_by_every_tag(void **state)
+{
+    struct world *w = *state;
+    uint32_t any = marks_any_tag(w->marks);
+    struct put p = put_version(w, 3, value_a);
+    p.tags = &any;
+    p.tag_count = 1;
+    assert_true(write_through(w, &p));
+    assert_int_equal(stored_version(w), 3);
+    marks_tag(w->marks, slice_str("of nobody yet"), false);
+    assert_int_equal(stored_version(w), -1);
+    /* One that was in the air when the tag was invalidated. */
+    p.version = 4;
+    p.since = marks_now(w->marks);
+    struct write_token token = begin_write(w, &p);
+    marks_tag(w->marks, slice_str("t"), false);
+    assert_false(end_write(w, &p, token));
+    assert_int_equal(stored_version(w), -1);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -311,6 +331,7 @@ int main(void)
         T(race_16_a_row_that_came_again_with_a_lower_version),
         T(race_17_a_wrong_value_at_the_right_version),
         T(race_04_a_change_that_is_announced_before_it_can_be_seen),
+        T(race_36_a_put_of_unknown_tags_is_found_by_every_tag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -157,6 +157,47 @@ static void the_last_reference_frees(void **state)
     entry_unref(e);
 }
 
+static void tells_its_tags(void **state)
+{
+    (void)state;
+    static const char packed[] = "\x92\xa1"
+                                 "a\xa2"
+                                 "bc";
+    const uint32_t slots[] = {7, 9};
+    struct put p = {.key = slice_str("k"), .value = slice_str("value")};
+    struct slice texts;
+    struct entry *e = entry_new(&p);
+    assert_int_equal(entry_tag_texts(e, &texts), TAGGED_NOT);
+    entry_unref(e);
+    p.tags = slots;
+    p.tag_count = 2;
+    e = entry_new(&p); /* nobody said which */
+    assert_int_equal(entry_tag_texts(e, &texts), TAGGED_UNKNOWN);
+    assert_true(
+        entry_is_renewal(e, &(struct put){.value = entry_value(e), .tags = slots, .tag_count = 2}));
+    entry_unref(e);
+    p.tag_texts = slice_of(packed, sizeof packed - 1);
+    e = entry_new(&p);
+    struct entry_tags tags;
+    entry_read_tags(e, &tags);
+    assert_int_equal(tags.count, 2);
+    assert_memory_equal(tags.slots, slots, sizeof slots);
+    assert_true(slice_eq(tags.texts, p.tag_texts));
+    assert_int_equal(entry_tag_texts(e, &texts), TAGGED_TEXTS);
+    assert_true(slice_eq(texts, p.tag_texts));
+    assert_true(entry_bytes(e) >= entry_size(&p) && entry_bytes(e) < entry_size(&p) + 4);
+    struct put other = p;
+    other.value = entry_value(e);
+    assert_true(entry_is_renewal(e, &other));
+    other.tag_texts.size--; /* another text in the same slot */
+    assert_false(entry_is_renewal(e, &other));
+    entry_unref(e);
+    e = entry_new_tagged(&p);
+    assert_int_equal(entry_tag_texts(e, &texts), TAGGED_TEXTS);
+    assert_true(slice_eq(entry_value(e), p.value));
+    entry_unref(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +209,7 @@ int main(void)
         cmocka_unit_test(no_ttl_is_for_ever_and_a_negative_one_is_over),
         cmocka_unit_test(a_clock_behind_sees_age_zero),
         cmocka_unit_test(the_last_reference_frees),
+        cmocka_unit_test(tells_its_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

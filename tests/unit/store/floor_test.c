@@ -20,7 +20,7 @@ static enum floor_raised raise_floor(struct floors *fl, uint64_t hash, int64_t v
 
 static bool get(const struct floors *fl, uint64_t hash, int64_t now_ms, int64_t *version)
 {
-    struct floor_seen seen = floors_see(fl, hash, now_ms);
+    struct floor_seen seen = floors_see(fl, (struct slice){.size = 0}, hash, now_ms);
     if (seen.there)
         *version = seen.version;
     return seen.there;

@@ -235,6 +235,90 @@ static void a_removal_and_a_touch_see_what_a_reader_sees(void **state)
     assert_false(store_remove(w->store, p.key, p.hash, w->now_ms));
 }
 
+static bool touched(struct world *w, const char *key)
+{
+    struct put p = put_of(w, key);
+    return store_touch(w->store, &p, w->now_ms);
+}
+
+static void a_touch_does_not_make_fresh_what_was_made_stale(void **state)
+{
+    struct world *w = *state;
+    uint32_t slot = marks_slot(w->marks, slice_str("t"));
+    struct put p = put_of(w, "tagged");
+    p.tags = &slot;
+    p.tag_count = 1;
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    put(w, "globbed");
+    put(w, "expired");
+    marks_tag(w->marks, slice_str("t"), true);
+    assert_int_equal(apply(w, "globbed", true), 0);
+    struct put expired = put_of(w, "expired");
+    assert_true(store_expire(w->store, expired.key, expired.hash, w->now_ms));
+    static const char *const keys[] = {"tagged", "globbed", "expired"};
+    for (int i = 0; i < 3; i++) {
+        assert_false(touched(w, keys[i]));
+        assert_int_equal(look(w, keys[i]), LOOKUP_STALE);
+        put(w, keys[i]); /* what is stored anew is */
+        assert_true(touched(w, keys[i]));
+        assert_int_equal(look(w, keys[i]), LOOKUP_FRESH);
+    }
+}
+
+static void what_was_stored_stale_is_not_touched_and_what_became_so_is(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_of(w, "k");
+    p.ttl_ms = -1; /* its feed is cut */
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    assert_false(touched(w, "k"));
+    put(w, "k");
+    w->now_ms += 100000;
+    assert_int_equal(look(w, "k"), LOOKUP_STALE);
+    assert_true(touched(w, "k"));
+    assert_int_equal(look(w, "k"), LOOKUP_FRESH);
+    w->now_ms += 100000;
+    struct put stale = put_of(w, "k");
+    assert_true(store_expire(w->store, stale.key, stale.hash, w->now_ms));
+    assert_false(touched(w, "k"));
+}
+
+static void an_absence_and_what_is_kept_for_errors_are_not_touched(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_of(w, "absent");
+    p.negative = true;
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    assert_false(touched(w, "absent"));
+    p = put_of(w, "kept");
+    p.ttl_ms = 10;
+    p.stale_ttl_ms = 0;
+    p.keep_ms = 1000;
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    w->now_ms += 10;
+    assert_int_equal(look(w, "kept"), LOOKUP_KEPT);
+    assert_false(touched(w, "kept"));
+}
+
+static void an_expiry_does_not_lengthen_what_is_stale(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_of(w, "k");
+    put(w, "k");
+    w->now_ms += 150000; /* stale since 50 s, for 50 more */
+    for (int i = 0; i < 2; i++) {
+        assert_true(store_expire(w->store, p.key, p.hash, w->now_ms));
+        w->now_ms += 20000;
+        assert_int_equal(look(w, "k"), LOOKUP_STALE);
+    }
+    w->now_ms += 10000;
+    assert_false(store_expire(w->store, p.key, p.hash, w->now_ms));
+    p.negative = true;
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    assert_true(store_expire(w->store, p.key, p.hash, w->now_ms));
+    assert_int_equal(look(w, "k"), LOOKUP_MISS);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -248,6 +332,10 @@ int main(void)
         T(what_has_expired_does_not_rise_again_by_a_soft_one),
         T(an_expired_tag_softens_once),
         T(a_removal_and_a_touch_see_what_a_reader_sees),
+        T(a_touch_does_not_make_fresh_what_was_made_stale),
+        T(what_was_stored_stale_is_not_touched_and_what_became_so_is),
+        T(an_absence_and_what_is_kept_for_errors_are_not_touched),
+        T(an_expiry_does_not_lengthen_what_is_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

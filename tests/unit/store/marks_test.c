@@ -113,6 +113,23 @@ static void slots_have_to_be_a_power_of_two(void **state)
     assert_non_null(strstr(e.text, "1000"));
 }
 
+static void what_carries_any_tag_is_overtaken_by_each(void **state)
+{
+    struct marks *m = *state;
+    uint32_t any = marks_any_tag(m);
+    uint64_t since = marks_now(m);
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_NONE);
+    glob(m, "*", false); /* is no tag */
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_NONE);
+    marks_tag(m, slice_str("a"), true);
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_SOFT);
+    marks_tag(m, slice_str("b"), false);
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_HARD);
+    assert_int_equal(marks_judge_tags(m, &any, 1, marks_now(m)), MARK_NONE);
+    for (uint32_t i = 0; i < any; i++) /* and no tag has its slot */
+        assert_int_not_equal(marks_slot(m, slice_of(&i, sizeof i)), any);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -125,6 +142,7 @@ int main(void)
         T(a_pattern_overtakes_the_keys_that_match),
         T(a_pattern_that_is_forgotten_overtakes_everything_from_before_it),
         cmocka_unit_test(slots_have_to_be_a_power_of_two),
+        T(what_carries_any_tag_is_overtaken_by_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,7 +169,8 @@ static void do_touch(struct world *w, unsigned i)
     char text[32];
     struct slice key = key_text(i, text);
     struct model_entry *m = &w->model[i], moved = *m;
-    bool expected = model_status(m, w->now) != LOOKUP_MISS;
+    enum lookup status = model_status(m, w->now);
+    bool expected = status == LOOKUP_FRESH || status == LOOKUP_STALE;
     random_deadlines(w, &moved);
     const struct put deadlines = {
         .key = key,

@@ -31,7 +31,7 @@ struct feeds {
 
 static void publish(struct one *o)
 {
-    struct feed_numbers *to = &o->current->feeds[o->index];
+    struct feed_numbers *to = o->current->feeds[o->index];
     atomic_store_explicit(&to->connected, o->feed.connected, memory_order_relaxed);
     atomic_store_explicit(&to->events, o->feed.events, memory_order_relaxed);
     atomic_store_explicit(&to->bad, o->feed.bad, memory_order_relaxed);
@@ -151,7 +151,7 @@ static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed
         .patterns = patterns,
         .pattern_count = count,
         .lagging = has_replica(s->conf, index),
-        .cut = &s->feeds[index].cut,
+        .cut = &s->feeds[index]->cut,
     };
     return true;
 }

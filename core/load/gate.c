@@ -67,7 +67,7 @@ void gate_know_script(struct gate *g)
 bool gate_is_cut(const struct gate *g)
 {
     return g->feed >= 0 &&
-           atomic_load_explicit(&g->set->snapshot->feeds[g->feed].cut, memory_order_acquire);
+           atomic_load_explicit(&g->set->snapshot->feeds[g->feed]->cut, memory_order_acquire);
 }
 
 static void publish(struct gate *g)

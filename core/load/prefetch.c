@@ -15,7 +15,7 @@ enum prefetch prefetch_decide(const struct policy *p, unsigned reads, uint32_t i
 static bool is_cut(const struct snapshot *s, int loader)
 {
     int feed = snapshot_feed_of(s->conf, &s->conf->loaders[loader]);
-    return feed >= 0 && atomic_load_explicit(&s->feeds[feed].cut, memory_order_acquire);
+    return feed >= 0 && atomic_load_explicit(&s->feeds[feed]->cut, memory_order_acquire);
 }
 
 static bool start(const struct prefetcher *p, const struct snapshot *s, const struct ahead *a,

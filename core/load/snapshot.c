@@ -131,19 +131,32 @@ static void carry_totals(struct snapshot *s, const struct snapshot *before)
         }
 }
 
-/* A feed that was cut is cut until its thread says otherwise. */
-static void carry_feeds(struct snapshot *s, const struct snapshot *before)
+static struct feed_numbers *find_numbers(const struct snapshot *before, const char *backend)
+{
+    int k = before ? conf_backend_index(before->conf, backend) : -1;
+    return k >= 0 && before->conf->backends[k].feed ? before->feeds[k] : NULL;
+}
+
+static int share_feeds(struct snapshot *s, const struct snapshot *before)
 {
     for (size_t i = 0; i < s->conf->backend_count; i++) {
-        int k = conf_backend_index(before->conf, s->conf->backends[i].name);
-        if (k < 0)
-            continue;
-        atomic_store(&s->feeds[i].cut, atomic_load(&before->feeds[k].cut));
-        atomic_store(&s->feeds[i].connected, atomic_load(&before->feeds[k].connected));
-        atomic_store(&s->feeds[i].events, atomic_load(&before->feeds[k].events));
-        atomic_store(&s->feeds[i].bad, atomic_load(&before->feeds[k].bad));
-        atomic_store(&s->feeds[i].gaps, atomic_load(&before->feeds[k].gaps));
+        const struct conf_backend *b = &s->conf->backends[i];
+        struct feed_numbers *f = b->feed ? find_numbers(before, b->name) : NULL;
+        if (!f && !(f = calloc(1, sizeof *f)))
+            return ERR_NOMEM;
+        atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+        s->feeds[i] = f;
     }
+    return 0;
+}
+
+static void unshare_feeds(struct snapshot *s, size_t count)
+{
+    for (size_t i = 0; s->feeds && i < count; i++)
+        if (s->feeds[i] &&
+            atomic_fetch_sub_explicit(&s->feeds[i]->refs, 1, memory_order_acq_rel) == 1)
+            free(s->feeds[i]);
+    free(s->feeds);
 }
 
 static int find_slot(const struct snapshot *s, const char *pattern)
@@ -245,19 +258,21 @@ int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
     int rc = s->counters && s->facts && s->backends && s->scripts && s->feeds
                  ? compile_routes(s, e)
                  : err_set(e, ERR_NOMEM, "no memory for counters");
+    if (rc == 0 && share_feeds(s, before) != 0)
+        rc = err_set(e, ERR_NOMEM, "no memory for the feeds of %zu backends", conf->backend_count);
     if (rc == 0 && give_slots(s, before) != 0)
         rc = err_set(e, ERR_NOMEM, "no memory for %zu patterns", conf->loader_count);
     if (rc == 0)
         rc = make_tls(s, e);
     if (rc != 0) {
+        unshare_feeds(s, conf->backend_count);
+        s->feeds = NULL;
         s->conf = NULL; /* still the caller's */
         snapshot_unref(s);
         return rc;
     }
-    if (before) {
+    if (before)
         carry_totals(s, before);
-        carry_feeds(s, before);
-    }
     *out = s;
     return 0;
 }
@@ -282,7 +297,8 @@ void snapshot_unref(struct snapshot *s)
     free(s->facts);
     free(s->backends);
     free(s->scripts);
-    free(s->feeds);
+    if (s->conf)
+        unshare_feeds(s, s->conf->backend_count);
     conf_unref(s->conf);
     free(s);
 }
@@ -311,5 +327,5 @@ bool snapshot_gives_tags(const struct snapshot *s, int loader)
 bool snapshot_is_cut(const struct snapshot *s, int loader)
 {
     int feed = loader >= 0 ? snapshot_feed_of(s->conf, &s->conf->loaders[loader]) : -1;
-    return feed >= 0 && atomic_load_explicit(&s->feeds[feed].cut, memory_order_acquire);
+    return feed >= 0 && atomic_load_explicit(&s->feeds[feed]->cut, memory_order_acquire);
 }

@@ -51,8 +51,10 @@ struct loader_counters {
 struct backend_numbers;
 struct script_numbers;
 
-/* Of a backend's feed: written by the feeds' thread, read by any. */
+/* Of a backend's feed: written by the feeds' thread, read by any. It lives beside the snapshots,
+ * which share it by the backend's name: what changes while the next one is made is not copied. */
 struct feed_numbers {
+    _Atomic int refs;
     _Atomic bool cut; /* what is loaded from what it feeds does not count as fresh */
     _Atomic bool connected;
     _Atomic uint64_t events, bad, gaps;
@@ -76,7 +78,7 @@ struct snapshot {
     struct loader_facts *facts;       /* [loaders] */
     struct backend_numbers *backends; /* [loader_threads][backends] */
     struct script_numbers *scripts;   /* [loader_threads] */
-    struct feed_numbers *feeds;       /* [backends] */
+    struct feed_numbers **feeds;      /* [backends]; shared */
     /* The pattern that has each slot; slot 0 is nobody's. A pattern keeps its slot over reloads,
      * also while it is not there, as long as there are any. */
     char **owners;

@@ -100,7 +100,7 @@ static int pack_feeds(struct buf *out, const struct snapshot *s)
         count += conf->backends[i].feed != NULL;
     int rc = mpw_cstr(out, "feeds") | mpw_map(out, count);
     for (size_t i = 0; i < conf->backend_count; i++) {
-        struct feed_numbers *f = &s->feeds[i];
+        struct feed_numbers *f = s->feeds[i];
         if (!conf->backends[i].feed)
             continue;
         int64_t lag_ms = atomic_load_explicit(&f->lag_ms, memory_order_relaxed);

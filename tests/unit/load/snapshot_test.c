@@ -64,6 +64,30 @@ static void a_key_has_the_policy_of_its_loader_or_the_defaults(void **state)
     snapshot_unref(s);
 }
 
+static void race_38_a_feed_that_is_cut_while_the_next_snapshot_is_made_is_cut_in_it(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, 1, (const char *[]){"user:*"}, 1);
+    struct conf_backend backends[] = {{.name = "main", .feed = "c"}, {.name = "other"}};
+    p.conf.backends = backends;
+    p.conf.backend_count = 2;
+    p.loaders[0].backend = "main";
+    struct snapshot *s = snapshot_of(&p, NULL), *next = snapshot_of(&p, s);
+    atomic_store(&s->feeds[0]->cut, true); /* the feeds' thread has not heard of the next one yet */
+    assert_true(snapshot_is_cut(next, 0));
+    snapshot_unref(s);
+    assert_true(snapshot_is_cut(next, 0));
+    backends[0].feed = NULL;
+    struct snapshot *without = snapshot_of(&p, next);
+    backends[0].feed = "c";
+    struct snapshot *again = snapshot_of(&p, without);
+    assert_false(snapshot_is_cut(again, 0)); /* a feed that was gone begins anew */
+    snapshot_unref(next);
+    snapshot_unref(without);
+    snapshot_unref(again);
+}
+
 static void a_configuration_without_loaders_is_one(void **state)
 {
     (void)state;
@@ -242,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_has_the_policy_of_its_loader_or_the_defaults),
+        cmocka_unit_test(race_38_a_feed_that_is_cut_while_the_next_snapshot_is_made_is_cut_in_it),
         cmocka_unit_test(a_configuration_without_loaders_is_one),
         cmocka_unit_test(the_last_reference_lets_go_of_the_configuration),
         cmocka_unit_test(a_pattern_that_is_wrong_is_named_with_its_line),

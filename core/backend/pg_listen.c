@@ -11,9 +11,21 @@
 /* In this order a connection gets up. */
 enum stage { WAITING, CONNECTING, LISTENING, IDENTIFYING, UP };
 
-#define IDENTITY_QUERY                                                                             \
-    "SELECT system_identifier::text || '/' || timeline_id::text "                                  \
-    "FROM pg_control_system(), pg_control_checkpoint()"
+/* Where triggers leave word of what they could not tell; each has a sequence of its owner's. */
+#define MISSED                                                                                     \
+    "(SELECT coalesce(sum(last_value), 0)::text || '/' || count(last_value)::text"                 \
+    " FROM pg_catalog.pg_sequences WHERE sequencename = 'rtcache_missed')"
+/* Whether a transaction that has left word is not over yet. Who only reads has no transaction id.
+ */
+#define MISSED_HELD                                                                                \
+    "EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation"   \
+    " WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted"                 \
+    " AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = "                   \
+    "current_database())"                                                                          \
+    " AND c.relname = 'rtcache_missed' AND c.relkind = 'S' AND EXISTS (SELECT FROM"                \
+    " pg_catalog.pg_locks x WHERE x.locktype = 'transactionid' AND x.mode = 'ExclusiveLock'"       \
+    " AND x.granted AND x.virtualtransaction = l.virtualtransaction))"
+#define WAL_END "(pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::text"
 
 struct pg_listen {
     struct ev_loop *loop;
@@ -25,7 +37,9 @@ struct pg_listen {
     ev_io io;
     ev_timer timer; /* WAITING: until the next try; up to UP: connect_timeout */
     int64_t wait_ms;
-    char identity[64];
+    int asked; /* IDENTIFYING: an identity's part, or PG_IDENTITY_PARTS for what was missed */
+    struct pg_identity identity;
+    char missed[PG_LISTEN_MISSED];
     bool sending; /* a heartbeat's answer is due */
 };
 
@@ -111,9 +125,48 @@ static void become_up(struct pg_listen *l)
     l->stage = UP;
     l->wait_ms = l->conf->reconnect_base_ms;
     ev_timer_stop(l->loop, &l->timer);
+    char shown[PG_IDENTITY_TEXT];
+    pg_identity_show(&l->identity, shown);
     log_info("feed.up", "backend=%s channel=%s identity=%s", l->conf->name, log_q(l->conf->feed),
-             l->identity[0] ? l->identity : "unknown");
-    l->events.up(l->events.arg, l->identity);
+             shown);
+    l->events.up(l->events.arg, &l->identity, l->missed);
+}
+
+/* LISTEN is committed, which a standby refuses: it is a server that takes writes. */
+static void ask_next(struct pg_listen *l)
+{
+    l->asked++;
+    if (l->asked < PG_IDENTITY_PARTS)
+        send_query(l, pg_identity_query((enum pg_identity_part)l->asked));
+    else if (l->asked == PG_IDENTITY_PARTS)
+        send_query(l, "SELECT " MISSED);
+    else
+        become_up(l);
+}
+
+static void take_part(struct pg_listen *l, const PGresult *res)
+{
+    if (PQntuples(res) != 1)
+        return;
+    struct slice text = slice_of(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0));
+    if (l->asked < PG_IDENTITY_PARTS)
+        pg_identity_take(&l->identity, (enum pg_identity_part)l->asked, text);
+    else
+        snprintf(l->missed, sizeof l->missed, "%.*s", SLICE_ARG(text));
+}
+
+/* The columns of pg_listen_notify's query. */
+static void take_beat(struct pg_listen *l, const PGresult *res)
+{
+    struct pg_beat beat = {.missed = l->missed};
+    if (PQntuples(res) != 1 || PQnfields(res) != 4)
+        return;
+    struct pg_identity now = {.wal_end = 0};
+    pg_identity_take(&now, PG_WAL_END, slice_str(PQgetvalue(res, 0, 1)));
+    snprintf(l->missed, sizeof l->missed, "%s", PQgetvalue(res, 0, 2));
+    beat.wal_end = now.wal_end;
+    beat.held = PQgetvalue(res, 0, 3)[0] == 't';
+    l->events.beaten(l->events.arg, &beat);
 }
 
 /* One result of the query that is under way; res NULL: it has ended. */
@@ -130,19 +183,23 @@ static void take_result(struct pg_listen *l, PGresult *res)
             close_down(l, said.text);
         } else if (!res) {
             l->stage = IDENTIFYING;
-            l->identity[0] = '\0';
-            send_query(l, IDENTITY_QUERY);
+            l->identity = (struct pg_identity){.wal_end = 0};
+            l->missed[0] = '\0';
+            l->asked = -1;
+            ask_next(l);
         }
         break;
     case IDENTIFYING:
-        if (res && ok && PQntuples(res) == 1)
-            snprintf(l->identity, sizeof l->identity, "%s", PQgetvalue(res, 0, 0));
-        else if (res && !ok)
+        if (res && ok)
+            take_part(l, res);
+        else if (res)
             log_info("feed.identity", "backend=%s reason=%s", l->conf->name, log_q(said.text));
-        else if (!res)
-            become_up(l);
+        else
+            ask_next(l);
         break;
     default:
+        if (res && ok)
+            take_beat(l, res);
         if (res && !ok)
             log_warn("feed.heartbeat", "backend=%s reason=%s", l->conf->name, log_q(said.text));
         l->sending = l->sending && res;
@@ -267,12 +324,16 @@ void pg_listen_free(struct pg_listen *l)
     free(l);
 }
 
-bool pg_listen_notify(struct pg_listen *l, const char *payload)
+bool pg_listen_notify(struct pg_listen *l, const char *payload, bool ask_held)
 {
-    const char *values[] = {l->conf->feed, payload};
+    const char *values[] = {l->conf->feed, payload, ask_held && l->missed[0] ? "t" : "f"};
+    char sql[1500];
     if (l->stage != UP || l->sending)
         return false;
-    if (!PQsendQueryParams(l->pg, "SELECT pg_notify($1, $2)", 2, NULL, values, NULL, NULL, 0))
+    snprintf(sql, sizeof sql, "SELECT pg_notify($1, $2), %s, %s, $3::boolean AND %s",
+             l->identity.wal_end != 0 ? WAL_END : "NULL", l->missed[0] ? MISSED : "NULL",
+             l->missed[0] ? MISSED_HELD : "false");
+    if (!PQsendQueryParams(l->pg, sql, 3, NULL, values, NULL, NULL, 0))
         return false; /* a connection that is dead is told so by its missing heartbeats */
     l->sending = true;
     flush(l);

@@ -13,6 +13,7 @@
 #ifndef RTCACHE_BACKEND_PG_LISTEN_H
 #define RTCACHE_BACKEND_PG_LISTEN_H
 
+#include "backend/pg_identity.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "conf/conf.h"
@@ -21,10 +22,21 @@
 
 struct pg_listen;
 
+#define PG_LISTEN_MISSED 48
+
+/* What a notification of ours that was sent told beside. */
+struct pg_beat {
+    const char *missed; /* as for up; borrowed */
+    bool held;          /* asked for, and a transaction that has moved it is not over */
+    uint64_t wal_end;   /* 0: unknown */
+};
+
 struct pg_listen_events {
-    /* identity: of the cluster and its timeline; "" where the role may not ask. Borrowed. */
-    void (*up)(void *arg, const char *identity);
+    /* missed: a text that changes when a trigger could not tell of a change; "" where none can say
+     * so. Both borrowed. */
+    void (*up)(void *arg, const struct pg_identity *identity, const char *missed);
     void (*notified)(void *arg, struct slice payload);
+    void (*beaten)(void *arg, const struct pg_beat *beat);
     void (*down)(void *arg, const char *why);
     void *arg;
 };
@@ -36,8 +48,8 @@ int pg_listen_new(struct pg_listen **out, struct ev_loop *loop, const struct con
 void pg_listen_free(struct pg_listen *l);
 
 /* Sends a notification on the channel; false: it is not up, or the last one has not been sent yet.
- */
-bool pg_listen_notify(struct pg_listen *l, const char *payload);
+ * ask_held: the beat that follows says it. */
+bool pg_listen_notify(struct pg_listen *l, const char *payload, bool ask_held);
 /* The connection is not believed any more: down, and another one. Not from inside an event. */
 void pg_listen_drop(struct pg_listen *l, const char *why);
 

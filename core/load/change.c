@@ -32,6 +32,12 @@ int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_c
     return 0;
 }
 
+void change_all_tags(const struct changes *c, bool soft, enum news_cause cause)
+{
+    marks_all_tags(c->marks, soft);
+    tell(c, NEWS_ALL, cause, slice_of("", 0), NULL); /* a subscriber may hold anything tagged */
+}
+
 int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
                  struct err *e)
 {

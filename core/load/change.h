@@ -25,6 +25,8 @@ int change_invalidate(const struct changes *c, const struct invalidation *i, enu
 /* Soft: what carries it is served as stale until it is loaded again. */
 int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_cause cause,
                struct err *e) MUST_USE;
+/* Every tag that there is. */
+void change_all_tags(const struct changes *c, bool soft, enum news_cause cause);
 int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
                  struct err *e) MUST_USE;
 

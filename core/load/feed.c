@@ -38,6 +38,7 @@ static void set_cut(struct feed *f, bool cut)
 /* Whether all of them are set. */
 static bool set_marks(const struct feed *f, bool hard)
 {
+    change_all_tags(f->changes, !hard, CAUSE_GAP);
     bool everything = f->rule.pattern_count > FEED_PATTERNS_MAX;
     size_t count = everything ? 1 : f->rule.pattern_count;
     for (size_t i = 0; i < count; i++) {
@@ -72,26 +73,73 @@ static void count_gap(struct feed *f)
     metrics_inc(metrics_mine(), M_FEED_GAPS);
 }
 
-void feed_up(struct feed *f, const char *identity, int64_t now_ms)
+static void keep_missed(struct feed *f, const char *missed)
 {
-    bool other = f->identity[0] && identity[0] && strcmp(f->identity, identity) != 0;
+    snprintf(f->missed, sizeof f->missed, "%s", missed);
+}
+
+void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms)
+{
+    f->identity = before->identity;
+    keep_missed(f, before->missed);
+    f->missed_open = before->missed_open;
+    f->was_up = before->was_up;
+    f->down_since_ms = before->connected ? now_ms : before->down_since_ms;
+    f->events = before->events;
+    f->bad = before->bad;
+    f->gaps = before->gaps;
+    f->mark_due = before->mark_due;
+    f->mark_hard = before->mark_hard;
+    set_cut(f, before->cut);
+}
+
+/* Whether somebody left word whose change may be committed only after this. */
+static bool may_have_moved(const char *before, const char *now)
+{
+    return before[0] ? strcmp(before, now) != 0 : now[0] && strcmp(now, FEED_MISSED_NONE) != 0;
+}
+
+bool feed_up(struct feed *f, const struct pg_identity *identity, const char *missed, int64_t now_ms)
+{
+    bool same = pg_identity_same(&f->identity, identity);
     f->connected = true;
     f->sent = f->received = 0;
     f->next_beat_ms = now_ms;
     if (f->was_up)
         count_gap(f);
     f->was_up = true;
-    if (identity[0])
-        snprintf(f->identity, sizeof f->identity, "%s", identity);
+    f->identity = *identity;
+    f->missed_open = f->missed_open || may_have_moved(f->missed, missed);
+    keep_missed(f, missed);
     lose_floors(f, now_ms);
-    mark(f, other);
+    mark(f, !same);
     set_cut(f, f->mark_due);
+    return same;
 }
 
 void feed_down(struct feed *f, int64_t now_ms)
 {
     f->connected = false;
     f->down_since_ms = now_ms;
+}
+
+/* A trigger leaves word at once, and its change can be seen only after the commit. So a gap goes on
+ * as long as somebody who left word is at work, and what is loaded meanwhile is part of it. */
+bool feed_beaten(struct feed *f, const char *missed, bool held, uint64_t wal_end, int64_t now_ms)
+{
+    bool moved = strcmp(f->missed, missed) != 0, was_open = f->missed_open;
+    if (wal_end > f->identity.wal_end)
+        f->identity.wal_end = wal_end;
+    keep_missed(f, missed);
+    f->missed_open = moved || (was_open && held);
+    if (moved)
+        f->next_beat_ms = now_ms; /* which asks who is at work */
+    if (!moved && !was_open)
+        return true;
+    count_gap(f);
+    lose_floors(f, now_ms);
+    mark(f, false);
+    return false;
 }
 
 /* ---- heartbeats ---- */
@@ -137,7 +185,7 @@ struct event {
     struct slice key, pattern, beat;
     struct mp_reader tags;
     uint32_t tag_count;
-    bool has_key, has_pattern, has_version, has_tags, has_beat, deleted;
+    bool has_key, has_pattern, has_version, has_tags, all_tags, has_beat, deleted;
     int64_t version, number;
 };
 
@@ -167,7 +215,12 @@ static int read_tags(struct mp_reader *r, struct event *ev, struct err *e)
 {
     struct mp_token t;
     struct slice tag;
-    if (mp_next(r, &t) != MP_OK || t.type != MP_ARRAY || t.count > MARKS_TAGS_MAX)
+    bool ok = mp_next(r, &t) == MP_OK;
+    if (ok && t.type == MP_STR && slice_eq_str(t.bytes, "*")) {
+        ev->all_tags = true;
+        return 0;
+    }
+    if (!ok || t.type != MP_ARRAY || t.count > MARKS_TAGS_MAX)
         return err_set(e, ERR_BAD_REQUEST, "\"t\" is no array of at most %d tags", MARKS_TAGS_MAX);
     ev->tags = *r;
     ev->tag_count = t.count;
@@ -178,13 +231,12 @@ static int read_tags(struct mp_reader *r, struct event *ev, struct err *e)
     return rc;
 }
 
-static int read_field(const struct feed *f, struct mp_reader *r, struct slice name,
-                      struct event *ev, struct err *e)
+static int read_field(struct mp_reader *r, struct slice name, struct event *ev, struct err *e)
 {
     struct mp_token t;
     if (slice_eq_str(name, "k")) {
         ev->has_key = true;
-        return read_text(r, "k", f->rule.max_key, &ev->key, e);
+        return read_text(r, "k", FEED_PAYLOAD_MAX, &ev->key, e);
     }
     if (slice_eq_str(name, "m")) {
         ev->has_pattern = true;
@@ -223,12 +275,19 @@ static int read_event(const struct feed *f, struct slice packed, struct event *e
     for (uint32_t left = t.count; left > 0 && rc == 0; left--) {
         if (mp_next(&r, &t) != MP_OK)
             return err_set(e, ERR_BAD_REQUEST, "it is cut off");
-        rc = read_field(f, &r, t.bytes, ev, e);
+        rc = read_field(&r, t.bytes, ev, e);
     }
     if (rc == 0 && ev->has_key + ev->has_pattern + ev->has_beat > 1)
         return err_set(e, ERR_BAD_REQUEST, "it has more than one of \"k\", \"m\" and \"hb\"");
-    if (rc == 0 && !ev->has_key && !ev->has_pattern && !ev->has_beat && !ev->has_tags)
+    bool names = ev->has_key || ev->has_pattern || ev->has_tags || ev->all_tags;
+    if (rc == 0 && !names && !ev->has_beat)
         return err_set(e, ERR_BAD_REQUEST, "it has none of \"k\", \"m\", \"t\" and \"hb\"");
+    if (rc == 0 && ev->key.size > f->rule.max_key) {
+        ev->has_key = false; /* nothing is kept under it; its tags are others' too */
+        if (!ev->has_tags && !ev->all_tags)
+            return err_set(e, ERR_BAD_REQUEST, "\"k\" has %zu bytes, where 1 to %zu are taken",
+                           ev->key.size, f->rule.max_key);
+    }
     return rc;
 }
 
@@ -256,6 +315,8 @@ static int apply(struct feed *f, struct event *ev, int64_t now_ms, struct err *e
     struct mp_token t;
     int rc = 0;
     bool dropped;
+    if (ev->all_tags)
+        change_all_tags(f->changes, false, CAUSE_FEED);
     for (uint32_t i = 0; i < ev->tag_count && rc == 0; i++)
         if (mp_next(&ev->tags, &t) == MP_OK)
             rc = change_tag(f->changes, t.bytes, false, CAUSE_FEED, e);

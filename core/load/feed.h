@@ -3,18 +3,21 @@
  *
  *   payload --> invalidations          {"k": key, "v": version?, "t": [tags]?, "d": deleted?}
  *                                      {"m": pattern} and {"t": [tags]}
+ *   {"t": "*"} is every tag            where more changed than can be told
  *   heartbeat --> comes back, or not   {"hb": "nonce", "n": number}
  *   up, down, silence --> marks        what was loaded before a gap is not served as fresh
+ *   missed --> marks                   what a trigger could not tell is a gap, once it is committed
  *
  * Pure decisions: no connection, no clock. What it feeds are the loaders whose backend (or whose
- * backend's primary) has the feed; a gap makes all that they loaded stale, by their patterns.
- * reliability.md's rules 6 to 9. Payloads are not trusted: every field is checked, one that is
- * wrong changes nothing and is counted. Thread: one. Limits: payloads of FEED_PAYLOAD_MAX bytes;
- * above FEED_PATTERNS_MAX patterns a gap makes everything stale.
+ * backend's primary) has the feed; a gap makes all that they loaded stale, by their patterns, and
+ * all that has a tag, for any tag may have been told of. Payloads are not trusted: every field is
+ * checked, one that is wrong changes nothing and is counted. Thread: one. Limits: payloads of
+ * FEED_PAYLOAD_MAX bytes; above FEED_PATTERNS_MAX patterns a gap makes everything stale.
  */
 #ifndef RTCACHE_LOAD_FEED_H
 #define RTCACHE_LOAD_FEED_H
 
+#include "backend/pg_identity.h"
 #include "load/change.h"
 
 #include <stdatomic.h>
@@ -23,6 +26,8 @@
 #define FEED_PATTERNS_MAX 16
 #define FEED_MISSED_MAX   3 /* heartbeats */
 #define FEED_BEAT_TEXT    64
+#define FEED_MISSED_TEXT  48
+#define FEED_MISSED_NONE  "0/0" /* nothing was ever missed */
 
 struct feed_rule {
     int64_t heartbeat_ms, grace_ms, floor_ttl_ms;
@@ -38,13 +43,16 @@ struct feed {
     struct feed_rule rule;
     uint64_t nonce;
     bool connected, was_up;
-    bool cut;       /* nothing that it feeds may count as fresh */
-    bool mark_due;  /* a gap whose marks could not all be set yet */
-    bool mark_hard; /* then: another cluster or timeline */
+    bool cut;         /* nothing that it feeds may count as fresh */
+    bool mark_due;    /* a gap whose marks could not all be set yet */
+    bool mark_hard;   /* then: another cluster or timeline */
+    bool missed_open; /* something was not told of, by a transaction that may not be over */
     int64_t down_since_ms, next_beat_ms;
-    uint64_t sent, received; /* heartbeats, of this connection */
-    int64_t sent_ms, lag_ms; /* of the last one; how long the last that came back took */
-    char identity[64];       /* of the cluster that it listened to last */
+    uint64_t sent, received;     /* heartbeats, of this connection */
+    int64_t sent_ms, lag_ms;     /* of the last one; how long the last that came back took */
+    struct pg_identity identity; /* of the server that it listened to last */
+    char
+        missed[FEED_MISSED_TEXT]; /* what the database said last of what was not told; "" nothing */
     uint64_t events, bad, gaps;
 };
 
@@ -53,9 +61,18 @@ void feed_init(struct feed *f, const struct changes *changes, const struct feed_
 /* Other patterns or times; what was fed before and is not any more is left alone. */
 void feed_change(struct feed *f, const struct feed_rule *rule);
 
-/* LISTEN is committed. identity: "" unknown. */
-void feed_up(struct feed *f, const char *identity, int64_t now_ms);
+/* It goes on where `before` was, whose connection was made of another configuration. */
+void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms);
+
+/* LISTEN is committed. Whether the server has all that the last one had; where that is not shown,
+ * what was loaded before is dropped, for its versions may exist nowhere any more. missed: "" where
+ * the database cannot say. */
+bool feed_up(struct feed *f, const struct pg_identity *identity, const char *missed,
+             int64_t now_ms);
 void feed_down(struct feed *f, int64_t now_ms);
+/* What the database said when a heartbeat was sent; held: a transaction that could not tell of its
+ * change is not over. false: something was missed, which is a gap now. */
+bool feed_beaten(struct feed *f, const char *missed, bool held, uint64_t wal_end, int64_t now_ms);
 
 /* false: it could not be understood; e says why. */
 bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct err *e);

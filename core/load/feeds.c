@@ -57,7 +57,9 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     struct one *o = timer->data;
     char beat[FEED_BEAT_TEXT];
     switch (feed_tick(&o->feed, clock_ms(), beat)) {
-    case FEED_BEAT: (void)pg_listen_notify(o->listen, beat); break; /* else it counts as missed */
+    case FEED_BEAT: /* one that is not sent counts as missed */
+        (void)pg_listen_notify(o->listen, beat, o->feed.missed_open);
+        break;
     case FEED_DEAD: pg_listen_drop(o->listen, "its heartbeats do not come back"); break;
     case FEED_NOTHING: break;
     }
@@ -65,13 +67,24 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     arm(o);
 }
 
-static void on_up(void *arg, const char *identity)
+static void on_up(void *arg, const struct pg_identity *identity, const char *missed)
 {
     struct one *o = arg;
-    if (o->feed.identity[0] && identity[0] && strcmp(o->feed.identity, identity) != 0)
-        log_warn("feed.other_cluster", "backend=%s before=%s now=%s", o->name, o->feed.identity,
-                 identity);
-    feed_up(&o->feed, identity, clock_ms());
+    char was[PG_IDENTITY_TEXT], is[PG_IDENTITY_TEXT];
+    bool first = pg_identity_empty(&o->feed.identity);
+    pg_identity_show(&o->feed.identity, was);
+    pg_identity_show(identity, is);
+    if (!feed_up(&o->feed, identity, missed, clock_ms()) && !first)
+        log_warn("feed.other_cluster", "backend=%s before=%s now=%s", o->name, was, is);
+    publish(o);
+    arm(o);
+}
+
+static void on_beaten(void *arg, const struct pg_beat *b)
+{
+    struct one *o = arg;
+    if (!feed_beaten(&o->feed, b->missed, b->held, b->wal_end, clock_ms()))
+        log_warn("feed.missed", "backend=%s held=%s", o->name, b->held ? "true" : "false");
     publish(o);
     arm(o);
 }
@@ -156,6 +169,17 @@ static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed
     return true;
 }
 
+/* The one that the last configuration had for this backend, whatever its options were; or NULL. */
+static struct one *find_before(struct feeds *fs, const struct one *made)
+{
+    list_for_each (link, &fs->all) {
+        struct one *o = container_of(link, struct one, link);
+        if (o != made && strcmp(o->name, made->name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
 static struct one *one_new(struct feeds *fs, struct snapshot *s, size_t index, struct err *e)
 {
     struct one *o = calloc(1, sizeof *o);
@@ -172,7 +196,10 @@ static struct one *one_new(struct feeds *fs, struct snapshot *s, size_t index, s
     o->due.data = o;
     list_push_back(&fs->all, &o->link);
     feed_init(&o->feed, fs->changes, &rule, rng_os(), clock_ms());
-    struct pg_listen_events events = {on_up, on_notified, on_down, o};
+    const struct one *before = find_before(fs, o);
+    if (before)
+        feed_succeed(&o->feed, &before->feed, clock_ms());
+    struct pg_listen_events events = {on_up, on_notified, on_beaten, on_down, o};
     if (pg_listen_new(&o->listen, fs->worker.loop, &s->conf->backends[index], &events, e) != 0) {
         one_free(o);
         return NULL;

@@ -59,6 +59,8 @@ static inline uint32_t marks_any_tag(const struct marks *m)
 
 /* In force when it returns; its number. */
 uint64_t marks_tag(struct marks *m, struct slice tag, bool soft);
+/* Every tag there is, in the time of a walk over the slots. */
+uint64_t marks_all_tags(struct marks *m, bool soft);
 uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft);
 
 /* Whether no tag of these was told of since, which is all that a hit asks. slots: count of

@@ -210,7 +210,7 @@ return {
   {
     race = "6", rule = "what was loaded before the feed was back is not fresh",
     file = "core/load/feed.c",
-    from = "    mark(f, other);\n    set_cut(f, f->mark_due);", to = "    (void)other;\n    set_cut(f, false);",
+    from = "    mark(f, !same);\n    set_cut(f, f->mark_due);", to = "    set_cut(f, false);",
     tests = { "load_feed" },
   },
   {
@@ -234,9 +234,41 @@ return {
   {
     race = "8", rule = "another cluster or timeline drops what the last one told",
     file = "core/load/feed.c",
-    from = "bool other = f->identity[0] && identity[0] && strcmp(f->identity, identity) != 0;",
-    to = "bool other = false;",
+    from = "bool same = pg_identity_same(&f->identity, identity);",
+    to = "bool same = true;",
     tests = { "load_feed" },
+  },
+  {
+    race = "8, 35", rule = "another system or timeline is another history",
+    file = "core/backend/pg_identity.c",
+    from = "    if (differs(before->system, now->system) || differs(before->timeline, now->timeline))\n"
+      .. "        return false;\n",
+    to = "",
+    tests = { "backend_pg_identity" },
+  },
+  {
+    race = "8", rule = "a server that is not shown to be the same is another",
+    file = "core/backend/pg_identity.c",
+    from = "           agrees(before->started, now->started);", to = "           true;",
+    tests = { "backend_pg_identity", "load_feed" },
+  },
+  {
+    race = "6", rule = "a gap reaches whatever has a tag",
+    file = "core/load/feed.c",
+    from = "    change_all_tags(f->changes, !hard, CAUSE_GAP);\n", to = "",
+    tests = { "load_feed" },
+  },
+  {
+    race = "6", rule = "what a trigger could not tell is a gap until its transaction is over",
+    file = "core/load/feed.c",
+    from = "f->missed_open = moved || (was_open && held);", to = "f->missed_open = false;",
+    tests = { "load_feed" },
+  },
+  {
+    race = "38", rule = "a feed that is cut while a snapshot is made is cut in it",
+    file = "core/load/snapshot.c",
+    from = "b->feed ? find_numbers(before, b->name) : NULL;", to = "NULL;\n        (void)find_numbers;",
+    tests = { "load_snapshot" },
   },
   {
     race = "21", rule = "no query opens a transaction",

@@ -44,6 +44,17 @@ static void put_stored(struct world *w, const char *key, int64_t version)
     assert_int_equal(flights_set(w->flights, &p, w->now_ms, NULL), 0);
 }
 
+/* identity: "system/timeline", or "" where neither may be asked for. */
+static bool up(struct fed *f, const char *identity)
+{
+    struct pg_identity id = {.started = "1"};
+    if (identity[0]) {
+        pg_identity_take(&id, PG_SYSTEM, slice_of(identity, 1));
+        pg_identity_take(&id, PG_TIMELINE, slice_str(identity + 2));
+    }
+    return feed_up(&f->feed, &id, FEED_MISSED_NONE, f->w->now_ms);
+}
+
 static bool hear(struct fed *f, const char *payload)
 {
     struct err e;
@@ -68,14 +79,14 @@ static void race_06_what_was_loaded_before_the_feed_came_back_is_not_fresh(void 
     struct join_result r;
     bool stored;
     start(&f, w, 1);
-    feed_up(&f.feed, "1/1", w->now_ms);
+    up(&f, "1/1");
     assert_int_equal(f.feed.gaps, 0);
     put_stored(w, "user:1", 5);
     put_stored(w, "team:1", 5);
     feed_down(&f.feed, w->now_ms);
     assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH); /* within the grace */
     join_as(w, "user:2", NULL, &r);
-    feed_up(&f.feed, "1/1", w->now_ms);
+    up(&f, "1/1");
     assert_int_equal(f.feed.gaps, 1);
     assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
     assert_int_equal(lookup(w, "team:1"), LOOKUP_FRESH); /* it is not fed by it */
@@ -91,7 +102,7 @@ static void race_06_beyond_its_grace_nothing_counts_as_fresh(void **state)
     struct fed f;
     char text[FEED_BEAT_TEXT];
     start(&f, w, 1);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     put_stored(w, "user:1", 5);
     feed_down(&f.feed, w->now_ms);
     w->now_ms += 999;
@@ -103,7 +114,7 @@ static void race_06_beyond_its_grace_nothing_counts_as_fresh(void **state)
     assert_true(f.cut);
     assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
     assert_int_equal(feed_due_ms(&f.feed, w->now_ms), INT64_MAX);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     assert_false(f.cut);
 }
 
@@ -111,7 +122,7 @@ static void race_07_three_heartbeats_that_stay_away_are_the_end_of_a_connection(
 {
     struct fed f;
     start(&f, *state, 1);
-    feed_up(&f.feed, "", f.w->now_ms);
+    up(&f, "");
     for (int i = 0; i < 5; i++)
         assert_int_equal(beat(&f, true), FEED_BEAT);
     for (int i = 0; i < FEED_MISSED_MAX; i++)
@@ -125,7 +136,7 @@ static void race_07_a_number_that_is_missing_is_a_gap(void **state)
     struct world *w = *state;
     struct fed f;
     start(&f, w, 1);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     beat(&f, true);
     put_stored(w, "user:1", 5);
     beat(&f, false);
@@ -142,16 +153,169 @@ static void race_08_another_timeline_drops_what_the_last_one_told(void **state)
     struct world *w = *state;
     struct fed f;
     start(&f, w, 1);
-    feed_up(&f.feed, "7/1", w->now_ms);
+    up(&f, "7/1");
     put_stored(w, "user:1", 5);
     put_stored(w, "team:1", 5);
     feed_down(&f.feed, w->now_ms);
-    feed_up(&f.feed, "", w->now_ms); /* it may not ask: that proves nothing */
+    assert_true(up(&f, "")); /* it may not ask any more, but it is the same postmaster */
     assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
-    feed_down(&f.feed, w->now_ms);
-    feed_up(&f.feed, "7/2", w->now_ms);
+    assert_true(up(&f, "7/1"));
+    assert_false(up(&f, "7/2"));
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
     assert_int_equal(lookup(w, "team:1"), LOOKUP_FRESH);
+}
+
+static void race_08_a_server_that_is_not_shown_to_be_the_same_is_another(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    put_stored(w, "user:1", 5);
+    assert_false(up(&f, "7/1")); /* who knows what was there before */
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+    put_stored(w, "user:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    struct pg_identity nothing = {.wal_end = 0};
+    assert_false(feed_up(&f.feed, &nothing, "", w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+}
+
+static void race_08_a_wal_that_ends_before_where_it_was_is_another(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    struct pg_identity id = {"7", "00000001", "1", 1000};
+    feed_up(&f.feed, &id, "", w->now_ms);
+    put_stored(w, "user:1", 5);
+    feed_beaten(&f.feed, "", false, 3000, w->now_ms);
+    id.wal_end = 2999;
+    assert_false(feed_up(&f.feed, &id, "", w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+}
+
+static void race_08_goes_on_over_a_reload_of_another_url(void **state)
+{
+    struct world *w = *state;
+    struct fed f, next;
+    start(&f, w, 1);
+    up(&f, "7/1");
+    put_stored(w, "user:1", 5);
+    start(&next, w, 1);
+    feed_succeed(&next.feed, &f.feed, w->now_ms);
+    assert_false(up(&next, "7/2"));
+    assert_int_equal(next.feed.gaps, 1);
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
+    start(&next, w, 1);
+    up(&f, "7/1");
+    put_stored(w, "user:1", 5);
+    feed_succeed(&next.feed, &f.feed, w->now_ms);
+    assert_true(up(&next, "7/1"));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+}
+
+/* What a trigger could not tell. */
+static void race_06_what_was_missed_is_a_gap_until_its_writers_are_done(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    up(&f, "7/1");
+    put_stored(w, "user:1", 5);
+    assert_true(feed_beaten(&f.feed, FEED_MISSED_NONE, false, 0, w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH);
+    assert_false(f.feed.missed_open);
+    f.feed.next_beat_ms = w->now_ms + 100;
+    assert_false(feed_beaten(&f.feed, "1/1", false, 0, w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    assert_true(f.feed.missed_open); /* the next beat asks who is at work, and it is due now */
+    assert_int_equal(feed_due_ms(&f.feed, w->now_ms), w->now_ms);
+    put_stored(w, "user:1", 6); /* may have been read before their commit */
+    assert_false(feed_beaten(&f.feed, "1/1", true, 0, w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    put_stored(w, "user:1", 6);
+    assert_false(feed_beaten(&f.feed, "1/1", false, 0, w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
+    put_stored(w, "user:1", 7);
+    assert_true(feed_beaten(&f.feed, "1/1", false, 0, w->now_ms));
+    assert_int_equal(lookup(w, "user:1"), LOOKUP_FRESH);
+    assert_int_equal(f.feed.gaps, 3);
+}
+
+static void race_06_what_was_missed_while_it_was_down_may_be_at_work_yet(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    struct pg_identity id = {"7", "00000001", "1", 0};
+    feed_up(&f.feed, &id, "4/1", w->now_ms); /* nothing is known of before */
+    assert_true(f.feed.missed_open);
+    feed_beaten(&f.feed, "4/1", false, 0, w->now_ms);
+    assert_false(f.feed.missed_open);
+    feed_up(&f.feed, &id, "4/1", w->now_ms);
+    assert_false(f.feed.missed_open);
+    feed_up(&f.feed, &id, "5/1", w->now_ms);
+    assert_true(f.feed.missed_open);
+    feed_up(&f.feed, &id, "5/1", w->now_ms);
+    assert_true(f.feed.missed_open); /* nobody has said yet that they are done */
+}
+
+static void put_tagged(struct world *w, const char *key, const char *tag)
+{
+    struct slice k = slice_str(key);
+    uint32_t slot = marks_slot(w->marks, slice_str(tag));
+    struct put p = {
+        .key = k,
+        .hash = store_hash(w->store, k),
+        .value = slice_of(value_a, 2),
+        .tags = &slot,
+        .tag_count = 1,
+        .since = marks_now(w->marks),
+        .ttl_ms = 100000,
+        .stale_ttl_ms = 100000,
+    };
+    assert_int_equal(flights_set(w->flights, &p, w->now_ms, NULL), 0);
+}
+
+static void race_06_a_gap_reaches_what_has_a_tag_whatever_its_key(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    up(&f, "7/1");
+    put_tagged(w, "board:1", "team:red");
+    put_stored(w, "board:2", 1);
+    feed_down(&f.feed, w->now_ms);
+    up(&f, "7/1"); /* a change of team:red may have been missed */
+    assert_int_equal(lookup(w, "board:1"), LOOKUP_STALE);
+    assert_int_equal(lookup(w, "board:2"), LOOKUP_FRESH);
+}
+
+static void every_tag_at_once(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    put_tagged(w, "board:1", "team:red");
+    put_stored(w, "board:2", 1);
+    assert_true(hear(&f, "{\"t\":\"*\"}"));
+    assert_int_equal(lookup(w, "board:1"), LOOKUP_MISS);
+    assert_int_equal(lookup(w, "board:2"), LOOKUP_FRESH);
+    put_tagged(w, "board:1", "team:red");
+    assert_int_equal(lookup(w, "board:1"), LOOKUP_FRESH);
+    assert_false(hear(&f, "{\"t\":\"team:red\"}"));
+}
+
+static void a_key_that_cannot_be_one_here_does_not_take_its_tags_along(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    char payload[300];
+    start(&f, w, 1); /* max_key is 100 */
+    put_tagged(w, "board:1", "team:red");
+    snprintf(payload, sizeof payload, "{\"k\":\"user:%0120d\",\"v\":1,\"t\":[\"team:red\"]}", 7);
+    assert_true(hear(&f, payload));
+    assert_int_equal(lookup(w, "board:1"), LOOKUP_MISS);
 }
 
 static void race_09_events_twice_and_out_of_order(void **state)
@@ -199,13 +363,13 @@ static void marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then
     struct fed f;
     char text[FEED_BEAT_TEXT];
     start(&f, w, 1);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     store_sweep(w->store, w->now_ms, 1000);
     put_stored(w, "user:1", 5);
     while (match(w, "never:*", false) == 0)
         ;
     feed_down(&f.feed, w->now_ms);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     assert_true(f.cut);
     assert_int_equal(feed_due_ms(&f.feed, w->now_ms) > w->now_ms, 1);
     while (store_sweep(w->store, w->now_ms, 1000) > 0)
@@ -220,10 +384,10 @@ static void with_many_patterns_a_gap_makes_everything_stale(void **state)
     struct world *w = *state;
     struct fed f;
     start(&f, w, FEED_PATTERNS_MAX + 1);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     put_stored(w, "team:1", 5);
     feed_down(&f.feed, w->now_ms);
-    feed_up(&f.feed, "", w->now_ms);
+    up(&f, "");
     assert_int_equal(lookup(w, "team:1"), LOOKUP_STALE);
 }
 
@@ -299,6 +463,14 @@ int main(void)
         T(race_07_three_heartbeats_that_stay_away_are_the_end_of_a_connection),
         T(race_07_a_number_that_is_missing_is_a_gap),
         T(race_08_another_timeline_drops_what_the_last_one_told),
+        T(race_08_a_server_that_is_not_shown_to_be_the_same_is_another),
+        T(race_08_a_wal_that_ends_before_where_it_was_is_another),
+        T(race_08_goes_on_over_a_reload_of_another_url),
+        T(race_06_what_was_missed_is_a_gap_until_its_writers_are_done),
+        T(race_06_what_was_missed_while_it_was_down_may_be_at_work_yet),
+        T(race_06_a_gap_reaches_what_has_a_tag_whatever_its_key),
+        T(every_tag_at_once),
+        T(a_key_that_cannot_be_one_here_does_not_take_its_tags_along),
         T(race_09_events_twice_and_out_of_order),
         T(marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then),
         T(with_many_patterns_a_gap_makes_everything_stale),

@@ -52,6 +52,20 @@ static void a_tag_overtakes_what_began_before_it(void **state)
     assert_int_equal(judge(m, "a", marks_now(m)), MARK_NONE);
 }
 
+static void all_tags_are_overtaken_at_once(void **state)
+{
+    struct marks *m = *state;
+    marks_tag(m, slice_str("a"), false);
+    uint64_t before = marks_now(m);
+    assert_int_equal(marks_all_tags(m, true), before + 1);
+    assert_int_equal(judge(m, "a", before), MARK_SOFT);
+    assert_int_equal(judge(m, "b", before), MARK_SOFT);
+    assert_int_equal(judge(m, "b", marks_now(m)), MARK_NONE);
+    marks_all_tags(m, false);
+    for (uint32_t slot = 0; slot < 1024; slot++)
+        assert_int_equal(marks_judge_tags(m, &slot, 1, before), MARK_HARD);
+}
+
 static void the_harder_mark_holds_whichever_came_last(void **state)
 {
     struct marks *m = *state;
@@ -137,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(every_mark_takes_the_next_number),
         T(a_tag_overtakes_what_began_before_it),
+        T(all_tags_are_overtaken_at_once),
         T(the_harder_mark_holds_whichever_came_last),
         T(one_of_several_tags_is_enough),
         T(a_pattern_overtakes_the_keys_that_match),

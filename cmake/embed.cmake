@@ -26,3 +26,10 @@ if(TARGET rt_script)
     endforeach()
   endif()
 endif()
+
+# The SQL that `rtcache watch-sql` prints.
+if(TARGET rt_cli)
+  foreach(sql watch watch_drop watch_list)
+    rtcache_embed(rt_cli core/cli/${sql}.sql embed_${sql})
+  endforeach()
+endif()

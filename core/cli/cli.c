@@ -5,7 +5,7 @@
 #include "cli/login.h"
 #include "cli/print.h"
 #include "cli/request.h"
-#include "cli/watch_sql.h"
+#include "cli/watch_words.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -222,7 +222,7 @@ static int run_watch_sql(struct cli *cli, int argc, char **argv)
     struct buf out;
     struct err e;
     buf_init(&out, 0);
-    int rc = watch_sql_parse(&w, argc, argv, &e);
+    int rc = watch_words_parse(&w, argc, argv, &e);
     if (rc == 0)
         rc = watch_sql_write(&out, &w, &e);
     if (rc != 0)

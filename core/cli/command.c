@@ -62,7 +62,11 @@ static const struct command commands[] = {
      "  --key TEMPLATE       the key: {column} stands for its text, {{ and }} for braces\n"
      "  --version COLUMN     grows with every change; without it an entry always goes\n"
      "  --tag TEMPLATE       what else depends on the row; may be given 16 times\n"
-     "  --channel NAME       as the backend's feed in rtcache.conf (rtcache)"},
+     "  --channel NAME       as the backend's feed in rtcache.conf (rtcache)\n"
+     "Each key of a table is a watch of its own; the same one again replaces itself.\n"
+     "  rtcache watch-sql users --key 'user:{id}' --drop | psql shop     removes it\n"
+     "  rtcache watch-sql users --drop | psql shop                       and all of the table\n"
+     "  rtcache watch-sql --list | psql shop                             what there is"},
     {"passwd", "", 0, 0, ARGS_BIT(ARGS_FROM), COMMAND_PLAIN, NULL,
      "the hash of a password, for users in rtcache.conf",
      "Asks for it twice without showing it; from a pipe it reads the first line; no server is "

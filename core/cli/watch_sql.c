@@ -1,15 +1,20 @@
 #include "cli/watch_sql.h"
 
 #include "base/glob.h"
+#include "embed_watch.h"
+#include "embed_watch_drop.h"
+#include "embed_watch_list.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define DOLLAR    "$rtcache$"
-#define PREFIX    "rtcache_watch_"
-#define NAME_MAX_ 63 /* bytes of an identifier of PostgreSQL */
-#define PARTS_MAX 2
+#define DOLLAR        "$rtcache" /* begins the tags of dollar quoting in the SQL */
+#define PREFIX        "rtcache_watch_"
+#define NAME_MAX_     63 /* bytes of an identifier of PostgreSQL */
+#define PARTS_MAX     2
+#define SEQUENCE_NAME "rtcache_missed" /* backend/pg_listen.c looks for it */
 
 /* ---- quoting ---- */
 
@@ -27,6 +32,29 @@ static int put_quoted(struct buf *out, struct slice text, char quote)
 static int put_text(struct buf *out, const char *text)
 {
     return buf_append(out, text, strlen(text));
+}
+
+/* A string that means the same whatever standard_conforming_strings is. */
+static int put_literal(struct buf *out, struct slice text)
+{
+    bool escaped = memchr(text.data, '\\', text.size) != NULL;
+    int rc = put_text(out, escaped ? "E'" : "'");
+    for (size_t i = 0; i < text.size && rc == 0; i++) {
+        if (text.data[i] == '\'' || text.data[i] == '\\')
+            rc = buf_append(out, &text.data[i], 1);
+        if (rc == 0)
+            rc = buf_append(out, &text.data[i], 1);
+    }
+    return rc == 0 ? put_text(out, "'") : rc;
+}
+
+/* A word of a command line. */
+static int put_word(struct buf *out, const char *option, const char *word)
+{
+    int rc = put_text(out, option) | put_text(out, "'");
+    for (; *word && rc == 0; word++)
+        rc = *word == '\'' ? put_text(out, "'\\''") : buf_append(out, word, 1);
+    return rc == 0 ? put_text(out, "'") : rc;
 }
 
 /* ---- the table's name ---- */
@@ -76,17 +104,34 @@ static int read_name(struct name *name, const char *text, struct err *e)
     }
 }
 
-/* The table, or something called prefix and the table's name in its schema. */
-static int put_name(struct buf *out, const struct name *name, const char *prefix)
+/* Something of this name in the table's schema. */
+static int put_beside(struct buf *out, const struct name *table, const char *name)
 {
-    char last[sizeof PREFIX + NAME_MAX_ + 1];
     int rc = 0;
-    if (name->parts == 2)
-        rc = put_quoted(out, slice_str(name->text[0]), '"') | put_text(out, ".");
-    snprintf(last, sizeof last, "%s%s", prefix, name->text[name->parts - 1]);
-    if (prefix[0])
-        last[NAME_MAX_] = '\0';
-    return rc | put_quoted(out, slice_str(last), '"');
+    if (table->parts == 2)
+        rc = put_quoted(out, slice_str(table->text[0]), '"') | put_text(out, ".");
+    return rc | put_quoted(out, slice_str(name), '"');
+}
+
+/* FNV-1a, so that what is called by it is found again. */
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (size_t i = 0, size = strlen(text) + 1; i < size; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+    return hash;
+}
+
+/* As long as a name may be, and another one for each table, key and channel. */
+static int put_function(struct buf *out, const struct name *table, uint64_t id)
+{
+    char name[NAME_MAX_ + 1];
+    const char *last = table->text[table->parts - 1];
+    size_t most = NAME_MAX_ - strlen(PREFIX) - 1 - 16, size = strlen(last);
+    if (size > most)
+        for (size = most; size > 0 && ((unsigned char)last[size] & 0xc0) == 0x80;)
+            size--;
+    snprintf(name, sizeof name, PREFIX "%.*s_%016" PRIx64, (int)size, last, mix(id, last));
+    return put_beside(out, table, name);
 }
 
 /* ---- templates ---- */
@@ -126,8 +171,8 @@ static int read_template(struct pieces *p, const char *template, struct err *e)
 {
     size_t used = 0;
     *p = (struct pieces){.count = 0};
-    if (strlen(template) >= sizeof p->room || strstr(template, DOLLAR))
-        return bad_template(e, template, "is too long, or has " DOLLAR " in it");
+    if (strlen(template) >= sizeof p->room || strstr(template, DOLLAR) || strpbrk(template, "\n\r"))
+        return bad_template(e, template, "is too long, or has " DOLLAR " or a line end in it");
     for (const char *at = template; *at;) {
         size_t start = used;
         for (; *at && !(*at == '{' && at[1] != '{'); at++) {
@@ -155,11 +200,23 @@ static int put_expression(struct buf *out, const struct pieces *p, const char *r
         if (i > 0)
             rc |= put_text(out, " || ");
         if (!p->list[i].column) {
-            rc |= put_quoted(out, p->list[i].text, '\'');
+            rc |= put_literal(out, p->list[i].text);
             continue;
         }
         rc |= buf_printf(out, "%s.", row) | put_quoted(out, p->list[i].text, '"');
         rc |= put_text(out, "::text");
+    }
+    return rc;
+}
+
+static int put_columns(struct buf *out, const struct pieces *p)
+{
+    int rc = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->list[i].column)
+            continue;
+        rc |= put_text(out, out->size > 0 ? ", " : "");
+        rc |= put_literal(out, p->list[i].text);
     }
     return rc;
 }
@@ -183,7 +240,7 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
     if (rc == 0)
         rc = glob_check(buf_slice(&pattern), e);
     if (rc == 0)
-        rc = put_quoted(out, buf_slice(&pattern), '\'');
+        rc = put_literal(out, buf_slice(&pattern));
     else
         e->code = rc = ERR_BAD_REQUEST;
     buf_fini(&pattern);
@@ -192,125 +249,127 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
 
 /* ---- the SQL ---- */
 
+/* What stands for @NAME@ in the texts that are embedded. */
+#define PLACES(X)                                                                                  \
+    X(WORDS)                                                                                       \
+    X(WORDS_TEXT)                                                                                  \
+    X(TABLE)                                                                                       \
+    X(TABLE_TEXT)                                                                                  \
+    X(FUNCTION)                                                                                    \
+    X(FUNCTION_TEXT)                                                                               \
+    X(SEQUENCE)                                                                                    \
+    X(SEQUENCE_TEXT)                                                                               \
+    X(ID)                                                                                          \
+    X(CHANNEL)                                                                                     \
+    X(CHANNEL_NAME)                                                                                \
+    X(PATTERN)                                                                                     \
+    X(EVERYTHING)                                                                                  \
+    X(COLUMNS)                                                                                     \
+    X(VERSION_NAME)                                                                                \
+    X(TAG_COUNT)                                                                                   \
+    X(KEY_OLD)                                                                                     \
+    X(KEY_NEW)                                                                                     \
+    X(KEY_ROW)                                                                                     \
+    X(VERSION_OLD)                                                                                 \
+    X(VERSION_NEW)                                                                                 \
+    X(VERSION_ROW)                                                                                 \
+    X(TAGS_OLD)                                                                                    \
+    X(TAGS_NEW)                                                                                    \
+    X(TAGS_ROW)
+
+#define PLACE(name) name,
+enum place { PLACES(PLACE) PLACE_COUNT };
+#undef PLACE
+
 struct parts {
     const struct watch_sql *w;
     struct name name;
     struct pieces key, tags[WATCH_SQL_TAGS];
-    struct buf pattern, channel, table, function, version;
+    struct buf at[PLACE_COUNT];
 };
 
-static int put_assign(struct buf *out, const struct parts *p, const char *var, const char *row)
+/* Fills the texts of one row: OLD or NEW of a trigger for rows, or r of all that a statement
+ * changed. */
+static int put_row(struct parts *p, const char *row, enum place key, enum place version,
+                   enum place tags)
 {
-    int rc = buf_printf(out, "    %s_key := ", var) | put_expression(out, &p->key, row);
-    rc |= buf_printf(out, ";\n    tags := tags || ARRAY[");
-    for (size_t i = 0; i < p->w->tag_count; i++) {
-        rc |= put_text(out, i > 0 ? ", " : "");
-        rc |= put_expression(out, &p->tags[i], row);
+    const struct watch_sql *w = p->w;
+    bool all = key == KEY_ROW;
+    int rc = put_expression(&p->at[key], &p->key, row);
+    if (w->version)
+        rc |= buf_printf(&p->at[version], "%s.", row) |
+              put_quoted(&p->at[version], slice_str(w->version), '"') |
+              put_text(&p->at[version], "::bigint");
+    else
+        rc |= put_text(&p->at[version], "NULL::bigint");
+    if (all && w->tag_count == 0)
+        rc |= put_text(&p->at[tags], "NULL::text[]");
+    for (size_t i = 0; i < w->tag_count; i++) {
+        rc |= put_text(&p->at[tags], i == 0 ? "" : all ? " || " : ", ");
+        rc |= put_text(&p->at[tags], all ? "array_agg(" : "");
+        rc |= put_expression(&p->at[tags], &p->tags[i], row);
+        rc |= put_text(&p->at[tags], all ? ")" : "");
     }
-    return rc | put_text(out, "]::text[];\n");
+    return rc;
 }
 
-static int put_version(struct buf *out, const struct parts *p)
+static int put_words(struct buf *out, const struct watch_sql *w)
 {
-    if (!p->w->version)
-        return 0;
-    const char *column = p->version.data;
-    return buf_printf(
-        out,
-        "    new_version := NEW.%s;\n"
-        "    IF TG_OP = 'UPDATE' THEN\n"
-        "      -- a change that leaves the version as it was is told without one\n"
-        "      IF NEW.%s IS NOT DISTINCT FROM OLD.%s THEN new_version := NULL; END IF;\n"
-        "    END IF;\n",
-        column, column, column);
+    int rc = put_word(out, "rtcache watch-sql ", w->table);
+    if (w->key)
+        rc |= put_word(out, " --key ", w->key);
+    if (w->version)
+        rc |= put_word(out, " --version ", w->version);
+    for (size_t i = 0; i < w->tag_count; i++)
+        rc |= put_word(out, " --tag ", w->tags[i]);
+    rc |= put_word(out, " --channel ", w->channel);
+    return rc | put_text(out, w->action == WATCH_DROP ? " --drop" : "");
 }
 
-static int put_function(struct buf *out, const struct parts *p)
+static int put_watched(struct parts *p)
 {
-    int rc = buf_printf(out,
-                        "CREATE OR REPLACE FUNCTION %s() RETURNS trigger\n"
-                        "LANGUAGE plpgsql AS " DOLLAR "\n"
-                        "DECLARE\n"
-                        "  old_key text; new_key text; tags text[] := '{}'; new_version bigint;\n"
-                        "  one record; payload text; tag text;\n"
-                        "BEGIN\n"
-                        "  IF TG_OP = 'TRUNCATE' THEN\n"
-                        "    PERFORM pg_notify(%s, json_build_object('m', %s::text)::text);\n"
-                        "    RETURN NULL;\n"
-                        "  END IF;\n"
-                        "  IF TG_OP IN ('UPDATE', 'DELETE') THEN\n",
-                        p->function.data, p->channel.data, p->pattern.data);
-    rc |= put_assign(out, p, "old", "OLD");
-    rc |= put_text(out, "  END IF;\n  IF TG_OP IN ('INSERT', 'UPDATE') THEN\n");
-    rc |= put_assign(out, p, "new", "NEW") | put_version(out, p);
-    return rc |
-           buf_printf(
-               out,
-               "  END IF;\n"
-               "  tags := ARRAY(SELECT DISTINCT t FROM unnest(tags) AS t\n"
-               "                WHERE octet_length(t) BETWEEN 1 AND %d);\n"
-               "  -- the old key, where it is not the new one, was left by the row: without "
-               "a version\n"
-               "  FOR one IN SELECT new_key AS key, new_version AS version\n"
-               "    UNION ALL SELECT old_key, NULL WHERE old_key IS DISTINCT FROM new_key LOOP\n"
-               "    CONTINUE WHEN one.key IS NULL;\n"
-               "    payload := json_strip_nulls(json_build_object('k', one.key, 'v', "
-               "one.version,\n"
-               "      't', CASE WHEN cardinality(tags) > 0 THEN to_json(tags) END))::text;\n"
-               "    IF octet_length(payload) < 7900 AND cardinality(tags) <= 64 THEN\n"
-               "      PERFORM pg_notify(%s, payload);\n"
-               "      CONTINUE;\n"
-               "    END IF;\n"
-               "    -- too long for NOTIFY: all keys of the table, and each tag by itself\n"
-               "    PERFORM pg_notify(%s, json_build_object('m', %s::text)::text);\n"
-               "    FOREACH tag IN ARRAY tags LOOP\n"
-               "      PERFORM pg_notify(%s, json_build_object('t', json_build_array(tag))::text);\n"
-               "    END LOOP;\n"
-               "  END LOOP;\n"
-               "  RETURN NULL;\n"
-               "END\n" DOLLAR ";\n\n",
-               255, p->channel.data, p->channel.data, p->pattern.data, p->channel.data);
+    const struct watch_sql *w = p->w;
+    struct buf *at = p->at;
+    const char *table = p->name.text[p->name.parts - 1], *version = w->version ? w->version : "";
+    uint64_t id = mix(mix(0xcbf29ce484222325u, w->key ? w->key : ""), w->channel);
+    int rc = put_words(&at[WORDS], w) | put_literal(&at[WORDS_TEXT], buf_slice(&at[WORDS]));
+    rc |= put_beside(&at[TABLE], &p->name, table);
+    rc |= put_literal(&at[TABLE_TEXT], buf_slice(&at[TABLE]));
+    rc |= put_beside(&at[SEQUENCE], &p->name, SEQUENCE_NAME);
+    rc |= put_literal(&at[SEQUENCE_TEXT], buf_slice(&at[SEQUENCE]));
+    rc |= put_function(&at[FUNCTION], &p->name, id);
+    rc |= put_literal(&at[FUNCTION_TEXT], buf_slice(&at[FUNCTION]));
+    if (w->key) /* else every watch of the table */
+        rc |= buf_printf(&at[ID], "%016" PRIx64, id);
+    rc |= put_literal(&at[CHANNEL], slice_str(w->channel));
+    rc |= put_text(&at[CHANNEL_NAME], w->channel);
+    rc |= put_literal(&at[VERSION_NAME], slice_str(version));
+    rc |= buf_printf(&at[TAG_COUNT], "%zu", w->tag_count);
+    return rc;
 }
 
-static int put_triggers(struct buf *out, const struct parts *p)
+static int put_keys(struct parts *p)
 {
-    const char *table = p->table.data, *function = p->function.data;
-    return buf_printf(out,
-                      "DROP TRIGGER IF EXISTS rtcache_watch ON %s;\n"
-                      "CREATE TRIGGER rtcache_watch AFTER INSERT OR UPDATE OR DELETE ON %s\n"
-                      "  FOR EACH ROW EXECUTE FUNCTION %s();\n"
-                      "DROP TRIGGER IF EXISTS rtcache_watch_truncate ON %s;\n"
-                      "CREATE TRIGGER rtcache_watch_truncate AFTER TRUNCATE ON %s\n"
-                      "  FOR EACH STATEMENT EXECUTE FUNCTION %s();\n"
-                      "COMMIT;\n",
-                      table, table, function, table, table, function);
-}
-
-static int put_head(struct buf *out, const struct parts *p)
-{
-    return buf_printf(out,
-                      "-- rtcache watch-sql: %s tells channel %s of every change, in the same "
-                      "transaction.\n"
-                      "-- The backend in rtcache.conf listens with: feed = %s\n"
-                      "-- May be run again. To remove it:\n"
-                      "--   DROP TRIGGER rtcache_watch ON %s;\n"
-                      "--   DROP TRIGGER rtcache_watch_truncate ON %s;\n"
-                      "--   DROP FUNCTION %s();\n"
-                      "BEGIN;\n",
-                      p->table.data, p->channel.data, p->w->channel, p->table.data, p->table.data,
-                      p->function.data);
-}
-
-static int terminated(struct buf *b)
-{
-    return buf_append(b, "", 1);
+    const struct watch_sql *w = p->w;
+    struct buf *at = p->at;
+    int rc =
+        buf_printf(&at[EVERYTHING], "ARRAY[json_build_object('m', %.*s::text)::text%s]",
+                   SLICE_ARG(buf_slice(&at[PATTERN])), w->tag_count > 0 ? ", '{\"t\":\"*\"}'" : "");
+    rc |= put_columns(&at[COLUMNS], &p->key);
+    for (size_t i = 0; i < w->tag_count; i++)
+        rc |= put_columns(&at[COLUMNS], &p->tags[i]);
+    if (w->version)
+        rc |= put_text(&at[COLUMNS], ", ") | put_literal(&at[COLUMNS], slice_str(w->version));
+    rc |= put_row(p, "OLD", KEY_OLD, VERSION_OLD, TAGS_OLD);
+    rc |= put_row(p, "NEW", KEY_NEW, VERSION_NEW, TAGS_NEW);
+    return rc | put_row(p, "r", KEY_ROW, VERSION_ROW, TAGS_ROW);
 }
 
 static int prepare(struct parts *p, struct err *e)
 {
     const struct watch_sql *w = p->w;
     int rc = read_name(&p->name, w->table, e);
-    if (rc == 0)
+    if (rc == 0 && w->key)
         rc = read_template(&p->key, w->key, e);
     for (size_t i = 0; i < w->tag_count && rc == 0; i++)
         rc = read_template(&p->tags[i], w->tags[i], e);
@@ -321,71 +380,47 @@ static int prepare(struct parts *p, struct err *e)
                          words[i]);
     if (rc == 0 && (w->channel[0] == '\0' || strlen(w->channel) > NAME_MAX_))
         rc = err_set(e, ERR_BAD_REQUEST, "a channel has 1 to %d bytes", NAME_MAX_);
-    if (rc == 0)
-        rc = put_pattern(&p->pattern, &p->key, e);
+    if (rc == 0 && w->key)
+        rc = put_pattern(&p->at[PATTERN], &p->key, e);
     if (rc != 0)
         return rc;
-    rc = terminated(&p->pattern);
-    rc |= put_quoted(&p->channel, slice_str(w->channel), '\'') | terminated(&p->channel);
-    rc |= put_name(&p->table, &p->name, "") | terminated(&p->table);
-    rc |= put_name(&p->function, &p->name, PREFIX) | terminated(&p->function);
-    rc |= put_quoted(&p->version, slice_str(words[1]), '"') | terminated(&p->version);
+    rc = put_watched(p);
+    if (w->key)
+        rc |= put_keys(p);
     return rc == 0 ? 0 : err_set(e, ERR_NOMEM, "no memory");
+}
+
+/* text with what stands for each @NAME@. A name that is none stays, which no test lets pass. */
+static int put_sql(struct buf *out, const struct parts *p, const char *text)
+{
+#define PLACE(name) #name,
+    static const char *const names[] = {PLACES(PLACE)};
+#undef PLACE
+    int rc = 0;
+    for (const char *next; rc == 0 && (next = strchr(text, '@')); text = next) {
+        rc = buf_append(out, text, (size_t)(next - text));
+        const char *end = strchr(++next, '@');
+        for (size_t i = 0; end && i < PLACE_COUNT; i++)
+            if (slice_eq_str(slice_of(next, (size_t)(end - next)), names[i])) {
+                rc |= buf_append(out, p->at[i].data, p->at[i].size);
+                next = end + 1;
+                break;
+            }
+    }
+    return rc == 0 ? put_text(out, text) : rc;
 }
 
 int watch_sql_write(struct buf *out, const struct watch_sql *w, struct err *e)
 {
+    if (w->action == WATCH_LIST)
+        return put_text(out, embed_watch_list) == 0 ? 0 : err_set(e, ERR_NOMEM, "no memory");
     struct parts p = {.w = w};
-    struct buf *const bufs[] = {&p.pattern, &p.channel, &p.table, &p.function, &p.version};
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
-        buf_init(bufs[i], 0);
+    for (size_t i = 0; i < PLACE_COUNT; i++)
+        buf_init(&p.at[i], 0);
     int rc = prepare(&p, e);
-    if (rc == 0 && (put_head(out, &p) | put_function(out, &p) | put_triggers(out, &p)) != 0)
+    if (rc == 0 && put_sql(out, &p, w->action == WATCH_DROP ? embed_watch_drop : embed_watch) != 0)
         rc = err_set(e, ERR_NOMEM, "no memory");
-    for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++)
-        buf_fini(bufs[i]);
+    for (size_t i = 0; i < PLACE_COUNT; i++)
+        buf_fini(&p.at[i]);
     return rc;
-}
-
-/* ---- the words ---- */
-
-static const char **place_of(struct watch_sql *w, const char *name, size_t size)
-{
-    const struct {
-        const char *name;
-        const char **at;
-    } places[] = {{"--key", &w->key}, {"--version", &w->version}, {"--channel", &w->channel}};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (strlen(places[i].name) == size && memcmp(places[i].name, name, size) == 0)
-            return places[i].at;
-    if (size == 5 && memcmp(name, "--tag", 5) == 0 && w->tag_count < WATCH_SQL_TAGS)
-        return &w->tags[w->tag_count++];
-    return NULL;
-}
-
-int watch_sql_parse(struct watch_sql *w, int argc, char **argv, struct err *e)
-{
-    *w = (struct watch_sql){.channel = "rtcache"};
-    for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) != 0) {
-            if (w->table)
-                return err_set(e, ERR_BAD_REQUEST, "\"%.60s\" is one word too many", argv[i]);
-            w->table = argv[i];
-            continue;
-        }
-        const char *equals = strchr(argv[i], '=');
-        size_t size = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
-        const char **at = place_of(w, argv[i], size);
-        if (!at)
-            return err_set(e, ERR_BAD_REQUEST,
-                           "watch-sql takes --key, --version, --tag (up to %d) and --channel, not "
-                           "%.60s",
-                           WATCH_SQL_TAGS, argv[i]);
-        if (!equals && i + 1 == argc)
-            return err_set(e, ERR_BAD_REQUEST, "%s needs a value", argv[i]);
-        *at = equals ? equals + 1 : argv[++i];
-    }
-    if (!w->table || !w->key)
-        return err_set(e, ERR_BAD_REQUEST, "watch-sql takes TABLE --key 'user:{id}'");
-    return 0;
 }

@@ -3,8 +3,9 @@
  *
  *   'user:{id}' --> an SQL expression over OLD or NEW, and the pattern 'user:*'
  *
- * The SQL is printed, not run. Thread: any. Limits: GLOB_STARS_MAX columns in a key, WATCH_SQL_TAGS
- * tags.
+ * The SQL is printed, not run; its text is in watch*.sql. A table, a key and a channel make a
+ * watch, whose triggers and function are called by a hash of them: the same one replaces itself,
+ * and no other. Thread: any. Limits: GLOB_STARS_MAX columns in a key, WATCH_SQL_TAGS tags.
  */
 #ifndef RTCACHE_CLI_WATCH_SQL_H
 #define RTCACHE_CLI_WATCH_SQL_H
@@ -13,9 +14,16 @@
 
 #define WATCH_SQL_TAGS 16
 
+enum watch_action {
+    WATCH_INSTALL,
+    WATCH_DROP, /* of the key, or without one all of the table */
+    WATCH_LIST, /* all of the database */
+};
+
 struct watch_sql {
+    enum watch_action action;
     const char *table;   /* name or schema.name; "Quoted" where it is not lower case */
-    const char *key;     /* template; {column} as it is stored, {{ and }} for braces */
+    const char *key;     /* NULL, or a template; {column} as it is stored, {{ and }} for braces */
     const char *version; /* column, or NULL */
     const char *channel;
     const char *tags[WATCH_SQL_TAGS]; /* templates */
@@ -24,8 +32,5 @@ struct watch_sql {
 
 /* ERR_BAD_REQUEST says what is wrong with which of them. */
 int watch_sql_write(struct buf *out, const struct watch_sql *w, struct err *e) MUST_USE;
-
-/* From `rtcache watch-sql`'s words, the command's name first. */
-int watch_sql_parse(struct watch_sql *w, int argc, char **argv, struct err *e) MUST_USE;
 
 #endif

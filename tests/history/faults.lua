@@ -55,8 +55,13 @@ M.outside = {
     end,
   },
   {
-    what = "the trigger of a table is gone", rules = { "G5" },
-    prepare = function(setup) setup.primary:exec "DROP TRIGGER rtcache_watch ON p_rows" end,
+    what = "the triggers of a table are gone", rules = { "G5" },
+    prepare = function(setup)
+      setup.primary:exec [[DO $$ DECLARE n text; BEGIN
+        FOR n IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'p_rows'::regclass AND tgname LIKE 'rtcache%' LOOP
+          EXECUTE format('DROP TRIGGER %I ON p_rows', n);
+        END LOOP; END $$]]
+    end,
   },
 }
 

@@ -173,7 +173,7 @@ describe("the feed of a database", function()
   end)
 
   it("race 6: is cut: what was loaded before is not fresh once it is back", function()
-    start { reconnect_base = "300ms", reconnect_cap = "300ms" }
+    start { reconnect_base = "300ms", reconnect_cap = "300ms", feed_heartbeat = "1s" }
     await_up()
     db:exec "INSERT INTO members VALUES (1, 'Ann', 'red')"
     await_told()

@@ -4,8 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/watch_sql.h"
+#include "cli/watch_words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The SQL for a command line, which has to hold each text; or the error. */
@@ -18,7 +19,7 @@ static void writes(char **argv, const char *const *texts)
     while (argv[argc])
         argc++;
     buf_init(&out, 0);
-    assert_int_equal(watch_sql_parse(&w, argc, argv, &e), 0);
+    assert_int_equal(watch_words_parse(&w, argc, argv, &e), 0);
     assert_int_equal(watch_sql_write(&out, &w, &e), 0);
     assert_int_equal(buf_append(&out, "", 1), 0);
     for (; *texts; texts++) {
@@ -39,7 +40,7 @@ static void refuses(const char *const *words, const char *text)
     for (; *words; words++)
         argv[argc++] = (char *)*words;
     buf_init(&out, 0);
-    int rc = watch_sql_parse(&w, argc, argv, &e);
+    int rc = watch_words_parse(&w, argc, argv, &e);
     if (rc == 0)
         rc = watch_sql_write(&out, &w, &e);
     assert_int_equal(rc, ERR_BAD_REQUEST);
@@ -63,12 +64,16 @@ static void names_are_quoted(void **state)
                     (char *)"--channel",
                     (char *)"it's",
                     NULL};
-    const char *const texts[] = {"ON \"shop\".\"Us\"\"ers\";",
-                                 "\"shop\".\"rtcache_watch_Us\"\"ers\"()",
+    const char *const texts[] = {"ON \"shop\".\"Us\"\"ers\"",
+                                 "to_regclass('\"shop\".\"Us\"\"ers\"')",
+                                 "FUNCTION \"shop\".\"rtcache_watch_Us\"\"ers_",
+                                 "SEQUENCE \"shop\".\"rtcache_missed\"",
                                  "'it''s:' || NEW.\"a\"\"b\"::text",
-                                 "new_version := NEW.\"v\"\"1\";",
-                                 "pg_notify('it''s', payload)",
+                                 "r.\"v\"\"1\"::bigint",
+                                 "ARRAY['a\"b', 'v\"1']::text[]",
+                                 "pg_notify('it''s', e)",
                                  "'it''s:*'::text",
+                                 "--key 'it'\\''s:{a\"b}' --version 'v\"1' --channel 'it'\\''s'",
                                  NULL};
     writes(argv, texts);
 }
@@ -80,9 +85,70 @@ static void what_stands_in_a_pattern_for_itself_is_escaped(void **state)
                     (char *)"{{a*}}\\{x}{y}", (char *)"--tag", (char *)"t:{y}",
                     (char *)"--tag",          (char *)"u:{x}", NULL};
     const char *const texts[] = {
-        "'{a\\*}\\\\**'::text", "'{a*}\\' || NEW.\"x\"::text || NEW.\"y\"::text",
-        "ARRAY['t:' || OLD.\"y\"::text, 'u:' || OLD.\"x\"::text]::text[]", NULL};
+        "E'{a\\\\*}\\\\\\\\**'::text", "E'{a*}\\\\' || NEW.\"x\"::text || NEW.\"y\"::text",
+        "ARRAY['t:' || OLD.\"y\"::text, 'u:' || OLD.\"x\"::text]::text[]",
+        "array_agg('t:' || r.\"y\"::text) || array_agg('u:' || r.\"x\"::text)", NULL};
     writes(argv, texts);
+}
+
+/* What is called by what a watch is; the text that follows is copied. */
+static void called(char *out, size_t size, const char *before, char **argv)
+{
+    struct watch_sql w;
+    struct buf sql;
+    struct err e;
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    buf_init(&sql, 0);
+    assert_int_equal(watch_words_parse(&w, argc, argv, &e), 0);
+    assert_int_equal(watch_sql_write(&sql, &w, &e), 0);
+    assert_int_equal(buf_append(&sql, "", 1), 0);
+    const char *at = strstr(sql.data, before);
+    assert_non_null(at);
+    at += strlen(before);
+    assert_null(memchr(sql.data, '@', sql.size)); /* nothing is left to be filled */
+    snprintf(out, size, "%.*s", (int)strcspn(at, " ("), at);
+    buf_fini(&sql);
+}
+
+#define WATCH(...) ((char *[]){(char *)"watch-sql", __VA_ARGS__, NULL})
+#define W(word)    ((char *)(word))
+
+static void each_key_has_names_of_its_own_that_fit(void **state)
+{
+    (void)state;
+    char a[100], b[100], longer[64];
+    const char *trigger = "CREATE TRIGGER ", *function = "FUNCTION ";
+    called(a, sizeof a, trigger, WATCH(W("t"), W("--key"), W("a:{x}")));
+    called(b, sizeof b, trigger, WATCH(W("s.t"), W("--key"), W("a:{x}"), W("--version"), W("v")));
+    assert_string_equal(a, b); /* with other options it is the same watch */
+    called(b, sizeof b, trigger, WATCH(W("t"), W("--key"), W("b:{x}")));
+    assert_string_not_equal(a, b);
+    called(b, sizeof b, trigger, WATCH(W("t"), W("--key"), W("a:{x}"), W("--channel"), W("c")));
+    assert_string_not_equal(a, b);
+    memset(longer, 'n', 63);
+    longer[63] = '\0';
+    called(a, sizeof a, function, WATCH(W(longer), W("--key"), W("a:{x}")));
+    longer[62] = 'm';
+    called(b, sizeof b, function, WATCH(W(longer), W("--key"), W("a:{x}")));
+    assert_string_not_equal(a, b);
+    assert_int_equal(strlen(a), 63 + 2);
+    memcpy(longer + 30, "\xe6\xbc\xa2", 3); /* is cut before it, not within */
+    called(b, sizeof b, function, WATCH(W(longer), W("--key"), W("a:{x}")));
+    assert_int_equal(strlen(b), 63 + 2 - 2);
+}
+
+static void a_watch_is_removed_as_it_was_installed(void **state)
+{
+    (void)state;
+    const char *const one[] = {"starts_with(t.tgname, 'rtcache_", "to_regclass('\"t\"')",
+                               "--key 'a:{x}' --channel 'rtcache' --drop", NULL};
+    writes(WATCH(W("t"), W("--key"), W("a:{x}"), W("--drop")), one);
+    const char *const all[] = {"starts_with(t.tgname, 'rtcache_')", NULL};
+    writes(WATCH(W("--drop"), W("t")), all);
+    const char *const list[] = {"SELECT t.tgrelid::regclass", NULL};
+    writes(WATCH(W("--list")), list);
 }
 
 static void wrong_words_are_refused_with_the_reason(void **state)
@@ -102,7 +168,13 @@ static void wrong_words_are_refused_with_the_reason(void **state)
     REFUSES("needs a value", "a", "--key");
     REFUSES("not --nope", "a", "--nope", "x");
     REFUSES("channel has 1 to 63", "a", "--key", "{a}", "--channel", "");
-    REFUSES("$rtcache$", "a", "--key", "$rtcache${a}");
+    REFUSES("$rtcache", "a", "--key", "$rtcache${a}");
+    REFUSES("line end", "a", "--key", "x\n{a}");
+    REFUSES("--key stands twice", "a", "--key", "{a}", "--key", "{b}");
+    REFUSES("--version stands twice", "a", "--key", "{a}", "--version", "v", "--version", "v");
+    REFUSES("--list stands alone", "a", "--list");
+    REFUSES("TABLE --drop", "--drop");
+    REFUSES("needs the --key", "a", "--drop", "--channel", "c");
     REFUSES("line end", "a", "--key", "{a}", "--channel", "x\ny");
 }
 
@@ -111,6 +183,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_quoted),
         cmocka_unit_test(what_stands_in_a_pattern_for_itself_is_escaped),
+        cmocka_unit_test(each_key_has_names_of_its_own_that_fit),
+        cmocka_unit_test(a_watch_is_removed_as_it_was_installed),
         cmocka_unit_test(wrong_words_are_refused_with_the_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

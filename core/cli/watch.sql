@@ -1,0 +1,218 @@
+-- @WORDS@
+-- Tells channel @CHANNEL@ of every change of the table, in the transaction that makes it.
+-- The backend in rtcache.conf listens with: feed = "@CHANNEL_NAME@"
+-- One statement: it installs all of it or nothing. Run again it replaces itself, and no watch of another key.
+-- To remove it: the same words and --drop.
+DO $rtcache$
+DECLARE
+  watched regclass := to_regclass(@TABLE_TEXT@);
+  kind "char"; owner oid; by_row boolean; inherits boolean; wrong text; was oid; before text; name text; row_name text;
+BEGIN
+  -- What would not work is refused now, not when somebody writes.
+  SELECT c.relkind, c.relowner, c.relkind = 'p' OR c.relispartition,
+      NOT c.relispartition AND c.relkind <> 'p'
+        AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid),
+      CASE WHEN c.relpersistence = 't' THEN 'a temporary table'
+        WHEN n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast') THEN 'a table of the system'
+        WHEN c.relkind NOT IN ('r', 'p') THEN CASE c.relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view'
+          WHEN 'f' THEN 'a foreign table' ELSE 'no table' END END
+    INTO kind, owner, by_row, inherits, wrong
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = watched;
+  IF watched IS NULL THEN
+    RAISE EXCEPTION 'rtcache watch-sql: there is no table %', @TABLE_TEXT@;
+  ELSIF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % is %: only a table can be watched', watched, wrong;
+  ELSIF NOT pg_has_role(owner, 'USAGE') THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % may not watch %: only its owner, %, can', current_user, watched,
+      pg_get_userbyid(owner);
+  END IF;
+  SELECT string_agg(c, ', ') INTO wrong FROM unnest(ARRAY[@COLUMNS@]::text[]) AS c
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid = watched AND a.attname = c AND a.attnum > 0 AND NOT a.attisdropped);
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % has no column %', watched, wrong USING HINT = 'It has ' || (
+      SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = watched AND a.attnum > 0 AND NOT a.attisdropped) || '.';
+  END IF;
+  SELECT format_type(a.atttypid, a.atttypmod) INTO wrong FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    WHERE a.attrelid = watched AND a.attname = @VERSION_NAME@ AND a.attnum > 0
+      AND coalesce(nullif(y.typbasetype, 0), y.oid) NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype);
+  IF wrong IS NOT NULL THEN
+    RAISE EXCEPTION 'rtcache watch-sql: the version % is of type %: it has to be smallint, integer or bigint',
+      @VERSION_NAME@, wrong;
+  END IF;
+  SELECT string_agg(format('%s (%s)', a.attname, format_type(a.atttypid, a.atttypmod)), ', ') INTO wrong
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = watched AND a.attname = ANY (ARRAY[@COLUMNS@]::text[])
+      AND a.attnum > 0 AND (format_type(a.atttypid, NULL) LIKE 'reg%' OR a.atttypid IN ('money'::regtype, 'bpchar'::regtype));
+  IF wrong IS NOT NULL THEN
+    RAISE WARNING 'rtcache watch-sql: as text, % may look otherwise to who reads it than in the key', wrong;
+  END IF;
+  IF inherits THEN
+    RAISE WARNING 'rtcache watch-sql: % inherits, or is inherited from: watch each of these tables that is written', watched;
+  END IF;
+
+  -- Where a trigger leaves word that it could not tell; the feed looks at it with every heartbeat.
+  IF to_regclass(@SEQUENCE_TEXT@) IS NULL THEN
+    CREATE SEQUENCE @SEQUENCE@ CYCLE;
+  END IF;
+  IF NOT has_sequence_privilege(@SEQUENCE_TEXT@, 'USAGE') THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % may not use the sequence %', current_user, @SEQUENCE_TEXT@;
+  END IF;
+  IF pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = @SEQUENCE_TEXT@::regclass), 'USAGE') THEN
+    GRANT SELECT ON SEQUENCE @SEQUENCE@ TO PUBLIC;
+  END IF;
+
+  -- Runs as its owner, whoever writes, with settings of its own: a key has one text.
+  CREATE OR REPLACE FUNCTION @FUNCTION@() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp SET "DateStyle" = 'ISO, YMD' SET "TimeZone" = 'UTC' SET "IntervalStyle" = postgres
+  SET extra_float_digits = 1 SET bytea_output = hex SET lc_monetary = 'C' SET standard_conforming_strings = on
+  AS $rtcache_watch$
+  DECLARE
+    keys text[] := '{}'; versions bigint[] := '{}'; fresh boolean[] := '{}'; tags text[] := '{}'; told text[] := '{}';
+    short text[]; one int; plain boolean := false; missed boolean := false; warned text; problem text; seq oid;
+  BEGIN
+    BEGIN
+      IF current_setting('rtcache.notify', true) = 'off' OR pg_notification_queue_usage() > 0.5 THEN
+        missed := true; -- a queue that is full would fail the commit
+      ELSIF TG_OP = 'TRUNCATE' THEN
+        told := @EVERYTHING@;
+      ELSIF TG_LEVEL = 'ROW' THEN
+        IF TG_OP <> 'INSERT' THEN
+          keys := ARRAY[@KEY_OLD@]; versions := ARRAY[@VERSION_OLD@]; fresh := ARRAY[false];
+          tags := ARRAY[@TAGS_OLD@]::text[];
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+          keys := keys || ARRAY[@KEY_NEW@]; versions := versions || ARRAY[@VERSION_NEW@]; fresh := fresh || true;
+          tags := tags || ARRAY[@TAGS_NEW@]::text[];
+        END IF;
+      ELSE
+        IF TG_OP <> 'INSERT' THEN
+          SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(false), @TAGS_ROW@
+            INTO keys, versions, fresh, tags FROM rtcache_old AS r;
+        END IF;
+        IF TG_OP <> 'DELETE' THEN
+          SELECT keys || array_agg(@KEY_ROW@), versions || array_agg(@VERSION_ROW@), fresh || array_agg(true), tags || @TAGS_ROW@
+            INTO keys, versions, fresh, tags FROM rtcache_new AS r;
+        END IF;
+      END IF;
+      IF cardinality(keys) = 1 OR (cardinality(keys) = 2 AND keys[1] = keys[2] AND fresh[2]) THEN
+        -- One row, as most often: without a query. Its tags are told as they are where they are short.
+        one := cardinality(keys);
+        short := coalesce(CASE WHEN one = 2 AND tags[:@TAG_COUNT@] = tags[@TAG_COUNT@ + 1:] THEN tags[:@TAG_COUNT@] ELSE tags END, '{}');
+        short := array_remove(array_remove(short, NULL), '');
+        plain := octet_length(keys[1]) BETWEEN 1 AND 1000 AND getdatabaseencoding() = 'UTF8'
+          AND octet_length(array_to_string(short, '')) <= 255;
+      END IF;
+      IF plain THEN
+        told := ARRAY[json_strip_nulls(json_build_object('k', keys[one],
+          'v', CASE WHEN fresh[one] AND coalesce(versions[2] > versions[1], true) THEN versions[one] END,
+          't', CASE WHEN short <> '{}' THEN to_json(short) END))::text];
+      ELSIF cardinality(keys) > 0 THEN
+        -- A key with its version where one row has it now, and had it before with a lower one; else the key alone.
+        told := ARRAY(SELECT json_strip_nulls(json_build_object('k', c.k, 'v', CASE
+              WHEN count(*) FILTER (WHERE c.f) = 1 AND count(*) FILTER (WHERE NOT c.f) <= 1
+                AND coalesce(max(c.v) FILTER (WHERE c.f) > max(c.v) FILTER (WHERE NOT c.f), true)
+              THEN max(c.v) FILTER (WHERE c.f) END))::text
+          FROM unnest(keys, versions, fresh) AS c(k, v, f) WHERE c.k <> '' GROUP BY c.k COLLATE "C", c.k LIMIT 1001);
+        IF cardinality(told) > 1000
+            OR EXISTS (SELECT FROM unnest(told) AS e WHERE octet_length(convert_to(e, 'UTF8')) > 7900) THEN
+          told := ARRAY[json_build_object('m', @PATTERN@::text)::text]; -- too many, or too long for NOTIFY
+        END IF;
+        tags := ARRAY(SELECT DISTINCT t COLLATE "C" FROM unnest(tags) AS t
+          WHERE octet_length(convert_to(t, 'UTF8')) BETWEEN 1 AND 255 LIMIT 1001);
+        IF cardinality(tags) > 1000 THEN
+          told := told || '{"t":"*"}'::text;
+        ELSIF cardinality(tags) > 0 THEN
+          told := told || ARRAY(SELECT json_build_object('t', json_agg(g.t))::text
+            FROM (SELECT t, (row_number() OVER () - 1) / 4 AS four FROM unnest(tags) AS t) AS g GROUP BY g.four);
+        END IF;
+      END IF;
+      PERFORM pg_notify(@CHANNEL@, e) FROM unnest(told) AS e;
+    EXCEPTION WHEN OTHERS THEN
+      problem := SQLERRM;
+    END;
+    -- No error of this function is one of who writes. What cannot be told exactly is told as all of it; what
+    -- cannot be told at all moves the sequence.
+    IF problem IS NOT NULL THEN
+      BEGIN
+        PERFORM pg_notify(@CHANNEL@, e) FROM unnest(@EVERYTHING@) AS e;
+      EXCEPTION WHEN OTHERS THEN
+        missed := true;
+      END;
+    END IF;
+    IF missed THEN
+      BEGIN
+        SELECT c.oid INTO STRICT seq FROM pg_class AS c
+          WHERE c.relname = 'rtcache_missed' AND c.relkind = 'S' AND has_sequence_privilege(c.oid, 'USAGE')
+          ORDER BY pg_get_userbyid(c.relowner) = current_user DESC, c.oid LIMIT 1;
+        PERFORM nextval(seq::regclass);
+      EXCEPTION WHEN OTHERS THEN
+        problem := coalesce(problem || '; ', '') || 'a change is not told of at all: ' || SQLERRM;
+      END;
+    END IF;
+    IF problem IS NOT NULL THEN
+      BEGIN
+        warned := TG_NAME || ' ' || TG_RELID || ' ' || date_trunc('minute', clock_timestamp());
+        IF current_setting('rtcache.warned', true) IS DISTINCT FROM warned THEN
+          PERFORM set_config('rtcache.warned', warned, false); -- once a minute and session
+          RAISE WARNING 'rtcache: %.%: all keys % are told as changed: %', TG_TABLE_SCHEMA, TG_TABLE_NAME, @PATTERN@, problem
+            USING HINT = 'Run rtcache watch-sql again, with the columns that there are now.';
+        END IF;
+      EXCEPTION WHEN OTHERS THEN
+        NULL;
+      END;
+    END IF;
+    RETURN NULL;
+  END
+  $rtcache_watch$;
+  REVOKE ALL ON FUNCTION @FUNCTION@() FROM PUBLIC;
+  -- An inet as it is read, 10.0.0.1; as text it is 10.0.0.1/32.
+  FOR name IN SELECT '"' || replace(a.attname, '"', '""') || '"' FROM pg_catalog.pg_attribute a
+      JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+      WHERE a.attrelid = watched AND a.attname = ANY (ARRAY[@COLUMNS@]::text[])
+        AND coalesce(nullif(y.typbasetype, 0), y.oid) = 'inet'::regtype LOOP
+    SELECT pg_get_functiondef(@FUNCTION_TEXT@::regproc) INTO before;
+    FOREACH row_name IN ARRAY ARRAY['OLD.', 'NEW.', 'r.'] LOOP
+      before := replace(before, row_name || name || '::text',
+        format('CASE WHEN %1$s IS NOT NULL THEN format(''%%s'', %1$s) END', row_name || name));
+    END LOOP;
+    EXECUTE before;
+  END LOOP;
+
+  SELECT t.tgfoid, obj_description(t.tgfoid, 'pg_proc') INTO was, before FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid = watched AND t.tgname = 'rtcache_@ID@_truncate';
+  IF before <> @WORDS_TEXT@ THEN
+    RAISE NOTICE 'rtcache watch-sql: replaces: %', before;
+  END IF;
+  COMMENT ON FUNCTION @FUNCTION@() IS @WORDS_TEXT@;
+  FOR name IN SELECT t.tgname FROM pg_catalog.pg_trigger t WHERE t.tgrelid = watched AND starts_with(t.tgname, 'rtcache_@ID@_') LOOP
+    EXECUTE format('DROP TRIGGER %I ON %s', name, watched);
+  END LOOP;
+  IF EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = watched AND t.tgname = 'rtcache_watch') THEN
+    RAISE WARNING 'rtcache watch-sql: % has a watch of an older rtcache too; if it is not needed: %', watched,
+      format('DROP TRIGGER rtcache_watch ON %s; DROP TRIGGER rtcache_watch_truncate ON %s;', watched, watched);
+  END IF;
+  IF by_row THEN -- what writes a partition itself fires the rows' triggers alone
+    CREATE TRIGGER rtcache_@ID@_row AFTER INSERT OR UPDATE OR DELETE ON @TABLE@
+      FOR EACH ROW EXECUTE FUNCTION @FUNCTION@();
+    ALTER TABLE @TABLE@ ENABLE ALWAYS TRIGGER rtcache_@ID@_row;
+  ELSE -- once a statement; what logical replication applies fires the rows' triggers alone
+    CREATE TRIGGER rtcache_@ID@_insert AFTER INSERT ON @TABLE@ REFERENCING NEW TABLE AS rtcache_new
+      FOR EACH STATEMENT EXECUTE FUNCTION @FUNCTION@();
+    CREATE TRIGGER rtcache_@ID@_update AFTER UPDATE ON @TABLE@ REFERENCING OLD TABLE AS rtcache_old NEW TABLE AS rtcache_new
+      FOR EACH STATEMENT EXECUTE FUNCTION @FUNCTION@();
+    CREATE TRIGGER rtcache_@ID@_delete AFTER DELETE ON @TABLE@ REFERENCING OLD TABLE AS rtcache_old
+      FOR EACH STATEMENT EXECUTE FUNCTION @FUNCTION@();
+    CREATE TRIGGER rtcache_@ID@_row AFTER INSERT OR UPDATE OR DELETE ON @TABLE@
+      FOR EACH ROW EXECUTE FUNCTION @FUNCTION@();
+    ALTER TABLE @TABLE@ ENABLE REPLICA TRIGGER rtcache_@ID@_row;
+  END IF;
+  CREATE TRIGGER rtcache_@ID@_truncate AFTER TRUNCATE ON @TABLE@
+    FOR EACH STATEMENT EXECUTE FUNCTION @FUNCTION@();
+  ALTER TABLE @TABLE@ ENABLE ALWAYS TRIGGER rtcache_@ID@_truncate;
+  IF was IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = was) THEN
+    EXECUTE format('DROP FUNCTION %s', was::regprocedure); -- of the table's last name
+  END IF;
+END
+$rtcache$;

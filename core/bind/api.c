@@ -304,7 +304,7 @@ static bool push_late_field(lua_State *L, struct runtime *rt, const struct run *
     if (!r->many && r->stored && strcmp(name, "value") == 0)
         value_unpack(L, &rt->sandbox.marks, entry_value(r->stored));
     else if (r->many && strcmp(name, "match") == 0)
-        run_many_push_match(L, r->many);
+        run_many_push_match(L, r->rt, r->many);
     else if (r->many && strcmp(name, "ids") == 0)
         run_answer_push_ids(L, r->many);
     else

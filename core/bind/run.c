@@ -1,4 +1,5 @@
 #include "bind/run_many.h"
+#include "bind/run_match.h"
 #include "bind/op.h"
 #include "bind/result.h"
 #include "bind/run_error.h"
@@ -90,11 +91,7 @@ static void set_context(lua_State *L, struct run *r, const struct run_request *q
 {
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "key");
-    lua_createtable(L, (int)q->capture_count, 0);
-    for (unsigned i = 0; i < q->capture_count; i++) {
-        lua_pushlstring(L, q->captures[i].data, q->captures[i].size);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
+    run_match_push(L, &r->rt->sandbox.marks, q->captures, q->capture_count, q->stars);
     lua_setfield(L, -2, "match");
     if (q->has_version) {
         value_push_int(L, &r->rt->sandbox.marks, q->version);

@@ -3,6 +3,7 @@
 #include "bind/result.h"
 #include "bind/run_answer.h"
 #include "bind/run_error.h"
+#include "bind/run_match.h"
 #include "script/packed.h"
 #include "store/store.h"
 
@@ -36,6 +37,7 @@ struct run_many *run_many_new(const struct run_request *q)
     if (!m)
         return NULL;
     m->count = q->key_count;
+    m->stars = q->stars;
     struct slice *capture = (struct slice *)(m->keys + m->count);
     char *at = (char *)(capture + captures);
     for (unsigned i = 0; i < m->count; i++) {
@@ -141,16 +143,12 @@ static void set_versions(lua_State *L, struct run *r, const struct run_request *
     lua_setfield(L, -2, "versions");
 }
 
-void run_many_push_match(lua_State *L, const struct run_many *m)
+void run_many_push_match(lua_State *L, const struct runtime *rt, const struct run_many *m)
 {
     lua_createtable(L, (int)m->count, 0);
     for (unsigned i = 0; i < m->count; i++) {
         const struct run_many_key *k = &m->keys[i];
-        lua_createtable(L, (int)k->capture_count, 0);
-        for (unsigned j = 0; j < k->capture_count; j++) {
-            push_slice(L, k->captures[j]);
-            lua_rawseti(L, -2, (int)j + 1);
-        }
+        run_match_push(L, &rt->sandbox.marks, k->captures, k->capture_count, m->stars);
         lua_rawseti(L, -2, (int)i + 1);
     }
 }

@@ -12,6 +12,7 @@
 
 struct run_many {
     unsigned count;
+    const struct glob_star *stars; /* the request's */
     struct run_many_key {
         struct slice key; /* into the same allocation, as the next */
         const struct slice *captures;
@@ -30,7 +31,7 @@ int run_many_find(const struct run_many *m, struct slice key);
 void run_many_push_keys(lua_State *L, const struct run_many *m);
 
 /* Pushes ctx.match, which is made when it is asked for. Raises. */
-void run_many_push_match(lua_State *L, const struct run_many *m);
+void run_many_push_match(lua_State *L, const struct runtime *rt, const struct run_many *m);
 
 /* Sets versions and values of the ctx on top. Raises. */
 void run_many_set_context(lua_State *L, struct run *r, const struct run_request *q);

@@ -15,6 +15,7 @@
 #include "backend/backend.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/glob.h"
 
 #include <ev.h>
 
@@ -139,6 +140,8 @@ struct run_request {
     struct slice key;
     const struct slice *captures; /* ctx.match */
     unsigned capture_count;
+    const struct glob_star *stars; /* of the pattern, as many as captures; valid until done or
+                                      run_cancel; NULL: all of them are plain */
     int backend;          /* index for ctx.db, or -1 */
     const char *pattern;  /* of the loader, for messages */
     int attempt;          /* ctx.attempt, from 1 */

@@ -9,8 +9,14 @@ struct making {
     struct script *script;
 };
 
+/* The SQL of a loader, and the stars of its pattern. */
+struct pattern {
+    struct glob_star stars[GLOB_STARS_MAX];
+    unsigned count;
+};
+
 /* Pushes the SQL as an array of its texts and, between two, a parameter's number. */
-static void push_pieces(lua_State *L, const char *sql)
+static void push_pieces(lua_State *L, const char *sql, const struct pattern *p)
 {
     int count = 0, number;
     const char *at, *end;
@@ -18,6 +24,7 @@ static void push_pieces(lua_State *L, const char *sql)
     for (; (at = conf_sql_next(sql, &end, &number)) != NULL; sql = end) {
         lua_pushlstring(L, sql, (size_t)(at - sql));
         lua_rawseti(L, -2, ++count);
+        number = conf_sql_number(slice_of(at, (size_t)(end - at)), number, p->stars, p->count);
         lua_pushinteger(L, number);
         lua_rawseti(L, -2, ++count);
     }
@@ -25,20 +32,34 @@ static void push_pieces(lua_State *L, const char *sql)
     lua_rawseti(L, -2, ++count);
 }
 
+/* Pushes the names of int stars, by their number: these are parameters as integers. */
+static void push_integers(lua_State *L, const struct pattern *p)
+{
+    lua_newtable(L);
+    for (unsigned i = 0; i < p->count; i++) {
+        if (p->stars[i].type != GLOB_INT)
+            continue;
+        lua_pushlstring(L, p->stars[i].name.data, p->stars[i].name.size);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 static int protected_make(lua_State *L)
 {
     struct making *g = lua_touserdata(L, 1);
     const struct conf_loader *l = g->loader;
+    struct pattern p;
+    p.count = glob_stars(slice_str(l->pattern), p.stars);
     sandbox_push_sql_loader(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->api);
     lua_getfield(L, -1, "rtcache");
     lua_getfield(L, -2, "internal");
     lua_remove(L, -3);
     lua_call(L, 2, 1);
-    lua_pushstring(L, l->sql);
     lua_pushstring(L, l->version); /* nil where it is NULL */
-    lua_pushinteger(L, conf_sql_parameters(l->sql));
-    push_pieces(L, l->sql);
+    lua_pushinteger(L, conf_sql_parameters(l->sql, p.stars, p.count));
+    push_pieces(L, l->sql, &p);
+    push_integers(L, &p);
     lua_call(L, 4, 2);
     g->script->fn[RUN_LOAD_MANY] = luaL_ref(L, LUA_REGISTRYINDEX);
     g->script->fn[RUN_LOAD] = luaL_ref(L, LUA_REGISTRYINDEX);

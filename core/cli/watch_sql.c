@@ -232,7 +232,7 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
         if (p->list[i].column)
             rc |= put_text(&pattern, "*");
         for (size_t k = 0; !p->list[i].column && k < text.size; k++) {
-            if (text.data[k] == '*' || text.data[k] == '\\')
+            if (glob_is_special(text.data[k]))
                 rc |= put_text(&pattern, "\\");
             rc |= buf_append(&pattern, &text.data[k], 1);
         }

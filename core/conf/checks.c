@@ -147,14 +147,52 @@ static void check_script(struct reading *r, const config_setting_t *group,
         setting_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
 }
 
-static unsigned stars_of(const char *pattern)
+/* The nearest star's name, for a parameter of a name that the pattern does not have; or none. */
+static const char *near_star(struct slice name, const struct glob_star *stars, unsigned count,
+                             char room[GLOB_STARS_MAX + 1][CONF_NAME_MAX + 1])
 {
-    char room[GLOB_MAX];
-    struct glob g;
-    if (!pattern || glob_check(slice_str(pattern), NULL) != 0)
-        return GLOB_STARS_MAX; /* what is wrong with it is told elsewhere */
-    glob_compile(&g, slice_str(pattern), room);
-    return g.stars;
+    const char *names[GLOB_STARS_MAX];
+    size_t named = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (stars[i].type == GLOB_ANY || stars[i].name.size > CONF_NAME_MAX)
+            continue;
+        snprintf(room[named], sizeof room[named], "%.*s", SLICE_ARG(stars[i].name));
+        names[named] = room[named];
+        named++;
+    }
+    snprintf(room[GLOB_STARS_MAX], sizeof room[0], "%.*s", SLICE_ARG(name));
+    return conf_nearest(room[GLOB_STARS_MAX], names, named);
+}
+
+/* What is no star of the pattern cannot be a parameter. */
+static void check_parameters(struct reading *r, const config_setting_t *group,
+                             const struct conf_loader *l)
+{
+    const config_setting_t *place = place_of(group, "sql", "sql");
+    struct glob_star stars[GLOB_STARS_MAX];
+    char room[GLOB_STARS_MAX + 1][CONF_NAME_MAX + 1];
+    const char *at, *end;
+    int number, highest = 0;
+    if (!l->pattern || glob_check(slice_str(l->pattern), NULL) != 0)
+        return; /* what is wrong with it is told elsewhere */
+    unsigned count = glob_stars(slice_str(l->pattern), stars);
+    for (const char *sql = l->sql; (at = conf_sql_next(sql, &end, &number)) != NULL; sql = end) {
+        struct slice name = slice_of(at, (size_t)(end - at));
+        highest = number > highest ? number : highest;
+        if (number > 0 || conf_sql_number(name, number, stars, count) > 0)
+            continue;
+        if (at[1] == '0') {
+            setting_wrong(r, place, "\"sql\" has $0, but parameters count from $1");
+            continue;
+        }
+        const char *near = near_star(slice_of(at + 1, name.size - 1), stars, count, room);
+        setting_wrong(r, place, "\"sql\" has %.*s, but the pattern \"%.128s\" has no star of that name%s%s%s",
+                      SLICE_ARG(name), l->pattern, near ? "; did you mean $" : "", near ? near : "",
+                      near ? "?" : "");
+    }
+    if (highest > (int)count)
+        setting_wrong(r, place, "\"sql\" has $%d, but the pattern \"%.128s\" has %u star%s",
+                      highest > 65535 ? 65535 : highest, l->pattern, count, count == 1 ? "" : "s");
 }
 
 /* A script or SQL, and what goes with SQL only. */
@@ -175,12 +213,7 @@ static void check_source(struct reading *r, const config_setting_t *group,
         setting_wrong(r, place_of(group, "jit", "jit"), "\"jit\" goes with \"script\"");
     if (!l->backend)
         setting_wrong(r, place_of(group, "sql", "sql"), "\"sql\" needs a \"backend\"");
-    int highest = conf_sql_parameters(l->sql);
-    unsigned stars = stars_of(l->pattern);
-    if (highest > (int)stars)
-        setting_wrong(r, place_of(group, "sql", "sql"),
-                      "\"sql\" has $%d, but the pattern \"%.128s\" has %u star%s", highest,
-                      l->pattern, stars, stars == 1 ? "" : "s");
+    check_parameters(r, group, l);
 }
 
 /* ---- backends and loaders ---- */
@@ -255,7 +288,7 @@ static void check_feed(struct reading *r, const config_setting_t *group,
 static int pattern_order(const void *left, const void *right)
 {
     const struct conf_loader *const *a = left, *const *b = right;
-    int order = strcmp((*a)->pattern, (*b)->pattern);
+    int order = glob_order(slice_str((*a)->pattern), slice_str((*b)->pattern));
     return order ? order : (*a > *b) - (*a < *b);
 }
 
@@ -269,19 +302,29 @@ static void check_patterns(struct reading *r, const config_setting_t *groups)
         return;
     }
     size_t count = 0;
-    for (size_t i = 0; i < c->loader_count; i++)
-        if (c->loaders[i].pattern)
+    for (size_t i = 0; i < c->loader_count; i++) {
+        const config_setting_t *group = config_setting_get_elem(groups, (unsigned)i);
+        struct err e;
+        if (!c->loaders[i].pattern)
+            continue;
+        if (glob_check(slice_str(c->loaders[i].pattern), &e) == 0)
             sorted[count++] = &c->loaders[i];
+        else
+            setting_wrong(r, place_of(group, "pattern", "pattern"), "\"pattern\": %s", e.text);
+    }
     qsort(sorted, count, sizeof *sorted, pattern_order);
     for (size_t i = 1; i < count; i++) {
         const struct conf_loader *first = sorted[i - 1], *again = sorted[i];
-        if (strcmp(first->pattern, again->pattern) != 0)
+        if (glob_order(slice_str(first->pattern), slice_str(again->pattern)) != 0)
             continue;
         const config_setting_t *group =
             config_setting_get_elem(groups, (unsigned)(again - c->loaders));
+        bool same = strcmp(first->pattern, again->pattern) == 0;
         setting_wrong(r, place_of(group, "pattern", "pattern"),
-                      "pattern \"%.128s\" is that of the loader at %s:%d too", again->pattern,
-                      first->file, first->line);
+                      same ? "pattern \"%.128s\" is that of the loader at %s:%d too"
+                           : "pattern \"%.128s\" matches the same keys as that of the loader at "
+                             "%s:%d",
+                      again->pattern, first->file, first->line);
     }
     free(sorted);
 }

@@ -186,11 +186,15 @@ int conf_load(const char *path, struct conf **out, struct buf *report, struct er
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c); /* NULL is allowed */
 
-/* The highest $n of a text of SQL, outside of its literals, names and comments; 0: none. */
-int conf_sql_parameters(const char *sql);
-/* The next of these at or after sql: its number (0 to 65536, which is too high) and, in *end, what
- * stands after it. NULL: no more. */
+/* The next $n or $name at or after sql, outside of literals, names and comments; *number: its own (0
+ * to 65536, which is too high), 0 where it is a name; *end: what stands after it. NULL: no more. */
 const char *conf_sql_next(const char *sql, const char **end, int *number);
+/* The number of such a parameter, of which $name is that of the star it names; 0: there is none of
+ * that name. */
+int conf_sql_number(struct slice parameter, int number, const struct glob_star *stars,
+                    unsigned count);
+/* The highest of them in a text of SQL; 0: it has none. */
+int conf_sql_parameters(const char *sql, const struct glob_star *stars, unsigned count);
 
 /* -1 where there is none of that name. */
 int conf_backend_index(const struct conf *c, const char *name);

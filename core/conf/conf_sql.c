@@ -42,14 +42,20 @@ static const char *skip_block(const char *s)
     return s;
 }
 
+static const char *skip_name(const char *s)
+{
+    while (is_name_char(*s))
+        s++;
+    return s;
+}
+
 /* After $tag$ ... $tag$ where one begins at s; else NULL. */
 static const char *skip_dollar(const char *s)
 {
     const char *end = s + 1;
     if (isdigit((unsigned char)*end))
         return NULL;
-    while (is_name_char(*end))
-        end++;
+    end = skip_name(end);
     if (*end != '$')
         return NULL;
     size_t tag = (size_t)(end + 1 - s);
@@ -90,16 +96,34 @@ const char *conf_sql_next(const char *sql, const char **end, int *number)
         } else if (*s == '$') {
             const char *after = skip_dollar(s);
             next = after ? after : next;
+            if (!after && is_name_char(s[1])) {
+                *number = 0;
+                *end = skip_name(s + 1);
+                return s;
+            }
         }
         s = next;
     }
     return NULL;
 }
 
-int conf_sql_parameters(const char *sql)
+int conf_sql_number(struct slice parameter, int number, const struct glob_star *stars,
+                    unsigned count)
 {
-    int highest = 0, n;
-    while (conf_sql_next(sql, &sql, &n))
-        highest = n > highest ? n : highest;
+    struct slice name = slice_of(parameter.data + 1, parameter.size - 1);
+    for (unsigned i = 0; i < count && number == 0; i++)
+        if (stars[i].type != GLOB_ANY && slice_eq(stars[i].name, name))
+            return (int)i + 1;
+    return number;
+}
+
+int conf_sql_parameters(const char *sql, const struct glob_star *stars, unsigned count)
+{
+    int highest = 0, number;
+    const char *at, *end;
+    for (; (at = conf_sql_next(sql, &end, &number)) != NULL; sql = end) {
+        number = conf_sql_number(slice_of(at, (size_t)(end - at)), number, stars, count);
+        highest = number > highest ? number : highest;
+    }
     return highest > 65535 ? 65535 : highest;
 }

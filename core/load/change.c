@@ -56,6 +56,18 @@ int change_match(const struct changes *c, struct slice pattern, bool soft, enum 
     return rc;
 }
 
+int change_misfits(const struct changes *c, struct slice pattern, struct err *e)
+{
+    char room[GLOB_MAX], plain[GLOB_MAX];
+    struct glob g;
+    glob_compile(&g, pattern, room);
+    g.misfits = true;
+    int rc = flights_match(c->flights, &g, false, e);
+    metrics_inc(metrics_mine(), rc == 0 ? M_GLOB_INVALIDATIONS : M_GLOBS_REFUSED);
+    tell(c, NEWS_MATCH, CAUSE_INVALIDATE, glob_plain(pattern, plain), NULL);
+    return rc;
+}
+
 bool change_expire(const struct changes *c, struct slice key, uint64_t hash, int64_t now_ms)
 {
     bool there = flights_expire(c->flights, key, hash, now_ms);

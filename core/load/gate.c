@@ -27,6 +27,7 @@ void gate_init(struct gate *g, struct loader_set *set, size_t index)
     const struct conf *conf = set->snapshot->conf;
     const struct policy *p = &conf->loaders[index].policy;
     *g = (struct gate){.set = set, .conf = &conf->loaders[index]};
+    glob_stars(slice_str(g->conf->pattern), g->stars);
     for (int class = 0; class < CLASS_COUNT; class ++)
         list_init(&g->queues[class]);
     list_init(&g->turn);

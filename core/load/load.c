@@ -111,6 +111,7 @@ static int start_run(struct load *ld, const struct run_key *keys, uint32_t n, st
         .key = keys[0].key,
         .captures = keys[0].captures,
         .capture_count = keys[0].capture_count,
+        .stars = g->stars,
         .backend = ld->from_primary ? g->primary : g->backend,
         .pattern = g->conf->pattern,
         .attempt = ld->attempt,

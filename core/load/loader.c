@@ -79,6 +79,13 @@ static void admit(struct loader *l, struct flight *f)
         gate_admit(&l->current->gates[index], f);
         return;
     }
+    if (route_is_misfit(index)) { /* since a reload; it can be no row */
+        struct outcome o = {.end = END_ABSENT};
+        struct verdict v;
+        loader_end(l, f, &o, clock_ms(), &v);
+        loader_wake(l, f);
+        return;
+    }
     err_set(&err, ERR_NO_LOADER, "no loader's pattern matches");
     loader_refuse_flight(l, f, &err);
 }

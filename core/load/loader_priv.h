@@ -60,6 +60,7 @@ struct gate {
     struct turns *turns;
     struct list turn; /* turns->gates, or alone */
     const struct conf_loader *conf;
+    struct glob_star stars[GLOB_STARS_MAX]; /* of its pattern */
     struct loader_counters *counters;
     struct breaker breaker;
     struct list queues[CLASS_COUNT];

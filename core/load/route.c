@@ -37,6 +37,21 @@ int route_check(const char *pattern, struct err *e)
     return glob_check(slice_str(pattern ? pattern : ""), e);
 }
 
+/* An int and a uuid have no key in common; a text may be either, and a plain star takes all. */
+static int width_of(uint8_t type)
+{
+    return type == GLOB_ANY ? 2 : type == GLOB_TEXT;
+}
+
+/* Star by star, from the left. */
+static int narrower(const struct glob *a, const struct glob *b)
+{
+    for (unsigned i = 0; i < a->stars && i < b->stars; i++)
+        if (width_of(a->type[i]) != width_of(b->type[i]))
+            return width_of(a->type[i]) - width_of(b->type[i]);
+    return 0;
+}
+
 static int pattern_order(const void *left, const void *right)
 {
     const struct pattern *a = left, *b = right;
@@ -46,7 +61,8 @@ static int pattern_order(const void *left, const void *right)
     size_t a_size = glob_literal_bytes(&a->glob), b_size = glob_literal_bytes(&b->glob);
     if (a_size != b_size)
         return a_size > b_size ? -1 : 1;
-    return (a->index > b->index) - (a->index < b->index);
+    order = narrower(&a->glob, &b->glob);
+    return order != 0 ? order : (a->index > b->index) - (a->index < b->index);
 }
 
 /* The patterns are sorted: equal prefixes stand together, and what begins a prefix before it. */
@@ -71,12 +87,13 @@ static void make_groups(struct routes *r, size_t count)
     }
 }
 
-static int string_order(const void *left, const void *right)
+static int text_order(const void *left, const void *right)
 {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
+    const char *const *a = left, *const *b = right;
+    return glob_order(slice_str(*a), slice_str(*b));
 }
 
-/* Each pattern has one spelling only, so equal patterns are equal texts. */
+/* Each pattern has one spelling only but for the names of its stars. */
 static int check_all(const char *const *patterns, size_t count, struct err *e)
 {
     for (size_t i = 0; i < count; i++) {
@@ -89,11 +106,16 @@ static int check_all(const char *const *patterns, size_t count, struct err *e)
         return err_set(e, ERR_NOMEM, "no memory for %zu patterns", count);
     for (size_t i = 0; i < count; i++)
         sorted[i] = patterns[i];
-    qsort(sorted, count, sizeof *sorted, string_order);
+    qsort(sorted, count, sizeof *sorted, text_order);
     int rc = 0;
-    for (size_t i = 1; i < count && rc == 0; i++)
-        if (strcmp(sorted[i - 1], sorted[i]) == 0)
-            rc = err_set(e, ERR_CONFIG, "pattern \"%s\" is given twice", sorted[i]);
+    for (size_t i = 1; i < count && rc == 0; i++) {
+        if (glob_order(slice_str(sorted[i - 1]), slice_str(sorted[i])) != 0)
+            continue;
+        bool same = strcmp(sorted[i - 1], sorted[i]) == 0;
+        rc = same ? err_set(e, ERR_CONFIG, "pattern \"%s\" is given twice", sorted[i])
+                  : err_set(e, ERR_CONFIG, "patterns \"%s\" and \"%s\" match the same keys",
+                            sorted[i - 1], sorted[i]);
+    }
     free(sorted);
     return rc;
 }
@@ -160,11 +182,12 @@ static ptrdiff_t group_before(const struct routes *r, struct slice key)
 
 int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
 {
+    int misfit = ROUTE_NONE;
     if (key.size == 0)
         key.data = "";
     ptrdiff_t at = group_before(r, key);
     if (at < 0)
-        return -1;
+        return ROUTE_NONE;
     struct slice nearest = r->groups[at].prefix;
     size_t common = 0;
     while (common < nearest.size && common < key.size && nearest.data[common] == key.data[common])
@@ -175,9 +198,12 @@ int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
         if (g->prefix.size > common)
             continue;
         for (size_t i = g->first; i < g->first + g->count; i++) {
-            found.captures = 0;
-            if (!glob_matches_rest(&r->patterns[i].glob, key, &found))
+            const struct glob *glob = &r->patterns[i].glob;
+            if (!glob_matches_rest(glob, key, &found)) {
+                if (glob->typed && misfit == ROUTE_NONE && glob_fits_rest(glob, key))
+                    misfit = ROUTE_MISFIT - r->patterns[i].index;
                 continue;
+            }
             if (m) {
                 m->captures = found.captures;
                 memcpy(m->capture, found.capture, found.captures * sizeof *found.capture);
@@ -185,5 +211,5 @@ int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
             return r->patterns[i].index;
         }
     }
-    return -1;
+    return misfit;
 }

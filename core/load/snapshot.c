@@ -1,5 +1,6 @@
 #include "load/snapshot.h"
 
+#include "base/show.h"
 #include "load/spread.h"
 #include "metrics/metrics.h"
 
@@ -12,7 +13,8 @@ static const struct conf_loader *find_twin(const struct conf *conf)
 {
     for (size_t i = 1; i < conf->loader_count; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(conf->loaders[i].pattern, conf->loaders[k].pattern) == 0)
+            if (glob_order(slice_str(conf->loaders[i].pattern),
+                           slice_str(conf->loaders[k].pattern)) == 0)
                 return &conf->loaders[i];
     return NULL;
 }
@@ -322,6 +324,13 @@ bool snapshot_once(_Atomic bool *told)
 bool snapshot_gives_tags(const struct snapshot *s, int loader)
 {
     return loader >= 0 && atomic_load_explicit(&s->facts[loader].gives_tags, memory_order_relaxed);
+}
+
+int snapshot_refuse(const struct snapshot *s, struct slice key, int misfit, struct err *e)
+{
+    char text[SHOW_KEY_TEXT];
+    return err_set(e, ERR_BAD_KEY, "%s: the types of the pattern \"%s\" do not take it",
+                   show_key(text, key), s->conf->loaders[ROUTE_MISFIT - misfit].pattern);
 }
 
 bool snapshot_is_cut(const struct snapshot *s, int loader)

@@ -127,7 +127,10 @@ bool snapshot_gives_tags(const struct snapshot *s, int loader);
 /* Whether nothing that this loader loads may count as fresh: its feed is cut. -1: no loader. */
 bool snapshot_is_cut(const struct snapshot *s, int loader);
 
-/* The key's policy: its loader's, or the defaults. *loader: its index or -1. */
+/* The key's policy: its loader's, or the defaults. *loader: its index, or below 0: see route.h. */
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader);
+
+/* ERR_BAD_KEY, for a write of a misfit. */
+int snapshot_refuse(const struct snapshot *s, struct slice key, int misfit, struct err *e) MUST_USE;
 
 #endif

@@ -277,6 +277,7 @@ static void run(struct write_state *st)
         .key = w->key,
         .captures = match.capture,
         .capture_count = match.captures,
+        .stars = g->stars,
         .backend = g->primary >= 0 ? g->primary : g->backend,
         .pattern = g->conf->pattern,
         .attempt = 1,

@@ -24,6 +24,7 @@
     X(M_HITS_NEGATIVE, "hits_negative", "reads answered nil from memory")                          \
     X(M_HITS_STALE_ERROR, "hits_stale_error", "reads answered stale because a load failed")        \
     X(M_MISSES, "misses", "reads that waited for a load")                                          \
+    X(M_MISFITS, "misfits", "reads answered nil by the shape of the key, with no load")            \
     X(M_BACKOFF_ANSWERS, "backoff_answers", "reads answered with the last error of a key")         \
     X(M_COALESCED, "coalesced", "reads that joined a load already in the air")                     \
     X(M_TIMEOUTS, "timeouts", "requests past their deadline")                                      \

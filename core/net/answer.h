@@ -88,6 +88,8 @@ void answer_found(struct answer *a, struct hit *hit, struct facts *f);
 /* Whole answers. */
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f);
 void answer_nil(const struct target *t, const struct facts *f);
+/* The absence of a key that fits its pattern but for a star's type: it can be no row. */
+void answer_misfit(const struct target *t);
 /* An item of get_many that is being loaded: {pending = true}. */
 void answer_pending(const struct target *t);
 void answer_error(const struct target *t, const struct err *e);

@@ -184,6 +184,11 @@ static void park_rejoin(struct request *r)
         .min_version = r->target.has_min ? &r->target.min_version : NULL,
         .primary = r->agains > 0,
     };
+    if (route_is_misfit(loader)) { /* since a reload */
+        answer_misfit(&r->target);
+        unpark(r);
+        return;
+    }
     answer_open(&a, &r->target);
     q.out = a.out;
     q.held = answer_room(&a) == NULL;

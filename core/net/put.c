@@ -157,6 +157,8 @@ static void write_to_source(const struct target *t, struct params *p, enum write
         rc = params_options(p, specs, 2, &e);
     int loader;
     const struct policy *policy = rc == 0 ? snapshot_policy(io->snapshot, key, &loader) : NULL;
+    if (rc == 0 && route_is_misfit(loader))
+        rc = snapshot_refuse(io->snapshot, key, loader, &e);
     if (rc == 0 && loader < 0)
         rc = err_set(&e, ERR_NO_LOADER, "%s: no loader's pattern matches", show_key(text, key));
     if (rc == 0 && t->conn->parked_count >= (uint64_t)io->snapshot->conf->max_parked) {

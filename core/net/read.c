@@ -219,7 +219,9 @@ static void read_miss(const struct read *r)
 {
     int loader;
     const struct policy *policy = snapshot_policy(r->target->io->snapshot, r->key, &loader);
-    if (loader < 0)
+    if (route_is_misfit(loader))
+        answer_misfit(r->target);
+    else if (loader < 0)
         refuse(r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (r->partial)
         read_later(r, policy, loader);
@@ -420,7 +422,11 @@ void read_refresh(const struct target *t, struct params *p)
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, r.key, &loader);
     r.hash = params_hash(p, io->options.store, r.key);
-    if (loader < 0)
+    if (route_is_misfit(loader) && background)
+        answer_true(t, true);
+    else if (route_is_misfit(loader))
+        answer_misfit(&entry);
+    else if (loader < 0)
         refuse(&r, ERR_NO_LOADER, "no loader's pattern matches");
     else if (!background)
         read_join(&r, policy, loader, false);

@@ -75,7 +75,8 @@ void write_set(const struct target *t, struct params *p)
         {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
         {"version", OPTION_INT, &put.version, &put.has_version},
     };
-    if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e)) {
+    if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e) ||
+        (route_is_misfit(loader) && snapshot_refuse(io->snapshot, key, loader, &e) != 0)) {
         answer_error(t, &e);
         return;
     }

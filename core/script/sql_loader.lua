@@ -86,7 +86,26 @@ local function describe(db, sql, pieces)
 end
 
 -- parameters: so many of the captures are the query's. pieces: the SQL, cut at its parameters.
-return function(sql, version, parameters, pieces)
+-- integers: the names of the stars, by number, that are integers.
+return function(version, parameters, pieces, integers)
+  local numbered = {}
+  for i, piece in ipairs(pieces) do
+    numbered[i] = i % 2 == 1 and piece or "$" .. piece
+  end
+  local sql = concat(numbered)
+
+  -- An integer is one for the database too: in SQLite 7 and '7' are equal only beside a column.
+  local function arguments(match)
+    if not next(integers) then
+      return unpack(match, 1, parameters)
+    end
+    local list = {}
+    for i = 1, parameters do
+      list[i] = match[integers[i] or i]
+    end
+    return unpack(list, 1, parameters)
+  end
+
   local function answer(row)
     if row and version then
       local number = row[version]
@@ -96,7 +115,7 @@ return function(sql, version, parameters, pieces)
   end
 
   local function query(match, ctx)
-    return answer(ctx.db:packed_row(sql, unpack(match, 1, parameters)))
+    return answer(ctx.db:packed_row(sql, arguments(match)))
   end
 
   local function load(_, ctx)

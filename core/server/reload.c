@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define BESIDE_MOST 16 /* the part of `memory`, 1 / this */
+#define MISFITS_MOST 16 /* patterns of one reload that get typed stars */
 
 struct reload {
     struct server *server;
@@ -108,9 +109,44 @@ static size_t entries_memory(struct server *s, const struct conf *conf)
     return memory - (s->beside < memory / BESIDE_MOST ? s->beside : memory / BESIDE_MOST);
 }
 
+/* Whether the keys of a pattern are others by its types, and before did not have it. */
+static bool is_new_and_typed(const struct conf *before, struct slice pattern)
+{
+    char room[GLOB_MAX];
+    struct glob g;
+    glob_compile(&g, pattern, room);
+    for (size_t i = 0; i < before->loader_count && g.typed; i++)
+        if (glob_order(slice_str(before->loaders[i].pattern), pattern) == 0)
+            return false;
+    return g.typed;
+}
+
+/* What was stored when a pattern had plain stars, or was none, and what its types take no more.
+ * Where that are many patterns, everything goes. */
+static void drop_misfits(struct server *s, const struct conf *before, const struct conf *now)
+{
+    struct err e;
+    size_t count = 0;
+    int rc = 0;
+    for (size_t i = 0; i < now->loader_count && rc == 0; i++) {
+        struct slice pattern = slice_str(now->loaders[i].pattern);
+        if (!is_new_and_typed(before, pattern))
+            continue;
+        bool all = ++count == MISFITS_MOST;
+        rc = all ? change_match(&s->changes, slice_str("*"), false, CAUSE_INVALIDATE, &e)
+                 : change_misfits(&s->changes, pattern, &e);
+        if (all)
+            break;
+    }
+    if (rc != 0)
+        log_warn("reload.misfits", "error=%s", log_q(e.text));
+}
+
 static void on_everywhere(struct reload *r)
 {
     struct server *s = r->server;
+    if (s->snapshot)
+        drop_misfits(s, s->snapshot->conf, r->next->conf);
     snapshot_unref(s->snapshot);
     s->snapshot = snapshot_ref(r->next);
     s->generation = r->next->generation;

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void finds_the_highest_parameter_where_one_can_stand(void **state)
@@ -42,8 +43,8 @@ static void finds_the_highest_parameter_where_one_can_stand(void **state)
         {"SELECT 'open $9", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        if (conf_sql_parameters(cases[i].sql) != cases[i].highest)
-            fail_msg("%s: %d", cases[i].sql, conf_sql_parameters(cases[i].sql));
+        if (conf_sql_parameters(cases[i].sql, NULL, 0) != cases[i].highest)
+            fail_msg("%s: %d", cases[i].sql, conf_sql_parameters(cases[i].sql, NULL, 0));
 }
 
 static void gives_the_place_and_the_number_of_each(void **state)
@@ -65,11 +66,67 @@ static void gives_the_place_and_the_number_of_each(void **state)
     assert_null(conf_sql_next(sql, &end, &number));
 }
 
+/* <$name> is a parameter of that name, and nothing else is one. */
+static void names_are_parameters_where_one_can_stand(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "SELECT <$id>",
+        "SELECT <$id>::bigint, <$slug> ||'x'",
+        "SELECT * FROM t WHERE id=<$id> AND slug = <$slug>;",
+        "SELECT '$id', 'it''s $id', E'\\'$id', \"$id\", <$id>",
+        "SELECT 1 -- $id\n, <$id> /* $id /* $id */ $id */",
+        "SELECT $$ $id $$, $id$ $slug $id$, <$id>",
+        "SELECT $q$ '$id' $q$ || <$id>",
+        "SELECT a$id, a.b$id, <$id>",
+        "SELECT <$id>, $1, <$id>",
+        "SELECT <$_a9>, <$Id>",
+        "SELECT $ id, <$id>",
+        "SELECT 'open $id",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[256], got[256] = "";
+        size_t size = 0;
+        for (const char *c = cases[i]; *c; c++)
+            if (*c != '<' && *c != '>')
+                sql[size++] = *c;
+        sql[size] = '\0';
+        const char *from = sql, *at, *end;
+        int number;
+        for (; (at = conf_sql_next(from, &end, &number)) != NULL; from = end) {
+            size_t used = strlen(got);
+            snprintf(got + used, sizeof got - used, number == 0 ? "%.*s<%.*s>" : "%.*s%.*s",
+                     (int)(at - from), from, (int)(end - at), at);
+        }
+        strcat(got, from);
+        if (strcmp(got, cases[i]) != 0)
+            fail_msg("want %s\ngot  %s", cases[i], got);
+    }
+}
+
+static void a_name_is_the_number_of_its_star(void **state)
+{
+    (void)state;
+    struct glob_star stars[GLOB_STARS_MAX];
+    unsigned count = glob_stars(slice_str("a:*:{id:int}:{slug:text}"), stars);
+    assert_int_equal(count, 3);
+    assert_int_equal(conf_sql_number(slice_str("$id"), 0, stars, count), 2);
+    assert_int_equal(conf_sql_number(slice_str("$slug"), 0, stars, count), 3);
+    assert_int_equal(conf_sql_number(slice_str("$idd"), 0, stars, count), 0);
+    assert_int_equal(conf_sql_number(slice_str("$i"), 0, stars, count), 0);
+    assert_int_equal(conf_sql_number(slice_str("$7"), 7, stars, count), 7);
+    assert_int_equal(conf_sql_parameters("SELECT $id", stars, count), 2);
+    assert_int_equal(conf_sql_parameters("SELECT $slug, $1", stars, count), 3);
+    assert_int_equal(conf_sql_parameters("SELECT $1, '$slug'", stars, count), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_highest_parameter_where_one_can_stand),
         cmocka_unit_test(gives_the_place_and_the_number_of_each),
+        cmocka_unit_test(names_are_parameters_where_one_can_stand),
+        cmocka_unit_test(a_name_is_the_number_of_its_star),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,8 +114,8 @@ static void what_is_wrong_is_told(void **state)
     refused(USERS(APP "rights = ( \"read\", 7 )"), 2,
             "\"rights\" takes a list of strings, found the integer 7");
     refused(USERS(APP READ ", keys = [ \"a\\\\b\" ]"), 2,
-            "\"keys\": pattern \"a\\b\" has a lone backslash at byte 2; write \\* for a star and "
-            "\\\\ for a backslash");
+            "\"keys\": pattern \"a\\b\" has a lone backslash at byte 2; write \\* for a star, "
+            "\\{ for a { and \\\\ for a backslash");
     refused(USERS("name = \"a b\", password_hash = \"" HASH "\", " READ), 2,
             "\"name\" takes 1 to 64 bytes without blanks and control characters");
     refused(USERS(APP READ ", pasword_hash = \"x\""), 2,

@@ -93,8 +93,8 @@ static size_t match_block(const struct glob *g, unsigned first, unsigned last, s
         at += literal.size;
         if (i == last)
             return at;
-        size_t size = glob_fixed_size((enum glob_type)g->type[i],
-                                      slice_of(key.data + at, key.size - at));
+        size_t size =
+            glob_fixed_size((enum glob_type)g->type[i], slice_of(key.data + at, key.size - at));
         if (size == 0)
             return NOWHERE;
         m->capture[i] = slice_of(key.data + at, size);
@@ -108,9 +108,9 @@ static size_t find_block(const struct glob *g, unsigned first, unsigned last, st
 {
     struct slice literal = glob_segment(g, first);
     for (; at <= key.size; at++) {
-        const char *found = literal.size ? memmem(key.data + at, key.size - at, literal.data,
-                                                  literal.size)
-                                         : key.data + at;
+        const char *found = literal.size
+                                ? memmem(key.data + at, key.size - at, literal.data, literal.size)
+                                : key.data + at;
         if (!found)
             return NOWHERE;
         at = (size_t)(found - key.data);

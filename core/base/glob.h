@@ -4,17 +4,18 @@
  *   user:*              *            any run of bytes, the empty one too
  *   user:{id:int}       {name:int}   a 64-bit integer as it is printed: 0, 42, -7; not 007, +7, -0
  *   doc:{key:uuid}      {name:uuid}  8-4-4-4-12 lower-case hexadecimal digits
- *   page:{slug:text}    {name:text}  a run of bytes that is not empty; the whole key is UTF-8, no NUL
+ *   page:{slug:text}    {name:text}  a run of bytes that is not empty; the whole key is UTF-8, no
+ * NUL
  *
  * `\*`, `\{` and `\\` are literal. Captures: every star but the last takes the shortest run that
  * lets the pattern match, the last one takes the rest.
  * Shape: the literal bytes without escapes, cut into stars + 1 segments: the first is the prefix,
- * the last the suffix, either may be empty. What {int} and {uuid} take is known from where it begins
- * (a digit cannot follow an int, a typed star cannot touch another one), so segments with such stars
- * between them are one block, which has one end for each beginning, and a later one for a later
- * beginning. Taking each block at its first place is enough, as it is for a literal. No recursion, no
- * backtracking and no memory: O(key bytes x pattern bytes) at worst.
- * Thread: any, it is constant. Limits: GLOB_*.
+ * the last the suffix, either may be empty. What {int} and {uuid} take is known from where it
+ * begins (a digit cannot follow an int, a typed star cannot touch another one), so segments with
+ * such stars between them are one block, which has one end for each beginning, and a later one for
+ * a later beginning. Taking each block at its first place is enough, as it is for a literal. No
+ * recursion, no backtracking and no memory: O(key bytes x pattern bytes) at worst. Thread: any, it
+ * is constant. Limits: GLOB_*.
  */
 #ifndef RTCACHE_BASE_GLOB_H
 #define RTCACHE_BASE_GLOB_H
@@ -59,7 +60,8 @@ void glob_compile(struct glob *g, struct slice pattern, char *room);
 /* The stars of a pattern that has passed glob_check; how many. */
 unsigned glob_stars(struct slice pattern, struct glob_star stars[GLOB_STARS_MAX]);
 
-/* The pattern with plain stars in the place of typed ones; room: GLOB_MAX bytes, which it borrows. */
+/* The pattern with plain stars in the place of typed ones; room: GLOB_MAX bytes, which it borrows.
+ */
 struct slice glob_plain(struct slice pattern, char *room);
 
 /* A total order of patterns that have passed glob_check; 0: they differ by names of stars at most,

@@ -118,8 +118,8 @@ static int refuse(struct slice pattern, size_t at, const char *wrong, struct err
         how = "; a typed star is {name:type}, a { of the key is \\{";
     else if (pattern.data[at] == '\\')
         how = "; write \\* for a star, \\{ for a { and \\\\ for a backslash";
-    return err_set(e, ERR_CONFIG, "pattern \"%s\" has %s at byte %zu%s", show_key(text, pattern), wrong,
-                   at + 1, how);
+    return err_set(e, ERR_CONFIG, "pattern \"%s\" has %s at byte %zu%s", show_key(text, pattern),
+                   wrong, at + 1, how);
 }
 
 int glob_check(struct slice pattern, struct err *e)

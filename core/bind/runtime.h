@@ -142,9 +142,9 @@ struct run_request {
     unsigned capture_count;
     const struct glob_star *stars; /* of the pattern, as many as captures; valid until done or
                                       run_cancel; NULL: all of them are plain */
-    int backend;          /* index for ctx.db, or -1 */
-    const char *pattern;  /* of the loader, for messages */
-    int attempt;          /* ctx.attempt, from 1 */
+    int backend;                   /* index for ctx.db, or -1 */
+    const char *pattern;           /* of the loader, for messages */
+    int attempt;                   /* ctx.attempt, from 1 */
     int64_t deadline_ms;  /* clock_ms; ctx:deadline_ms() is what is left. The caller enforces it */
     struct entry *stored; /* what is stored, for ctx.value (decoded when asked for); the run takes a
                              reference of its own; NULL: nothing */

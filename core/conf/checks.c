@@ -186,7 +186,8 @@ static void check_parameters(struct reading *r, const config_setting_t *group,
             continue;
         }
         const char *near = near_star(slice_of(at + 1, name.size - 1), stars, count, room);
-        setting_wrong(r, place, "\"sql\" has %.*s, but the pattern \"%.128s\" has no star of that name%s%s%s",
+        setting_wrong(r, place,
+                      "\"sql\" has %.*s, but the pattern \"%.128s\" has no star of that name%s%s%s",
                       SLICE_ARG(name), l->pattern, near ? "; did you mean $" : "", near ? near : "",
                       near ? "?" : "");
     }

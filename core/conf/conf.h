@@ -186,8 +186,9 @@ int conf_load(const char *path, struct conf **out, struct buf *report, struct er
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c); /* NULL is allowed */
 
-/* The next $n or $name at or after sql, outside of literals, names and comments; *number: its own (0
- * to 65536, which is too high), 0 where it is a name; *end: what stands after it. NULL: no more. */
+/* The next $n or $name at or after sql, outside of literals, names and comments; *number: its own
+ * (0 to 65536, which is too high), 0 where it is a name; *end: what stands after it. NULL: no more.
+ */
 const char *conf_sql_next(const char *sql, const char **end, int *number);
 /* The number of such a parameter, of which $name is that of the star it names; 0: there is none of
  * that name. */

@@ -30,8 +30,8 @@ void change_all_tags(const struct changes *c, bool soft, enum news_cause cause);
 int change_match(const struct changes *c, struct slice pattern, bool soft, enum news_cause cause,
                  struct err *e) MUST_USE;
 
-/* Of a pattern with typed stars, that a loader has now: drops what its shape matches and its types do
- * not, which was stored before it came. */
+/* Of a pattern with typed stars, that a loader has now: drops what its shape matches and its types
+ * do not, which was stored before it came. */
 int change_misfits(const struct changes *c, struct slice pattern, struct err *e) MUST_USE;
 
 /* As flights_expire. */

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#define BESIDE_MOST 16 /* the part of `memory`, 1 / this */
+#define BESIDE_MOST  16 /* the part of `memory`, 1 / this */
 #define MISFITS_MOST 16 /* patterns of one reload that get typed stars */
 
 struct reload {

@@ -85,7 +85,7 @@ static void what_stands_in_a_pattern_for_itself_is_escaped(void **state)
                     (char *)"{{a*}}\\{x}{y}", (char *)"--tag", (char *)"t:{y}",
                     (char *)"--tag",          (char *)"u:{x}", NULL};
     const char *const texts[] = {
-        "E'{a\\\\*}\\\\\\\\**'::text", "E'{a*}\\\\' || NEW.\"x\"::text || NEW.\"y\"::text",
+        "E'\\\\{a\\\\*}\\\\\\\\**'::text", "E'{a*}\\\\' || NEW.\"x\"::text || NEW.\"y\"::text",
         "ARRAY['t:' || OLD.\"y\"::text, 'u:' || OLD.\"x\"::text]::text[]",
         "array_agg('t:' || r.\"y\"::text) || array_agg('u:' || r.\"x\"::text)", NULL};
     writes(argv, texts);

@@ -2,8 +2,6 @@
 
 #include "base/show.h"
 
-#include <string.h>
-
 unsigned rights_at_once(const struct conf_user *u)
 {
     if (!u)
@@ -21,34 +19,6 @@ bool rights_key(const struct conf_user *u, struct slice key)
     return false;
 }
 
-/* A byte that g's literals do not have: as written they have at most GLOB_MAX bytes, and of these
- * the star and the backslash take two each. */
-static char strange_byte(const struct glob *g)
-{
-    unsigned c = 0;
-    while (c < 255 && memchr(g->text, (int)c, glob_literal_bytes(g)))
-        c++;
-    return (char)c;
-}
-
-/* Put in the place of p's stars, a byte that g's literals do not have can be matched by g's stars
- * only, and these match whatever p's star may stand for as well. */
-static bool covers(const struct glob *g, const struct glob *p)
-{
-    char text[GLOB_MAX + GLOB_STARS_MAX];
-    size_t size = 0;
-    char star = strange_byte(g);
-    for (unsigned i = 0; i <= p->stars; i++) {
-        struct slice literal = glob_segment(p, i);
-        if (i > 0)
-            text[size++] = star;
-        if (literal.size > 0)
-            memcpy(text + size, literal.data, literal.size);
-        size += literal.size;
-    }
-    return glob_matches(g, slice_of(text, size), NULL);
-}
-
 bool rights_pattern(const struct conf_user *u, struct slice pattern)
 {
     char room[GLOB_MAX];
@@ -57,7 +27,7 @@ bool rights_pattern(const struct conf_user *u, struct slice pattern)
         return true; /* what is no pattern is refused by its method */
     glob_compile(&p, pattern, room);
     for (size_t i = 0; i < u->keys.count; i++)
-        if (covers(&u->globs[i], &p))
+        if (glob_covers(&u->globs[i], &p))
             return true;
     return false;
 }

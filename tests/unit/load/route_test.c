@@ -299,6 +299,60 @@ static void equal_patterns_are_refused(void **state)
     assert_string_equal(e.text, "pattern \"user:*\" is given twice");
 }
 
+static void names_of_stars_make_no_difference(void **state)
+{
+    (void)state;
+    const char *patterns[] = {"user:{id:int}", "user:{id:uuid}", "user:{key:int}"};
+    struct routes *r;
+    struct err e;
+    assert_int_equal(routes_new(&r, patterns, 3, &e), ERR_CONFIG);
+    assert_non_null(strstr(e.text, "match the same keys"));
+    assert_non_null(strstr(e.text, "user:{id:int}"));
+    assert_non_null(strstr(e.text, "user:{key:int}"));
+}
+
+static void at_equal_literals_the_narrower_star_wins(void **state)
+{
+    (void)state;
+    const char *patterns[] = {"a:*",        "a:{t:text}",  "a:{i:int}",
+                              "a:{u:uuid}", "b:*:{i:int}", "b:{i:int}:*",
+                              "b:*:*",      "a:{i:int}:x", "*"};
+    struct routes *r = routes_of(patterns, 9);
+    struct glob_match m;
+    assert_int_equal(match(r, "a:7", &m), 2);
+    assert_int_equal(m.captures, 1);
+    assert_true(slice_eq_str(m.capture[0], "7"));
+    assert_int_equal(match(r, "a:07", NULL), 1);
+    assert_int_equal(match(r, "a:", NULL), 0);
+    assert_int_equal(match(r, "a:0f8fad5b-d9cb-469f-a165-70867728950e", NULL), 3);
+    assert_int_equal(match(r, "b:1:2", NULL), 5);
+    assert_int_equal(match(r, "b:x:2", NULL), 4);
+    assert_int_equal(match(r, "b:x:y", NULL), 6);
+    assert_int_equal(match(r, "a:7:x", NULL), 7);
+    assert_int_equal(match(r, "a:07:x", NULL), 1);
+    assert_int_equal(match(r, "c", NULL), 8);
+    routes_free(r);
+}
+
+static void what_fits_but_for_its_types_is_a_misfit(void **state)
+{
+    (void)state;
+    const char *patterns[] = {"team:{id:int}", "user:{id:int}:name", "user:{id:int}", "user:root",
+                              "us*:nick"};
+    struct routes *r = routes_of(patterns, 5);
+    assert_int_equal(match(r, "user:7", NULL), 2);
+    assert_int_equal(match(r, "user:07", NULL), ROUTE_MISFIT - 2);
+    assert_int_equal(match(r, "user:07:name", NULL), ROUTE_MISFIT - 1);
+    assert_int_equal(match(r, "team:", NULL), ROUTE_MISFIT);
+    assert_int_equal(match(r, "user:root", NULL), 3);
+    assert_int_equal(match(r, "user:07:nick", NULL), 4);
+    assert_int_equal(match(r, "user", NULL), ROUTE_NONE);
+    assert_int_equal(match(r, "tea:7", NULL), ROUTE_NONE);
+    assert_true(route_is_misfit(ROUTE_MISFIT) && route_is_misfit(ROUTE_MISFIT - 4));
+    assert_false(route_is_misfit(ROUTE_NONE) || route_is_misfit(0));
+    routes_free(r);
+}
+
 static void no_patterns_match_nothing(void **state)
 {
     (void)state;
@@ -365,6 +419,9 @@ int main(void)
         cmocka_unit_test(sets_of_patterns_agree_with_the_definition),
         cmocka_unit_test(wrong_patterns_are_refused_with_the_reason),
         cmocka_unit_test(equal_patterns_are_refused),
+        cmocka_unit_test(names_of_stars_make_no_difference),
+        cmocka_unit_test(at_equal_literals_the_narrower_star_wins),
+        cmocka_unit_test(what_fits_but_for_its_types_is_a_misfit),
         cmocka_unit_test(no_patterns_match_nothing),
         cmocka_unit_test(four_thousand_patterns_find_theirs),
         cmocka_unit_test(a_hostile_key_costs_no_more_than_its_length),

@@ -1,4 +1,4 @@
--- product:<id> -> {id, name, price, in_stock, tags, version}
+-- product:{id:int} -> {id, name, price, in_stock, tags, version}
 --
 -- Shapes the row for its readers: cents become the exact text "12.50", and a product that is sold
 -- out is kept for a shorter time, because that is what changes next.
@@ -10,15 +10,8 @@ local function price_text(cents)
 end
 
 local function load(_, ctx)
-  local id = ctx.match[1]
-  if not id:find "^[1-9]%d*$" or #id > 18 then
-    return nil
-  end
-
   local row = ctx.db:row(
-    "SELECT id, name, price_cents, stock, tags, version FROM products WHERE id = CAST($1 AS BIGINT)",
-    id
-  )
+    "SELECT id, name, price_cents, stock, tags, version FROM products WHERE id = $1", ctx.match.id)
   if not row then
     return nil
   end

@@ -1,15 +1,10 @@
--- user:<id> -> {id, name, email, team_id, settings, version}
+-- user:{id:int} -> {id, name, email, team_id, settings, version}
 --
 -- The row is the value: columns keep their types, `settings` (JSON) comes decoded, a NULL is
 -- rtcache.null. The row's version goes beside it, so that an older row can never replace a newer one.
 -- Packed rows go on to the cache as they are: only the fields that are read here are decoded.
 
 local SELECT = "SELECT id, name, email, team_id, settings, version FROM users WHERE "
-
--- Only the plain decimal form is an id, or "user:7" and "user:007" would be two entries of one row.
-local function is_id(text)
-  return text:find "^[1-9]%d*$" and #text <= 18
-end
 
 local function options_of(row)
   -- Tags name what else the value depends on.
@@ -18,13 +13,9 @@ local function options_of(row)
 end
 
 local function load(_, ctx)
-  local id = ctx.match[1]
-  if not is_id(id) then
-    return nil -- there is no such user: a negative entry
-  end
-  local row = ctx.db:packed_row(SELECT .. "id = CAST($1 AS BIGINT)", id)
+  local row = ctx.db:packed_row(SELECT .. "id = $1", ctx.match.id)
   if not row then
-    return nil
+    return nil -- there is no such user: a negative entry
   end
   return row, options_of(row)
 end
@@ -33,14 +24,10 @@ end
 local function load_many(keys, ctx)
   local ids, values, options = {}, {}, {}
   for i = 1, #keys do
-    local id = ctx.match[i][1]
-    if is_id(id) then
-      ids[#ids + 1] = id
-    end
+    ids[i] = ctx.match[i].id
   end
   -- An array of SQLite; with PostgreSQL: "id = ANY($1)".
-  local rows = ctx.db:packed_rows(
-    SELECT .. "id IN (SELECT CAST(value AS INTEGER) FROM json_each($1))", ids)
+  local rows = ctx.db:packed_rows(SELECT .. "id IN (SELECT value FROM json_each($1))", ids)
   for i = 1, #rows do
     local row = rows[i]
     local key = ("user:%d"):format(row.id)

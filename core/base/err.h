@@ -20,7 +20,7 @@
     X(ERR_PROTOCOL, -3, "PROTOCOL", false, "bytes that are no MessagePack-RPC; closes it")         \
     X(ERR_UNKNOWN_METHOD, -4, "UNKNOWN_METHOD", false, "no method of that name")                   \
     X(ERR_BAD_REQUEST, -5, "BAD_REQUEST", false, "wrong count, type or value of an argument")      \
-    X(ERR_BAD_KEY, -6, "BAD_KEY", false, "a key that is empty or too long")                        \
+    X(ERR_BAD_KEY, -6, "BAD_KEY", false, "a key that is empty, too long or no row's")              \
     X(ERR_NO_LOADER, -7, "NO_LOADER", false, "no loader's pattern matches the key")                \
     X(ERR_TIMEOUT, -8, "TIMEOUT", true, "no answer before the request's deadline")                 \
     X(ERR_LOAD_TIMEOUT, -9, "LOAD_TIMEOUT", true, "the load passed its load_timeout")              \

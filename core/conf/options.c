@@ -180,7 +180,7 @@ const struct option options_table[] = {
     {LOADER(OPT_STRING, script, "script", NULL),
      .text = "A file below `scripts`. Each loader has this or `sql`."},
     {LOADER(OPT_STRING, sql, "sql", NULL),
-     .text = "A query whose first row is the value, in place of a script; `$1`, `$2`, ... are what the stars of the pattern matched. See [loaders without code](loaders.md#loaders-without-code)."},
+     .text = "A query whose first row is the value, in place of a script; `$id` is what the star `{id:int}` of the pattern matched; `$1`, `$2`, ... are the stars by number. See [loaders without code](loaders.md#loaders-without-code)."},
     {LOADER(OPT_STRING, version, "version", NULL),
      .text = "With `sql`: the column that is the row's version."},
     {LOADER(OPT_STRING, backend, "backend", NULL),

@@ -33,14 +33,13 @@ local UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
 -- Spellings of user:8 that are not how 8 is printed, and what is no integer of 64 bits.
 local ALIASES = {
-  "user:08", "user:+8", "user: 8", "user:8 ", "user:8\n", "user:8\0", "user:8.0", "user:8e0", "user:0x8", "user:-0",
+  "user:08", "user:+8", "user: 8", "user:8 ", "user:8\n", "user:8\0", "user:8.0", "user:8e0", "user:0x8",
+  "user:-0",
   "user:", "user:-", "user:abc", "user:9223372036854775808", "user:-9223372036854775809", "user:8:8",
   "user:99999999999999999999999", "user:\239\188\152",
 }
 
 local function stats(cache) return expect.value(cache:stats()) end
-
-local function count(cache, name) return stats(cache).counters[name] end
 
 describe("a typed star", function()
   local server, cache
@@ -327,8 +326,8 @@ for name, start in pairs { SQLite = Source.sqlite, PostgreSQL = Source.postgres 
 
     it("make a batch where one key cannot fail the others", function()
       local items = expect.value(cache:get_many {
-        "item:1", "item:abc", "item:01", "item:9223372036854775807", "item:99999999999999999999", "item:9007199254740993",
-        "item:2",
+        "item:1", "item:abc", "item:01", "item:9223372036854775807", "item:99999999999999999999",
+        "item:9007199254740993", "item:2",
       })
       local names = {}
       for i, item in ipairs(items) do

@@ -88,7 +88,9 @@ describe("a user whose keys have typed stars", function()
       expect.value(cache:invalidate_match(pattern))
       expect.value(cache:subscribe { patterns = pattern })
     end
-    for _, pattern in ipairs { "user:*", "user:7*", "user:{n:uuid}", "user:{n:text}", "user:07", "page:*", "page:x*", "*" } do
+    for _, pattern in ipairs {
+      "user:*", "user:7*", "user:{n:uuid}", "user:{n:text}", "user:07", "page:*", "page:x*", "*",
+    } do
       expect.error("DENIED", nil, cache:invalidate_match(pattern))
       expect.error("DENIED", nil, cache:subscribe { patterns = pattern })
     end
@@ -130,7 +132,8 @@ describe("the demo", function()
       return process.run({ Server.tool, "--server", "unix:" .. server.socket_path, ... }, { stderr = "/dev/null" })
     end
 
-    local status, out = tool("get", "user:1")
+    local _, status, out
+    status, out = tool("get", "user:1")
     assert.equal(0, status)
     assert.truthy(out:find '"id":%s*1')
     for _, key in ipairs { "user:01", "user:abc", "user: 1", "product:01" } do

@@ -22,7 +22,7 @@ return {
   load_many = function(keys, ctx)
     local values = {}
     for i, key in ipairs(keys) do
-      values[key] = { id = ctx.match[i].id, text = ctx.match[i][1], slug = ctx.match[i].slug, of = ctx.ids and #ctx.ids }
+      values[key] = { id = ctx.match[i].id, text = ctx.match[i][1], slug = ctx.match[i].slug }
     end
     return values
   end,

@@ -311,7 +311,7 @@ static void names_of_stars_make_no_difference(void **state)
     assert_non_null(strstr(e.text, "user:{key:int}"));
 }
 
-static void at_equal_literals_the_narrower_star_wins(void **state)
+static void race_37_at_equal_literals_the_narrower_star_wins(void **state)
 {
     (void)state;
     const char *patterns[] = {"a:*",        "a:{t:text}",  "a:{i:int}",
@@ -334,7 +334,7 @@ static void at_equal_literals_the_narrower_star_wins(void **state)
     routes_free(r);
 }
 
-static void what_fits_but_for_its_types_is_a_misfit(void **state)
+static void race_37_what_fits_but_for_its_types_is_a_misfit(void **state)
 {
     (void)state;
     const char *patterns[] = {"team:{id:int}", "user:{id:int}:name", "user:{id:int}", "user:root",
@@ -420,8 +420,8 @@ int main(void)
         cmocka_unit_test(wrong_patterns_are_refused_with_the_reason),
         cmocka_unit_test(equal_patterns_are_refused),
         cmocka_unit_test(names_of_stars_make_no_difference),
-        cmocka_unit_test(at_equal_literals_the_narrower_star_wins),
-        cmocka_unit_test(what_fits_but_for_its_types_is_a_misfit),
+        cmocka_unit_test(race_37_at_equal_literals_the_narrower_star_wins),
+        cmocka_unit_test(race_37_what_fits_but_for_its_types_is_a_misfit),
         cmocka_unit_test(no_patterns_match_nothing),
         cmocka_unit_test(four_thousand_patterns_find_theirs),
         cmocka_unit_test(a_hostile_key_costs_no_more_than_its_length),

@@ -13,8 +13,11 @@
 /* Appends v. ERR_NOMEM or ERR_TOO_LARGE, as buf_append. */
 int decimal_print(struct buf *out, int64_t v) MUST_USE;
 
-/* Whether text is an integer of at most 18 digits, perhaps after a '-', and nothing else; *out then
- * is it. */
+/* Whether text is an integer of 64 bits: digits, of which the first may be zeros, perhaps after a
+ * '-', and nothing else; *out then is it. */
 bool decimal_parse(struct slice text, int64_t *out);
+
+/* The same, but in the one way in which decimal_print writes it: neither 007 nor -0. */
+bool decimal_parse_printed(struct slice text, int64_t *out);
 
 #endif

@@ -145,24 +145,64 @@ static int pack_cdata(struct packer *p, int index, const struct step *at)
     return refuse(p, at, ERR_BAD_VALUE, "a cdata that is no 64-bit integer cannot be packed");
 }
 
-/* What the keys of a table are. */
+/* What the keys of a table are, however Lua keeps them: the border that lua_objlen reports is any
+ * one where there are holes. */
 struct keys {
-    size_t count;
-    size_t length, sequence; /* the border that Lua reports, and integer keys from 1 to it */
+    size_t count, places; /* all, and the integers from 1 on among them */
+    lua_Number last;      /* the largest of those */
 };
+
+static bool is_place(lua_State *L, int index)
+{
+    lua_Number n = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
+    return n >= 1 && is_integral(n);
+}
 
 static struct keys count_keys(lua_State *L, int index)
 {
-    struct keys k = {.length = lua_objlen(L, index)};
-    lua_Number length = (lua_Number)k.length;
+    struct keys k = {.count = 0};
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         k.count++;
-        lua_Number n = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-        k.sequence += n >= 1 && n <= length && is_integral(n);
+        if (!is_place(L, -1))
+            continue;
+        k.places++;
+        if (lua_tonumber(L, -1) > k.last)
+            k.last = lua_tonumber(L, -1);
     }
     return k;
+}
+
+static bool is_sequence(struct keys k)
+{
+    return k.places == k.count && k.last == (lua_Number)k.count;
+}
+
+/* The first element that is missing, where not all of 1 to the last are there. */
+static int print_hole(lua_State *L, int index, char *out, size_t size)
+{
+    int i = 0;
+    bool there = true;
+    while (there) {
+        lua_rawgeti(L, index, ++i);
+        there = !lua_isnil(L, -1);
+        lua_pop(L, 1);
+    }
+    return snprintf(out, size, "the array has no element %d: rtcache.null stands for nothing", i);
+}
+
+bool value_is_array(lua_State *L, int index, size_t *count, char *why, size_t size)
+{
+    struct keys k = count_keys(L, index);
+    *count = k.count;
+    if (is_sequence(k))
+        return true;
+    if (k.places == k.count)
+        print_hole(L, index, why, size);
+    else
+        snprintf(why, size, "it has keys beside 1..n, as no array has");
+    return false;
 }
 
 static int pack_array(struct packer *p, int index, size_t count, const struct step *up, int depth)
@@ -229,31 +269,30 @@ static int pack_map(struct packer *p, int index, bool marked, const struct step 
     return rc;
 }
 
-/* Names a key that does not fit: among 1..n where there are any, else among strings. */
+/* Names a key that does not fit: beside 1..n where there are any of those, else beside strings. */
 static int refuse_mixed(struct packer *p, int index, bool marked, struct keys k,
                         const struct step *up)
 {
-    bool want_array = marked || k.sequence != 0;
     lua_State *L = p->L;
     struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
-    lua_Number length = (lua_Number)lua_objlen(L, index);
+    if (k.places == k.count) {
+        char hole[VALUE_WHY];
+        print_hole(L, index, hole, sizeof hole);
+        return refuse(p, up, ERR_BAD_VALUE, hole);
+    }
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
-        int type = lua_type(L, at.key);
-        lua_Number n = type == LUA_TNUMBER ? lua_tonumber(L, at.key) : 0;
-        bool in_sequence = n >= 1 && n <= length && is_integral(n);
-        if (!in_sequence && (want_array || type != LUA_TSTRING))
+        if (!is_place(L, at.key) && (marked || k.places > 0 || lua_type(L, at.key) != LUA_TSTRING))
             break;
     }
     const char *what = "this key is neither a string nor in a sequence 1..n "
                        "(rtcache.map takes numbers and booleans as keys)";
     if (marked)
         what = "this key does not belong into an array of 1..n";
-    else if (k.sequence != 0)
+    else if (k.places > 0)
         what = "this key does not fit beside 1..n: a table is an array or a map, not both";
-    int rc = lua_gettop(L) < at.key ? refuse(p, up, ERR_BAD_VALUE, "an array with holes")
-                                    : refuse(p, &at, ERR_BAD_VALUE, what);
+    int rc = refuse(p, &at, ERR_BAD_VALUE, what);
     lua_settop(L, at.key - 1);
     return rc;
 }
@@ -289,7 +328,7 @@ static int pack_table(struct packer *p, int index, const struct step *up, int de
             return rc;
     }
     struct keys k = count_keys(L, index);
-    if (k.sequence == k.count && k.length == k.count)
+    if (is_sequence(k))
         return pack_array(p, index, k.count, up, depth);
     return refuse_mixed(p, index, array, k, up);
 }
@@ -316,6 +355,9 @@ static int pack_one(struct packer *p, int index, const struct step *at, int dept
     if (value_is_unchanged(L, p->m, index))
         return refuse(p, at, ERR_BAD_VALUE,
                       "rtcache.unchanged stands for a whole answer, it is no value");
+    if (value_is_absent(L, p->m, index))
+        return refuse(p, at, ERR_BAD_VALUE,
+                      "rtcache.absent stands for a whole answer, it is no value");
     char what[64];
     const char *type = lua_typename(L, lua_type(L, index));
     snprintf(what, sizeof what, "a %s cannot be packed", type);

@@ -11,10 +11,10 @@ local PARK = raw.park -- what a coroutine yields to the runtime when it waits
 local pcall, select, type, next, pairs, ipairs = pcall, select, type, next, pairs, ipairs
 local rawget, rawset, rawequal, tostring, tonumber, unpack =
   rawget, rawset, rawequal, tostring, tonumber, unpack
-local setfenv, setmetatable = setfenv, setmetatable
+local setfenv, setmetatable, getmetatable = setfenv, setmetatable, getmetatable
 local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
 local co_status, co_running = coroutine.status, coroutine.running
-local c_insert, c_remove = table.insert, table.remove
+local c_concat, c_insert, c_remove = table.concat, table.insert, table.remove
 local floor, c_rep = math.floor, string.rep
 local string = string
 local format = string.format
@@ -23,6 +23,56 @@ local format = string.format
 local function fail(...)
   raw.fail(format(...))
 end
+
+-- integers ---------------------------------------------------------------------------------------
+
+local ffi = raw.ffi
+local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
+
+local function make_integer(high, low, signed)
+  local v = uint64(high) * 4294967296ULL + uint64(low)
+  return signed and ffi.cast(int64, v) or v
+end
+
+local function integer_kind(v)
+  return ffi.istype(int64, v) and 1 or ffi.istype(uint64, v) and 2 or 0
+end
+
+-- What Lua writes with an exponent, and so with 14 digits, though it is exact.
+local function is_long(n)
+  return (n >= 1e14 or n <= -1e14) and n <= 9007199254740992 and n >= -9007199254740992 and n == floor(n)
+end
+
+local cdata_tostring
+
+local function show_cdata(v)
+  local s = cdata_tostring(v)
+  local kind = integer_kind(v)
+  return kind == 0 and s or string.sub(s, 1, kind == 1 and -3 or -4) -- without LL or ULL
+end
+
+-- The text of what .. takes.
+local function concatenable(v)
+  local kind = type(v)
+  if kind == "string" or kind == "number" then
+    return v
+  elseif kind == "cdata" and integer_kind(v) ~= 0 then
+    return show_cdata(v)
+  end
+  fail("attempt to concatenate a %s value", kind)
+end
+
+local function concat_cdata(a, b)
+  local other = type(a) == "cdata" and b or a
+  local meta = type(other) == "table" and getmetatable(other)
+  local own = type(meta) == "table" and rawget(meta, "__concat")
+  if own then
+    return own(a, b)
+  end
+  return concatenable(a) .. concatenable(b)
+end
+
+cdata_tostring = raw.teach_cdata(0LL, show_cdata, concat_cdata)
 
 -- base -------------------------------------------------------------------------------------------
 
@@ -39,11 +89,30 @@ local base = {
   rawget = rawget,
   rawset = rawset,
   select = select,
-  tonumber = tonumber,
-  tostring = tostring,
   type = type,
   unpack = unpack,
 }
+
+-- The digits of an integer, all of them.
+function base.tostring(...)
+  local v = ...
+  if type(v) == "number" and is_long(v) then
+    return format("%d", v)
+  end
+  return tostring(...)
+end
+
+-- Digits past 2^53 are the integer that they are.
+function base.tonumber(...)
+  local text, radix = ...
+  local n = tonumber(...)
+  local wide = n and (n >= 9007199254740992 or n <= -9007199254740992)
+  if wide and type(text) == "string" and (radix == nil or radix == 10) then
+    local digits = string.match(text, "^%s*%+?(%-?%d+)%s*$")
+    return digits and raw.integer(digits) or n
+  end
+  return n
+end
 
 function base.rawlen(v)
   if type(v) ~= "table" and type(v) ~= "string" then
@@ -173,7 +242,41 @@ end
 
 -- table ------------------------------------------------------------------------------------------
 
-local list = { concat = table.concat }
+local list = {}
+
+-- Elements that the library refuses or would write with fewer digits, as texts.
+local function with_texts(t, i, j)
+  local texts
+  for k = i, j do
+    local v = t[k]
+    local kind = type(v)
+    if v == nil then
+      return t -- the library says so
+    end
+    if (kind == "number" and is_long(v)) or kind == "cdata" then
+      texts = texts or setmetatable({}, { __index = t })
+      texts[k] = base.tostring(v)
+    end
+  end
+  if not texts then
+    return t
+  end
+  for k = i, j do
+    texts[k] = texts[k]
+  end
+  return texts
+end
+
+function list.concat(t, separator, i, j)
+  if type(t) == "table" then
+    local first = i == nil and 1 or tonumber(i)
+    local last = j == nil and #t or tonumber(j)
+    if first and last then
+      t, i, j = with_texts(t, first, last), first, last
+    end
+  end
+  return c_concat(t, separator, i, j)
+end
 
 -- Written in Lua where C would move many elements without looking at the clock.
 function list.insert(t, ...)
@@ -304,7 +407,8 @@ local MAIN = {} -- stands for the coroutine where there is none
 
 -- A coroutine may wait in the middle of a module, or be stopped there and never come back: others
 -- then read the module for themselves.
-local function make_require(env)
+-- libraries: of the environment, by name, for a name that no file has.
+local function make_require(env, libraries)
   local loaded = {}
   local readers = setmetatable({}, { __mode = "v" }) -- the coroutine that reads a module
   return function(name)
@@ -315,7 +419,11 @@ local function make_require(env)
     elseif readers[name] == me then
       fail("require \"%s\": the module requires itself", name)
     end
-    local chunk = raw.load_module(name) -- raises where there is none
+    local library = libraries[name]
+    local chunk = raw.load_module(name, library ~= nil) -- raises where there is none
+    if not chunk then
+      return library
+    end
     setfenv(chunk, env)
     readers[name] = me
     local ok, result = pcall(chunk, name)
@@ -343,27 +451,13 @@ local function new_env(api)
   env.bit = copy(bit)
   env.coroutine = copy(coroutine)
   env.os = copy(clock)
-  env.require = make_require(env)
+  env.require = make_require(env, { bit = env.bit }) -- the one that is no global elsewhere, and so required
   if api then
     env.print = api.print
     env.rtcache = copy(api.rtcache)
     env.rtcache.json = copy(api.rtcache.json)
   end
   return env
-end
-
--- integers ---------------------------------------------------------------------------------------
-
-local ffi = raw.ffi
-local int64, uint64 = ffi.typeof("int64_t"), ffi.typeof("uint64_t")
-
-local function make_integer(high, low, signed)
-  local v = uint64(high) * 4294967296ULL + uint64(low)
-  return signed and ffi.cast(int64, v) or v
-end
-
-local function integer_kind(v)
-  return ffi.istype(int64, v) and 1 or ffi.istype(uint64, v) and 2 or 0
 end
 
 raw.freeze_strings(text)

@@ -1,6 +1,7 @@
 #include "script/sandbox.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/hash.h"
 #include "script/packed.h"
 #include "script/script_file.h"
@@ -58,13 +59,28 @@ static int raw_call(lua_State *L)
     return lua_gettop(L);
 }
 
+/* An integer that Lua would write with an exponent, of which it keeps 14 digits. */
+static bool is_long(double d)
+{
+    double size = d < 0 ? -d : d;
+    return size >= 1e14 && size <= 9007199254740992.0 && d == (double)(int64_t)d;
+}
+
 /* string.format, which is the upvalue. The library's calls a __tostring from C, as deep as Lua's
- * stack goes, which is deeper than C's. */
+ * stack goes, which is deeper than C's. Its %s of a long integer would lose digits: a text of them
+ * is taken as the number by all that wants one. */
 static int guarded_format(lua_State *L)
 {
     bool calls = false;
-    for (int i = lua_gettop(L); i > 1 && !calls; i--)
-        calls = lua_type(L, i) == LUA_TTABLE;
+    for (int i = lua_gettop(L); i > 1; i--) {
+        calls = calls || lua_type(L, i) == LUA_TTABLE;
+        if (lua_type(L, i) != LUA_TNUMBER || !is_long(lua_tonumber(L, i)))
+            continue;
+        char digits[32];
+        snprintf(digits, sizeof digits, "%lld", (long long)lua_tonumber(L, i));
+        lua_pushstring(L, digits);
+        lua_replace(L, i);
+    }
     if (calls && !vm_has_stack(vm_of(L)))
         vm_fail(L, "calls of string.format inside its own __tostring are nested too deep");
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
@@ -119,6 +135,47 @@ static int raw_assert(lua_State *L)
     lua_settop(L, 2);
     vm_note_thrown(L, 2);
     return lua_error(L);
+}
+
+/* The integer of 64 bits that a text of digits is, or nothing. */
+static int raw_integer(lua_State *L)
+{
+    struct slice text;
+    int64_t v;
+    text.data = luaL_checklstring(L, 1, &text.size);
+    if (!decimal_parse(text, &v))
+        return 0;
+    value_push_int(L, &self(L)->marks, v);
+    return 1;
+}
+
+/* (cdata, tostring, concat): what all cdata have for those from now on. The tostring they had. */
+static int raw_teach_cdata(lua_State *L)
+{
+    lua_settop(L, 3);
+    if (lua_type(L, 1) != VM_TCDATA || !lua_getmetatable(L, 1))
+        return luaL_error(L, "no cdata");
+    lua_insert(L, 2);
+    lua_setfield(L, 2, "__concat");
+    lua_getfield(L, 2, "__tostring");
+    lua_insert(L, 3);
+    lua_setfield(L, 2, "__tostring");
+    return 1;
+}
+
+/* The length of an array, or nil and what keeps it from being one. */
+static int raw_elements(lua_State *L)
+{
+    char why[VALUE_WHY];
+    size_t count;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (value_is_array(L, 1, &count, why, sizeof why)) {
+        lua_pushnumber(L, (lua_Number)count);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, why);
+    return 2;
 }
 
 static bool is_mark(const struct value_marks *m, const void *metatable)
@@ -221,6 +278,8 @@ static int raw_load_module(lua_State *L)
     } else if (sb->lua_dir && script_file_exists(sb->lua_dir, file)) {
         if (load_file(L, sb, sb->lua_dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
+    } else if (lua_toboolean(L, 2)) {
+        lua_pushnil(L);
     } else {
         vm_fail(L, "require \"%s\": there is no %s in scripts or lua", name, file);
     }
@@ -249,6 +308,8 @@ void sandbox_add_primitives(lua_State *L)
     lua_setfield(L, -2, "rethrow");
     lua_pushcfunction(L, raw_has_stack);
     lua_setfield(L, -2, "has_stack");
+    lua_pushcfunction(L, raw_elements);
+    lua_setfield(L, -2, "elements");
 }
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open)
@@ -264,10 +325,16 @@ static void push_primitives(lua_State *L, struct sandbox *sb)
         {"getmetatable", raw_getmetatable},
         {"setmetatable", raw_setmetatable},
         {"load_module", raw_load_module},
+        {"integer", raw_integer},
     };
     static const luaL_Reg plain[] = {
-        {"call", raw_call},     {"throw", raw_throw}, {"assert", raw_assert},
-        {"length", raw_length}, {"look", raw_look},   {"freeze_strings", raw_freeze_strings},
+        {"call", raw_call},
+        {"throw", raw_throw},
+        {"assert", raw_assert},
+        {"length", raw_length},
+        {"look", raw_look},
+        {"freeze_strings", raw_freeze_strings},
+        {"teach_cdata", raw_teach_cdata},
     };
     lua_newtable(L);
     sandbox_add_primitives(L);

@@ -42,9 +42,16 @@ void value_setup(lua_State *L, struct value_marks *m, int make, int kind)
 {
     m->null = make_singleton(L, "null", &m->null_ref);
     m->unchanged = make_singleton(L, "unchanged", &m->unchanged_ref);
+    m->absent = make_singleton(L, "absent", &m->absent_ref);
     m->array = make_mark(L, &m->array_ref);
     m->map = make_mark(L, &m->map_ref);
     m->bin = make_mark(L, &m->bin_ref);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    m->wide_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, make);
     m->make_cdata = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, kind);
@@ -66,13 +73,37 @@ bool value_is_unchanged(lua_State *L, const struct value_marks *m, int index)
     return lua_type(L, index) == LUA_TUSERDATA && lua_topointer(L, index) == m->unchanged;
 }
 
+bool value_is_absent(lua_State *L, const struct value_marks *m, int index)
+{
+    return lua_type(L, index) == LUA_TUSERDATA && lua_topointer(L, index) == m->absent;
+}
+
+/* The one that a script has of that value, or a new one. */
 static void push_cdata(lua_State *L, const struct value_marks *m, uint64_t bits, bool is_signed)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, m->make_cdata);
-    lua_pushnumber(L, (lua_Number)(bits >> 32));
-    lua_pushnumber(L, (lua_Number)(bits & UINT32_MAX));
-    lua_pushboolean(L, is_signed);
-    lua_call(L, 3, 1);
+    struct {
+        uint64_t bits;
+        uint64_t is_signed;
+    } name = {bits, is_signed};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, m->wide_ref);
+    lua_pushlstring(L, (const char *)&name, sizeof name);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, m->make_cdata);
+        lua_pushnumber(L, (lua_Number)(bits >> 32));
+        lua_pushnumber(L, (lua_Number)(bits & UINT32_MAX));
+        lua_pushboolean(L, is_signed);
+        lua_call(L, 3, 1);
+        lua_pushvalue(L, -1);
+        lua_insert(L, -4); /* below the table and the name */
+        lua_rawset(L, -3);
+        lua_pop(L, 1);
+    } else {
+        lua_replace(L, -3);
+        lua_pop(L, 1);
+    }
 }
 
 void value_push_int(lua_State *L, const struct value_marks *m, int64_t v)
@@ -123,7 +154,7 @@ static void begin_table(struct unpacker *u, uint32_t count, int depth, const cha
         luaL_error(u->L, "malformed bytes: nested deeper than %d", MP_DEPTH_MAX);
     if (count > (size_t)(u->at.end - u->at.at))
         luaL_error(u->L, "malformed bytes: %s of %f", what, (lua_Number)count);
-    luaL_checkstack(u->L, 10, "a value"); /* the table, a key, a value and what makes it */
+    luaL_checkstack(u->L, 14, "a value"); /* the table, a key, a value and what makes it */
 }
 
 static void unpack_array(struct unpacker *u, uint32_t count, int depth)
@@ -215,7 +246,7 @@ void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed
     u.m = m;
     u.at = mp_reader_of(packed);
     u.names = 0;
-    luaL_checkstack(L, NAMES + 6, "a value");
+    luaL_checkstack(L, NAMES + 12, "a value");
     if (is_array(packed)) {
         memset(u.name, 0, sizeof u.name);
         u.names = lua_gettop(L) + 1;

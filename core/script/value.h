@@ -18,8 +18,10 @@
 /* The objects that values are told by: addresses of Lua objects that the registry keeps. */
 struct value_marks {
     const void *null, *unchanged;    /* userdata */
+    const void *absent;              /* the same */
     const void *array, *map, *bin;   /* metatables */
     int null_ref, unchanged_ref;     /* in the registry */
+    int absent_ref, wide_ref;        /* in the registry */
     int array_ref, map_ref, bin_ref; /* in the registry */
     int kind_of_cdata, make_cdata;   /* Lua functions in the registry */
     const void *row, *rows;          /* metatables of packed.h */
@@ -55,6 +57,15 @@ int value_pack(lua_State *L, const struct value_marks *m, int index, const char 
 /* Pushes the value of packed. A nil pushes rtcache.null. Raises, also where packed is malformed. */
 void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed);
 
+#define VALUE_WHY 160
+
+/* Whether the table at index has the keys 1 to *count and no other: what packs as an array, and all
+ * that takes one. Where it has not, why names the first that is missing, or one that is too much.
+ */
+bool value_is_array(lua_State *L, int index, size_t *count, char *why, size_t size);
+
+/* A number within 2^53. Past it an int64 or uint64 cdata, of which there is one for each value as
+ * long as a script holds it: so two that are equal are the same key of a table. */
 void value_push_int(lua_State *L, const struct value_marks *m, int64_t v);
 
 /* Whether the value at index is an exact integer of int64: a number integral within 2^53, or a
@@ -64,5 +75,6 @@ bool value_int(lua_State *L, const struct value_marks *m, int index, int64_t *ou
 void value_push_null(lua_State *L, const struct value_marks *m);
 bool value_is_null(lua_State *L, const struct value_marks *m, int index);
 bool value_is_unchanged(lua_State *L, const struct value_marks *m, int index);
+bool value_is_absent(lua_State *L, const struct value_marks *m, int index);
 
 #endif

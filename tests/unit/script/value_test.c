@@ -92,7 +92,24 @@ static void names_the_path_to_what_it_refuses(void **state)
            "value[boolean]: this key is neither a string nor in a sequence 1..n (rtcache.map takes "
            "numbers and booleans as keys)");
     refuse(lab, "local t = {} t[1] = 1 t[100] = 2 return t", ERR_BAD_VALUE,
-           "value[100]: this key does not fit beside 1..n: a table is an array or a map, not both");
+           "value: the array has no element 2: rtcache.null stands for nothing");
+    static const char *const holes[] = {
+        "{ 1, nil, 3 }", "{ 1, nil, 3, nil, 5 }", "{ 1, nil, 3, 4, 5, 6, 7, 8, 9 }",
+        "{ [1] = 1, [3] = 3 }", "(function() local t = {} t[3] = 3 t[1] = 1 return t end)()"};
+    for (size_t i = 0; i < sizeof holes / sizeof *holes; i++) {
+        char text[160]; /* one answer, however Lua has laid the table out */
+        snprintf(text, sizeof text, "return { list = { %s } }", holes[i]);
+        refuse(lab, text, ERR_BAD_VALUE,
+               "value.list[1]: the array has no element 2: rtcache.null stands for nothing");
+        snprintf(text, sizeof text, "local t = %s t.x = 1 return t", holes[i]);
+        refuse(
+            lab, text, ERR_BAD_VALUE,
+            "value.x: this key does not fit beside 1..n: a table is an array or a map, not both");
+    }
+    refuse(lab, "return { [2^53] = 1 }", ERR_BAD_VALUE,
+           "value: the array has no element 1: rtcache.null stands for nothing");
+    refuse(lab, "return { [0] = 1, 2 }", ERR_BAD_VALUE,
+           "value[0]: this key does not fit beside 1..n: a table is an array or a map, not both");
     refuse(lab, "local d = {} local at = d for i = 1, 20 do at[1] = {} at = at[1] end return d",
            ERR_BAD_VALUE,
            "value[1][1][1][1][1][1][1][1][1][1][1][1][1][1][1][1]: tables are nested too deep "
@@ -295,7 +312,7 @@ static void keeps_integers_exact(void **state)
         assert_true(value_int(L, &lab->sandbox.marks, 1, &got));
         assert_int_equal(got, values[i]);
     }
-    lab_expect(lab, "return tostring(9007199254740993LL + 1)", "9007199254740994LL");
+    lab_expect(lab, "return tostring(9007199254740993LL + 1)", "9007199254740994");
     int64_t got;
     lab_get(lab, "return 1.5");
     assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
@@ -305,6 +322,80 @@ static void keeps_integers_exact(void **state)
     assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
     lab_get(lab, "return '1'");
     assert_false(value_int(L, &lab->sandbox.marks, -1, &got));
+}
+
+/* A script makes texts, and so keys, out of ids. */
+static void writes_all_digits_of_integers(void **state)
+{
+    struct lab *lab = *state;
+    static const struct {
+        const char *expression, *text;
+    } cases[] = {
+        {"'user:' .. 9007199254740993LL", "user:9007199254740993"},
+        {"9007199254740993LL .. ':x'", "9007199254740993:x"},
+        {"'a' .. -9223372036854775807LL - 1 .. 'b'", "a-9223372036854775808b"},
+        {"1 .. 18446744073709551615ULL .. 2", "1184467440737095516152"},
+        {"5LL .. 6ULL", "56"},
+        {"tostring(9007199254740993LL)", "9007199254740993"},
+        {"tostring(18446744073709551615ULL)", "18446744073709551615"},
+        {"tostring(123456789012345)", "123456789012345"},
+        {"tostring(-9007199254740992)", "-9007199254740992"},
+        {"tostring(1e16)", "1e+16"},
+        {"tostring(1.5)", "1.5"},
+        {"string.format('%s|%d|%s', 123456789012345, 123456789012345, 9007199254740993LL)",
+         "123456789012345|123456789012345|9007199254740993"},
+        {"('%d'):format(9007199254740993LL)", "9007199254740993"},
+        {"('%.1f'):format(123456789012345)", "123456789012345.0"},
+        {"table.concat({ 1, 123456789012345, 9007199254740993LL, 'x' }, ',')",
+         "1,123456789012345,9007199254740993,x"},
+        {"table.concat({ 1, 2, 9007199254740993LL }, '-', 2)", "2-9007199254740993"},
+        {"table.concat({ 1, 2, 3LL }, '-', 1, 2)", "1-2"},
+        {"tostring(tonumber('9007199254740993'))", "9007199254740993"},
+        {"tostring(tonumber(' 9007199254740993 '))", "9007199254740993"},
+        {"tostring(tonumber('-9007199254740993', 10))", "-9007199254740993"},
+        {"type(tonumber('9007199254740991'))", "number"},
+        {"tostring(tonumber('9007199254740993LL'))", "nil"},
+        {"tostring(tonumber('ff', 16))", "255"},
+        {"tostring(tonumber('9007199254740993.5') == 2^53 + 2)", "true"},
+        {"setmetatable({}, { __concat = function(a, b) return tostring(a) .. 'T' end }) and "
+         "(5LL .. setmetatable({}, { __concat = function(a) return tostring(a) .. 'T' end }))",
+         "5T"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "return %s", cases[i].expression);
+        lab_expect(lab, text, cases[i].text);
+    }
+    lab_expect_error(lab, "return 5LL .. nil", "t26.lua:1: attempt to concatenate a nil value");
+    lab_expect_error(lab, "return {} .. 5LL", "attempt to concatenate a table value");
+    lab_expect_error(lab, "return 'x' .. 1i", "attempt to concatenate a cdata value");
+}
+
+/* Lua tells cdata apart by their place, not by their value. */
+static void equal_integers_are_one_key_of_a_table(void **state)
+{
+    struct lab *lab = *state;
+    lua_State *L = lab->vm->L;
+    const struct value_marks *m = &lab->sandbox.marks;
+    lua_settop(L, 0);
+    for (int i = 0; i < 2; i++) {
+        value_push_int(L, m, INT64_C(9007199254740993));
+        value_push_int(L, m, INT64_C(-9007199254740993));
+    }
+    assert_true(lua_rawequal(L, 1, 3));
+    assert_true(lua_rawequal(L, 2, 4));
+    assert_false(lua_rawequal(L, 1, 2));
+    value_unpack(L, m, slice_of("\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9));
+    value_unpack(L, m, slice_of("\xd3\xff\xdf\xff\xff\xff\xff\xff\xff", 9));
+    value_push_int(L, m, -INT64_C(9007199254740993));
+    assert_false(lua_rawequal(L, 5, 6));
+    assert_true(lua_rawequal(L, 6, 7));
+    lua_settop(L, 0);
+    lua_gc(L, LUA_GCCOLLECT, 0); /* and none is kept that no script holds */
+    lua_rawgeti(L, LUA_REGISTRYINDEX, m->wide_ref);
+    lua_pushnil(L);
+    assert_false(lua_next(L, 1));
+    lua_settop(L, 0);
 }
 
 static void refuses_malformed_bytes(void **state)
@@ -382,6 +473,8 @@ int main(void)
         LAB(gives_back_the_bytes_that_it_read),
         LAB(gives_every_row_its_own_names),
         LAB(keeps_integers_exact),
+        LAB(writes_all_digits_of_integers),
+        LAB(equal_integers_are_one_key_of_a_table),
         LAB(refuses_malformed_bytes),
         LAB(survives_any_bytes),
     };

@@ -2,8 +2,9 @@
 --
 -- Integers within 2^53 are numbers, larger ones int64_t or uint64_t cdata (lua-mpack makes doubles
 -- of them, and packs -129 as 127). nil inside an array or a map is `null`. A plain table packs as an
--- array where its keys are 1..n, else as a map; `array{}`, `map{}`, `bin "..."` and `float(1)` say
--- what is meant. Little-endian machines only. For peers one trusts: no limits on what is decoded.
+-- array where its keys are 1..n, as a map where one is no such number, and is an error where one of
+-- 1..n is missing; `array{}`, `map{}`, `bin "..."` and `float(1)` say what is meant. Little-endian
+-- machines only. For peers one trusts: no limits on what is decoded.
 
 local types = require "rtcache.msgpack.types"
 local pack = require "rtcache.msgpack.pack"

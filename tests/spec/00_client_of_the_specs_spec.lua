@@ -55,6 +55,16 @@ describe("the client's MessagePack", function()
   it("refuses what is no MessagePack, and what cannot be packed", function()
     assert.has_error(function() msgpack.decode "\193" end)
     assert.has_error(function() msgpack.encode(print) end)
+    local late = { 1 }
+    late[3] = 3
+    for _, hole in ipairs { { 1, nil, 3 }, late, msgpack.array { 1, nil, 3 }, { [2] = 2 } } do
+      local ok, err = pcall(msgpack.encode, { list = hole })
+      assert.is_false(ok)
+      assert.truthy(err:find("the array has no element %d"), err)
+    end
+    assert.equal("\131", msgpack.encode({ 1, 2, x = 3 }):sub(1, 1))
+    assert.equal("\147\1\192\3", msgpack.encode(msgpack.array { 1, nil, 3, n = 3 }))
+    assert.has_error(function() msgpack.encode(msgpack.array { x = 1 }) end)
     local cycle = {}
     cycle[1] = cycle
     assert.has_error(function() msgpack.encode(cycle) end)

@@ -84,13 +84,49 @@ function M.array_head(n) return head(n, 0x90, 15, nil, 0xdc, 0xdd) end
 
 function M.map_head(n) return head(n, 0x80, 15, nil, 0xde, 0xdf) end
 
-local function is_array(t)
-  local count = 0
-  for _ in pairs(t) do count = count + 1 end
-  return count == #t
+-- The length of an array, nil of a map. #t is any border of a table with holes, so keys are counted:
+-- a hole would make what stands behind it a map's, or lose it.
+local function array_length(t)
+  local count, places, last = 0, 0, 0
+  for k in pairs(t) do
+    count = count + 1
+    if type(k) == "number" and k >= 1 and k == floor(k) then
+      places = places + 1
+      if k > last then last = k end
+    end
+  end
+  if places < count then return nil end
+  if last == count then return count end
+  local hole = 1
+  while t[hole] ~= nil do hole = hole + 1 end
+  error(("the array has no element %d: msgpack.null stands for nothing, msgpack.map makes it a map"):format(hole), 0)
+end
+
+local function length_of(t, kind)
+  if kind == types.MAP then return nil end
+  if kind == types.ARRAY and t.n then return t.n end
+  local n = array_length(t)
+  if not n and kind == types.ARRAY then error("an array has keys beside 1..n", 0) end
+  return n
 end
 
 local pack
+
+local function pack_array(t, n, out, depth)
+  out[#out + 1] = M.array_head(n)
+  for i = 1, n do pack(t[i], out, depth) end
+end
+
+local function pack_map(t, out, depth)
+  local at, count = #out + 1, 0
+  out[at] = ""
+  for k, v in pairs(t) do
+    count = count + 1
+    pack(k, out, depth)
+    pack(v, out, depth)
+  end
+  out[at] = M.map_head(count)
+end
 
 local function pack_table(t, out, depth)
   local kind = getmetatable(t)
@@ -100,19 +136,9 @@ local function pack_table(t, out, depth)
     out[#out + 1] = pack_bin(t.bytes)
   elseif kind == types.FLOAT then
     out[#out + 1] = pack_float(t.x)
-  elseif kind == types.ARRAY or (kind ~= types.MAP and is_array(t)) then
-    local n = t.n or #t
-    out[#out + 1] = M.array_head(n)
-    for i = 1, n do pack(t[i], out, depth) end
   else
-    local at, count = #out + 1, 0
-    out[at] = ""
-    for k, v in pairs(t) do
-      count = count + 1
-      pack(k, out, depth)
-      pack(v, out, depth)
-    end
-    out[at] = M.map_head(count)
+    local n = length_of(t, kind)
+    if n then pack_array(t, n, out, depth) else pack_map(t, out, depth) end
   end
 end
 

@@ -84,8 +84,8 @@ static int set_option(struct args *a, enum args_option id, const char *text, str
     case ARGS_TIMEOUT:
         if (set_duration(id, text, &a->timeout_ms, e) != 0)
             return ERR_BAD_REQUEST;
-        if (a->timeout_ms < 1 || a->timeout_ms > 86400000)
-            return err_set(e, ERR_BAD_REQUEST, "--timeout takes 1ms to 1d");
+        if (a->timeout_ms < 1 || a->timeout_ms > 3600000)
+            return err_set(e, ERR_BAD_REQUEST, "--timeout takes 1ms to 1h");
         return 0;
     case ARGS_STALE_WAIT: return set_duration(id, text, &a->stale_wait_ms, e);
     case ARGS_TTL: return set_duration(id, text, &a->ttl_ms, e);

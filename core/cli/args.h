@@ -19,7 +19,7 @@
     X(ARGS_USER, "user", 0, "NAME", "authenticate as this user (RTCACHE_USER)")                    \
     X(ARGS_PASSWORD_FILE, "password-file", 0, "FILE", "its password (RTCACHE_PASSWORD)")           \
     X(ARGS_FROM, "file", 0, "FILE", "the password is the first line of this file")                 \
-    X(ARGS_TIMEOUT, "timeout", 0, "DURATION", "give up after this long (30s)")                     \
+    X(ARGS_TIMEOUT, "timeout", 0, "DURATION", "give up after this long (30s; 1h at most)")         \
     X(ARGS_JSON, "json", 0, NULL, "print JSON on one line, also on a terminal")                    \
     X(ARGS_PRETTY, "pretty", 0, NULL, "print indented JSON, also into a pipe")                     \
     X(ARGS_RAW, "raw", 0, NULL, "print a string's or binary's bytes as they are; set: take text")  \

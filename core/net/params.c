@@ -1,6 +1,10 @@
 #include "net/params.h"
 
 #include "base/show.h"
+#include "conf/conf_units.h"
+#include "conf/options.h"
+
+#include <stdio.h>
 
 static const char *type_text(const struct mp_token *t)
 {
@@ -108,6 +112,38 @@ int params_raw(struct params *p, struct slice *packed, struct err *e)
     return 0;
 }
 
+/* The most that rtcache.conf takes where it says the same. */
+static int64_t longest_of(const char *name)
+{
+    static const struct {
+        const char *name, *option;
+    } same[] = {{"ttl_ms", "ttl"},
+                {"stale_ttl_ms", "stale_ttl"},
+                {"stale_wait_ms", "stale_wait"},
+                {"timeout_ms", "wait_timeout"}};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (strcmp(same[i].name, name) == 0)
+            return options_find(GROUP_POLICY, same[i].option, DRIVER_ANY)->most;
+    return INT32_MAX;
+}
+
+static int refuse_option(const struct params *p, const struct option_spec *s,
+                         const struct mp_token *t, const char *wanted, struct err *e)
+{
+    char bound[96] = "";
+    const char *is = type_text(t);
+    bool number = t->type == MP_INT || t->type == MP_UINT;
+    if (s->type == OPTION_MS) {
+        char most[CONF_SHOWN_MAX];
+        conf_units_show_duration(longest_of(s->name), most);
+        snprintf(bound, sizeof bound, " to %lld (%s)", (long long)longest_of(s->name), most);
+    }
+    if (number && (s->type == OPTION_MS || s->type == OPTION_INT))
+        is = "out of bounds";
+    return err_set(e, ERR_BAD_REQUEST, "%s: option %s is %s%s, and this is %s", p->method, s->name,
+                   wanted, bound, is);
+}
+
 static int read_option(struct params *p, const struct option_spec *s, struct err *e)
 {
     struct mp_token t = {.type = MP_NIL};
@@ -119,8 +155,8 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
     const char *wanted = "";
     switch (s->type) {
     case OPTION_MS:
-        wanted = "a whole number of milliseconds, 0 or more";
-        fits = t.type == MP_INT && t.i >= 0 && t.i <= INT32_MAX * (int64_t)1000;
+        wanted = "a whole number of milliseconds, 0";
+        fits = t.type == MP_INT && t.i >= 0 && t.i <= longest_of(s->name);
         if (fits)
             *(int64_t *)s->to = t.i;
         break;
@@ -144,11 +180,8 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
         break;
     case OPTION_RAW: break;
     }
-    bool number = s->type == OPTION_MS || s->type == OPTION_INT;
-    bool beyond = number && (t.type == MP_INT || t.type == MP_UINT);
     if (!fits)
-        return err_set(e, ERR_BAD_REQUEST, "%s: option %s is %s, and this is %s", p->method,
-                       s->name, wanted, beyond ? "out of bounds" : type_text(&t));
+        return refuse_option(p, s, &t, wanted, e);
     if (s->given)
         *s->given = true;
     return 0;

@@ -19,13 +19,13 @@ struct params {
     const struct rpc_msg *msg; /* borrowed: its first one may be read already */
 };
 
-enum option_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };
+enum params_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };
 
 /* One option a method knows; to: int64_t, int64_t, bool or struct slice (RAW: one packed
  * value), untouched where not given. */
 struct option_spec {
     const char *name;
-    enum option_type type;
+    enum params_type type;
     void *to;
     bool *given; /* may be NULL */
 };

@@ -255,7 +255,7 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
     check("get k --json=1", 2, "", "~--json takes nothing");
     check("get k --timeout", 2, "", "~--timeout takes DURATION");
     check("get k --timeout soon", 2, "", "~--timeout: ");
-    check("get k --timeout 0s", 2, "", "~--timeout takes 1ms to 1d");
+    check("get k --timeout 0s", 2, "", "~--timeout takes 1ms to 1h");
     check("invalidate k --version 5", 2, "", "~the version of a value is --value-version N");
     check("invalidate k --version=5", 2, "", "~the version of a value is --value-version N");
     check("set k 1 -V", 2, "", "~the version of a value is --value-version N");

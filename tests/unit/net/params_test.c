@@ -195,6 +195,8 @@ static void options_that_are_not_given_are_left_alone(void **state)
     }
 }
 
+#define TTL_MAX_MS INT64_C(315360000000) /* 3650 days */
+
 static void options_come_in_any_order_as_str_or_bin(void **state)
 {
     (void)state;
@@ -220,17 +222,17 @@ static void options_come_in_any_order_as_str_or_bin(void **state)
                                   &g, &e),
                      0);
     assert_true(slice_eq(g.client, slice_of("\0\1", 2)));
-    /* The longest time there is: 68 years of seconds in milliseconds. */
+    /* The longest time that rtcache.conf takes as `ttl`. */
     struct buf b;
     buf_init(&b, 0);
     for (int64_t over = 0; over < 2; over++) {
         buf_clear(&b);
         assert_int_equal(mpw_map(&b, 1), 0);
         assert_int_equal(mpw_cstr(&b, "ttl_ms"), 0);
-        assert_int_equal(mpw_int(&b, INT32_MAX * INT64_C(1000) + over), 0);
+        assert_int_equal(mpw_int(&b, TTL_MAX_MS + over), 0);
         int rc = read_options(params_of("set", b.data, b.size, 1), &g, &e);
         assert_int_equal(rc, over ? ERR_BAD_REQUEST : 0);
-        assert_int_equal(g.ttl_ms, over ? 7 : INT32_MAX * INT64_C(1000));
+        assert_int_equal(g.ttl_ms, over ? 7 : TTL_MAX_MS);
     }
     buf_fini(&b);
 }
@@ -244,7 +246,9 @@ static void bad_options(struct params p, const char *text)
     assert_false(g.has_version);
 }
 
-#define MS      "set: option ttl_ms is a whole number of milliseconds, 0 or more, and this is "
+#define MS                                                                                         \
+    "set: option ttl_ms is a whole number of milliseconds, 0 to "                                  \
+    "315360000000 (3650d), and this is "
 #define VERSION "set: option version is an integer of 64 bits, and this is "
 #define FLAG    "set: option background is true or false, and this is "
 #define TEXT    "set: option client is a str, and this is "

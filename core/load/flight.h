@@ -202,7 +202,7 @@ struct outcome {
     struct refresh refresh;  /* for the entry */
     struct entry *unchanged; /* FOUND: value is that of this stored entry; borrowed. Or NULL */
     bool retagged;           /* unchanged: the tags are not those that it has */
-    const uint32_t *tags;    /* FOUND: slots (marks.h) */
+    const uint32_t *tags;    /* FOUND and ABSENT: slots (marks.h) */
     unsigned tag_count;
     struct slice tag_texts; /* as they were given, packed */
     const struct err *err;  /* FAILED, REFUSED */

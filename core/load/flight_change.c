@@ -71,18 +71,29 @@ static int raise_floor(struct flight_shard *s, const struct invalidation *i)
     return note_raised(s, floors_raise(&s->floors, &r), i->now_ms + i->floor_ttl_ms);
 }
 
+/* Whether a value is stored that is new enough. An absence that was loaded proves less than whoever
+ * changes the row. */
+static bool is_new_enough(struct flights *fl, const struct invalidation *i)
+{
+    struct hit hit;
+    if (!i->version)
+        return false;
+    enum lookup found = store_get(fl->store, i->key, i->hash, i->now_ms, WANT_PEEK, NULL, &hit);
+    entry_unref(hit.entry);
+    bool value = found != LOOKUP_MISS && found != LOOKUP_NEGATIVE;
+    return value && hit.has_version && hit.version >= *i->version;
+}
+
 int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped)
 {
     struct flight_shard *s = flight_shard_of(fl, i->hash);
-    int64_t stored;
     pthread_mutex_lock(&s->lock);
     int rc = i->version ? raise_floor(s, i) : 0;
     detach(s, i->key, i->hash);
     if (!i->version)
         note_drop(s, i->hash);
-    if (i->version && flight_stored_version(fl, i->key, i->hash, i->now_ms, &stored) &&
-        stored >= *i->version)
-        *dropped = false; /* it is new enough */
+    if (is_new_enough(fl, i))
+        *dropped = false;
     else
         *dropped = store_remove(fl->store, i->key, i->hash, i->now_ms);
     pthread_mutex_unlock(&s->lock);

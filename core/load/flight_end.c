@@ -25,7 +25,7 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
         .refresh = o->refresh,
         .renews = o->unchanged != NULL,
         .tags = o->tags,
-        .tag_count = o->end == END_FOUND ? o->tag_count : 0,
+        .tag_count = o->tag_count,
         .tag_texts = o->tag_texts,
         .since = f->since,
     };
@@ -102,7 +102,8 @@ static bool is_below(const struct flight_shard *s, const struct flight *f, const
         return true;
     if (!came || !floor->there)
         return false;
-    return o->end == END_ABSENT ? o->replica : o->has_version && o->version < floor->version;
+    bool older = o->has_version && o->version < floor->version;
+    return older || (o->end == END_ABSENT && !o->has_version && o->replica);
 }
 
 /* The token: the flight's identity (not detached), its shard's epoch, its script's generation, no
@@ -113,17 +114,18 @@ static bool may_store(struct flights *fl, struct flight_shard *s, const struct f
     int64_t stored;
     if (f->detached || f->epoch != s->epoch || f->generation < o->generation || f->overtaken)
         return false;
-    return !(o->end == END_FOUND && o->has_version &&
-             flight_stored_version(fl, flight_key(f), f->hash, now_ms, &stored) &&
+    return !(o->has_version && flight_stored_version(fl, flight_key(f), f->hash, now_ms, &stored) &&
              stored > o->version);
 }
 
-/* An absence below a floor may be a row that is announced and cannot be seen yet. What was read
+/* An absence below a floor may be a row that is announced and cannot be seen yet, unless its loader
+ * has told the version at which the row went. What was read
  * while a write was in doubt may be from before it, however late it comes. */
 static bool may_keep(const struct flight *f, const struct outcome *o,
                      const struct floor_seen *floor)
 {
-    return o->store && !f->doubtful && !(o->end == END_ABSENT && floor->there && !floor->gone);
+    bool doubtful = o->end == END_ABSENT && !o->has_version && floor->there && !floor->gone;
+    return o->store && !f->doubtful && !doubtful;
 }
 
 /* What tags and patterns have done to the result since its attempt began. */
@@ -132,7 +134,7 @@ static enum mark judge(struct flights *fl, const struct flight *f, const struct 
     if (o->end != END_FOUND && o->end != END_ABSENT)
         return MARK_NONE;
     enum mark mark = marks_judge_key(fl->marks, flight_key(f), f->since);
-    if (o->end == END_FOUND && o->tag_count > 0 && fl->marks && mark != MARK_HARD) {
+    if (o->tag_count > 0 && fl->marks && mark != MARK_HARD) {
         enum mark by_tag = marks_judge_tags(fl->marks, o->tags, o->tag_count, f->since);
         mark = by_tag > mark ? by_tag : mark;
     }

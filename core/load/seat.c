@@ -116,7 +116,7 @@ int seat_outcome(const struct seat *seat, const struct run_result *r, bool from_
     struct loader *l = g->set->loader;
     const struct policy *p = &g->conf->policy;
     bool absent = r->outcome == RUN_ABSENT;
-    int64_t ttl_ms = absent ? p->negative_ttl_ms : r->ttl_ms >= 0 ? r->ttl_ms : p->ttl_ms;
+    int64_t ttl_ms = r->ttl_ms >= 0 ? r->ttl_ms : absent ? p->negative_ttl_ms : p->ttl_ms;
     int64_t stale_ttl_ms = r->stale_ttl_ms >= 0 ? r->stale_ttl_ms : p->stale_ttl_ms;
     *o = (struct outcome){
         .end = absent ? END_ABSENT : END_FOUND,

@@ -276,8 +276,10 @@ static void answer_outcome(struct request *r, const struct flight *f)
  * source lags (its primary is asked then), or the load began before the request came. */
 static bool is_too_old_outcome(const struct request *r, const struct flight *f)
 {
-    if (f->end == END_ABSENT)
+    if (f->end == END_ABSENT && !f->has_version)
         return r->target.has_min && (f->replica || r->joined);
+    if (f->end == END_ABSENT)
+        return is_too_old(&r->target, true, f->version);
     return f->end == END_FOUND && is_too_old(&r->target, f->has_version, f->version);
 }
 

@@ -239,6 +239,38 @@ static void an_absence_is_kept_at_the_version_at_which_the_row_was_deleted(void 
     assert_true(stored);
 }
 
+static void an_absence_with_a_version_is_judged_by_it(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    int64_t v = 5;
+    struct outcome absent = {.end = END_ABSENT,
+                             .store = true,
+                             .ttl_ms = 1000,
+                             .generation = 1,
+                             .has_version = true,
+                             .version = 4};
+    invalidate(w, "k", &v);
+    join_as(w, "k", NULL, &r);
+    assert_int_equal(end_with(w, r.flight, &absent, &stored), BELOW);
+    absent.version = 5;
+    absent.replica = true; /* it has seen what the floor tells of */
+    end_with(w, r.flight, &absent, &stored);
+    assert_true(stored);
+    assert_int_equal(lookup(w, "k"), LOOKUP_NEGATIVE);
+    assert_true(invalidate(w, "k", &v)); /* race 15 */
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+    load_version(w, 9);
+    struct join_request q = request_for(w, "k", NULL);
+    q.reload = true;
+    assert_int_equal(flights_join(w->flights, &q, &r), JOIN_STARTED);
+    absent.version = 8;
+    end_with(w, r.flight, &absent, &stored);
+    assert_false(stored); /* what is stored is newer */
+    assert_int_equal(lookup(w, "k"), LOOKUP_FRESH);
+}
+
 static void a_get_with_a_min_version_is_not_content_with_less(void **state)
 {
     struct world *w = *state;
@@ -274,6 +306,7 @@ int main(void)
         T(a_set_below_the_floor_is_refused),
         T(race_15_any_invalidation_kills_a_negative_entry),
         T(an_absence_in_a_replica_proves_nothing_below_a_floor),
+        T(an_absence_with_a_version_is_judged_by_it),
         T(an_absence_is_kept_at_the_version_at_which_the_row_was_deleted),
         T(a_get_with_a_min_version_is_not_content_with_less),
     };

@@ -83,6 +83,33 @@ static void what_is_stored_with_a_tag_goes_with_it(void **state)
     assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
 }
 
+static void an_absence_goes_with_its_tag(void **state)
+{
+    struct world *w = *state;
+    uint32_t slot = slot_of(w, "team:7");
+    struct outcome absent = {.end = END_ABSENT,
+                             .store = true,
+                             .ttl_ms = 1000,
+                             .generation = 1,
+                             .tags = &slot,
+                             .tag_count = 1};
+    for (int soft = 0; soft < 2; soft++) {
+        struct join_result r;
+        bool stored;
+        join_as(w, "k", NULL, &r);
+        end_with(w, r.flight, &absent, &stored);
+        assert_true(stored);
+        assert_int_equal(lookup(w, "k"), LOOKUP_NEGATIVE);
+        marks_tag(w->marks, slice_str("team:7"), soft);
+        assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+        join_as(w, "k", NULL, &r); /* and while its load runs */
+        marks_tag(w->marks, slice_str("team:7"), soft);
+        end_with(w, r.flight, &absent, &stored);
+        assert_false(stored);
+        assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+    }
+}
+
 static void a_load_that_a_pattern_overtook_is_not_joined_and_not_stored(void **state)
 {
     struct world *w = *state;
@@ -237,6 +264,7 @@ int main(void)
         T(race_23_a_tag_is_invalidated_while_its_load_runs),
         T(another_tag_leaves_a_load_alone),
         T(what_is_stored_with_a_tag_goes_with_it),
+        T(an_absence_goes_with_its_tag),
         T(a_load_that_a_pattern_overtook_is_not_joined_and_not_stored),
         T(a_pattern_takes_what_is_stored_and_negatives_too),
         T(a_soft_pattern_leaves_the_result_of_a_load_stale),

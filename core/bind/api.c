@@ -149,6 +149,8 @@ static int api_query(lua_State *L)
     if (lua_type(L, 3) != LUA_TSTRING)
         fail_at(L, &asked, "db:%s: the SQL text is a %s, not a string", shape,
                 lua_isnone(L, 3) ? "nil" : luaL_typename(L, 3));
+    if (strlen(lua_tostring(L, 3)) != lua_objlen(L, 3))
+        fail_at(L, &asked, "db:%s: the SQL text has a NUL byte", shape);
     check_may_wait(L, rt, &asked);
     check_calls(L, rt, &asked);
     int count = (int)luaL_checkinteger(L, 4);
@@ -189,7 +191,7 @@ static int api_backend(lua_State *L)
         vm_fail(L, "rtcache.backend takes a backend's name, not a %s", luaL_typename(L, 1));
     const char *name = lua_tostring(L, 1);
     for (size_t i = 0; i < rt->backend_count; i++) {
-        if (strcmp(rt->backend_names[i], name) == 0) {
+        if (strcmp(rt->backend_names[i], name) == 0 && strlen(name) == lua_objlen(L, 1)) {
             lua_rawgeti(L, LUA_REGISTRYINDEX, rt->backend_refs[i]);
             return 1;
         }
@@ -306,7 +308,7 @@ static bool push_late_field(lua_State *L, struct runtime *rt, const struct run *
     else if (r->many && strcmp(name, "match") == 0)
         run_many_push_match(L, r->rt, r->many);
     else if (r->many && strcmp(name, "ids") == 0)
-        run_answer_push_ids(L, r->many);
+        run_answer_push_ids(L, r);
     else
         return false;
     return true;
@@ -401,6 +403,8 @@ static void push_raw(lua_State *L, struct runtime *rt)
     lua_setfield(L, -2, "null");
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.unchanged_ref);
     lua_setfield(L, -2, "unchanged");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->sandbox.marks.absent_ref);
+    lua_setfield(L, -2, "absent");
 }
 
 /* A metatable that scripts cannot get at. */

@@ -2,14 +2,16 @@
 
 #include "bind/run_error.h"
 #include "bind/run_many.h"
-#include "conf/conf.h"
+#include "conf/conf_units.h"
+#include "conf/options.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
 #include <math.h>
 #include <stdio.h>
 
-#define TTL_MAX_MS   (INT64_C(100) * 366 * 24 * 3600 * 1000) /* a hundred years */
+#define TINY_MS      1e-3 /* what is left of a millisecond where doubles were added and taken away */
+#define YEAR_2000_S  946684800.
 #define TAGS_MAX     64
 #define TAG_SIZE_MAX 255
 #define KEPT_MAX     1024 /* bytes of a value's room that the next batch finds there */
@@ -57,27 +59,71 @@ int result_refuse(const struct run *r, struct run_result *out, const char *fmt, 
     return err_set(&out->err, ERR_SCRIPT, "%s: %s", position, text);
 }
 
+/* Whole milliseconds that a number of seconds is, or -1. */
+static int64_t whole_ms(double seconds)
+{
+    double ms = round(seconds * 1000);
+    bool whole = fabs(seconds * 1000 - ms) <= TINY_MS && (ms > 0 || seconds == 0);
+    return whole ? (int64_t)ms : -1;
+}
+
+/* The text on top; false where it has a NUL byte, at which C would end it. */
+static bool read_text(lua_State *L, const char **text)
+{
+    size_t size;
+    *text = lua_tolstring(L, -1, &size);
+    return strlen(*text) == size;
+}
+
+static int check_longest(const struct run *r, const char *name, double seconds,
+                         struct run_result *out)
+{
+    char most[CONF_SHOWN_MAX];
+    const struct option *o = options_find(GROUP_POLICY, name, DRIVER_ANY);
+    if (seconds * 1000 <= (double)o->most)
+        return 0;
+    conf_units_show_duration(o->most, most);
+    return result_refuse(r, out, "option \"%s\": %.14g s is more than %s, the most there is%s",
+                         name, seconds, most,
+                         seconds >= YEAR_2000_S
+                             ? ": a time since 1970? It is how long from now, as in at - os.time()"
+                             : "");
+}
+
+static int read_seconds(lua_State *L, const struct run *r, const char *name, int64_t *ms,
+                        struct run_result *out)
+{
+    double seconds = lua_tonumber(L, -1);
+    if (!(seconds >= 0))
+        return result_refuse(r, out, "option \"%s\": %.14g is no number of seconds from 0 on", name,
+                             seconds);
+    int rc = check_longest(r, name, seconds, out);
+    if (rc != 0)
+        return rc;
+    *ms = whole_ms(seconds);
+    if (*ms < 0)
+        return result_refuse(r, out,
+                             "option \"%s\": %.14g s is no whole number of milliseconds: round it, "
+                             "as in math.ceil(x * 1000) / 1000",
+                             name, seconds);
+    return 0;
+}
+
 static int read_duration(lua_State *L, const struct run *r, const char *name, int64_t *ms,
                          struct run_result *out)
 {
-    if (lua_type(L, -1) == LUA_TNUMBER) {
-        double seconds = lua_tonumber(L, -1);
-        if (!(seconds >= 0 && seconds * 1000 <= (double)TTL_MAX_MS))
-            return result_refuse(r, out, "option \"%s\": %.14g is no number of seconds from 0 on",
-                                 name, seconds);
-        *ms = (int64_t)(seconds * 1000);
-        return 0;
-    }
+    const char *text;
     struct err e;
+    if (lua_type(L, -1) == LUA_TNUMBER)
+        return read_seconds(L, r, name, ms, out);
     if (lua_type(L, -1) != LUA_TSTRING)
         return result_refuse(r, out, "option \"%s\" is a %s, not seconds or a text like \"60s\"",
                              name, luaL_typename(L, -1));
-    if (conf_parse_duration(lua_tostring(L, -1), ms, &e) != 0)
+    if (!read_text(L, &text))
+        return result_refuse(r, out, "option \"%s\": a text with a NUL byte", name);
+    if (conf_parse_duration(text, ms, &e) != 0)
         return result_refuse(r, out, "option \"%s\": %s", name, e.text);
-    if (*ms < 0 || *ms > TTL_MAX_MS)
-        return result_refuse(r, out, "option \"%s\": \"%s\" is out of bounds", name,
-                             lua_tostring(L, -1));
-    return 0;
+    return check_longest(r, name, (double)*ms / 1000, out);
 }
 
 int result_read_version(lua_State *L, const struct run *r, const char *column,
@@ -104,20 +150,33 @@ int result_read_version(lua_State *L, const struct run *r, const char *column,
     return result_refuse(r, out, "%s is %s, not an integer", what, is);
 }
 
+bool result_is_shortened(struct slice text)
+{
+    static const char exponent[] = "e+1";
+    const size_t size = sizeof exponent - 1;
+    for (size_t i = 1; i + size < text.size; i++) {
+        const char *at = text.data + i;
+        bool digit = at[-1] >= '0' && at[-1] <= '9';
+        if (digit && memcmp(at, exponent, size) == 0 && (at[size] == '4' || at[size] == '5'))
+            return true;
+    }
+    return false;
+}
+
 static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
 {
+    char why[VALUE_WHY];
+    size_t count;
+    int tags = lua_gettop(L);
     if (lua_type(L, -1) != LUA_TTABLE)
         return result_refuse(r, out, "option \"tags\" is a %s, not an array of strings",
                              luaL_typename(L, -1));
-    size_t count = lua_objlen(L, -1);
+    if (!value_is_array(L, tags, &count, why, sizeof why))
+        return result_refuse(r, out, "option \"tags\": %s", why);
     if (count > TAGS_MAX)
         return result_refuse(r, out, "option \"tags\": %zu tags, at most %d are taken", count,
                              TAGS_MAX);
-    int tags = lua_gettop(L);
     out->has_tags = true;
-    for (lua_pushnil(L); lua_next(L, tags); lua_pop(L, 1))
-        if (lua_type(L, -2) != LUA_TNUMBER)
-            return result_refuse(r, out, "option \"tags\" is a map, not an array of strings");
     int rc = count > 0 ? mpw_array(&out->tags, (uint32_t)count) : 0;
     for (size_t i = 1; i <= count && rc == 0; i++) {
         lua_rawgeti(L, tags, (int)i);
@@ -130,6 +189,11 @@ static int read_tags(lua_State *L, const struct run *r, struct run_result *out)
             return result_refuse(r, out,
                                  "option \"tags\": tag %zu is not 1 to %d bytes of valid UTF-8", i,
                                  TAG_SIZE_MAX);
+        if (result_is_shortened(tag))
+            return result_refuse(r, out,
+                                 "option \"tags\": tag %zu, \"%s\", has lost digits of an integer: "
+                                 "string.format(\"%%d\", id) writes all of them",
+                                 i, tag.data);
         rc = mpw_str(&out->tags, tag);
         lua_pop(L, 1);
     }
@@ -175,7 +239,7 @@ int result_read_options(lua_State *L, const struct run *r, int options, struct r
     int top = lua_gettop(L);
     lua_pushnil(L);
     while (lua_next(L, options)) {
-        if (lua_type(L, -2) != LUA_TSTRING)
+        if (lua_type(L, -2) != LUA_TSTRING || strlen(lua_tostring(L, -2)) != lua_objlen(L, -2))
             return result_refuse(r, out, "the options have a key that is a %s, not a name",
                                  luaL_typename(L, -2));
         int rc = read_option(L, r, lua_tostring(L, -2), out);
@@ -201,8 +265,10 @@ static bool read_done(lua_State *L, const struct run *r, int first, struct run_r
                       "nil and an error");
         return true;
     }
-    if (!done && value_is_unchanged(L, &r->rt->sandbox.marks, first)) {
-        result_refuse(r, out, "save returned rtcache.unchanged, which is for load");
+    bool unchanged = value_is_unchanged(L, &r->rt->sandbox.marks, first);
+    if (!done && (unchanged || value_is_absent(L, &r->rt->sandbox.marks, first))) {
+        result_refuse(r, out, "save returned rtcache.%s, which is for load",
+                      unchanged ? "unchanged" : "absent");
         return true;
     }
     if (done && result_read_options(L, r, first + 1, out) == 0)
@@ -215,8 +281,8 @@ void result_read_found(lua_State *L, const struct run *r, int value, struct valu
 {
     const struct value_marks *m = &r->rt->sandbox.marks;
     char position[VM_WHERE_MAX];
-    if (value_is_unchanged(L, m, value)) {
-        out->outcome = RUN_UNCHANGED;
+    if (value_is_unchanged(L, m, value) || value_is_absent(L, m, value)) {
+        out->outcome = value_is_absent(L, m, value) ? RUN_ABSENT : RUN_UNCHANGED;
         return;
     }
     if (value_pack_row(L, m, value, names, "value", &out->value, &out->err) != 0) {
@@ -247,8 +313,17 @@ void result_taken(const struct run *r, int rc, struct run_result *out)
 void result_read(lua_State *L, const struct run *r, int count, struct run_result *out)
 {
     int first = lua_gettop(L) - count + 1;
-    lua_settop(L, first + 1); /* two results, nil where not given */
     luaL_checkstack(L, LUA_MINSTACK, "a result");
+    if (count > 2 && !lua_isnil(L, first + 2)) {
+        result_refuse(r, out,
+                      "a third result, a %s: there are two, and the second is a table of %s",
+                      luaL_typename(L, first + 2),
+                      lua_isnil(L, first) ? "the error (for an absence with options: return "
+                                            "rtcache.absent, {...})"
+                                          : "options");
+        return;
+    }
+    lua_settop(L, first + 1); /* two results, nil where not given */
     if (lua_isnil(L, first) && !lua_isnil(L, first + 1)) {
         run_error_read_given(L, r, first + 1, out);
         return;

@@ -28,6 +28,9 @@ void result_taken(const struct run *r, int rc, struct run_result *out);
 /* The version is on top: of a column, or (NULL) of the option. 0 or the error's code. */
 int result_read_version(lua_State *L, const struct run *r, const char *column,
                         struct run_result *out);
+/* Whether a text holds an integer of 15 or 16 digits as Lua's `..` writes it, which is with an
+ * exponent and without its last digits. */
+bool result_is_shortened(struct slice text);
 
 /* The results of keys end, which the runtime keeps the room of. */
 void result_drop_many(struct run_result *out);

@@ -156,9 +156,9 @@ static int protected_read(lua_State *L)
     struct reading *g = lua_touserdata(L, 1);
     lua_State *co = g->r->co;
     int count = g->status == 0 ? lua_gettop(co) : 1;
-    if (count > 2) {
-        lua_settop(co, 2);
-        count = 2;
+    if (count > 3) {
+        lua_settop(co, 3);
+        count = 3;
     }
     lua_xmove(co, L, count);
     if (g->status == 0)

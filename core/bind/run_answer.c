@@ -11,15 +11,13 @@
 
 #include <stdio.h>
 
-#define EXACT_MAX (INT64_C(1) << 53)
-
 enum { ROWS = 1, ID, VERSION }; /* the fields of what ctx:answer gives */
 
-/* "007" is 7, as it is for a database that reads it. */
+/* A number has one spelling: "007" is a text, which a column of texts may hold beside "7". */
 static struct answer_id id_of(struct slice text)
 {
     struct answer_id id = {.text = text};
-    id.whole = decimal_parse(text, &id.number);
+    id.whole = decimal_parse_printed(text, &id.number);
     return id;
 }
 
@@ -46,8 +44,9 @@ void run_answer_setup(lua_State *L, struct runtime *rt)
     rt->answer_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void run_answer_push_ids(lua_State *L, const struct run_many *m)
+void run_answer_push_ids(lua_State *L, const struct run *r)
 {
+    const struct run_many *m = r->many;
     int count = 0;
     lua_createtable(L, (int)m->count, 0);
     for (unsigned i = 0; i < m->count; i++) {
@@ -55,9 +54,9 @@ void run_answer_push_ids(lua_State *L, const struct run_many *m)
             vm_fail(L, "ctx.ids is for a pattern with one star, this one has %d: use ctx.match",
                     (int)m->keys[i].capture_count);
         struct answer_id id = id_of(m->keys[i].captures[0]);
-        if (!id.whole || id.number < -EXACT_MAX || id.number > EXACT_MAX)
+        if (!id.whole)
             continue;
-        lua_pushnumber(L, (lua_Number)id.number);
+        value_push_int(L, &r->rt->sandbox.marks, id.number);
         lua_rawseti(L, -2, ++count);
     }
 }
@@ -95,6 +94,9 @@ int run_answer_lua(lua_State *L)
 {
     struct runtime *rt = runtime_upvalue(L);
     uint32_t count;
+    if (lua_gettop(L) > 4)
+        vm_fail(L, "ctx:answer takes the rows and the names of two columns: options by key stand "
+                   "behind it, as in return ctx:answer(rows, \"id\"), options");
     lua_settop(L, 4);
     const struct run *r = check_context(L, rt);
     if (r->many->keys[0].capture_count != 1)
@@ -209,34 +211,35 @@ static bool push_column(const struct answer *a, uint32_t i, struct slice name)
     return !lua_isnil(L, -1);
 }
 
+/* A row's id. NULL and the like are none, and so the row is for no key. False: it has no such
+ * column. */
 static bool read_id(const struct answer *a, uint32_t i, struct answer_id *id)
 {
     lua_State *L = a->L;
-    const struct value_marks *m = &a->r->rt->sandbox.marks;
-    struct slice text;
+    struct slice text = {.size = 0};
+    *id = (struct answer_id){.whole = false};
     if (!push_column(a, i, a->id))
         return false;
     if (lua_type(L, -1) == LUA_TSTRING) {
         text.data = lua_tolstring(L, -1, &text.size);
         *id = id_of(text); /* it stays on the stack, so that the text lives */
-        return true;
+    } else {
+        id->whole = value_int(L, &a->r->rt->sandbox.marks, -1, &id->number);
     }
-    id->whole = value_int(L, m, -1, &id->number);
-    return id->whole;
+    return true;
 }
 
-static void refuse_id(const struct answer *a, uint32_t i, const struct answer_id *id,
-                      struct run_result *out)
+const char *run_answer_other(const struct answer *a, char *out, size_t size)
 {
-    char text[SHOW_KEY_TEXT];
-    if (id->whole)
-        snprintf(text, sizeof text, "%lld", (long long)id->number);
-    else
-        show_key(text, id->text);
-    result_refuse(a->r, out,
-                  "ctx:answer: row %u has the id %s, which was not asked for; the first key is "
-                  "\"%.*s\"",
-                  (unsigned)i + 1, text, SLICE_ARG(a->r->many->keys[0].key));
+    struct answer_id id;
+    char text[SHOW_KEY_TEXT] = "no integer or text";
+    if (read_id(a, a->other - 1, &id) && id.whole)
+        snprintf(text, sizeof text, "%lld", (long long)id.number);
+    else if (id.text.data)
+        show_key(text, id.text);
+    snprintf(out, size, "row %u of ctx:answer, whose \"%.64s\" is %s", (unsigned)a->other,
+             a->id.data, text);
+    return out;
 }
 
 /* Each row to the key in its first column. */
@@ -260,22 +263,19 @@ static bool place_by_number(const struct answer *a, struct run_result *out)
 }
 
 /* Each row to the keys of its id; of several rows the first. */
-static bool place_rows(const struct answer *a, struct run_result *out)
+static bool place_rows(struct answer *a, struct run_result *out)
 {
     int top = lua_gettop(a->L);
     for (uint32_t i = 0; i < a->count; i++) {
         struct answer_id id;
         if (!read_id(a, i, &id)) {
-            result_refuse(a->r, out,
-                          "ctx:answer: row %u has no column \"%.64s\" that is an integer or a text",
-                          (unsigned)i + 1, a->id.data);
+            result_refuse(a->r, out, "ctx:answer: row %u has no column \"%.64s\"", (unsigned)i + 1,
+                          a->id.data);
             return false;
         }
-        uint32_t key = *slot_of(a, &id);
-        if (key == 0) {
-            refuse_id(a, i, &id, out);
-            return false;
-        }
+        uint32_t key = id.whole || id.text.data ? *slot_of(a, &id) : 0;
+        if (key == 0 && a->other == 0)
+            a->other = i + 1;
         for (; key != 0 && a->keys[key - 1].row == 0; key = a->keys[key - 1].same)
             a->keys[key - 1].row = i + 1;
         lua_settop(a->L, top);
@@ -286,6 +286,8 @@ static bool place_rows(const struct answer *a, struct run_result *out)
 bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int index,
                      struct run_result *out)
 {
+    char why[VALUE_WHY];
+    size_t count = 0;
     *a = (struct answer){.L = L, .r = r};
     lua_rawgeti(L, index, ROWS);
     a->rows = lua_gettop(L);
@@ -298,14 +300,16 @@ bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int in
     a->packed = packed_rows_open(L, &r->rt->sandbox.marks, a->rows, &a->count);
     a->placed = a->packed && lua_isboolean(L, -2);
     bool good = a->placed || a->id.data;
-    if (good && !a->packed) {
-        good = lua_type(L, a->rows) == LUA_TTABLE;
-        a->count = good ? (uint32_t)lua_objlen(L, a->rows) : 0;
-    }
-    if (!good) {
+    if (!good || (!a->packed && lua_type(L, a->rows) != LUA_TTABLE)) {
         result_refuse(r, out, "load_many returned an answer of ctx:answer that was changed");
         return false;
     }
+    if (!a->packed && !value_is_array(L, a->rows, &count, why, sizeof why)) {
+        result_refuse(r, out, "ctx:answer: its rows: %s", why);
+        return false;
+    }
+    if (!a->packed)
+        a->count = (uint32_t)count;
     hash_keys(a);
     return a->placed ? place_by_number(a, out) : place_rows(a, out);
 }

@@ -14,7 +14,7 @@
 
 #include "bind/runtime_priv.h"
 
-/* An integer in whatever spelling, else a text. */
+/* An integer as it is printed, else a text. */
 struct answer_id {
     bool whole;
     int64_t number;
@@ -39,13 +39,14 @@ struct answer {
     struct answer_key *keys;
     uint32_t *slots; /* a key, from 1; 0: free */
     uint32_t mask;
+    uint32_t other; /* the first row that is for no key, from 1; 0: there is none */
 };
 
 /* Sets up rt->answer. Raises. */
 void run_answer_setup(lua_State *L, struct runtime *rt);
 
-/* Pushes ctx.ids: the integers within 2^53 among the ids, as numbers. Raises. */
-void run_answer_push_ids(lua_State *L, const struct run_many *m);
+/* Pushes ctx.ids: the integers of 64 bits among the ids, as scripts have them. Raises. */
+void run_answer_push_ids(lua_State *L, const struct run *r);
 
 /* ctx:answer(rows, id, version), with the runtime as upvalue. */
 int run_answer_lua(lua_State *L);
@@ -60,6 +61,8 @@ bool run_answer_is(lua_State *L, const struct run *r, int index);
 /* Opens the one at index; pushes what it needs. False: it was refused, in out. May raise. */
 bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int index,
                      struct run_result *out);
+/* Prints which row is for no key, and what its id is. Call it where there is one. */
+const char *run_answer_other(const struct answer *a, char *text, size_t size);
 /* Pushes key i's row, or nil; nil where they are packed. */
 void run_answer_push(const struct answer *a, unsigned i);
 /* Takes key i's row, where they are packed. */

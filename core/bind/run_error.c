@@ -212,6 +212,19 @@ static void read_code(lua_State *L, const struct run *r, int index, struct run_r
         snprintf(out->err.word, sizeof out->err.word, "%s", word.data);
 }
 
+/* Whether a query failed by what was in it, which one key of many may have put there: a text that
+ * the column's type cannot take, a number out of its range, a result that is too large. */
+static bool is_of_a_key(int code, const char *message)
+{
+    static const char *const starts[] = {"22", "21", "P0001", "parameter "}; /* SQLSTATE */
+    if (code == ERR_BAD_VALUE || code == ERR_TOO_LARGE)
+        return true;
+    for (size_t i = 0; code == ERR_BACKEND && i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(message, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
 static void read_table(lua_State *L, const struct run *r, int index, const char *position,
                        struct run_result *out)
 {
@@ -224,6 +237,7 @@ static void read_table(lua_State *L, const struct run *r, int index, const char 
     else
         err_set(&out->err, ERR_LOAD_FAILED, "%s", message);
     read_code(L, r, index, out);
+    out->divisible = is_of_a_key(out->err.code, message);
     if (out->err.code != ERR_SCRIPT && push_field(L, index, "retryable") == LUA_TBOOLEAN)
         out->err.retry = lua_toboolean(L, -1) ? 1 : -1;
 }
@@ -281,5 +295,6 @@ void run_error_read_thrown(lua_State *L, const struct run *r, struct run_result 
     if (!thrown && lua_type(L, index) == LUA_TSTRING) {
         out->err.code = ERR_SCRIPT; /* Lua's own or the runtime's */
         out->retryable = false;
+        out->divisible = true;
     }
 }

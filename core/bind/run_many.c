@@ -1,5 +1,6 @@
 #include "bind/run_many.h"
 
+#include "base/show.h"
 #include "bind/result.h"
 #include "bind/run_answer.h"
 #include "bind/run_error.h"
@@ -175,58 +176,79 @@ static bool is_option(struct slice name)
     return false;
 }
 
-/* Fails the run for a key, on top of L, that nobody asked for. */
-static void refuse_key(lua_State *L, const struct run *r, bool options, struct run_result *out)
+/* Fails the run for a key, on top of L, that can be no key: the script means another shape. */
+static void refuse_shape(lua_State *L, const struct run *r, bool options, struct run_result *out)
 {
-    const struct run_many *m = r->many;
     const char *what = options ? "options" : "a value";
-    struct slice asked = m->keys[0].key;
+    struct slice asked = r->many->keys[0].key;
     int shown = asked.size > KEY_SHOWN ? KEY_SHOWN : (int)asked.size;
-    if (lua_type(L, -1) != LUA_TSTRING) {
-        char at[32] = "";
-        if (lua_type(L, -1) == LUA_TNUMBER)
-            snprintf(at, sizeof at, " %.14g", lua_tonumber(L, -1));
+    const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    char at[32] = "";
+    if (lua_type(L, -1) == LUA_TNUMBER)
+        snprintf(at, sizeof at, " %.14g", lua_tonumber(L, -1));
+    if (name)
+        result_refuse(r, out,
+                      "load_many returned the option \"%s\" where a key should be; its options are "
+                      "by key, as in options[keys[i]] = {%s = ...}",
+                      name, name);
+    else
         result_refuse(r, out,
                       "load_many returned %s under a %s%s; it returns them by key, as in "
                       "result[keys[i]] = ...; the first key is \"%.*s\"",
                       what, luaL_typename(L, -1), at, shown, asked.data);
-        return;
-    }
-    struct slice key;
-    key.data = lua_tolstring(L, -1, &key.size);
-    if (options && is_option(key))
-        result_refuse(r, out,
-                      "load_many returned the option \"%s\" where a key should be; its options are "
-                      "by key, as in options[keys[i]] = {%s = ...}",
-                      key.data, key.data);
-    else
-        result_refuse(r, out,
-                      "load_many returned %s for \"%.64s\", which was not asked for; the first key "
-                      "is \"%.*s\"",
-                      what, key.data, shown, asked.data);
 }
 
-/* Whether the table at index has a key that was not asked for, which fails the run. found: so many
- * of its keys were. */
-static bool has_others(lua_State *L, const struct run *r, int index, bool options, unsigned found,
-                       struct run_result *out)
+/* What a script said of keys that nobody asked for: of which, the first of them. */
+struct others {
+    char first[SHOW_KEY_TEXT + 96]; /* "" where there is none */
+};
+
+/* Looks for such in the table at index, of whose keys so many were asked for. False: the run is
+ * refused. */
+static bool find_others(lua_State *L, const struct run *r, int index, bool options, unsigned found,
+                        struct others *others, struct run_result *out)
 {
     unsigned all = 0;
+    char text[SHOW_KEY_TEXT];
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         all++;
     if (all == found)
-        return false;
+        return true;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         struct slice key = {.size = 0};
         if (lua_type(L, -2) == LUA_TSTRING)
             key.data = lua_tolstring(L, -2, &key.size);
         if (key.data && run_many_find(r->many, key) >= 0)
             continue;
-        lua_pop(L, 1);
-        refuse_key(L, r, options, out);
-        return true;
+        if (!key.data || (options && is_option(key))) {
+            lua_pop(L, 1);
+            refuse_shape(L, r, options, out);
+            return false;
+        }
+        if (others->first[0] == '\0')
+            snprintf(others->first, sizeof others->first, "%s for \"%s\"",
+                     options ? "options" : "a value", show_key(text, key));
     }
-    return false;
+    return true;
+}
+
+/* The keys of which there was no word may be those that the others stand for, or absent: nobody
+ * knows, so it fails them, as keys to be asked for apart. */
+static void set_apart(const struct run *r, const struct others *others, struct run_result *out)
+{
+    for (unsigned i = 0; others->first[0] != '\0' && i < r->many->count; i++) {
+        struct run_result *key = &out->many[i];
+        char text[SHOW_KEY_TEXT];
+        if (!key->unsaid)
+            continue;
+        result_refuse(r, key,
+                      "load_many returned %s, which was not asked for, and nothing for \"%s\"%s",
+                      others->first, show_key(text, r->many->keys[i].key),
+                      result_is_shortened(slice_str(others->first))
+                          ? ": string.format(\"%d\", id) writes all digits of an integer"
+                          : "");
+        key->apart = true;
+    }
 }
 
 /* A result for a key, in the room of the one that was there. */
@@ -248,8 +270,10 @@ static void read_key(lua_State *L, const struct run *r, const struct answer *a, 
     int rc = result_read_options(L, r, options, out);
     if (rc == 0 && a && a->packed) {
         run_answer_take(a, i, out);
+        out->unsaid = out->outcome == RUN_ABSENT && lua_isnil(L, options);
     } else if (rc == 0 && lua_isnil(L, value)) {
         out->outcome = RUN_ABSENT;
+        out->unsaid = lua_isnil(L, options);
     } else if (rc == 0) {
         result_read_found(L, r, value, names, out);
     } else if (lua_type(L, options) == LUA_TTABLE) {
@@ -274,6 +298,10 @@ static bool check_tables(lua_State *L, const struct run *r, int first, struct ru
         result_refuse(r, out,
                       "load_many returned rtcache.unchanged, which stands for one key, as in "
                       "values[key] = rtcache.unchanged");
+    else if (value_is_absent(L, &r->rt->sandbox.marks, first))
+        result_refuse(r, out,
+                      "load_many returned rtcache.absent, which stands for one key, as in "
+                      "values[key] = rtcache.absent");
     else if (packed_get(L, &r->rt->sandbox.marks, first, &bytes))
         result_refuse(r, out,
                       "load_many returned packed rows, not a table of values by key: give each row "
@@ -374,10 +402,15 @@ void run_many_read(lua_State *L, const struct run *r, int first, struct run_resu
         t.options = lua_gettop(L);
     }
     read_keys(L, r, &t, is_answer ? &a : NULL, out);
-    bool wrong = (!is_answer && has_others(L, r, first, false, t.values_found, out)) ||
-                 (t.with_options && has_others(L, r, t.options, true, t.options_found, out));
-    if (!wrong)
-        out->outcome = RUN_DONE;
+    struct others others = {.first = ""};
+    if (is_answer && a.other != 0)
+        run_answer_other(&a, others.first, sizeof others.first);
+    if (!is_answer && !find_others(L, r, first, false, t.values_found, &others, out))
+        return;
+    if (t.with_options && !find_others(L, r, t.options, true, t.options_found, &others, out))
+        return;
+    set_apart(r, &others, out);
+    out->outcome = RUN_DONE;
 }
 
 /* ---- rtcache.poison ---- */

@@ -110,6 +110,10 @@ struct run_result {
      * RUN_ABSENT, RUN_UNCHANGED, or RUN_FAILED for this key alone. */
     struct run_result *many;
     unsigned many_count;
+    bool unsaid;    /* RUN_ABSENT of one key of many: there was no word of it */
+    bool apart;     /* RUN_FAILED of one key of many: there was no word of it, and one of a key that
+                       nobody asked for. Asked for alone it may be answered */
+    bool divisible; /* RUN_FAILED of a RUN_LOAD_MANY: one key may have failed it for all */
     bool poisoned; /* RUN_FAILED of a RUN_LOAD_MANY: the script suspects one key (rtcache.poison) */
     int poison;    /* which one, or -1 where it cannot say */
     /* RUN_FAILED: "script:line: what"; code LOAD_FAILED for nil, err and error(), SCRIPT_ERROR for

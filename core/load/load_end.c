@@ -227,6 +227,29 @@ static void split(struct load *ld, uint32_t n, int suspect)
     ld->wait_ms = 0;
 }
 
+/* n seats, which are marked, go into parts of their own behind the others: one, or two halves. Each
+ * time a batch is taken apart there is a part more, so that there are fewer than two runs a key. */
+static void set_apart(struct load *ld, uint32_t n)
+{
+    uint32_t i = 0;
+    struct list apart;
+    list_init(&apart);
+    list_for_each_safe (link, next, &ld->seats) {
+        struct seat *seat = container_of(link, struct seat, link);
+        if (!seat->apart)
+            continue;
+        if (i == 0 || i == (n + 1) / 2)
+            ld->last_part++;
+        list_remove(&seat->link);
+        seat->apart = false;
+        seat->part = ld->last_part;
+        list_push_back(&apart, &seat->link);
+        i++;
+    }
+    list_splice(&ld->seats, &apart);
+    metrics_inc(load_loader(ld)->metrics, M_BATCHES_SPLIT);
+}
+
 /* ---- results ---- */
 
 static void fail_below(struct load *ld, struct seat *seat, const struct outcome *o,
@@ -248,6 +271,7 @@ struct round {
     uint32_t below;   /* results below their floor */
     int64_t below_ms; /* the wait before the source is asked again for them; -1: no time */
     bool to_primary;  /* the first of them: the primary is asked at once */
+    uint32_t apart;   /* keys that are to be asked for apart */
 };
 
 /* The source answered what an invalidation has overtaken: it lags. From here on its primary is
@@ -264,14 +288,18 @@ static void take_below(struct load *ld, struct seat *seat, const struct outcome 
         fail_below(ld, seat, o, v);
 }
 
+/* among: the keys of the run; what one alone was asked for is its own. */
 static void take_result(struct load *ld, struct seat *seat, const struct run_result *r,
-                        struct round *round)
+                        uint32_t among, struct round *round)
 {
     struct err err;
     struct outcome o;
     struct entry_tags tags;
     struct verdict v;
-    if (r->outcome == RUN_FAILED) {
+    if (r->outcome == RUN_FAILED && r->apart && among > 1) {
+        seat->apart = true;
+        round->apart++;
+    } else if (r->outcome == RUN_FAILED) {
         if (!r->retryable || !may_retry(ld))
             fail_seat(ld, seat, &r->err);
     } else if (seat_outcome(seat, r, ld->from_primary, &o, &tags, &err) != 0) {
@@ -307,8 +335,10 @@ static void take_results(struct load *ld, const struct run_result *results, uint
             if (n > 1)
                 look_ahead(ld, link);
         }
-        take_result(ld, container_of(link, struct seat, link), &results[i++], &round);
+        take_result(ld, container_of(link, struct seat, link), &results[i++], n, &round);
     }
+    if (round.apart > 0)
+        set_apart(ld, round.apart);
     if (round.below > 0 && round.below_ms >= 0) {
         ld->from_primary = ld->gate->primary >= 0;
         if (round.to_primary || round.below_ms > ld->wait_ms)
@@ -331,9 +361,10 @@ uint32_t load_part_size(const struct load *ld)
 static void batch_failed(struct load *ld, uint32_t n, const struct run_result *r)
 {
     struct loader *l = load_loader(ld);
-    if (r->poisoned && n > 1 && budget_spend(&l->budget, clock_ms())) {
+    bool told = r->poisoned && n > 1 && budget_spend(&l->budget, clock_ms());
+    if (told || (r->divisible && n > 1)) {
         metrics_inc(l->metrics, M_BATCHES_SPLIT);
-        split(ld, n, r->poison);
+        split(ld, n, told ? r->poison : -1);
     } else if (!r->retryable || !may_retry(ld)) {
         fail_seats(ld, &r->err, false);
     }

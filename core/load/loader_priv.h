@@ -95,6 +95,7 @@ struct seat {
     int64_t queued_us;
     struct entry *stored; /* what the store held when the attempt began, for ctx.value; or NULL */
     struct hit stored_hit;
+    bool apart;    /* while results are taken: it is to be asked for again, with fewer others */
     uint32_t part; /* of its load; see load.c */
 };
 

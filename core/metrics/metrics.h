@@ -87,7 +87,7 @@
     X(M_LOADS_RETRIED, "loads_retried", "further attempts within a load")                          \
     X(M_RETRIES_REFUSED, "retries_refused", "attempts that retry_budget did not allow")            \
     X(M_BATCHES, "batches", "calls of load_many")                                                  \
-    X(M_BATCHES_SPLIT, "batches_split", "batches parted because of a poisonous key")               \
+    X(M_BATCHES_SPLIT, "batches_split", "batches parted because of one odd or poisonous key")      \
     X(M_LOADS_VOIDED, "loads_voided",                                                              \
       "results not stored: invalidated, set or reloaded meanwhile")                                \
     X(M_LOADS_TOO_LARGE, "loads_too_large",                                                        \

@@ -69,19 +69,23 @@ local function check_functions(fs)
   if type(fs) ~= "table" then
     fail("rtcache.all takes a table of functions, not a %s", type(fs))
   end
-  if #fs > WIDTH_MAX then
+  local n, why = raw.elements(fs)
+  if not n then
+    fail("rtcache.all: %s", why)
+  end
+  if n > WIDTH_MAX then
     fail("rtcache.all takes %d functions at most", WIDTH_MAX)
   end
-  for i = 1, #fs do
+  for i = 1, n do
     if type(fs[i]) ~= "function" then
       fail("rtcache.all: element %d is a %s, not a function", i, type(fs[i]))
     end
   end
+  return n
 end
 
 local function all(fs)
-  check_functions(fs)
-  local n = #fs
+  local n = check_functions(fs)
   local cos, waits, results = {}, {}, {}
   local running, failed, problem = n, false, nil
 
@@ -136,6 +140,8 @@ local function log(level, ...)
   end
   if type(level) ~= "string" then
     fail("rtcache.log takes a text to print, not a %s", type(level))
+  elseif n > 0 and not level:find("%", 1, true) then
+    fail("rtcache.log: \"%s\" is no level (debug, info, warn, error) and no format for the values after it", level)
   end
   local ok, text = pcall(format, level, ...)
   return raw.log(levels.info, ok and text or fail("rtcache.log: %s", text))
@@ -158,6 +164,7 @@ local rtcache = {
   now = raw.now,
   null = raw.null,
   unchanged = raw.unchanged,
+  absent = raw.absent,
   array = raw.array,
   map = raw.map,
   bin = raw.bin,

@@ -20,7 +20,7 @@ struct batch {
     int calls;
     enum run_outcome outcome;
     struct err err;
-    bool retryable, poisoned;
+    bool retryable, poisoned, divisible;
     int poison;
     unsigned count;
     struct ending of[KEYS];
@@ -34,6 +34,7 @@ static inline void take(struct run *r, struct run_result *result, void *arg)
     b->err = result->err;
     b->retryable = result->retryable;
     b->poisoned = result->poisoned;
+    b->divisible = result->divisible;
     b->poison = result->poison;
     b->count = result->many_count;
     for (unsigned i = 0; i < result->many_count && i < KEYS; i++)
@@ -105,6 +106,14 @@ static inline void expect_refused(struct bench *bench, const char *body, int cod
     if (b.err.code != code)
         fail_msg("%s: %s is not %s", b.err.text, err_name(b.err.code), err_name(code));
     batch_fini(&b);
+}
+
+/* That key i is to be asked for apart, and what is said of it. */
+static inline void expect_apart(const struct batch *b, int i, const char *part)
+{
+    assert_int_equal(b->of[i].outcome, RUN_FAILED);
+    assert_true(b->of[i].apart);
+    expect_text(&b->of[i].err, part);
 }
 
 static inline void expect_packed(const struct ending *of, const char *want, size_t size)

@@ -121,7 +121,7 @@ struct ending {
     enum run_outcome outcome;
     struct buf value, tags;
     struct err err;
-    bool retryable, has_version, no_store;
+    bool retryable, has_version, no_store, apart, divisible;
     enum run_effect effect;
     int64_t ttl_ms, stale_ttl_ms, version;
 };
@@ -139,6 +139,8 @@ static inline void ending_take(struct run *r, struct run_result *result, void *a
     e->tags = result->tags;
     buf_init(&result->tags, 0);
     e->retryable = result->retryable;
+    e->apart = result->apart;
+    e->divisible = result->divisible;
     e->has_version = result->has_version;
     e->no_store = result->no_store;
     e->ttl_ms = result->ttl_ms;

@@ -86,8 +86,32 @@ static void names_the_option_that_is_wrong(void **state)
         {"{ version = 18446744073709551615ULL }", "option \"version\" is a cdata"},
         {"{ tags = 'a' }", "option \"tags\" is a string"},
         {"{ tags = { 1 } }", "option \"tags\": tag 1 is a number"},
+        {"{ tags = { 'team:' .. 123456789012345 } }",
+         "tag 1, \"team:1.2345678901235e+14\", has lost digits of an integer: string.format"},
+        {"{ tags = { 'team:' .. 1e15 .. ':x' } }", "tag 1, \"team:1e+15:x\", has lost digits"},
         {"{ tags = { 'a', '' } }", "option \"tags\": tag 2 is not 1 to 255 bytes"},
-        {"{ tags = { x = 'a' } }", "option \"tags\" is a map"},
+        {"{ tags = { x = 'a' } }", "option \"tags\": it has keys beside 1..n"},
+        {"{ tags = { 'a', nil, 'c' } }", "option \"tags\": the array has no element 2"},
+        {"{ tags = (function() local t = {} t[1] = 'a' t[3] = 'c' return t end)() }",
+         "option \"tags\": the array has no element 2"},
+        {"{ tags = { nil, 'b' } }", "option \"tags\": the array has no element 1"},
+        {"{ ttl = 0.0001 }", "option \"ttl\": 0.0001 s is no whole number of milliseconds"},
+        {"{ ttl = 1e-9 }", "option \"ttl\": 1e-09 s is no whole number of milliseconds"},
+        {"{ ttl = 1.2345 }", "1.2345 s is no whole number of milliseconds: round it, as in"},
+        {"{ stale_ttl = '0.1ms' }", "is no whole number of milliseconds"},
+        {"{ ttl = os.time() + 5 }",
+         " s is more than 3650d, the most there is: a time since 1970? It is how long from now"},
+        {"{ ttl = 315360001 }", "315360001 s is more than 3650d, the most there is"},
+        {"{ ttl = '3651d' }", "315446400 s is more than 3650d, the most there is"},
+        {"{ ttl = '60' }", "found \"60\" without a unit: write \"60s\""},
+        {"{ ttl = '5 minutes' }", "expected a duration such as"},
+        {"{ ttl = '60s\\0' }", "option \"ttl\": a text with a NUL byte"},
+        {"{ ['ttl\\0'] = 5 }", "the options have a key"},
+        {"{ ttl = true }", "option \"ttl\" is a boolean"},
+        {"{ ttl = rtcache.null }", "option \"ttl\" is a userdata"},
+        {"{ cache = 'false' }", "option \"cache\" is a string, not true or false"},
+        {"{ negative_ttl = 5 }", "unknown option \"negative_ttl\""},
+        {"{}, {}", "a third result, a table: there are two, and the second is a table of options"},
         {"{ cache = 0 }", "option \"cache\" is a number"},
         {"'soon'", "the second result is a string, not a table of options"},
     };
@@ -96,6 +120,61 @@ static void names_the_option_that_is_wrong(void **state)
         snprintf(body, sizeof body, "return 1, %s", cases[i].options);
         expect_failure(b, body, ERR_SCRIPT, cases[i].part);
     }
+}
+
+static void takes_times_exactly(void **state)
+{
+    static const struct {
+        const char *ttl;
+        int64_t ms;
+    } cases[] = {
+        {"0", 0},
+        {"-0", 0},
+        {"0.001", 1},
+        {"0.29", 290}, /* 289.99999999999994 ms in floating point */
+        {"0.1 + 0.2", 300},
+        {"1764439611.123 - 1764439607.246", 3877}, /* as of rtcache.now() */
+        {"math.ceil(1.23456 * 1000) / 1000", 1235},
+        {"315360000", INT64_C(315360000000)},
+        {"'3650d'", INT64_C(315360000000)},
+        {"'5 min'", 300000},
+        {"'1.5s'", 1500},
+        {"'0'", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[120];
+        struct ending end;
+        snprintf(body, sizeof body, "return 1, { ttl = %s }", cases[i].ttl);
+        bench_eval(*state, body, &end);
+        if (end.outcome != RUN_FOUND || end.ttl_ms != cases[i].ms)
+            fail_msg("%s: %lld ms, %s", cases[i].ttl, (long long)end.ttl_ms, end.err.text);
+        ending_fini(&end);
+    }
+}
+
+static void an_absence_may_have_options(void **state)
+{
+    struct bench *b = *state;
+    struct ending end;
+    bench_eval(b, "return rtcache.absent, { ttl = '90s', tags = { 'a' }, version = 3 }", &end);
+    assert_int_equal(end.outcome, RUN_ABSENT);
+    assert_int_equal(end.ttl_ms, 90000);
+    assert_int_equal(end.version, 3);
+    assert_int_equal(end.tags.size, 3);
+    ending_fini(&end);
+    bench_eval(b, "return rtcache.absent", &end);
+    assert_int_equal(end.outcome, RUN_ABSENT);
+    assert_int_equal(end.ttl_ms, -1);
+    ending_fini(&end);
+    expect_failure(b, "return nil, nil, { ttl = 5 }", ERR_SCRIPT,
+                   "a third result, a table: there are two, and the second is a table of the error "
+                   "(for an absence with options: return rtcache.absent, {...})");
+    expect_failure(b, "return rtcache.absent, 'gone'", ERR_SCRIPT,
+                   "the second result is a string, not a table of options");
+    expect_failure(b, "return { rtcache.absent }", ERR_BAD_VALUE,
+                   "value[1]: rtcache.absent stands for a whole answer, it is no value");
+    expect_failure(b, "return ctx.db:row('S', rtcache.absent)", ERR_SCRIPT,
+                   "parameter 1: rtcache.absent stands for a whole answer");
 }
 
 static void keeps_code_text_and_place_of_an_error(void **state)
@@ -306,6 +385,8 @@ int main(void)
         CASE(tells_found_absent_failed_and_unchanged_apart),
         CASE(reads_options_beside_the_value),
         CASE(names_the_option_that_is_wrong),
+        CASE(takes_times_exactly),
+        CASE(an_absence_may_have_options),
         CASE(keeps_code_text_and_place_of_an_error),
         CASE(takes_a_word_of_the_scripts_own_as_it_is),
         CASE(refuses_codes_that_mean_something_else),

@@ -208,19 +208,107 @@ static void refuses_what_would_make_keys_absent_silently(void **state)
         {"return rtcache.unchanged", "rtcache.unchanged, which stands for one key"},
         {"return { 'one', 'two' }", "a value under a number 1; it returns them by key"},
         {"return { [true] = 1 }", "a value under a boolean"},
-        {"return { ['user:9'] = 1 }",
-         "a value for \"user:9\", which was not asked for; the first key is \"user:1\""},
-        {"return { ['1'] = 1, [keys[1]] = 1 }", "a value for \"1\", which was not asked for"},
+        {"return rtcache.absent", "rtcache.absent, which stands for one key"},
+        {"return {}, {}, {}", "a third result, a table: there are two, and the second is a table"},
         {"return {}, 7", "the second result is a number, not a table of options by key"},
         {"return {}, { { ttl = 1 } }", "options under a number 1"},
-        {"return {}, { ['user:9'] = {} }", "options for \"user:9\", which was not asked for"},
         {"return {}, { ttl = 5 }",
          "the option \"ttl\" where a key should be; its options are by key, as in "
          "options[keys[i]] = {ttl = ...}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         expect_refused(*state, cases[i].body, ERR_SCRIPT, cases[i].part);
-    expect_refused(*state, "return { ['user:9'] = 1 }", ERR_SCRIPT, ".lua:1: load_many");
+    expect_refused(*state, "return 5", ERR_SCRIPT, ".lua:1: load_many");
+}
+
+static void race_40_an_answer_for_a_key_that_was_not_asked_for_proves_no_absence(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state, "return { ['user:01'] = 1, [keys[2]] = 5 }");
+    expect_done(&b);
+    expect_apart(&b, 0,
+                 ".lua:1: load_many returned a value for \"user:01\", which was not asked for, and "
+                 "nothing for \"user:1\"");
+    expect_packed(&b.of[1], "\x05", 1);
+    expect_apart(&b, 2, "nothing for \"user:3\"");
+    assert_false(b.of[2].retryable);
+    batch_fini(&b);
+    batch_eval(&b, *state,
+               "return { ['1'] = 1, [keys[1]] = 1, [keys[2]] = rtcache.absent,"
+               " [keys[3]] = rtcache.null }");
+    expect_done(&b); /* there was a word of each */
+    assert_int_equal(b.of[0].outcome, RUN_FOUND);
+    assert_int_equal(b.of[1].outcome, RUN_ABSENT);
+    assert_int_equal(b.of[2].outcome, RUN_FOUND);
+    batch_fini(&b);
+    batch_eval(&b, *state, "return {}, { ['user:9'] = { error = 'x' }, [keys[3]] = {} }");
+    expect_done(&b);
+    expect_apart(&b, 0, "load_many returned options for \"user:9\"");
+    expect_apart(&b, 1, "nothing for \"user:2\"");
+    assert_int_equal(b.of[2].outcome, RUN_ABSENT);
+    batch_fini(&b);
+    batch_eval(&b, *state, "return { ['user:' .. 123456789012345] = 1 }");
+    expect_apart(&b, 0, "string.format(\"%d\", id) writes all digits of an integer");
+    batch_fini(&b);
+}
+
+static void an_absence_has_options_of_its_own(void **state)
+{
+    struct batch b;
+    batch_eval(&b, *state,
+               "return { [keys[1]] = rtcache.absent, [keys[2]] = rtcache.absent },"
+               " { [keys[1]] = { ttl = 2, version = 8 }, [keys[3]] = { cache = false } }");
+    expect_done(&b);
+    for (int i = 0; i < KEYS; i++)
+        assert_int_equal(b.of[i].outcome, RUN_ABSENT);
+    assert_int_equal(b.of[0].ttl_ms, 2000);
+    assert_int_equal(b.of[0].version, 8);
+    assert_int_equal(b.of[1].ttl_ms, -1);
+    assert_true(b.of[2].no_store);
+    batch_fini(&b);
+}
+
+static void a_query_that_fails_by_what_is_in_it_may_be_one_keys_fault(void **state)
+{
+    struct bench *bench = *state;
+    static const struct {
+        int code;
+        const char *text;
+        bool divisible;
+    } cases[] = {
+        {ERR_BACKEND, "22003 value \"99999999999\" is out of range for type integer", true},
+        {ERR_BACKEND, "22P02 invalid input syntax for type integer: \"abc\"", true},
+        {ERR_BACKEND, "P0001 no such tenant", true},
+        {ERR_BACKEND, "parameter 1: a string with a NUL byte in it", true},
+        {ERR_BAD_VALUE, "parameter $1: a text that is not UTF-8", true},
+        {ERR_TOO_LARGE, "a result of more than 1 MB", true},
+        {ERR_BACKEND, "42P01 relation \"usres\" does not exist", false},
+        {ERR_BACKEND, "40001 could not serialize access", false},
+        {ERR_BACKEND_DOWN, "no connection", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct batch b;
+        batch_init(&b, bench,
+                   "return { load_many = function(_, ctx)\n"
+                   "  return ctx:answer(ctx.db:packed_rows('SELECT', ctx.ids), 'id')\n"
+                   "end }");
+        batch_start(&b);
+        fake_fail(fake_oldest(&bench->main), cases[i].code, cases[i].text);
+        assert_int_equal(b.outcome, RUN_FAILED);
+        assert_int_equal(b.divisible, cases[i].divisible);
+        assert_false(b.poisoned);
+        batch_fini(&b);
+    }
+    struct batch b;
+    batch_eval(&b, bench, "local n = nil + 1");
+    assert_true(b.divisible);
+    batch_fini(&b);
+    batch_eval(&b, bench, "error 'broken'"); /* its own word, for all */
+    assert_false(b.divisible);
+    batch_fini(&b);
+    batch_eval(&b, bench, "while true do end");
+    assert_false(b.divisible);
+    batch_fini(&b);
 }
 
 static void fails_as_a_whole(void **state)
@@ -328,6 +416,9 @@ int main(void)
         CASE(loads_in_one_query),
         CASE(fails_one_key_alone),
         CASE(refuses_what_would_make_keys_absent_silently),
+        CASE(race_40_an_answer_for_a_key_that_was_not_asked_for_proves_no_absence),
+        CASE(an_absence_has_options_of_its_own),
+        CASE(a_query_that_fails_by_what_is_in_it_may_be_one_keys_fault),
         CASE(fails_as_a_whole),
         CASE(names_the_poisonous_key),
         CASE(holds_each_value_to_value_max),

@@ -117,7 +117,19 @@ static void requires_modules_of_two_folders(void **state)
     expect_failure(b, "local m = require '../near'", ERR_SCRIPT, "require takes a module's name");
     expect_failure(b, "local m = require '/etc/passwd'", ERR_SCRIPT, "require takes");
     expect_failure(b, "local m = require 'a..b'", ERR_SCRIPT, "require takes");
-    expect_failure(b, "local m = require 'ffi'", ERR_SCRIPT, "there is no ffi.lua");
+    static const char *const closed[] = {"ffi", "jit", "debug", "io", "package", "_G"};
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+        char body[64], why[64];
+        snprintf(body, sizeof body, "local m = require '%s'", closed[i]);
+        snprintf(why, sizeof why, "there is no %s.lua", closed[i]);
+        expect_failure(b, body, ERR_SCRIPT, why);
+    }
+    expect_eval(b, "local bit = require 'bit' bit.band = nil return 'own: ' .. _G.bit.bor(4, 3)",
+                "own: 7");
+    expect_eval(b, "return 'whole: ' .. tostring(require('bit').band(-1LL, 0xffffffffffffLL))",
+                "whole: 281474976710655");
+    bench_file(b, "bit.lua", "return { mine = 'a file of that name goes first' }");
+    expect_eval(b, "return require('bit').mine", "a file of that name goes first");
     bench_file(b, "wrong.lua", "return nil nil");
     expect_failure(b, "local m = require 'wrong'", ERR_SCRIPT, "wrong.lua:1:");
     bench_file(b, "throws.lua", "\n\nerror 'thrown in a module'");

@@ -136,7 +136,7 @@ int result_read_version(lua_State *L, const struct run *r, const char *column,
     if (column)
         snprintf(what, sizeof what, "the version, column \"%.64s\",", column);
     if (value_is_null(L, &r->rt->sandbox.marks, -1))
-        snprintf(is, sizeof is, "%s", column ? "NULL" : "rtcache.null");
+        snprintf(is, sizeof is, "%s", column ? "NULL (rtcache.null)" : "rtcache.null");
     else if (lua_type(L, -1) == LUA_TNUMBER)
         return result_refuse(r, out,
                              column ? "%s is a float: %.17g is not an exact integer"

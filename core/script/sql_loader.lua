@@ -30,7 +30,7 @@ local function version_of(column, value)
   end
   local what = "is a " .. kind
   if value == api.null then
-    what = "is NULL"
+    what = "is NULL (rtcache.null)"
   elseif kind == "string" then
     what = ("is a string, \"%s\" (a numeric column comes as text)"):format(value:sub(1, 32))
   elseif kind == "number" then

@@ -1,18 +1,24 @@
 #include "backend/json.h"
 
+#include "base/decimal.h"
+#include "wire/json_number.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- text to packed ---- */
 
-static int pack_json(const json_t *v, struct buf *out, unsigned depth, struct err *e);
+struct json_in {
+    struct buf *out;
+    struct err *e;
+    bool settled; /* a string may stand for a number: json_number.h */
+};
+
+static int pack_json(const struct json_in *in, const json_t *v, unsigned depth);
 
 static int pack_failed(int rc, const struct buf *out, struct err *e)
 {
@@ -23,107 +29,70 @@ static int pack_failed(int rc, const struct buf *out, struct err *e)
     return err_set(e, rc, "no memory for a JSON value");
 }
 
-static int pack_object(json_t *v, struct buf *out, unsigned depth, struct err *e)
+static int pack_object(const struct json_in *in, json_t *v, unsigned depth)
 {
-    int rc = mpw_map(out, (uint32_t)json_object_size(v));
+    int rc = mpw_map(in->out, (uint32_t)json_object_size(v));
     for (void *it = json_object_iter(v); rc == 0 && it; it = json_object_iter_next(v, it)) {
-        rc = mpw_str(out, slice_of(json_object_iter_key(it), json_object_iter_key_len(it)));
+        rc = mpw_str(in->out, slice_of(json_object_iter_key(it), json_object_iter_key_len(it)));
         if (rc == 0)
-            rc = pack_json(json_object_iter_value(it), out, depth, e);
+            rc = pack_json(in, json_object_iter_value(it), depth);
     }
     return rc;
 }
 
-static int pack_array(const json_t *v, struct buf *out, unsigned depth, struct err *e)
+static int pack_array(const struct json_in *in, const json_t *v, unsigned depth)
 {
     size_t count = json_array_size(v);
-    int rc = mpw_array(out, (uint32_t)count);
+    int rc = mpw_array(in->out, (uint32_t)count);
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = pack_json(json_array_get(v, i), out, depth, e);
+        rc = pack_json(in, json_array_get(v, i), depth);
     return rc;
+}
+
+static int pack_string(const struct json_in *in, const json_t *v)
+{
+    struct slice s = slice_of(json_string_value(v), json_string_length(v));
+    uint64_t number;
+    if (in->settled && json_number_is(s, &number))
+        return mpw_uint(in->out, number);
+    return mpw_str(in->out, s);
 }
 
 /* depth: of the containers around v. Recursion ends at MP_DEPTH_MAX. */
-static int pack_json(const json_t *v, struct buf *out, unsigned depth, struct err *e)
+static int pack_json(const struct json_in *in, const json_t *v, unsigned depth)
 {
     if ((json_is_object(v) || json_is_array(v)) && depth == MP_DEPTH_MAX)
-        return err_set(e, ERR_BACKEND, "JSON nested deeper than %d", MP_DEPTH_MAX);
+        return err_set(in->e, ERR_BACKEND, "JSON nested deeper than %d", MP_DEPTH_MAX);
     switch (json_typeof(v)) {
-    case JSON_NULL: return mpw_nil(out);
-    case JSON_TRUE: return mpw_bool(out, true);
-    case JSON_FALSE: return mpw_bool(out, false);
-    case JSON_INTEGER: return mpw_int(out, json_integer_value(v));
-    case JSON_REAL: return mpw_float(out, json_real_value(v));
-    case JSON_STRING: return mpw_str(out, slice_of(json_string_value(v), json_string_length(v)));
-    case JSON_ARRAY: return pack_array(v, out, depth + 1, e);
-    case JSON_OBJECT: return pack_object((json_t *)v, out, depth + 1, e);
+    case JSON_NULL: return mpw_nil(in->out);
+    case JSON_TRUE: return mpw_bool(in->out, true);
+    case JSON_FALSE: return mpw_bool(in->out, false);
+    case JSON_INTEGER: return mpw_int(in->out, json_integer_value(v));
+    case JSON_REAL: return mpw_number(in->out, json_real_value(v));
+    case JSON_STRING: return pack_string(in, v);
+    case JSON_ARRAY: return pack_array(in, v, depth + 1);
+    case JSON_OBJECT: return pack_object(in, (json_t *)v, depth + 1);
     }
-    return err_set(e, ERR_INTERNAL, "JSON of an unknown kind");
+    return err_set(in->e, ERR_INTERNAL, "JSON of an unknown kind");
 }
 
-static bool is_number_byte(char c)
-{
-    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
-}
-
-/* Whether the number is an integer (no point, no exponent) that int64 cannot hold. */
-static bool is_wide_integer(struct slice number)
-{
-    char text[24];
-    for (size_t i = 0; i < number.size; i++)
-        if (number.data[i] == '.' || number.data[i] == 'e' || number.data[i] == 'E')
-            return false;
-    if (number.size >= sizeof text)
-        return true;
-    memcpy(text, number.data, number.size);
-    text[number.size] = '\0';
-    errno = 0;
-    (void)strtoll(text, NULL, 10);
-    return errno == ERANGE;
-}
-
-/* The index after the string that opens at text.data[i]. */
-static size_t string_end(struct slice text, size_t i)
-{
-    for (i++; i < text.size && text.data[i] != '"'; i++)
-        if (text.data[i] == '\\')
-            i++;
-    return i < text.size ? i + 1 : text.size;
-}
-
-/* Copies text with ".0" after every integer past int64, so that it is read as a float. */
-static int widen(struct slice text, struct buf *out)
-{
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < text.size;) {
-        size_t from = i;
-        bool wide = false;
-        if (text.data[i] == '"') {
-            i = string_end(text, i);
-        } else if (is_number_byte(text.data[i])) {
-            while (i < text.size && is_number_byte(text.data[i]))
-                i++;
-            wide = is_wide_integer(slice_of(text.data + from, i - from));
-        } else {
-            i++;
-        }
-        rc = buf_append(out, text.data + from, i - from);
-        if (rc == 0 && wide)
-            rc = buf_append(out, ".0", 2);
-    }
-    return rc;
-}
-
-static json_t *parse(struct slice text, json_error_t *fault)
+/* settled: the text's numbers were past the reader's, and strings may stand for some of them. */
+static json_t *parse(struct slice text, json_error_t *fault, bool *settled, struct err *e)
 {
     const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_t *v = json_loadb(text.data ? text.data : "", text.size, flags, fault);
-    if (v || json_error_code(fault) != json_error_numeric_overflow)
+    *settled = !v && json_error_code(fault) == json_error_numeric_overflow;
+    if (!*settled)
         return v;
     struct buf wide;
     buf_init(&wide, 0);
-    if (widen(text, &wide) == 0)
+    int rc = json_number_settle(text, &wide, e);
+    if (rc == 0)
         v = json_loadb(wide.data, wide.size, flags, fault);
+    else if (rc != ERR_BAD_VALUE)
+        err_set(e, rc, "no memory for %zu bytes of JSON", text.size);
+    else if (e)
+        e->code = ERR_BACKEND;
     buf_fini(&wide);
     return v;
 }
@@ -131,16 +100,19 @@ static json_t *parse(struct slice text, json_error_t *fault)
 int json_to_mp(struct slice text, struct buf *out, struct err *e)
 {
     json_error_t fault;
-    json_t *v = parse(text, &fault);
+    struct err own;
+    struct json_in in = {.out = out, .e = e ? e : &own};
+    err_clear(in.e);
+    json_t *v = parse(text, &fault, &in.settled, in.e);
+    if (!v && in.e->code != 0)
+        return in.e->code;
     if (!v && json_error_code(&fault) == json_error_out_of_memory)
         return err_set(e, ERR_NOMEM, "no memory for %zu bytes of JSON", text.size);
     if (!v)
         return err_set(e, ERR_BACKEND, "no JSON at line %d, column %d: %s", fault.line,
                        fault.column, fault.text);
     size_t before = out->size;
-    if (e)
-        err_clear(e);
-    int rc = pack_failed(pack_json(v, out, 0, e), out, e);
+    int rc = pack_failed(pack_json(&in, v, 0), out, in.e);
     if (rc != 0)
         out->size = before;
     json_decref(v);
@@ -183,18 +155,14 @@ static int write_string(struct slice s, struct buf *out, struct err *e)
     return rc == 0 ? buf_append(out, "\"", 1) : rc;
 }
 
-/* The shortest of 15 to 17 digits that reads back as d, and always with a point or an exponent. */
+/* Always with a point or an exponent. */
 static int write_float(double d, struct buf *out, struct err *e)
 {
-    char text[40];
+    char text[DECIMAL_FLOAT_MAX + 2];
     if (!isfinite(d))
         return err_set(e, ERR_BAD_VALUE, "%s has no form in JSON",
                        isnan(d) ? "nan" : "an infinite number");
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
+    decimal_print_float(d, text);
     if (!strpbrk(text, ".e"))
         strcat(text, ".0");
     return buf_append(out, text, strlen(text));

@@ -1,5 +1,8 @@
 #include "base/decimal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #define DIGITS_MAX  20 /* of a uint64_t */
 #define DIGITS_SAFE 18 /* so many never overflow */
 
@@ -15,6 +18,15 @@ int decimal_print(struct buf *out, int64_t v)
     if (v < 0)
         *--at = '-';
     return buf_append(out, at, (size_t)(text + sizeof text - at));
+}
+
+void decimal_print_float(double d, char out[DECIMAL_FLOAT_MAX])
+{
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, DECIMAL_FLOAT_MAX, "%.*g", digits, d);
+        if (strtod(out, NULL) == d)
+            return;
+    }
 }
 
 /* Digits that may not fit. */

@@ -1,11 +1,18 @@
 #include "cli/json_in.h"
 
 #include "cli/base64.h"
+#include "wire/json_number.h"
 #include "wire/mpw.h"
 
 #include <jansson.h>
 
-static int pack_value(struct buf *out, json_t *v, int depth, struct err *e);
+struct json_in {
+    struct buf *out;
+    struct err *e;
+    bool settled; /* a string may stand for a number: json_number.h */
+};
+
+static int pack_value(const struct json_in *in, json_t *v, int depth);
 
 static int memory_error(int rc, struct err *e)
 {
@@ -48,7 +55,7 @@ static int pack_ext(struct buf *out, const json_t *pair, struct err *e)
     return pack_tagged(out, type, json_array_get(pair, 1), e);
 }
 
-static int pack_object(struct buf *out, json_t *v, int depth, struct err *e)
+static int pack_object(const struct json_in *in, json_t *v, int depth)
 {
     size_t size = json_object_size(v);
 
@@ -56,64 +63,97 @@ static int pack_object(struct buf *out, json_t *v, int depth, struct err *e)
         const json_t *bin = json_object_get(v, "$bin");
         const json_t *ext = json_object_get(v, "$ext");
         if (bin)
-            return pack_tagged(out, NULL, bin, e);
+            return pack_tagged(in->out, NULL, bin, in->e);
         if (ext)
-            return pack_ext(out, ext, e);
+            return pack_ext(in->out, ext, in->e);
     }
-    int rc = mpw_map(out, (uint32_t)size);
+    int rc = mpw_map(in->out, (uint32_t)size);
     if (rc != 0)
-        return memory_error(rc, e);
+        return memory_error(rc, in->e);
     for (void *it = json_object_iter(v); it; it = json_object_iter_next(v, it)) {
-        rc = mpw_cstr(out, json_object_iter_key(it));
+        rc = mpw_str(in->out, slice_of(json_object_iter_key(it), json_object_iter_key_len(it)));
         if (rc != 0)
-            return memory_error(rc, e);
-        rc = pack_value(out, json_object_iter_value(it), depth + 1, e);
+            return memory_error(rc, in->e);
+        rc = pack_value(in, json_object_iter_value(it), depth + 1);
         if (rc != 0)
             return rc;
     }
     return 0;
 }
 
-static int pack_array(struct buf *out, json_t *v, int depth, struct err *e)
+static int pack_array(const struct json_in *in, json_t *v, int depth)
 {
     size_t size = json_array_size(v);
-    int rc = mpw_array(out, (uint32_t)size);
+    int rc = mpw_array(in->out, (uint32_t)size);
     if (rc != 0)
-        return memory_error(rc, e);
+        return memory_error(rc, in->e);
     for (size_t i = 0; i < size && rc == 0; i++)
-        rc = pack_value(out, json_array_get(v, i), depth + 1, e);
+        rc = pack_value(in, json_array_get(v, i), depth + 1);
     return rc;
 }
 
 /* Recursion ends at JSON_IN_DEPTH. */
-static int pack_value(struct buf *out, json_t *v, int depth, struct err *e)
+static int pack_value(const struct json_in *in, json_t *v, int depth)
 {
+    struct buf *out = in->out;
+    uint64_t number;
     int rc;
 
     if ((json_is_object(v) || json_is_array(v)) && depth == JSON_IN_DEPTH)
-        return err_set(e, ERR_BAD_VALUE, "nested deeper than %d", JSON_IN_DEPTH);
+        return err_set(in->e, ERR_BAD_VALUE, "nested deeper than %d", JSON_IN_DEPTH);
     switch (json_typeof(v)) {
-    case JSON_OBJECT: return pack_object(out, v, depth, e);
-    case JSON_ARRAY: return pack_array(out, v, depth, e);
-    case JSON_STRING: rc = mpw_str(out, string_of(v)); break;
+    case JSON_OBJECT: return pack_object(in, v, depth);
+    case JSON_ARRAY: return pack_array(in, v, depth);
+    case JSON_STRING:
+        rc = in->settled && json_number_is(string_of(v), &number) ? mpw_uint(out, number)
+                                                                  : mpw_str(out, string_of(v));
+        break;
     case JSON_INTEGER: rc = mpw_int(out, json_integer_value(v)); break;
     case JSON_REAL: rc = mpw_float(out, json_real_value(v)); break;
     case JSON_NULL: rc = mpw_nil(out); break;
     default: rc = mpw_bool(out, json_is_true(v)); break;
     }
-    return rc == 0 ? 0 : memory_error(rc, e);
+    return rc == 0 ? 0 : memory_error(rc, in->e);
+}
+
+/* With the numbers that are past the reader's written otherwise. */
+static json_t *read_settled(struct slice text, size_t flags, json_error_t *fault, struct err *e)
+{
+    json_t *v = NULL;
+    struct buf wide;
+    buf_init(&wide, 0);
+    int rc = json_number_settle(text, &wide, e);
+    if (rc == 0)
+        v = json_loadb(wide.data, wide.size, flags, fault);
+    else if (rc != ERR_BAD_VALUE)
+        memory_error(rc, e);
+    buf_fini(&wide);
+    return v;
 }
 
 int json_in_pack(struct buf *out, struct slice text, struct err *e)
 {
+    const size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t error;
     size_t before = out->size;
-    json_t *v = json_loadb(text.size ? text.data : "", text.size,
-                           JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    struct err own;
+    e = e ? e : &own;
+    struct json_in in = {.out = out, .e = e};
+    json_t *v = json_loadb(text.size ? text.data : "", text.size, flags, &error);
+    if (!v && json_error_code(&error) == json_error_numeric_overflow) {
+        int line = error.line, column = error.column;
+        in.settled = true;
+        err_clear(e);
+        v = read_settled(text, flags, &error, e);
+        if (e->code != 0)
+            err_prefix(e, "line %d, column %d", line, column);
+        if (e->code != 0)
+            return e->code;
+    }
     if (!v)
         return err_set(e, ERR_BAD_VALUE, "line %d, column %d: %s", error.line, error.column,
                        error.text);
-    int rc = pack_value(out, v, 0, e);
+    int rc = pack_value(&in, v, 0);
     json_decref(v);
     if (rc != 0)
         out->size = before;

@@ -1,7 +1,8 @@
 /*
  * json_in: JSON text as packed MessagePack: what json_out writes, read back.
  *
- * Integers stay integers (those past int64 are refused, never rounded); {"$bin": "base64"} and
+ * Integers stay integers, to 64 bits; what no integer and no float is exactly is refused
+ * (json_number.h), never rounded; {"$bin": "base64"} and
  * {"$ext": [type, "base64"]} are bin and ext; members keep their order. Thread: any.
  * Limits: nesting JSON_IN_DEPTH, so that the value still fits into a request.
  */

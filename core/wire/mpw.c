@@ -2,9 +2,11 @@
 
 #include "wire/mp.h"
 
+#include <math.h>
 #include <msgpack/pack.h>
 
-#define OPEN_HEADER 5 /* the format byte and a 32-bit count */
+#define EXACT_MAX   9007199254740992.0 /* 2^53: every integer up to it is a double */
+#define OPEN_HEADER 5                  /* the format byte and a 32-bit count */
 
 /* msgpack-c hands back what this returns, so the codes of buf arrive unchanged. */
 static int packer_write(void *data, const char *bytes, size_t size)
@@ -71,6 +73,13 @@ int mpw_float(struct buf *b, double v)
 {
     msgpack_packer pk = packer_of(b);
     return msgpack_pack_double(&pk, v);
+}
+
+int mpw_number(struct buf *b, double v)
+{
+    if (v >= -EXACT_MAX && v <= EXACT_MAX && v == (double)(int64_t)v && !(v == 0 && signbit(v)))
+        return mpw_int(b, (int64_t)v);
+    return mpw_float(b, isnan(v) ? (double)NAN : v);
 }
 
 int mpw_array(struct buf *b, uint32_t count)
@@ -173,4 +182,16 @@ void mpw_close(struct buf *b, size_t at, uint32_t count)
 {
     uint32_t big = __builtin_bswap32(count);
     memcpy(b->data + at + 1, &big, sizeof big);
+}
+
+void mpw_array_close(struct buf *b, size_t at, uint32_t count)
+{
+    size_t header = count < 16 ? 1 : count <= UINT16_MAX ? 3 : OPEN_HEADER;
+    char *to = b->data + at;
+    uint32_t big = __builtin_bswap32(count << (count <= UINT16_MAX ? 16 : 0));
+    memmove(to + header, to + OPEN_HEADER, b->size - at - OPEN_HEADER);
+    b->size -= OPEN_HEADER - header;
+    to[0] = (char)(count < 16 ? 0x90 | count : count <= UINT16_MAX ? 0xdc : 0xdd);
+    if (header > 1)
+        memcpy(to + 1, &big, header - 1);
 }

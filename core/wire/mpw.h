@@ -16,6 +16,9 @@ int mpw_bool(struct buf *b, bool v) MUST_USE;
 int mpw_int(struct buf *b, int64_t v) MUST_USE;   /* the shortest form */
 int mpw_uint(struct buf *b, uint64_t v) MUST_USE; /* the shortest form */
 int mpw_float(struct buf *b, double v) MUST_USE;  /* always float 64 */
+/* A number without a type of its own, as a source's float and a script's number: an int where it is
+ * integral and within 2^53, else a float. -0.0 is a float, NaN always the same eight bytes. */
+int mpw_number(struct buf *b, double v) MUST_USE;
 int mpw_array(struct buf *b, uint32_t count) MUST_USE;
 int mpw_map(struct buf *b, uint32_t pairs) MUST_USE;
 int mpw_str(struct buf *b, struct slice s) MUST_USE; /* the caller knows that it is UTF-8 */
@@ -30,5 +33,8 @@ int mpw_raw(struct buf *b, struct slice packed) MUST_USE;
 int mpw_array_open(struct buf *b, size_t *at) MUST_USE;
 int mpw_map_open(struct buf *b, size_t *at) MUST_USE;
 void mpw_close(struct buf *b, size_t at, uint32_t count);
+/* The same for an array, whose header becomes the shortest one, as mpw_array writes it: what stands
+ * behind it moves. */
+void mpw_array_close(struct buf *b, size_t at, uint32_t count);
 
 #endif

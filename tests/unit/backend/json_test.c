@@ -56,14 +56,16 @@ static void scalars_come_back_as_they_were(void **state)
     keeps("-9223372036854775808");
     keeps("9007199254740993");
     keeps("0.1");
-    keeps("3.0");
+    becomes("3.0", "3"); /* a number has one form, whichever way it came */
+    keeps("-0.0");
+    keeps("3.5");
     keeps("1e+300");
     keeps("\"\"");
     keeps("\"a\\u0000b\"");
     keeps("\"\\\"\\\\\\n\\r\\t\\u0001\"");
     keeps("\"\xc3\xa9\xf0\x9f\x98\x80\"");
     becomes("\"\\u00e9\\/\"", "\"\xc3\xa9/\"");
-    becomes(" 1e2 ", "100.0");
+    becomes(" 1e2 ", "100");
 }
 
 static void containers_keep_their_order(void **state)
@@ -74,20 +76,58 @@ static void containers_keep_their_order(void **state)
     keeps("[1,[2,[]],{\"z\":1,\"a\":{\"b\":null}}]");
 }
 
-static void integers_past_int64_become_floats_and_leave_their_neighbours_exact(void **state)
+static void integers_of_64_bits_are_exact_and_leave_their_neighbours_so(void **state)
 {
     (void)state;
-    becomes("[9223372036854775808,9007199254740993]", "[9.223372036854776e+18,9007199254740993]");
-    becomes("{\"18446744073709551616\":-9223372036854775809,\"s\":\"99999999999999999999\\\"\"}",
-            "{\"18446744073709551616\":-9.223372036854776e+18,"
-            "\"s\":\"99999999999999999999\\\"\"}");
+    keeps("[9223372036854775808,9007199254740993,18446744073709551615]");
+    keeps("{\"18446744073709551616\":18446744073709551614,\"s\":\"99999999999999999999\\\"\"}");
+    keeps("[9223372036854775808,\"\\\\\",\"\",3]");
+}
+
+static void integers_that_are_a_float_are_that_float(void **state)
+{
+    (void)state;
+    becomes("18446744073709551616", "1.8446744073709552e+19");
+    becomes("[-18446744073709551616,7]", "[-1.8446744073709552e+19,7]");
+    becomes("10000000000000000000000000", "1e+25"); /* as jsonb writes it */
+    char text[400] = "17976931348623157";
+    memset(text + 17, '0', 292);
+    text[309] = '\0';
+    becomes(text, "1.7976931348623157e+308");
+    becomes("[1e308,-1.7e-300]", "[1e+308,-1.7e-300]");
+}
+
+static void numbers_without_an_exact_form_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+    } bad[] = {
+        {"123456789012345678901234567890", "the number 123456789012345678901234567890 has no"},
+        {"{\"a\":[1,18446744073709551617]}", "18446744073709551617"},
+        {"-9223372036854775809", "-9223372036854775809"},
+        {"[1e400]", "1e400"},
+        {"-1.5e+309", "-1.5e+309"},
+        {"[9223372036854775808,\"\\u0000\"]", "9223372036854775808"},
+        {"1000000000000000000000000000000000000000000000000000000000000000001", "0000..."},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct buf out;
+        struct err e;
+        buf_init(&out, 0);
+        assert_int_equal(json_to_mp(slice_str(bad[i].text), &out, &e), ERR_BACKEND);
+        if (!strstr(e.text, bad[i].says))
+            fail_msg("%s: %s", bad[i].text, e.text);
+        assert_int_equal(out.size, 0);
+        buf_fini(&out);
+    }
 }
 
 static void what_is_no_json_is_refused_with_its_position(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",         "{",     "[1,]",    "{\"a\" 1}", "1 2",
-                                      "\"\xff\"", "1e999", "nothing", "[1"};
+    static const char *const bad[] = {
+        "", "{", "[1,]", "{\"a\" 1}", "1 2", "\"\xff\"", "[9223372036854775808", "nothing", "[1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf out;
         struct err e;
@@ -186,7 +226,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_come_back_as_they_were),
         cmocka_unit_test(containers_keep_their_order),
-        cmocka_unit_test(integers_past_int64_become_floats_and_leave_their_neighbours_exact),
+        cmocka_unit_test(integers_of_64_bits_are_exact_and_leave_their_neighbours_so),
+        cmocka_unit_test(integers_that_are_a_float_are_that_float),
+        cmocka_unit_test(numbers_without_an_exact_form_are_refused_by_name),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_position),
         cmocka_unit_test(nesting_ends_where_packed_values_end),
         cmocka_unit_test(a_full_buffer_is_too_large_and_changes_nothing),

@@ -29,6 +29,7 @@ static void json_has_its_place_in_messagepack(void **state)
     ASSERT_PACKED(" 5 ", "\x05");
     ASSERT_PACKED("9007199254740993", "\xcf\x00\x20\x00\x00\x00\x00\x00\x01");
     ASSERT_PACKED("-9223372036854775808", "\xd3\x80\x00\x00\x00\x00\x00\x00\x00");
+    ASSERT_PACKED("[18446744073709551615, \"x\"]", "\x92\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa1x");
     ASSERT_PACKED("1.0", "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00");
     ASSERT_PACKED("\"a\\u0000b\"", "\xa3"
                                    "a\x00"
@@ -53,7 +54,10 @@ static void what_cannot_be_stored_is_said(void **state)
         {"[1,\n 2,]", "line 2"},
         {"hello", "line 1"},
         {"1 2", "end of file expected"},
-        {"9223372036854775808", "too big integer"},
+        {"[1,\n 18446744073709551617]",
+         "line 2, column 21: the number 18446744073709551617 has no"},
+        {"-9223372036854775809", "the number -9223372036854775809 has no exact form"},
+        {"1e400", "the number 1e400 has no exact form"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
         {"\"\\ud800\"", "line 1"},
         {"{\"$bin\": \"a\"}", "\"$bin\" takes base64"},

@@ -6,6 +6,7 @@
 
 #include "wire/reference.h"
 
+#include <math.h>
 #include <msgpack.h>
 
 static void assert_bytes(struct buf *b, const char *want, size_t size)
@@ -228,6 +229,48 @@ static void msgpack_c_reads_and_writes_the_same(void **state)
     }
 }
 
+static void a_number_has_one_form(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 0);
+    assert_int_equal(mpw_number(&b, 3.0), 0);
+    assert_int_equal(mpw_number(&b, -9007199254740992.0), 0);
+    ASSERT_BYTES(&b, "\x03\xd3\xff\xe0\x00\x00\x00\x00\x00\x00");
+    assert_int_equal(mpw_number(&b, 9007199254740994.0), 0);
+    ASSERT_BYTES(&b, "\xcb\x43\x40\x00\x00\x00\x00\x00\x01");
+    assert_int_equal(mpw_number(&b, -0.0), 0);
+    ASSERT_BYTES(&b, "\xcb\x80\x00\x00\x00\x00\x00\x00\x00");
+    assert_int_equal(mpw_number(&b, (double)NAN), 0);
+    assert_int_equal(mpw_number(&b, -(double)NAN), 0);
+    ASSERT_BYTES(&b, "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"
+                     "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00");
+    buf_fini(&b);
+}
+
+/* As mpw_array writes it, whose count is known from the start. */
+static void an_array_is_closed_in_its_shortest_form(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {0, 1, 15, 16, 300, 65535, 65536};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        struct buf open, known;
+        size_t at;
+        buf_init(&open, 0);
+        buf_init(&known, 0);
+        assert_int_equal(mpw_array_open(&open, &at), 0);
+        assert_int_equal(mpw_array(&known, counts[i]), 0);
+        for (uint32_t n = 0; n < counts[i]; n++) {
+            assert_int_equal(mpw_int(&open, n), 0);
+            assert_int_equal(mpw_int(&known, n), 0);
+        }
+        mpw_array_close(&open, at, counts[i]);
+        assert_true(slice_eq(buf_slice(&open), buf_slice(&known)));
+        buf_fini(&open);
+        buf_fini(&known);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +279,8 @@ int main(void)
         cmocka_unit_test(text_is_str_only_where_it_is_utf8),
         cmocka_unit_test(an_ext_takes_its_fixed_form_where_there_is_one),
         cmocka_unit_test(an_opened_container_is_closed_with_its_count),
+        cmocka_unit_test(a_number_has_one_form),
+        cmocka_unit_test(an_array_is_closed_in_its_shortest_form),
         cmocka_unit_test(nothing_partial_stays_of_a_write_that_failed),
         cmocka_unit_test(msgpack_c_reads_and_writes_the_same),
     };

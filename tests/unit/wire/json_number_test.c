@@ -1,0 +1,80 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "wire/json_number.h"
+
+static void becomes(const char *text, const char *want)
+{
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    if (json_number_settle(slice_str(text), &out, &e) != 0)
+        fail_msg("%s: %s", text, e.text);
+    assert_int_equal(buf_append(&out, "", 1), 0);
+    assert_string_equal(out.data, want);
+    buf_fini(&out);
+}
+
+static void refuses(const char *text, const char *shown)
+{
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    assert_int_equal(json_number_settle(slice_str(text), &out, &e), ERR_BAD_VALUE);
+    if (!strstr(e.text, shown))
+        fail_msg("%s: %s", text, e.text);
+    buf_fini(&out);
+}
+
+static void what_a_reader_takes_stays_as_it_is(void **state)
+{
+    (void)state;
+    becomes("", "");
+    becomes("[9223372036854775807,-9223372036854775808,0.1,-1e-5]",
+            "[9223372036854775807,-9223372036854775808,0.1,-1e-5]");
+    becomes("{\"99999999999999999999\":\"1e999 \\\" 99999999999999999999\"}",
+            "{\"99999999999999999999\":\"1e999 \\\" 99999999999999999999\"}");
+    becomes("1-2 --3 +4 . e", "1-2 --3 +4 . e"); /* is refused by the reader */
+}
+
+static void the_rest_is_exact_or_refused(void **state)
+{
+    (void)state;
+    becomes("[9223372036854775808]", "[\"\\u00009223372036854775808\"]");
+    becomes("18446744073709551615", "\"\\u000018446744073709551615\"");
+    becomes("18446744073709551616", "18446744073709551616.0");         /* 2^64, a double */
+    becomes("100000000000000000000000", "100000000000000000000000.0"); /* 1e23, the digits of one */
+    becomes("-10000000000000000000", "-10000000000000000000.0");
+    refuses("18446744073709551617", "18446744073709551617");
+    refuses("-9223372036854775809", "-9223372036854775809");
+    refuses("[1e309]", "1e309");
+    refuses("{\"\\u0000\":9223372036854775808}", "9223372036854775808");
+}
+
+static void only_a_string_that_was_made_stands_for_a_number(void **state)
+{
+    (void)state;
+    uint64_t v;
+    assert_true(json_number_is(slice_of("\0"
+                                        "18446744073709551615",
+                                        21),
+                               &v));
+    assert_true(v == UINT64_MAX);
+    assert_false(json_number_is(slice_str("18446744073709551615"), &v));
+    assert_false(json_number_is(slice_str(""), &v));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_reader_takes_stays_as_it_is),
+        cmocka_unit_test(the_rest_is_exact_or_refused),
+        cmocka_unit_test(only_a_string_that_was_made_stands_for_a_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -6,6 +6,7 @@
 #include "bind/run_answer.h"
 #include "bind/run_many.h"
 #include "script/packed.h"
+#include "script/shape.h"
 #include "store/store.h"
 #include "wire/mpw.h"
 
@@ -245,6 +246,13 @@ static int api_array(lua_State *L)
 
 static int api_map(lua_State *L)
 {
+    /* A row is a map already, and stays one with columns in order. */
+    if (lua_type(L, 1) == LUA_TTABLE && lua_getmetatable(L, 1)) {
+        bool row = shape_is(L, &runtime_upvalue(L)->sandbox.marks);
+        lua_settop(L, 1);
+        if (row)
+            return 1;
+    }
     return mark(L, runtime_upvalue(L)->sandbox.marks.map_ref, "map");
 }
 

@@ -1,5 +1,6 @@
 #include "bind/op.h"
 
+#include "bind/run_bytes.h"
 #include "script/packed.h"
 
 #include <ctype.h>
@@ -271,6 +272,8 @@ int op_lua_take(lua_State *L)
         packed_push_rows(L, &rt->sandbox.marks, buf_slice(&op->query.result));
     else
         value_unpack(L, &rt->sandbox.marks, buf_slice(&op->query.result));
+    if (op->query.shape == QUERY_VALUE && op->query.found)
+        run_bytes_note(L, op->run, buf_slice(&op->query.result));
     op_free(op);
     return 1;
 }

@@ -1,5 +1,6 @@
 #include "bind/result.h"
 
+#include "bind/run_bytes.h"
 #include "bind/run_error.h"
 #include "bind/run_many.h"
 #include "conf/conf_units.h"
@@ -283,6 +284,12 @@ void result_read_found(lua_State *L, const struct run *r, int value, struct valu
     char position[VM_WHERE_MAX];
     if (value_is_unchanged(L, m, value) || value_is_absent(L, m, value)) {
         out->outcome = value_is_absent(L, m, value) ? RUN_ABSENT : RUN_UNCHANGED;
+        return;
+    }
+    if (run_bytes_has(L, r, value)) {
+        struct slice bytes;
+        bytes.data = lua_tolstring(L, value, &bytes.size);
+        result_taken(r, mpw_bin(&out->value, bytes), out);
         return;
     }
     if (value_pack_row(L, m, value, names, "value", &out->value, &out->err) != 0) {

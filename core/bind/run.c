@@ -2,6 +2,7 @@
 #include "bind/run_match.h"
 #include "bind/op.h"
 #include "bind/result.h"
+#include "bind/run_bytes.h"
 #include "bind/run_error.h"
 #include "store/store.h"
 
@@ -55,6 +56,7 @@ static void detach(struct run *r)
     if (r->parked)
         r->rt->stats.parked--;
     r->parked = false;
+    run_bytes_forget(r);
     entry_unref(r->stored);
     r->stored = NULL;
     run_many_free(r->many);

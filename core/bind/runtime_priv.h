@@ -95,6 +95,7 @@ struct run {
     struct run_many *many; /* RUN_LOAD_MANY: its keys; owned */
     const void *values;    /* the address of ctx.values */
     const void *context;   /* the address of its ctx table */
+    int bytes;             /* run_bytes.h: a table in the registry, or 0 */
     void (*done)(struct run *r, struct run_result *result, void *arg);
     void *arg;
 };

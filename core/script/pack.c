@@ -1,9 +1,9 @@
+#include "script/pack_keys.h"
 #include "script/packed.h"
-
+#include "script/shape.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
-#include <math.h> /* signbit */
 #include <stdio.h>
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
@@ -107,6 +107,13 @@ static int pack_text(struct packer *p, int index, const struct step *at)
     return written(p, at, mpw_text(p->out, text));
 }
 
+static int pack_bytes(struct packer *p, int index, const struct step *at)
+{
+    struct slice bytes = {.size = 0};
+    bytes.data = lua_tolstring(p->L, index, &bytes.size);
+    return written(p, at, mpw_bin(p->out, bytes));
+}
+
 /* The key of a pair of a map, its place among them being that. */
 static int pack_key(struct packer *p, int index, size_t place, const struct step *at)
 {
@@ -129,10 +136,7 @@ static int pack_key(struct packer *p, int index, size_t place, const struct step
 
 static int pack_number(struct packer *p, int index, const struct step *at)
 {
-    double d = lua_tonumber(p->L, index);
-    if (is_integral(d) && !(d == 0 && signbit(d)))
-        return written(p, at, mpw_int(p->out, (int64_t)d));
-    return written(p, at, mpw_float(p->out, d));
+    return written(p, at, mpw_number(p->out, lua_tonumber(p->L, index)));
 }
 
 static int pack_cdata(struct packer *p, int index, const struct step *at)
@@ -205,14 +209,18 @@ bool value_is_array(lua_State *L, int index, size_t *count, char *why, size_t si
     return false;
 }
 
-static int pack_array(struct packer *p, int index, size_t count, const struct step *up, int depth)
+/* bytes: its strings are packed as such. */
+static int pack_array(struct packer *p, int index, size_t count, bool bytes, const struct step *up,
+                      int depth)
 {
     int rc = written(p, up, mpw_array(p->out, (uint32_t)count));
     struct step at = {.up = up, .table = lua_topointer(p->L, index)};
     for (size_t i = 1; i <= count && rc == 0; i++) {
         lua_rawgeti(p->L, index, (int)i);
         at.number = (lua_Number)i;
-        rc = pack_one(p, lua_gettop(p->L), &at, depth + 1);
+        rc = bytes && lua_type(p->L, -1) == LUA_TSTRING
+                 ? pack_bytes(p, -1, &at)
+                 : pack_one(p, lua_gettop(p->L), &at, depth + 1);
         lua_pop(p->L, 1);
     }
     return rc;
@@ -237,36 +245,91 @@ static int open_map(struct packer *p, size_t start, size_t count, const struct s
     return written(p, up, rc);
 }
 
-/* Packs the table as a map in one walk; which keys it has is known afterwards. *is_map false: one
- * is no string (where the table is marked: nor a number or boolean), or it is not marked and has
- * none, and nothing was written. */
-static int pack_map(struct packer *p, int index, bool marked, const struct step *up, int depth,
-                    bool *is_map)
+/* A table that is packed as a map. */
+struct map {
+    int index, known;   /* known: the index of its metatable where that is a shape's; or 0 */
+    int shape;          /* the shape itself */
+    bool marked, bytes; /* bytes: some of its strings were */
+    uint32_t count;     /* of pairs that are packed */
+};
+
+/* The pair of the key that is on top of the stack, where it has a value; takes the key off. place:
+ * of the name among the shape's, from 1; or 0. */
+static int pack_pair(struct packer *p, struct map *map, int place, const struct step *up, int depth)
 {
     lua_State *L = p->L;
-    struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
-    size_t start = p->out->size, count = 0;
-    int rc = written(p, up, mpw_map(p->out, 0));
-    *is_map = marked || rc != 0;
-    lua_pushnil(L);
-    while (rc == 0 && lua_next(L, index)) {
-        int type = lua_type(L, at.key);
-        *is_map = type == LUA_TSTRING || (marked && (type == LUA_TNUMBER || type == LUA_TBOOLEAN));
-        if (!*is_map)
-            break;
-        rc = type == LUA_TSTRING ? pack_key(p, at.key, count, &at)
-                                 : pack_one(p, at.key, &at, depth + 1);
-        if (rc == 0)
-            rc = pack_one(p, at.key + 1, &at, depth + 1);
-        lua_settop(L, at.key);
-        count++;
+    int key = lua_gettop(L);
+    struct step at = {.up = up, .table = lua_topointer(L, map->index), .key = key};
+    lua_pushvalue(L, key);
+    lua_rawget(L, map->index);
+    if (lua_isnil(L, -1)) {
+        lua_settop(L, key - 1);
+        return 0;
     }
-    lua_settop(L, at.key - 1);
-    if (rc == 0 && *is_map)
-        return open_map(p, start, count, up);
-    if (!*is_map)
-        p->out->size = start;
+    bool came = false; /* as bytes, and is still those */
+    if (map->bytes && place > 0 && lua_type(L, -1) == LUA_TSTRING) {
+        lua_rawgeti(L, map->known, place);
+        came = lua_rawequal(L, -1, -2);
+        lua_pop(L, 1);
+    }
+    int rc = lua_type(L, key) == LUA_TSTRING ? pack_key(p, key, map->count, &at)
+                                             : pack_one(p, key, &at, depth + 1);
+    if (rc == 0)
+        rc = came ? pack_bytes(p, key + 1, &at) : pack_one(p, key + 1, &at, depth + 1);
+    map->count++;
+    lua_settop(L, key - 1);
     return rc;
+}
+
+/* What came with the table, in the order in which it came. */
+static int pack_known(struct packer *p, struct map *map, const struct step *up, int depth)
+{
+    lua_State *L = p->L;
+    int rc = 0;
+    for (int place = 1; rc == 0; place++) {
+        lua_rawgeti(L, map->shape, place);
+        int type = lua_type(L, -1);
+        if (type == LUA_TSTRING)
+            rc = pack_pair(p, map, place, up, depth);
+        else
+            lua_pop(L, 1);
+        if (type == LUA_TNIL)
+            break;
+    }
+    return rc;
+}
+
+/* What the script put into it, in the order of the keys. */
+static int pack_others(struct packer *p, struct map *map, int64_t count, const struct step *up,
+                       int depth)
+{
+    struct pack_keys keys;
+    int rc = 0;
+    pack_keys_sort(&keys, p->L, map->index, count, map->shape);
+    for (uint32_t i = 0; rc == 0 && i < keys.count; i++) {
+        pack_keys_push(&keys, i);
+        rc = pack_pair(p, map, 0, up, depth);
+    }
+    lua_settop(p->L, keys.base);
+    return rc;
+}
+
+/* Packs the table as a map. *is_map false: a key is no string (where the table is marked: nor a
+ * number or boolean), or it is not marked and has none, and nothing was written. */
+static int pack_map(struct packer *p, struct map *map, const struct step *up, int depth,
+                    bool *is_map)
+{
+    int64_t count = pack_keys_count(p->L, map->index, map->marked);
+    *is_map = count > 0 || (count == 0 && map->marked);
+    if (!*is_map)
+        return 0;
+    size_t start = p->out->size;
+    int rc = written(p, up, mpw_map(p->out, 0));
+    if (rc == 0 && map->known)
+        rc = pack_known(p, map, up, depth);
+    if (rc == 0 && map->count < count)
+        rc = pack_others(p, map, count, up, depth);
+    return rc == 0 ? open_map(p, start, map->count, up) : rc;
 }
 
 /* Names a key that does not fit: beside 1..n where there are any of those, else beside strings. */
@@ -297,40 +360,66 @@ static int refuse_mixed(struct packer *p, int index, bool marked, struct keys k,
     return rc;
 }
 
-static int pack_table(struct packer *p, int index, const struct step *up, int depth)
+/* Whether the table is a string that is to be packed as bytes (rtcache.bin). */
+static bool is_bin(const struct packer *p, const void *mark)
+{
+    return mark && mark == p->m->bin;
+}
+
+static int pack_bin(struct packer *p, int index, const struct step *up)
+{
+    lua_rawgeti(p->L, index, 1);
+    int rc = pack_bytes(p, -1, up);
+    lua_pop(p->L, 1);
+    return rc;
+}
+
+/* mark: the address of the metatable, which is on top of the stack; or NULL. */
+static int pack_marked(struct packer *p, int index, const void *mark, const struct step *up,
+                       int depth)
 {
     lua_State *L = p->L;
-    const void *self = lua_topointer(L, index);
-    for (const struct step *s = up; s; s = s->up)
-        if (s->table == self)
-            return refuse(p, up, ERR_BAD_VALUE, "a table that contains itself cannot be packed");
-    const void *mark = NULL;
-    if (lua_getmetatable(L, index)) {
-        mark = lua_topointer(L, -1);
-        lua_pop(L, 1);
+    bool bytes = mark && mark == p->m->bin_array;
+    bool array = bytes || (mark && mark == p->m->array);
+    struct map map = {.index = index, .marked = mark && mark == p->m->map};
+    if (mark && !array && !map.marked && shape_is(L, p->m)) {
+        map.marked = true;
+        map.known = lua_gettop(L);
+        shape_open(L, &map.bytes);
+        map.shape = lua_gettop(L);
     }
-    if (mark && mark == p->m->bin) {
-        lua_rawgeti(L, index, 1);
-        size_t size;
-        const char *data = lua_tolstring(L, -1, &size);
-        int rc = written(p, up, mpw_bin(p->out, slice_of(data, data ? size : 0)));
-        lua_pop(L, 1);
-        return rc;
-    }
-    if (depth >= MP_DEPTH_MAX)
-        return refuse(p, up, ERR_BAD_VALUE, TOO_DEEP);
-    luaL_checkstack(L, 8, "a value to pack");
-    bool map = mark && mark == p->m->map, array = mark && mark == p->m->array;
     if (!array) {
         bool is_map;
-        int rc = pack_map(p, index, map, up, depth, &is_map);
+        int rc = pack_map(p, &map, up, depth, &is_map);
         if (is_map)
             return rc;
     }
     struct keys k = count_keys(L, index);
     if (is_sequence(k))
-        return pack_array(p, index, k.count, up, depth);
+        return pack_array(p, index, k.count, bytes, up, depth);
     return refuse_mixed(p, index, array, k, up);
+}
+
+static int pack_table(struct packer *p, int index, const struct step *up, int depth)
+{
+    lua_State *L = p->L;
+    const void *self = lua_topointer(L, index), *mark = NULL;
+    int top = lua_gettop(L);
+    for (const struct step *s = up; s; s = s->up)
+        if (s->table == self)
+            return refuse(p, up, ERR_BAD_VALUE, "a table that contains itself cannot be packed");
+    luaL_checkstack(L, 16, "a value to pack");
+    if (lua_getmetatable(L, index))
+        mark = lua_topointer(L, -1);
+    int rc;
+    if (is_bin(p, mark))
+        rc = pack_bin(p, index, up);
+    else if (depth >= MP_DEPTH_MAX)
+        rc = refuse(p, up, ERR_BAD_VALUE, TOO_DEEP);
+    else
+        rc = pack_marked(p, index, mark, up, depth);
+    lua_settop(L, top);
+    return rc;
 }
 
 static int pack_one(struct packer *p, int index, const struct step *at, int depth)

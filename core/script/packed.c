@@ -239,6 +239,16 @@ void packed_cut(lua_State *L, struct slice row, struct slice *first, struct slic
     --*count;
 }
 
+/* In the shortest form, as every row has it; how many bytes. */
+static size_t write_map_head(unsigned char head[5], uint32_t count)
+{
+    size_t size = count < 16 ? 1 : count <= UINT16_MAX ? 3 : 5;
+    head[0] = (unsigned char)(size == 1 ? 0x80 | count : size == 3 ? 0xde : 0xdf);
+    for (size_t i = 1; i < size; i++)
+        head[i] = (unsigned char)(count >> 8 * (size - 1 - i));
+    return size;
+}
+
 int packed_lua_cut_first(lua_State *L)
 {
     const struct value_marks *m = marks(L);
@@ -252,11 +262,8 @@ int packed_lua_cut_first(lua_State *L)
         index_rows(L, p);
     packed_cut(L, bytes_of_row(p, (uint32_t)i - 1), &first, &rest, &count);
     value_unpack(L, m, first);
-    unsigned char head[5] = {0xdf, (unsigned char)(count >> 24), (unsigned char)(count >> 16),
-                             (unsigned char)(count >> 8), (unsigned char)count};
-    size_t head_size = count < 16 ? 1 : sizeof head;
-    if (count < 16)
-        head[0] = (unsigned char)(0x80 | count);
+    unsigned char head[5];
+    size_t head_size = write_map_head(head, count);
     struct packed *row = new_packed(L, m->row_ref, head_size + rest.size);
     char *to = (char *)(row + 1);
     memcpy(to, head, head_size);

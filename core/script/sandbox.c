@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "script/packed.h"
 #include "script/script_file.h"
+#include "script/shape.h"
 #include "script/text.h"
 
 #include "embed_api.h"
@@ -178,17 +179,19 @@ static int raw_elements(lua_State *L)
     return 2;
 }
 
-static bool is_mark(const struct value_marks *m, const void *metatable)
+/* Of the metatable on top of the stack. */
+static bool is_mark(lua_State *L, const struct value_marks *m)
 {
-    return metatable == m->array || metatable == m->map || metatable == m->bin;
+    const void *metatable = lua_topointer(L, -1);
+    return metatable == m->array || metatable == m->map || metatable == m->bin ||
+           metatable == m->bin_array || shape_is(L, m);
 }
 
 /* Metatables of tables only: those of strings and of the runtime's objects are out of reach. */
 static int raw_getmetatable(lua_State *L)
 {
     luaL_checkany(L, 1);
-    if (lua_type(L, 1) != LUA_TTABLE || !lua_getmetatable(L, 1) ||
-        is_mark(&self(L)->marks, lua_topointer(L, -1))) {
+    if (lua_type(L, 1) != LUA_TTABLE || !lua_getmetatable(L, 1) || is_mark(L, &self(L)->marks)) {
         lua_pushnil(L);
         return 1;
     }
@@ -205,7 +208,7 @@ static int raw_setmetatable(lua_State *L)
         luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
     if (lua_getmetatable(L, 1)) {
-        bool mark = is_mark(&self(L)->marks, lua_topointer(L, -1));
+        bool mark = is_mark(L, &self(L)->marks);
         lua_pushliteral(L, "__metatable");
         lua_rawget(L, -2);
         if (!mark && !lua_isnil(L, -1))

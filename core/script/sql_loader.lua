@@ -43,25 +43,36 @@ local function version_of(column, value)
   }, 0)
 end
 
+-- A beginning for names that the SQL, its columns and the version's do not have.
+local function free_prefix(sql, columns, version)
+  local taken = concat({ sql, version or "", unpack(columns) }, "\n"):lower()
+  local prefix = "rtcache"
+  while taken:find(prefix, 1, true) do
+    prefix = prefix .. "_"
+  end
+  return prefix
+end
+
 -- The SQL as a subquery, for every element of the parameters' arrays, which are of these types. One
--- row of each is the value, so no more is asked for. The names are none that the SQL uses itself.
-local function wrap(pieces, names)
+-- row of each is the value, so no more is asked for.
+local function wrap(pieces, names, prefix)
+  local k, q = prefix .. "_k", prefix .. "_q"
   local arrays, columns, inner = {}, {}, {}
   for i = 1, #names do
     arrays[i] = ("$%d::%s[]"):format(i, names[i])
-    columns[i] = "rtcache_p" .. i
+    columns[i] = prefix .. "_p" .. i
   end
   for i, piece in ipairs(pieces) do
-    inner[i] = i % 2 == 1 and piece or ("(rtcache_k.rtcache_p%d)"):format(piece)
+    inner[i] = i % 2 == 1 and piece or ("(%s.%s_p%d)"):format(k, prefix, piece)
   end
-  return ("SELECT rtcache_k.rtcache_i, rtcache_q.* FROM unnest(%s) WITH ORDINALITY AS rtcache_k(%s, rtcache_i), "
-    .. "LATERAL (SELECT * FROM (%s\n) AS rtcache_r LIMIT 1) AS rtcache_q"):format(
-    concat(arrays, ", "), concat(columns, ", "), concat(inner))
+  return ("SELECT %s.%s_i, %s.* FROM unnest(%s) WITH ORDINALITY AS %s(%s, %s_i), "
+    .. "LATERAL (SELECT * FROM (%s\n) AS %s_r LIMIT 1) AS %s"):format(
+    k, prefix, q, concat(arrays, ", "), k, concat(columns, ", "), prefix, concat(inner), prefix, q)
 end
 
 -- The query for a whole batch; false where there is none: the backend has no types, a parameter is an
 -- array (unnest would take it apart), or a column that PostgreSQL names would be named otherwise.
-local function describe(db, sql, pieces)
+local function describe(db, sql, pieces, version)
   local described = types(db, sql)
   if not described then
     return false
@@ -75,7 +86,7 @@ local function describe(db, sql, pieces)
     end
     names[i] = row.name
   end
-  local wrapped = wrap(pieces, names)
+  local wrapped = wrap(pieces, names, free_prefix(sql, described[2], version))
   local columns = types(db, wrapped)[2]
   for i, name in ipairs(described[2]) do
     if columns[i + 1] ~= name then
@@ -147,7 +158,7 @@ return function(version, parameters, pieces, integers)
 
   local function ask(ctx, first, last)
     if wrapped == nil then
-      wrapped = describe(ctx.db, sql, pieces)
+      wrapped = describe(ctx.db, sql, pieces, version)
     end
     if not wrapped then
       return nil

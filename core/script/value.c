@@ -1,5 +1,4 @@
-#include "script/value.h"
-
+#include "script/shape.h"
 #include "wire/mp.h"
 
 #define EXACT_MAX (INT64_C(1) << 53)
@@ -52,6 +51,8 @@ void value_setup(lua_State *L, struct value_marks *m, int make, int kind)
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     m->wide_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    m->bin_array = make_mark(L, &m->bin_array_ref);
+    shape_setup(L, m);
     lua_pushvalue(L, make);
     m->make_cdata = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, kind);
@@ -142,8 +143,19 @@ struct unpacker {
     lua_State *L;
     const struct value_marks *m;
     struct mp_reader at;
-    int names; /* where on the stack the names of the last row are; 0: there was none */
+    int names;      /* where on the stack the names of the last row are, and behind them its shape;
+                       0: there was none */
+    uint32_t shape; /* the columns of the row whose shape that is; 0: there is none */
     struct slice name[NAMES]; /* their bytes, by column; size 0: none */
+};
+
+/* What is seen of a map's keys and values while they are unpacked. */
+struct seen {
+    struct slice last; /* the key before */
+    bool texts;        /* all keys are strings */
+    bool sorted;       /* by their bytes */
+    bool bytes;        /* a value is bytes that would be taken for a text */
+    bool same;         /* the names are those of the row before */
 };
 
 static void unpack_one(struct unpacker *u, int depth, bool row);
@@ -157,56 +169,121 @@ static void begin_table(struct unpacker *u, uint32_t count, int depth, const cha
     luaL_checkstack(u->L, 14, "a value"); /* the table, a key, a value and what makes it */
 }
 
+/* Whether the next value is of type bin. */
+static bool is_bin(const struct unpacker *u)
+{
+    return u->at.at != u->at.end && (unsigned char)*u->at.at >= 0xc4 &&
+           (unsigned char)*u->at.at <= 0xc6;
+}
+
+/* Whether the string on top of the stack could be a text as well. */
+static bool like_text(lua_State *L)
+{
+    struct slice s;
+    s.data = lua_tolstring(L, -1, &s.size);
+    return mp_utf8_valid(s);
+}
+
 static void unpack_array(struct unpacker *u, uint32_t count, int depth)
 {
+    bool bytes = false, others = false;
     begin_table(u, count, depth, "an array");
     lua_createtable(u->L, (int)count, 0);
     for (uint32_t i = 1; i <= count; i++) {
-        unpack_one(u, depth + 1, true);
+        bool bin = is_bin(u);
+        unpack_one(u, depth + 1, depth == 0);
+        bytes = bytes || (bin && like_text(u->L));
+        others = others || (!bin && lua_type(u->L, -1) == LUA_TSTRING);
         lua_rawseti(u->L, -2, (int)i);
     }
-    lua_rawgeti(u->L, LUA_REGISTRYINDEX, u->m->array_ref);
+    bytes = bytes && !others;
+    lua_rawgeti(u->L, LUA_REGISTRYINDEX, bytes ? u->m->bin_array_ref : u->m->array_ref);
     lua_setmetatable(u->L, -2);
 }
 
 /* The name of a row's column: nearly always that of the row before, which need not be looked up
  * among Lua's strings. */
-static void unpack_name(struct unpacker *u, uint32_t column, int depth)
+static bool unpack_known_name(struct unpacker *u, uint32_t column, const struct mp_token *t)
+{
+    if (slice_eq(u->name[column], t->bytes)) {
+        lua_pushvalue(u->L, u->names + (int)column);
+        return true;
+    }
+    lua_pushlstring(u->L, t->bytes.data, t->bytes.size);
+    lua_pushvalue(u->L, -1);
+    lua_replace(u->L, u->names + (int)column);
+    u->name[column] = t->bytes;
+    return false;
+}
+
+static int order_of(struct slice a, struct slice b)
+{
+    size_t size = a.size < b.size ? a.size : b.size;
+    int order = size ? memcmp(a.data, b.data, size) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
+static void unpack_key(struct unpacker *u, uint32_t place, int depth, bool row, struct seen *seen)
 {
     struct mp_reader ahead = u->at;
     struct mp_token t;
-    if (column >= NAMES || mp_next(&ahead, &t) != MP_OK || t.type != MP_STR || t.bytes.size == 0) {
+    if (mp_next(&ahead, &t) != MP_OK || t.type != MP_STR) {
+        seen->texts = seen->same = false;
         unpack_one(u, depth, false);
+        if (lua_type(u->L, -1) == LUA_TNUMBER && lua_tonumber(u->L, -1) != lua_tonumber(u->L, -1))
+            luaL_error(u->L, "a map whose key is not a number (NaN) cannot be shown to a script");
         return;
     }
     u->at = ahead;
-    if (slice_eq(u->name[column], t.bytes)) {
-        lua_pushvalue(u->L, u->names + (int)column);
+    seen->sorted = seen->sorted && (place == 0 || order_of(seen->last, t.bytes) < 0);
+    seen->last = t.bytes;
+    if (row && place < NAMES && t.bytes.size > 0) {
+        seen->same = unpack_known_name(u, place, &t) && seen->same;
         return;
     }
+    seen->same = false;
     lua_pushlstring(u->L, t.bytes.data, t.bytes.size);
-    lua_pushvalue(u->L, -1);
-    lua_replace(u->L, u->names + (int)column);
-    u->name[column] = t.bytes;
 }
 
-static void unpack_map(struct unpacker *u, uint32_t count, int depth, bool row)
+/* Gives the table on top of the stack, made of that map, what it is told by. */
+static void mark_map(struct unpacker *u, struct slice map, uint32_t count, bool row,
+                     const struct seen *seen)
 {
     lua_State *L = u->L;
+    int kept = u->names + NAMES;
+    if (!seen->texts || (seen->sorted && !seen->bytes)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, u->m->map_ref);
+        lua_setmetatable(L, -2);
+    } else if (row && seen->same && u->shape == count) {
+        shape_set(L, u->m, kept, map, seen->bytes);
+    } else {
+        shape_push(L, u->m, map);
+        if (row && count <= NAMES) {
+            lua_pushvalue(L, -1);
+            lua_replace(L, kept);
+            u->shape = count;
+        }
+        lua_insert(L, -2);
+        shape_set(L, u->m, lua_gettop(L) - 1, map, seen->bytes);
+        lua_remove(L, -2);
+    }
+}
+
+/* start: where it begins. */
+static void unpack_map(struct unpacker *u, const char *start, uint32_t count, int depth, bool row)
+{
+    lua_State *L = u->L;
+    struct seen seen = {.texts = true, .sorted = true, .same = true};
     begin_table(u, count, depth, "a map");
     lua_createtable(L, 0, (int)count);
     for (uint32_t i = 0; i < count; i++) {
-        if (row)
-            unpack_name(u, i, depth + 1);
-        else
-            unpack_one(u, depth + 1, false);
-        if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
-            luaL_error(L, "a map whose key is not a number (NaN) cannot be shown to a script");
+        unpack_key(u, i, depth + 1, row, &seen);
+        bool bin = is_bin(u);
         unpack_one(u, depth + 1, false);
+        seen.bytes = seen.bytes || (bin && like_text(L));
         lua_rawset(L, -3);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, u->m->map_ref);
-    lua_setmetatable(L, -2);
+    mark_map(u, slice_of(start, (size_t)(u->at.at - start)), count, row, &seen);
 }
 
 /* row: it is an element of an array. */
@@ -214,6 +291,7 @@ static void unpack_one(struct unpacker *u, int depth, bool row)
 {
     lua_State *L = u->L;
     struct mp_token t;
+    const char *start = u->at.at;
     if (mp_next(&u->at, &t) != MP_OK)
         luaL_error(L, "malformed bytes where a value should be");
     switch (t.type) {
@@ -225,7 +303,7 @@ static void unpack_one(struct unpacker *u, int depth, bool row)
     case MP_STR:
     case MP_BIN: lua_pushlstring(L, t.bytes.data, t.bytes.size); break;
     case MP_ARRAY: unpack_array(u, t.count, depth); break;
-    case MP_MAP: unpack_map(u, t.count, depth, row && u->names); break;
+    case MP_MAP: unpack_map(u, start, t.count, depth, row && u->names); break;
     case MP_EXT:
         luaL_error(L, "an extension type (%d) cannot be shown to a script", t.ext_type);
         break;
@@ -246,11 +324,12 @@ void value_unpack(lua_State *L, const struct value_marks *m, struct slice packed
     u.m = m;
     u.at = mp_reader_of(packed);
     u.names = 0;
+    u.shape = 0;
     luaL_checkstack(L, NAMES + 12, "a value");
     if (is_array(packed)) {
         memset(u.name, 0, sizeof u.name);
         u.names = lua_gettop(L) + 1;
-        lua_settop(L, lua_gettop(L) + NAMES);
+        lua_settop(L, lua_gettop(L) + NAMES + 1);
     }
     unpack_one(&u, 0, false);
     if (u.at.at != u.at.end)

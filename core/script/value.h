@@ -6,7 +6,9 @@
  *
  * Shape: one walk of the value, O(bytes); a table is an array where its keys are 1..n, a map where
  * they are strings; {} is an array. Tables that came from MessagePack, rtcache.array and
- * rtcache.map carry a marking metatable that decides. docs/loaders.md has the table of types.
+ * rtcache.map carry a marking metatable that decides. A map's keys are packed in the order in which
+ * they came (shape.h), and behind them, by their bytes, those that came from nowhere: so a value is
+ * always the same bytes. docs/loaders.md has the table of types.
  * Thread: the VM's. Limits: nesting MP_DEPTH_MAX, size as the buf's maximum.
  */
 #ifndef RTCACHE_SCRIPT_VALUE_H
@@ -20,9 +22,11 @@ struct value_marks {
     const void *null, *unchanged;    /* userdata */
     const void *absent;              /* the same */
     const void *array, *map, *bin;   /* metatables */
+    const void *bin_array;           /* the same, of an array whose strings were bytes */
     int null_ref, unchanged_ref;     /* in the registry */
     int absent_ref, wide_ref;        /* in the registry */
     int array_ref, map_ref, bin_ref; /* in the registry */
+    int bin_array_ref, shapes_ref;   /* in the registry; shape.h */
     int kind_of_cdata, make_cdata;   /* Lua functions in the registry */
     const void *row, *rows;          /* metatables of packed.h */
     int row_ref, rows_ref;           /* in the registry */

@@ -1,0 +1,130 @@
+#include "script/lab.h"
+
+#include "wire/mp.h"
+#include "wire/mpw.h"
+
+static void unpack(struct lab *lab, const char *bytes, size_t size)
+{
+    lua_settop(lab->vm->L, 0);
+    value_unpack(lab->vm->L, &lab->sandbox.marks, slice_of(bytes, size));
+}
+#define UNPACK(lab, bytes) unpack(lab, bytes, sizeof(bytes) - 1)
+
+/* What is on top of the stack, packed. */
+static void packs(struct lab *lab, const char *bytes, size_t size)
+{
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    if (value_pack(lab->vm->L, &lab->sandbox.marks, -1, "value", &out, &e) != 0)
+        fail_msg("%s", e.text);
+    assert_int_equal(out.size, size);
+    assert_memory_equal(out.data, bytes, size);
+    buf_fini(&out);
+}
+#define PACKS(lab, bytes) packs(lab, bytes, sizeof(bytes) - 1)
+
+#define KEEPS(lab, bytes)                                                                          \
+    do {                                                                                           \
+        UNPACK(lab, bytes);                                                                        \
+        PACKS(lab, bytes);                                                                         \
+    } while (0)
+
+static void a_map_keeps_the_order_of_its_keys(void **state)
+{
+    struct lab *lab = *state;
+    KEEPS(lab, "\x83\xa1z\x01\xa1"
+               "a\x02\xa1m\x03");
+    KEEPS(lab, "\x92\x82\xa1z\x01\xa1"
+               "a\x02\x82\xa1z\x01\xa1"
+               "a\xc0");
+    KEEPS(lab, "\x92\x82\xa1z\x01\xa1"
+               "a\x02\x82\xa1"
+               "a\x01\xa1z\x02");
+    KEEPS(lab, "\x82\xa1z\x82\xa1y\x01\xa1x\x02\xa1"
+               "a\x91\x82\xa1q\x01\xa1p\x02");
+    KEEPS(lab, "\x80");
+    KEEPS(lab, "\x83\xa7__index\x01\xabmetatable__\x02\xa0\x03");
+}
+
+/* A row inside a row has names of its own, some of them those of the row around it. */
+static void a_row_inside_a_row_does_not_take_its_order(void **state)
+{
+    struct lab *lab = *state;
+    KEEPS(lab, "\x92\x82\xa1z\x92\x82\xa1y\x01\xa1"
+               "a\x02\x82\xa1y\x01\xa1"
+               "a\x02\xa1"
+               "a\x01\x82\xa1z\x91\x82\xa1"
+               "b\x01\xa1"
+               "a\x02\xa1"
+               "a\x01");
+}
+
+static void what_a_script_adds_stands_behind_by_name(void **state)
+{
+    struct lab *lab = *state;
+    UNPACK(lab, "\x83\xa1z\x01\xa1"
+                "a\x02\xa1m\x03");
+    lua_pushinteger(lab->vm->L, 7);
+    lua_setfield(lab->vm->L, -2, "y");
+    lua_pushinteger(lab->vm->L, 8);
+    lua_setfield(lab->vm->L, -2, "b");
+    lua_pushnil(lab->vm->L);
+    lua_setfield(lab->vm->L, -2, "a");
+    PACKS(lab, "\x84\xa1z\x01\xa1m\x03\xa1"
+               "b\x08\xa1y\x07");
+}
+
+static void bytes_stay_bytes_as_long_as_they_are_those_that_came(void **state)
+{
+    struct lab *lab = *state;
+    KEEPS(lab, "\x82\xa1z\xc4\x01"
+               "a\xa1"
+               "a\xa1x");
+    KEEPS(lab, "\x81\xa1z\xc4\x00");
+    KEEPS(lab, "\x93\xc4\x01"
+               "a\xc0\xc4\x00");
+    KEEPS(lab, "\x92\xc4\x01\xff\xa1"
+               "a");
+    UNPACK(lab, "\x82\xa1z\xc4\x01"
+                "a\xa1y\xc4\x01"
+                "b");
+    lua_pushliteral(lab->vm->L, "text");
+    lua_setfield(lab->vm->L, -2, "z");
+    PACKS(lab, "\x82\xa1z\xa4text\xa1y\xc4\x01"
+               "b");
+}
+
+static void a_key_that_came_twice_is_packed_once(void **state)
+{
+    struct lab *lab = *state;
+    UNPACK(lab, "\x83\xa1z\x01\xa1"
+                "a\x02\xa1z\x03");
+    PACKS(lab, "\x82\xa1z\x03\xa1"
+               "a\x02");
+}
+
+static void scripts_do_not_see_it(void **state)
+{
+    struct lab *lab = *state;
+    UNPACK(lab, "\x82\xa1z\xc4\x01"
+                "a\xa1"
+                "a\x02");
+    lua_State *L = lab->vm->L;
+    assert_int_equal(lua_getmetatable(L, 1), 1);
+    lua_getfield(L, -1, "__metatable");
+    assert_true(lua_isboolean(L, -1) && !lua_toboolean(L, -1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LAB(a_map_keeps_the_order_of_its_keys),
+        LAB(a_row_inside_a_row_does_not_take_its_order),
+        LAB(what_a_script_adds_stands_behind_by_name),
+        LAB(bytes_stay_bytes_as_long_as_they_are_those_that_came),
+        LAB(a_key_that_came_twice_is_packed_once),
+        LAB(scripts_do_not_see_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -136,6 +136,12 @@ static void send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st
         finish(call, pg_row_types(q, st));
         return;
     }
+    if (pg_types_miss(c->pool, st->param_types, st->params) ||
+        pg_types_miss(c->pool, st->column_types, st->columns)) {
+        c->in_air--;
+        pg_pool_await_types(c->pool, call);
+        return;
+    }
     int rc = check_shape(st, q);
     if (rc == 0)
         rc = pg_param_bind(p, q->params, st->param_types, st->params, &q->err);
@@ -149,7 +155,7 @@ static void send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st
     call->state = PG_CALL_SENT;
     q->fate = QUERY_SENT;
     call->stmt = st;
-    call->rows = (struct pg_rows){.count = 0};
+    call->rows = (struct pg_rows){.types = &c->pool->types};
     st->refs++;
     append_step(c, &call->step, PG_STEP_RUN);
     sent = sent &&

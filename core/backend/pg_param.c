@@ -13,6 +13,7 @@
 
 #define TEXT_KEPT        (1U << 20) /* room above this is given back before the next query */
 #define ARRAY_DIMENSIONS 6          /* PostgreSQL's MAXDIM */
+#define NAME_MAX_SIZE    63         /* NAMEDATALEN - 1 */
 
 static int grow(struct pg_params *p, int count)
 {
@@ -42,8 +43,20 @@ static int malformed(struct err *e)
     return err_set(e, ERR_BAD_VALUE, "the packed parameters are cut off or malformed");
 }
 
+/* Two types of the server's own tables cut a text that is too long, without a word; a longer
+ * "char" may be a byte's escape. */
+static int check_size(struct slice s, Oid type, struct err *e)
+{
+    if (type == PG_NAME && s.size > NAME_MAX_SIZE)
+        return err_set(e, ERR_BAD_VALUE, "a name of %zu bytes: at most %d are kept", s.size,
+                       NAME_MAX_SIZE);
+    if (type == PG_CHAR && s.size > 1 && s.data[0] != '\\')
+        return err_set(e, ERR_BAD_VALUE, "a \"char\" of %zu bytes: one is kept", s.size);
+    return 0;
+}
+
 /* Text goes to the server as it is; NUL would end it, and other bytes would not be characters. */
-static int check_text(struct slice s, struct err *e)
+static int check_text(struct slice s, Oid type, struct err *e)
 {
     const char *nul = s.size ? memchr(s.data, '\0', s.size) : NULL;
     if (nul)
@@ -53,29 +66,66 @@ static int check_text(struct slice s, struct err *e)
     if (good != s.size)
         return err_set(e, ERR_BAD_VALUE, "a text that is not UTF-8 (at byte %zu) cannot be sent",
                        good);
-    return 0;
+    return check_size(s, type, e);
 }
 
 static int write_float(double d, struct buf *out)
 {
+    char text[DECIMAL_FLOAT_MAX];
     if (isnan(d))
         return buf_append(out, "NaN", 3);
     if (isinf(d))
         return buf_printf(out, "%s", d < 0 ? "-Infinity" : "Infinity");
-    if (fabs(d) < 1e18 && d == (double)(int64_t)d) /* an int8 is not written with an exponent */
-        return decimal_print(out, (int64_t)d);
-    return buf_printf(out, "%.17g", d);
+    if (fabs(d) < 1e18 && d == (double)(int64_t)d && !(d == 0 && signbit(d)))
+        return decimal_print(out, (int64_t)d); /* an int8 is not written with an exponent */
+    decimal_print_float(d, text);
+    return buf_append(out, text, strlen(text));
+}
+
+/* 2^63 and 2^64 are the first doubles that the cast back cannot take. */
+static bool rounds_to_itself(double d, int64_t v)
+{
+    return d < 0x1p63 && (int64_t)d == v;
+}
+
+static bool rounds_to_itself_u(double d, uint64_t v)
+{
+    return d < 0x1p64 && (uint64_t)d == v;
+}
+
+/* Whether the type holds an integer as it is. The server rounds, or wraps, without a word. */
+static bool holds(Oid type, const struct mp_token *t)
+{
+    if (type == PG_OID && t->type == MP_INT)
+        return t->i >= 0;
+    if (type != PG_FLOAT4 && type != PG_FLOAT8)
+        return true;
+    if (t->type == MP_UINT)
+        return type == PG_FLOAT4 ? rounds_to_itself_u((float)t->u, t->u)
+                                 : rounds_to_itself_u((double)t->u, t->u);
+    return type == PG_FLOAT4 ? rounds_to_itself((float)t->i, t->i)
+                             : rounds_to_itself((double)t->i, t->i);
 }
 
 /* bool, int, uint and float as text. */
-static int write_scalar(const struct mp_token *t, struct buf *out)
+static int write_scalar(const struct mp_token *t, Oid type, struct buf *out, struct err *e)
 {
+    char number[24];
+    if (type == PG_BYTEA)
+        return err_set(e, ERR_BAD_VALUE, "a %s cannot be sent as bytes (bytea)",
+                       t->type == MP_BOOL ? "boolean" : "number");
     switch (t->type) {
     case MP_BOOL: return buf_printf(out, "%s", t->b ? "true" : "false");
-    case MP_INT: return decimal_print(out, t->i);
-    case MP_UINT: return buf_printf(out, "%" PRIu64, t->u);
+    case MP_INT: snprintf(number, sizeof number, "%" PRId64, t->i); break;
+    case MP_UINT: snprintf(number, sizeof number, "%" PRIu64, t->u); break;
     default: return write_float(t->d, out);
     }
+    if (!holds(type, t))
+        return err_set(e, ERR_BAD_VALUE, "%s has no exact form as %s", number,
+                       type == PG_OID      ? "oid"
+                       : type == PG_FLOAT4 ? "float4"
+                                           : "float8");
+    return t->type == MP_INT ? decimal_print(out, t->i) : buf_append(out, number, strlen(number));
 }
 
 static int write_json(struct mp_reader *r, struct buf *out, struct err *e)
@@ -144,12 +194,12 @@ static int write_element(struct mp_reader *r, Oid element, struct buf *out, unsi
     case MP_BOOL:
     case MP_INT:
     case MP_UINT:
-    case MP_FLOAT: return write_scalar(&t, out);
+    case MP_FLOAT: return write_scalar(&t, element, out, e);
     case MP_STR:
     case MP_BIN: {
         if (element == PG_BYTEA)
             return write_quoted_hex(t.bytes, out);
-        int rc = check_text(t.bytes, e);
+        int rc = check_text(t.bytes, element, e);
         return rc == 0 ? write_quoted(t.bytes, out) : rc;
     }
     case MP_ARRAY:
@@ -172,7 +222,7 @@ static int write_array(struct mp_reader *r, uint32_t count, Oid element, struct 
     int rc = buf_append(out, "{", 1);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         if (i > 0)
-            rc = buf_append(out, ",", 1);
+            rc = buf_append(out, element == PG_BOX ? ";" : ",", 1);
         if (rc == 0)
             rc = write_element(r, element, out, depth + 1, e);
     }
@@ -193,6 +243,8 @@ static int write_nested(struct mp_reader *r, Oid type, struct buf *out, struct e
     struct mp_token t;
     if (mp_next(r, &t) != MP_OK)
         return malformed(e);
+    if (type == PG_BYTEA)
+        return err_set(e, ERR_BAD_VALUE, "a table cannot be sent as bytes (bytea)");
     if (t.type == MP_ARRAY && !takes_json(type))
         return write_array(r, t.count, pg_value_element(type), out, 0, e);
     *r = start;
@@ -209,7 +261,7 @@ static int bind_bytes(struct pg_params *p, int i, struct slice s, Oid type, stru
         p->formats[i] = 1;
         return 0;
     }
-    int rc = check_text(s, e);
+    int rc = check_text(s, type, e);
     if (rc != 0)
         return rc;
     p->offsets[i] = p->text.size + 1;
@@ -221,6 +273,8 @@ static int bind_bytes(struct pg_params *p, int i, struct slice s, Oid type, stru
 static int bind_ints(struct pg_params *p, int i, struct mp_reader *r, uint32_t count, Oid type)
 {
     size_t before = p->text.size;
+    if (type & PG_ARRAY_OF) /* whose elements have a number that is not that of integers */
+        return 0;
     int rc = pg_int_array(&p->text, r, count, pg_value_element(type));
     if (rc == 1) {
         p->offsets[i] = before + 1;
@@ -255,7 +309,7 @@ static int bind_one(struct pg_params *p, int i, struct mp_reader *r, Oid type, s
         p->offsets[i] = p->text.size + 1;
         rc = write_nested(r, type, &p->text, e);
         break;
-    default: p->offsets[i] = p->text.size + 1; rc = write_scalar(&t, &p->text);
+    default: p->offsets[i] = p->text.size + 1; rc = write_scalar(&t, type, &p->text, e);
     }
     return rc == 0 ? buf_append(&p->text, "", 1) : rc;
 }
@@ -286,7 +340,7 @@ int pg_param_bind(struct pg_params *p, struct slice packed, const Oid *types, in
     for (int i = 0; i < count; i++) {
         struct err cause;
         err_set(&cause, ERR_NOMEM, "no memory for it");
-        rc = bind_one(p, i, &r, types[i], &cause);
+        rc = bind_one(p, i, &r, pg_types_kind(p->known, types[i]), &cause);
         if (rc != 0)
             return err_set(e, rc, "parameter $%d: %s", i + 1, cause.text);
     }
@@ -305,5 +359,5 @@ void pg_param_fini(struct pg_params *p)
     free(p->formats);
     free(p->offsets);
     buf_fini(&p->text);
-    *p = (struct pg_params){.capacity = 0};
+    *p = (struct pg_params){.capacity = 0, .known = p->known};
 }

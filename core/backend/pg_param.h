@@ -16,7 +16,7 @@
 
 #include "base/buf.h"
 
-#include <libpq-fe.h>
+#include "backend/pg_types.h"
 
 /* Room that one query after the other uses; 0 in every field begins. */
 struct pg_params {
@@ -26,6 +26,7 @@ struct pg_params {
     int *formats;
     size_t *offsets; /* into text, plus 1; 0: values holds the pointer already */
     struct buf text;
+    const struct pg_types *known; /* of the user's types; NULL: none is known */
 };
 
 /* packed is borrowed until the next bind: large binaries are not copied. ERR_BAD_REQUEST for a

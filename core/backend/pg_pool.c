@@ -142,6 +142,14 @@ void pg_pool_again(struct pg_pool *p, struct pg_call *call)
     p->queued++;
 }
 
+void pg_pool_await_types(struct pg_pool *p, struct pg_call *call)
+{
+    call->state = PG_CALL_QUEUED;
+    call->conn = NULL;
+    list_push_back(&p->types.waiting, &call->step.link);
+    p->queued++;
+}
+
 void pg_pool_submit(struct backend *b, struct query *q)
 {
     struct pg_pool *p = (struct pg_pool *)b;
@@ -195,9 +203,19 @@ void pg_pool_cancel(struct backend *b, struct query *q)
 
 /* ---- connections ---- */
 
+static bool is_alone(const struct pg_pool *p, const struct pg_conn *c)
+{
+    for (unsigned i = 0; i < p->conn_count; i++)
+        if (&p->conns[i] != c && p->conns[i].state == PG_READY)
+            return false;
+    return true;
+}
+
 void pg_pool_opened(struct pg_pool *p, struct pg_conn *c)
 {
     p->stats.connects++;
+    if (is_alone(p, c)) /* else queries are in the air that were sent by what is known */
+        pg_types_forget(&p->types);
     log_info("pg.connected", "backend=%s server=%d pid=%d ms=%lld", p->name, PQserverVersion(c->pg),
              PQbackendPID(c->pg), (long long)(clock_ms() - c->opened_ms));
 }

@@ -15,6 +15,7 @@
 
 #include "backend/pg_conn.h"
 #include "backend/pg_param.h"
+#include "backend/pg_types.h"
 #include "base/rng.h"
 
 struct pg_pool {
@@ -36,6 +37,7 @@ struct pg_pool {
     int64_t retry_ms;  /* no connect before; clock_ms */
     struct err down;   /* why the last one failed */
     struct pg_params params;
+    struct pg_types types;
     struct backend_stats stats;
     unsigned conn_count;
     struct pg_conn conns[];
@@ -49,6 +51,8 @@ void pg_pool_read_stats(const struct backend *b, struct backend_stats *out);
 void pg_pool_end(struct pg_pool *p, struct query *q, int code);
 /* The call runs again, before all others. */
 void pg_pool_again(struct pg_pool *p, struct pg_call *call);
+/* The call, which waits for a statement or for nothing, waits until its types are known. */
+void pg_pool_await_types(struct pg_pool *p, struct pg_call *call);
 void pg_pool_opened(struct pg_pool *p, struct pg_conn *c);
 /* c is closed. was_open: it had been READY. */
 void pg_pool_lost(struct pg_pool *p, struct pg_conn *c, bool was_open, const struct err *why);

@@ -18,20 +18,23 @@ static int explain(struct query *q, int rc)
     return rc;
 }
 
-static int add_value(struct query *q, const struct pg_stmt *st, const PGresult *res, int row,
-                     int column)
+static int add_value(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+                     const PGresult *res, int row, int column)
 {
     if (PQgetisnull(res, row, column))
         return mpw_nil(&q->result);
     const char *text = PQgetvalue(res, row, column);
     size_t size = (size_t)PQgetlength(res, row, column);
-    int rc = pg_value_pack(st->column_types[column], slice_of(text, size), &q->result, &q->err);
+    Oid kind = pg_types_kind(rows->types, st->column_types[column]);
+    rows->nests = rows->nests || (kind & PG_ARRAY_OF);
+    int rc = pg_value_pack(kind, slice_of(text, size), &q->result, &q->err);
     if (rc == ERR_BACKEND)
         err_prefix(&q->err, "column \"%.*s\"", SLICE_ARG(pg_stmt_column(st, column)));
     return rc;
 }
 
-static int add_map(struct query *q, const struct pg_stmt *st, const PGresult *res, int row)
+static int add_map(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+                   const PGresult *res, int row)
 {
     int rc = mpw_map(&q->result, (uint32_t)st->columns);
     size_t from = 0;
@@ -39,7 +42,7 @@ static int add_map(struct query *q, const struct pg_stmt *st, const PGresult *re
         size_t to = st->key_ends[i];
         rc = mpw_raw(&q->result, slice_of(st->keys.data + from, to - from));
         if (rc == 0)
-            rc = add_value(q, st, res, row, i);
+            rc = add_value(rows, q, st, res, row, i);
         from = to;
     }
     return rc;
@@ -52,14 +55,14 @@ static int add_row(struct pg_rows *rows, struct query *q, const struct pg_stmt *
     switch (q->shape) {
     case QUERY_ROWS: {
         int rc = rows->count == 1 ? mpw_array_open(&q->result, &rows->header) : 0;
-        return rc == 0 ? add_map(q, st, res, row) : rc;
+        return rc == 0 ? add_map(rows, q, st, res, row) : rc;
     }
-    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(q, st, res, row) : 0;
+    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(rows, q, st, res, row) : 0;
     case QUERY_VALUE:
         q->found = true;
         if (rows->count > 1)
             return 0;
-        return st->columns > 0 ? add_value(q, st, res, row, 0) : mpw_nil(&q->result);
+        return st->columns > 0 ? add_value(rows, q, st, res, row, 0) : mpw_nil(&q->result);
     case QUERY_EXEC:
     case QUERY_TYPES: break;
     }
@@ -86,8 +89,9 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *s
     else if (q->shape == QUERY_ROWS && rows->count == 0)
         rc = mpw_array_open(&q->result, &rows->header);
     if (rc == 0 && q->shape == QUERY_ROWS)
-        mpw_close(&q->result, rows->header, rows->count);
-    if (rc == 0 && st->nests && q->result.size > 0 && mp_check(buf_slice(&q->result), NULL) != 0)
+        mpw_array_close(&q->result, rows->header, rows->count);
+    if (rc == 0 && (st->nests || rows->nests) && q->result.size > 0 &&
+        mp_check(buf_slice(&q->result), NULL) != 0)
         return err_set(&q->err, ERR_BACKEND, "the result is nested deeper than %d", MP_DEPTH_MAX);
     return explain(q, rc);
 }

@@ -11,11 +11,14 @@
 
 #include "backend/backend.h"
 #include "backend/pg_stmt.h"
+#include "backend/pg_types.h"
 
 /* Where a result stands between its rows; 0 in every field begins. */
 struct pg_rows {
     uint32_t count;
     size_t header; /* of the array, for QUERY_ROWS */
+    bool nests;    /* a column of a user's type may hold values in values */
+    const struct pg_types *types;
 };
 
 /* Adds the rows of one PGresult; the error stands in q->err. */

@@ -8,40 +8,94 @@
 
 #define ARRAY_DEPTH_MAX 6 /* PostgreSQL's MAXDIM */
 
-/* Arrays of built-in types; their numbers are the same in every database. */
+/* Arrays of built-in types; their numbers are the same in every database. Those of system tables'
+ * rows are left out. */
 static const struct {
     Oid array, element;
 } arrays[] = {
+    {143, 142 /* xml */},
     {199, PG_JSON},
+    {271, 5069 /* xid8 */},
+    {629, 628 /* line */},
     {651, 650 /* cidr */},
+    {719, 718 /* circle */},
+    {775, 774 /* macaddr8 */},
+    {791, 790 /* money */},
     {1000, PG_BOOL},
     {1001, PG_BYTEA},
     {1002, PG_CHAR},
     {1003, PG_NAME},
     {1005, PG_INT2},
+    {1006, 22 /* int2vector */},
     {1007, PG_INT4},
+    {1008, 24 /* regproc */},
     {1009, PG_TEXT},
+    {1010, 27 /* tid */},
+    {1011, 28 /* xid */},
+    {1012, 29 /* cid */},
+    {1013, 30 /* oidvector */},
     {1014, PG_BPCHAR},
     {1015, PG_VARCHAR},
     {1016, PG_INT8},
+    {1017, 600 /* point */},
+    {1018, 601 /* lseg */},
+    {1019, 602 /* path */},
+    {1020, PG_BOX},
     {1021, PG_FLOAT4},
     {1022, PG_FLOAT8},
+    {1027, 604 /* polygon */},
     {1028, PG_OID},
-    {1040, 829},
+    {1034, 1033 /* aclitem */},
+    {1040, 829 /* macaddr */},
     {1041, 869 /* inet */},
     {1115, 1114 /* timestamp */},
-    {1182, 1082},
+    {1182, 1082 /* date */},
     {1183, 1083 /* time */},
     {1185, 1184 /* timestamptz */},
-    {1187, 1186},
+    {1187, 1186 /* interval */},
     {1231, 1700 /* numeric */},
+    {1263, 2275 /* cstring */},
     {1270, 1266 /* timetz */},
-    {2951, 2950},
+    {1561, 1560 /* bit */},
+    {1563, 1562 /* varbit */},
+    {2201, 1790 /* refcursor */},
+    {2207, 2202 /* regprocedure */},
+    {2208, 2203 /* regoper */},
+    {2209, 2204 /* regoperator */},
+    {2210, 2205 /* regclass */},
+    {2211, 2206 /* regtype */},
+    {2949, 2970 /* txid_snapshot */},
+    {2951, 2950 /* uuid */},
+    {3221, 3220 /* pg_lsn */},
+    {3643, 3614 /* tsvector */},
+    {3644, 3642 /* gtsvector */},
+    {3645, 3615 /* tsquery */},
+    {3735, 3734 /* regconfig */},
+    {3770, 3769 /* regdictionary */},
     {3807, PG_JSONB},
+    {3905, 3904 /* int4range */},
+    {3907, 3906 /* numrange */},
+    {3909, 3908 /* tsrange */},
+    {3911, 3910 /* tstzrange */},
+    {3913, 3912 /* daterange */},
+    {3927, 3926 /* int8range */},
+    {4073, 4072 /* jsonpath */},
+    {4090, 4089 /* regnamespace */},
+    {4097, 4096 /* regrole */},
+    {4192, 4191 /* regcollation */},
+    {5039, 5038 /* pg_snapshot */},
+    {6150, 4451 /* int4multirange */},
+    {6151, 4532 /* nummultirange */},
+    {6152, 4533 /* tsmultirange */},
+    {6153, 4534 /* tstzmultirange */},
+    {6155, 4535 /* datemultirange */},
+    {6157, 4536 /* int8multirange */},
 };
 
 Oid pg_value_element(Oid type)
 {
+    if (type & PG_ARRAY_OF)
+        return type & ~PG_ARRAY_OF;
     size_t low = 0, high = sizeof arrays / sizeof *arrays;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -115,7 +169,7 @@ static int pack_number(Oid type, struct slice text, struct buf *out, struct err 
     copy[text.size] = '\0';
     int rc;
     if (type == PG_FLOAT4 || type == PG_FLOAT8)
-        rc = mpw_float(out, strtod(copy, &end));
+        rc = mpw_number(out, strtod(copy, &end));
     else
         rc = mpw_int(out, strtoll(copy, &end, 10));
     if (rc == 0 && *end)
@@ -128,6 +182,7 @@ static int pack_number(Oid type, struct slice text, struct buf *out, struct err 
 struct cursor {
     const char *at, *end;
     Oid element;
+    char delimiter;
     struct buf scratch; /* a quoted element without its escapes */
 };
 
@@ -155,7 +210,7 @@ static int pack_quoted(struct cursor *c, struct buf *out, struct err *e)
 static int pack_bare(struct cursor *c, struct buf *out, struct err *e)
 {
     const char *from = c->at;
-    while (c->at < c->end && *c->at != ',' && *c->at != '}')
+    while (c->at < c->end && *c->at != c->delimiter && *c->at != '}')
         c->at++;
     struct slice text = slice_of(from, (size_t)(c->at - from));
     if (text.size == 0)
@@ -180,7 +235,7 @@ static int pack_braces(struct cursor *c, struct buf *out, unsigned depth, struct
              : *c->at == '"' ? pack_quoted(c, out, e)
                              : pack_bare(c, out, e);
         count++;
-        if (rc == 0 && (c->at == c->end || (*c->at != ',' && *c->at != '}')))
+        if (rc == 0 && (c->at == c->end || (*c->at != c->delimiter && *c->at != '}')))
             return bad_array(e);
         if (rc != 0 || *c->at == '}')
             break;
@@ -188,14 +243,17 @@ static int pack_braces(struct cursor *c, struct buf *out, unsigned depth, struct
     }
     if (rc == 0) {
         c->at++;
-        mpw_close(out, header, count);
+        mpw_array_close(out, header, count);
     }
     return rc;
 }
 
 static int pack_array(Oid element, struct slice text, struct buf *out, struct err *e)
 {
-    struct cursor c = {.at = text.data, .end = text.data + text.size, .element = element};
+    struct cursor c = {.at = text.data,
+                       .end = text.data + text.size,
+                       .element = element,
+                       .delimiter = element == PG_BOX ? ';' : ','};
     if (text.size > 0 && *c.at == '[') { /* bounds that do not start at 1 */
         const char *equals = memchr(c.at, '=', text.size);
         c.at = equals ? equals + 1 : c.end;

@@ -6,8 +6,8 @@
  *   text, varchar, char, name, uuid, numeric, dates and times (ISO), interval, inet, ranges,
  *   enums and everything else -> str, as the server writes it
  *
- * Text that is not UTF-8 (a SQL_ASCII database) becomes bin. Arrays of types that the user made
- * stay text, for their elements are not known here: cast them (`col::text[]`).
+ * Text that is not UTF-8 (a SQL_ASCII database) becomes bin. Types that the user made come down to
+ * these by pg_types.
  * Thread: any. Limits: the buf's maximum; nesting is checked by whoever owns the whole result.
  */
 #ifndef RTCACHE_BACKEND_PG_VALUE_H
@@ -28,12 +28,16 @@ enum pg_type {
     PG_TEXT = 25,
     PG_OID = 26,
     PG_JSON = 114,
+    PG_BOX = 603, /* the one type whose array is not cut at commas */
     PG_FLOAT4 = 700,
     PG_FLOAT8 = 701,
     PG_BPCHAR = 1042,
     PG_VARCHAR = 1043,
     PG_JSONB = 3802,
 };
+
+#define PG_FIRST_USER 16384       /* types from this number on are made in a database */
+#define PG_ARRAY_OF   0x80000000U /* with a built-in type: an array of those (pg_types.h) */
 
 /* The type of an array's elements; 0 where type is no array that is known here. */
 Oid pg_value_element(Oid type);

@@ -13,6 +13,7 @@ static void postgres_free(struct backend *b)
     struct list *link;
     while ((link = list_pop_front(&p->queue)) != NULL)
         free(container_of(link, struct pg_call, step.link));
+    pg_types_fini(&p->types);
     pg_work_fini(&p->works);
     ev_idle_stop(p->loop, &p->deliver);
     ev_ref(p->loop);
@@ -73,6 +74,8 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     p->rng.state = rng_os();
     list_init(&p->queue);
     list_init(&p->ended);
+    pg_types_init(&p->types);
+    p->params.known = &p->types;
     pg_work_init(&p->works, loop);
     ev_idle_init(&p->deliver, on_deliver);
     ev_set_priority(&p->deliver, EV_MAXPRI); /* busy connections do not hold it up */

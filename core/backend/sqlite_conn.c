@@ -300,7 +300,7 @@ static int fetch_rows(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlit
             return code;
     }
     if (code == 0)
-        mpw_close(&run->result, at, count);
+        mpw_array_close(&run->result, at, count);
     return code;
 }
 

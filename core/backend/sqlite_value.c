@@ -1,6 +1,7 @@
 #include "backend/sqlite_value.h"
 
 #include "backend/json.h"
+#include "base/decimal.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
@@ -98,21 +99,20 @@ int sqlite_value_bind(sqlite3_stmt *stmt, int index, unsigned number, struct sli
 
 /* ---- from a column ---- */
 
-/* The shortest text that reads back as d. */
+/* Infinity as PostgreSQL writes it. */
 static int pack_decimal(double d, struct buf *out)
 {
-    char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, d);
-        if (strtod(text, NULL) == d)
-            break;
-    }
+    char text[DECIMAL_FLOAT_MAX];
+    if (isinf(d))
+        return mpw_cstr(out, d < 0 ? "-Infinity" : "Infinity");
+    decimal_print_float(d, text);
     return mpw_cstr(out, text);
 }
 
+/* A boolean is 0 or 1: another integer in such a column stays what it is. */
 static int pack_int(int64_t v, enum sqlite_kind kind, struct buf *out)
 {
-    if (kind == SQLITE_KIND_BOOL)
+    if (kind == SQLITE_KIND_BOOL && (v == 0 || v == 1))
         return mpw_bool(out, v != 0);
     if (kind != SQLITE_KIND_DECIMAL)
         return mpw_int(out, v);
@@ -136,7 +136,7 @@ int sqlite_value_pack(sqlite3_stmt *stmt, int column, enum sqlite_kind kind, str
     case SQLITE_FLOAT:
         if (kind == SQLITE_KIND_DECIMAL)
             return pack_decimal(sqlite3_column_double(stmt, column), out);
-        return mpw_float(out, sqlite3_column_double(stmt, column));
+        return mpw_number(out, sqlite3_column_double(stmt, column));
     case SQLITE_TEXT:
         bytes = sqlite3_column_text(stmt, column);
         size = (size_t)sqlite3_column_bytes(stmt, column);

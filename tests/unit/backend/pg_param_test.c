@@ -66,7 +66,7 @@ static void arrays_become_arrays_or_json_by_the_parameters_type(void **state)
     fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"\"]]", ERR_BACKEND, "bigint");
     gives(f, QUERY_VALUE, "SELECT $1::oid[]", "[[1,4294967295]]", "[1,4294967295]");
     gives(f, QUERY_VALUE, "SELECT $1::int8[] || $2::text[]::int8[]", "[[1],[\"2\"]]", "[1,2]");
-    gives(f, QUERY_VALUE, "SELECT $1::float8[]", "[[0.1,2]]", "[0.1,2.0]");
+    gives(f, QUERY_VALUE, "SELECT $1::float8[]", "[[0.1,2]]", "[0.1,2]");
     gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[[1,{\"a\":[null]}]]", "[1,{\"a\":[null]}]");
     gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[{\"k\":\"v\"}]", "{\"k\":\"v\"}");
     gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[\"{\\\"k\\\": 1}\"]", "{\"k\":1}");

@@ -99,7 +99,7 @@ static void arrays_are_arrays(void **state)
     value(f, "'{}'::int[]", "[]");
     value(f, "'[2:3]={7,8}'::int[]", "[7,8]");
     value(f, "ARRAY[true,false]", "[true,false]");
-    value(f, "ARRAY[1.5,2]::float8[]", "[1.5,2.0]");
+    value(f, "ARRAY[1.5,2]::float8[]", "[1.5,2]");
     value(f, "ARRAY['2024-01-02']::date[]", "[\"2024-01-02\"]");
     value(f, "ARRAY[1.50]::numeric[]", "[\"1.50\"]");
 }
@@ -136,8 +136,8 @@ static void an_empty_bytea_in_an_array_is_bin(void **state)
     struct err e;
     buf_init(&out, 0);
     assert_int_equal(pg_value_pack(1001, slice_str("{\"\"}"), &out, &e), 0);
-    assert_int_equal(out.size, 7);
-    assert_memory_equal(out.data, "\xdd\0\0\0\x01\xc4\0", 7);
+    assert_int_equal(out.size, 3);
+    assert_memory_equal(out.data, "\x91\xc4\0", 3);
     buf_fini(&out);
 }
 

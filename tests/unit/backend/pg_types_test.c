@@ -1,0 +1,108 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "pg_fixture.h"
+
+#define MANY 30
+
+static int setup(void **state)
+{
+    if (fixture_setup(state) != 0)
+        return -1;
+    struct fixture *f = *state;
+    fixture_open(f, 1);
+    gives(f, QUERY_EXEC, "CREATE TYPE mood AS ENUM ('glad', 'sad')", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE TYPE pair AS (n int, t text)", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE DOMAIN small AS int2", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE DOMAIN smaller AS small", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE DOMAIN ids AS int8[]", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE DOMAIN bytes AS bytea", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE DOMAIN moods AS mood[]", NULL, "0");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_close(*state);
+    return fixture_teardown(state);
+}
+
+static void what_users_made_comes_down_to_what_is_built_in(void **state)
+{
+    struct fixture *f = *state;
+    gives(f, QUERY_VALUE, "SELECT '{glad,NULL,sad}'::mood[]", NULL, "[\"glad\",null,\"sad\"]");
+    gives(f, QUERY_VALUE, "SELECT 'glad'::mood", NULL, "\"glad\"");
+    gives(f, QUERY_VALUE, "SELECT '{1,-2}'::small[]", NULL, "[1,-2]");
+    gives(f, QUERY_VALUE, "SELECT '{{1,-2}}'::smaller[]", NULL, "[[1,-2]]");
+    gives(f, QUERY_VALUE, "SELECT '{9007199254740993}'::ids", NULL, "[9007199254740993]");
+    gives(f, QUERY_VALUE, "SELECT '{\"{1,2}\",\"{}\"}'::ids[]", NULL, "[[1,2],[]]");
+    gives(f, QUERY_VALUE, "SELECT '{glad}'::moods", NULL, "[\"glad\"]");
+    gives(f, QUERY_VALUE, "SELECT ARRAY[ROW(1, 'a,b')::pair]", NULL, "[\"(1,\\\"a,b\\\")\"]");
+    gives(f, QUERY_VALUE, "SELECT array_agg(c) FROM (SELECT relname FROM pg_class LIMIT 0) c", NULL,
+          "null");
+}
+
+static void parameters_are_what_the_domain_is_over(void **state)
+{
+    struct fixture *f = *state;
+    gives(f, QUERY_VALUE, "SELECT encode($1::bytes, 'hex')", "[\"\\\\x41\"]", "\"5c783431\"");
+    gives(f, QUERY_VALUE, "SELECT $1::ids", "[[1,2]]", "[1,2]");
+    gives(f, QUERY_VALUE, "SELECT $1::small[]", "[[1,2]]", "[1,2]");
+    gives(f, QUERY_VALUE, "SELECT $1::mood[]", "[[\"sad\"]]", "[\"sad\"]");
+}
+
+/* They wait for one answer, and one that is given up meanwhile holds up nobody. */
+static void many_that_meet_an_unknown_type_ask_once(void **state)
+{
+    struct fixture *f = *state;
+    struct ask asks[MANY];
+    char sql[MANY][80];
+    gives(f, QUERY_EXEC, "CREATE TYPE later AS ENUM ('x')", NULL, "0");
+    uint64_t before = stats(f).queries;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(sql[i], sizeof sql[i], "SELECT %d AS n, '{x}'::later[] AS v", i);
+        ask_init(&asks[i], QUERY_ROW, sql[i], NULL);
+        ask_send(f, &asks[i]);
+    }
+    backend_cancel(f->backend, &asks[7].q);
+    for (int i = 0; i < MANY; i++) {
+        char want[40];
+        snprintf(want, sizeof want, "{\"n\":%d,\"v\":[\"x\"]}", i);
+        if (i != 7) {
+            fixture_wait(f, &asks[i].done, 1);
+            result_is(&asks[i].q, want);
+        }
+        ask_fini(&asks[i]);
+    }
+    assert_int_equal(stats(f).queries - before, MANY + 1);
+    assert_int_equal(stats(f).queued, 0);
+}
+
+static void a_backend_may_end_while_it_asks(void **state)
+{
+    struct fixture other = *(struct fixture *)*state;
+    struct ask a;
+    fixture_open(&other, 1);
+    gives(&other, QUERY_VALUE, "SELECT 1", NULL, "1");
+    ask_init(&a, QUERY_VALUE, "SELECT '{glad}'::mood[]", NULL);
+    ask_send(&other, &a);
+    while (stats(&other).queries < 3) /* the third asks for the type */
+        ev_run(other.loop, EVRUN_ONCE);
+    backend_cancel(other.backend, &a.q);
+    ask_fini(&a);
+    fixture_close(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_users_made_comes_down_to_what_is_built_in),
+        cmocka_unit_test(parameters_are_what_the_domain_is_over),
+        cmocka_unit_test(many_that_meet_an_unknown_type_ask_once),
+        cmocka_unit_test(a_backend_may_end_while_it_asks),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

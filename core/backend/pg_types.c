@@ -63,13 +63,16 @@ static uint32_t place_of(const struct pg_types *t, Oid type)
 
 static bool is_known(const struct pg_types *t, Oid type)
 {
+    if (type < PG_FIRST_USER)
+        return true;
     uint32_t at = place_of(t, type);
-    return type < PG_FIRST_USER || (at < t->count && t->known[at].type == type);
+    return at < t->count && t->known[at].type == type;
 }
 
 Oid pg_types_find(const struct pg_types *t, Oid type)
 {
-    return is_known(t, type) ? t->known[place_of(t, type)].kind : PG_TEXT;
+    uint32_t at = place_of(t, type);
+    return at < t->count && t->known[at].type == type ? t->known[at].kind : PG_TEXT;
 }
 
 static int keep(struct pg_types *t, Oid type, Oid kind)

@@ -23,8 +23,9 @@ enum query_shape {
     QUERY_ROWS,  /* an array of such maps, in order */
     QUERY_VALUE, /* the first column of the first row, or nothing */
     QUERY_EXEC,  /* an integer: rows affected */
-    /* Not run, only described: [[type of each parameter, as its OID], [name of each column]];
-     * nothing from a driver whose statements have no types. */
+    /* Not run, only described: [[type of each parameter, as its OID], [name of each column],
+     * whether every parameter's type takes a text whole or not at all]; nothing from a driver whose
+     * statements have no types. No older than the backend's `statement_age`. */
     QUERY_TYPES,
 };
 
@@ -59,7 +60,12 @@ struct backend_stats {
     uint64_t queries, failures, connects, disconnects, cancels, timeouts;
     uint64_t groups, groups_failed; /* postgres: transactions of more than one SELECT */
     uint64_t reruns;                /* postgres: for rows that were too many to take at once */
+    uint64_t descriptions;          /* postgres: statements described, again or the first time */
+    uint64_t stale;                 /* postgres: queries run again by a newer description */
+    uint64_t lost;                  /* postgres: queries run again for their name was not there */
+    uint64_t retired;               /* postgres: connections closed for their age */
     uint32_t connections, idle, in_flight, queued;
+    uint32_t unprepared; /* postgres: threads that have given up names, for a pooler's sake */
 };
 
 struct backend_ops {

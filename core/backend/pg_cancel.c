@@ -8,7 +8,7 @@
  * cancel may arrive before its query: it is repeated until the query ends. While that lasts the
  * connection takes nothing new; after connect_timeout of it, it is closed.
  *
- * A preparation may wait for a lock on a table. One that no query waits for any more is stopped in
+ * A description may wait for a lock on a table. One that no query waits for any more is stopped in
  * the same way, though not at once: most end by themselves. So do most of the queries that share a
  * transaction (pg_group), where a cancel makes all the others run again.
  */
@@ -30,13 +30,16 @@ static bool given_up(const struct pg_conn *c)
     const struct pg_step *oldest = oldest_step(c);
     if (!oldest || oldest->kind == PG_STEP_CLOSE)
         return false;
-    if (oldest->kind == PG_STEP_PREPARE)
+    if (oldest->kind == PG_STEP_DESCRIBE)
         return list_empty(&container_of(oldest, struct pg_stmt, step)->waiting);
     return pg_group_given_up(c);
 }
 
 bool pg_cancel_drains(const struct pg_conn *c)
 {
+    bool patient = c->draining_ms == 0 || clock_ms() - c->draining_ms < 1000 * WAIT_FIRST_S;
+    if (patient && !list_empty(&c->steps) && oldest_step(c)->kind == PG_STEP_DESCRIBE)
+        return pg_signal_active(&c->cancel);
     return pg_signal_active(&c->cancel) || given_up(c);
 }
 

@@ -5,17 +5,19 @@
  *             (names only)               (if need be)
  *
  * Shape: a PGconn in pipeline mode, one ev_io, one ev_timer, the list of steps in the order of
- * sending. A sync ends a transaction, and with it what an error touches: a write, a preparation
- * and a close have one each, and SELECTs of one turn of the loop share one (pg_group). Five files:
- * pg_conn opens and closes, pg_flow sends and reads, pg_group says what shares a transaction,
- * pg_cancel stops queries that were given up, pg_pool shares out.
+ * sending. A sync ends a transaction, and with it what an error touches: a write, a description
+ * and a close have one each, and SELECTs of one turn of the loop share one (pg_group). Seven files:
+ * pg_conn opens and closes, pg_send sends, pg_flow reads, pg_describe keeps what is known of a
+ * statement young, pg_group says what shares a transaction, pg_cancel stops queries that were given
+ * up, pg_pool shares out.
  * Thread: its loop's. Limits: `pipeline` calls in the air, `group` of them in a transaction,
- * `connect_timeout`, `statements`.
+ * `connect_timeout`, `statements`, `connection_age`.
  */
 #ifndef RTCACHE_BACKEND_PG_CONN_H
 #define RTCACHE_BACKEND_PG_CONN_H
 
 #include "backend/backend.h"
+#include "backend/pg_error.h"
 #include "backend/pg_row.h"
 #include "backend/pg_signal.h"
 #include "backend/pg_stmt.h"
@@ -33,6 +35,7 @@ struct pg_conn {
     struct ev_timer timer; /* until READY: of the connect; then: of the next cancel */
     struct list steps;     /* sent, oldest first */
     struct pg_step *at;    /* whose results come next; NULL: steps is empty */
+    uint64_t sent;         /* steps so far */
     int64_t began_ms;      /* when the server could begin with the oldest */
     uint32_t grouped;      /* queries sent since the last sync */
     size_t grouped_bytes;  /* of their parameters */
@@ -45,6 +48,7 @@ struct pg_conn {
     struct pg_work *resolve; /* under way, or NULL */
     struct pg_signal cancel;
     int64_t opened_ms;
+    int64_t retire_ms;   /* it takes nothing new from then on, and closes when it is idle */
     int64_t draining_ms; /* since when nobody wants the oldest step; 0: somebody does */
     double cancel_wait_s;
     bool proven;          /* a query has ended on it */
@@ -54,7 +58,7 @@ struct pg_conn {
 enum pg_call_state { PG_CALL_QUEUED, PG_CALL_WAITING, PG_CALL_SENT };
 
 /* Why a call runs a second time; each at most once. */
-enum pg_redo { PG_REDO_PLAN = 1, PG_REDO_CANCEL = 2, PG_REDO_MANY = 4 };
+enum pg_redo { PG_REDO_STALE = 1, PG_REDO_CANCEL = 2, PG_REDO_MANY = 4, PG_REDO_LOST = 8 };
 
 /* The driver's side of a query; outlives it where it is given up in the air. */
 struct pg_call {
@@ -62,11 +66,15 @@ struct pg_call {
     struct query *q; /* NULL: given up */
     enum pg_call_state state;
     struct pg_conn *conn;
-    struct pg_stmt *stmt; /* SENT: a reference */
+    struct pg_stmt *stmt; /* since it was sent: a reference */
     unsigned redo, redone;
-    bool many;  /* its rows came all at once, were many, and it was cancelled for that */
-    bool fresh; /* its statement was prepared for it */
-    bool alone; /* shared a transaction that failed, and shares no other */
+    uint32_t generation; /* of the description that it was sent by */
+    uint32_t serial;     /* of the name that it was sent by; 0: none */
+    bool parses;         /* its statement gets the name just before it */
+    bool unnamed;        /* its name was lost: it uses none */
+    enum pg_doubt doubt; /* WAITING after an error that a newer description judges */
+    bool many;           /* its rows came all at once, were many, and it was cancelled for that */
+    bool alone;          /* shared a transaction that failed, and shares no other */
     struct pg_rows rows;
 };
 
@@ -104,16 +112,47 @@ bool pg_group_given_up(const struct pg_conn *c);
  * Learns from it which statements are quick. */
 bool pg_group_take(struct pg_conn *c, struct list *out);
 
-/* READY: sends the call now or when its statement is prepared. May close. */
-void pg_flow_take(struct pg_conn *c, struct pg_call *call);
+/* READY: sends the call now or when its statement is described. May close. */
+void pg_send_call(struct pg_conn *c, struct pg_call *call);
+/* Sends a call whose statement is described. May close. */
+void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st);
+/* False: that closed the connection. */
+bool pg_send_describe(struct pg_conn *c, struct pg_stmt *st) MUST_USE;
+/* Lets go of the statement's name on the server, where it has one. May close. */
+void pg_send_close(struct pg_conn *c, struct pg_stmt *st);
+/* Drops statements past the bound. May close. */
+void pg_send_evict(struct pg_conn *c);
+
+/* A description's answer; then the end of its transaction, which may close. */
+void pg_describe_result(struct pg_stmt *st, const PGresult *res);
+void pg_describe_ended(struct pg_conn *c, struct pg_stmt *st);
+/* The call failed by what may come of an old description: it ends or runs again when that is
+ * known. May close. */
+void pg_describe_judge(struct pg_conn *c, struct pg_call *call);
+/* Whether the description may be used; whether it is time to make it again beside that. */
+bool pg_describe_is_young(const struct pg_conn *c, const struct pg_stmt *st);
+bool pg_describe_is_due(const struct pg_conn *c, const struct pg_stmt *st);
+/* The connection broke: what waits for the description fails. */
+void pg_describe_fail(struct pg_stmt *st, const struct err *why);
+
 /* Takes the results that are there. May close. */
 void pg_flow_read(struct pg_conn *c);
 /* Ends every call with why. */
 void pg_flow_fail(struct pg_conn *c, const struct err *why);
+/* Results of the oldest step come next. */
+void pg_flow_begin(struct pg_conn *c);
+/* The call, in no list any more, is over; its query's err stands where code is not 0. */
+void pg_flow_finish(struct pg_call *call, int code);
+/* As if it had not been sent. */
+void pg_flow_renew(struct pg_call *call);
+/* The same, and it runs again, on any connection. */
+void pg_flow_give_back(struct pg_call *call);
+/* It waits until the catalog has told of its types, and runs then. */
+void pg_flow_await_types(struct pg_call *call);
 
 void pg_cancel_init(struct pg_conn *c);
 /* Whether nobody wants the oldest step any more, or a cancel is under way: then nothing new is
- * sent. */
+ * sent. But for a description that nobody waits for, until it takes long. */
 bool pg_cancel_drains(const struct pg_conn *c);
 /* The oldest step is another one now, or a query was given up. */
 void pg_cancel_step_began(struct pg_conn *c);

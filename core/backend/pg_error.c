@@ -79,12 +79,30 @@ bool pg_error_is_cancel(const PGresult *res)
     return strcmp(pg_error_state(res), "57014") == 0;
 }
 
-bool pg_error_is_stale_plan(const PGresult *res)
+enum pg_doubt pg_error_doubt(const PGresult *res)
 {
     const char *state = pg_error_state(res);
-    if (strcmp(state, "26000") == 0 || strncmp(state, "42", 2) == 0)
-        return true;
+    if (strncmp(state, "22", 2) == 0 || strcmp(state, "42501") == 0)
+        return PG_DOUBT_TYPES;
+    if (strncmp(state, "42", 2) == 0 || strncmp(state, "26", 2) == 0 ||
+        strncmp(state, "3F", 2) == 0 || strncmp(state, "XX", 2) == 0)
+        return PG_DOUBT_PLAN;
+    if (strcmp(state, "0A000") != 0)
+        return PG_SURE;
     /* Messages come in the server's language; the name of the function that raised it does not. */
     const char *from = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
-    return strcmp(state, "0A000") == 0 && from && strcmp(from, "RevalidateCachedQuery") == 0;
+    return from && strcmp(from, "RevalidateCachedQuery") == 0 ? PG_DOUBT_PLAN : PG_DOUBT_TYPES;
+}
+
+bool pg_error_is_lost(const PGresult *res)
+{
+    static const char *const states[] = {"26000", "42P05", "08P01"};
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *state = pg_error_state(res);
+    if (!severity || strcmp(severity, "ERROR") != 0) /* a pooler's own end a connection */
+        return false;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(state, states[i]) == 0)
+            return true;
+    return false;
 }

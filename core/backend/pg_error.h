@@ -19,9 +19,16 @@ int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e);
 /* The five characters of the SQLSTATE, or "". Borrowed from res. */
 const char *pg_error_state(const PGresult *res);
 
-/* Whether the prepared statement, not the query, is at fault, so that preparing it anew may help:
- * it does not exist, its result type has changed, or what it names is not there any more. */
-bool pg_error_is_stale_plan(const PGresult *res);
+/* What an error may come of, where the description that the query was sent by was old. */
+enum pg_doubt {
+    PG_SURE,
+    PG_DOUBT_TYPES, /* its types: where they are the same now, the error is the query's own */
+    PG_DOUBT_PLAN,  /* or what the server keeps under the statement's name */
+};
+enum pg_doubt pg_error_doubt(const PGresult *res);
+/* Whether the server has no statement of that name, has one already, or another one: then it did
+ * not begin to run, and somebody between shares sessions out. */
+bool pg_error_is_lost(const PGresult *res);
 /* What the error says of the statement: one that ends its session may have come after a commit. */
 enum query_fate pg_error_fate(const PGresult *res);
 /* Whether the server stopped the query because it was told to. */

@@ -29,10 +29,13 @@ static int grow(struct pg_params *p, int count)
     void *formats = realloc(p->formats, n * sizeof *p->formats);
     if (formats)
         p->formats = formats;
+    void *types = realloc(p->types, n * sizeof *p->types);
+    if (types)
+        p->types = types;
     void *offsets = realloc(p->offsets, n * sizeof *p->offsets);
     if (offsets)
         p->offsets = offsets;
-    if (!values || !lengths || !formats || !offsets)
+    if (!values || !lengths || !formats || !types || !offsets)
         return ERR_NOMEM;
     p->capacity = count;
     return 0;
@@ -346,9 +349,11 @@ int pg_param_bind(struct pg_params *p, struct slice packed, const Oid *types, in
     }
     if (r.at != r.end)
         return malformed(e);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        p->types[i] = p->formats[i] ? types[i] : 0;
         if (p->offsets[i] != 0)
             p->values[i] = p->text.data + p->offsets[i] - 1;
+    }
     return 0;
 }
 
@@ -357,6 +362,7 @@ void pg_param_fini(struct pg_params *p)
     free(p->values);
     free(p->lengths);
     free(p->formats);
+    free(p->types);
     free(p->offsets);
     buf_fini(&p->text);
     *p = (struct pg_params){.capacity = 0, .known = p->known};

@@ -24,6 +24,7 @@ struct pg_params {
     const char **values; /* what PQsendQueryPrepared takes; borrowed until the next bind */
     int *lengths;
     int *formats;
+    Oid *types;      /* of what is sent in binary form; 0: a text, of whatever type it is for */
     size_t *offsets; /* into text, plus 1; 0: values holds the pointer already */
     struct buf text;
     const struct pg_types *known; /* of the user's types; NULL: none is known */

@@ -53,8 +53,8 @@ static struct pg_conn *least_loaded(struct pg_pool *p)
     struct pg_conn *best = NULL;
     for (unsigned i = 0; i < p->conn_count; i++) {
         struct pg_conn *c = &p->conns[i];
-        if (c->state == PG_READY && c->in_air < p->pipeline && !pg_cancel_drains(c) &&
-            (!best || c->in_air < best->in_air))
+        if (c->state == PG_READY && c->in_air < p->pipeline && clock_ms() < c->retire_ms &&
+            !pg_cancel_drains(c) && (!best || c->in_air < best->in_air))
             best = c;
     }
     return best;
@@ -112,19 +112,33 @@ static bool opens_soon(const struct pg_pool *p)
     return false;
 }
 
+/* Settings of a role or a database (search_path) are those of the time when a session began. */
+static void retire_old(struct pg_pool *p)
+{
+    struct err why;
+    err_set(&why, ERR_BACKEND_DOWN, "the connection is older than connection_age");
+    for (unsigned i = 0; i < p->conn_count; i++) {
+        struct pg_conn *c = &p->conns[i];
+        if (c->state == PG_READY && clock_ms() >= c->retire_ms && c->in_air == 0 &&
+            list_empty(&c->steps) && !pg_cancel_drains(c))
+            pg_conn_close(c, &why);
+    }
+}
+
 /* A query that may be slow holds up what stands behind it in its pipeline. So one connection is
  * kept idle as long as the pool has any, and a query waits for one that is just being opened. */
 void pg_pool_dispatch(struct pg_pool *p)
 {
     bool sent = false;
     struct pg_conn *c;
+    retire_old(p);
     while (!list_empty(&p->queue) && (c = least_loaded(p)) != NULL) {
         if (c->in_air > 0) {
             open_another(p);
             if (opens_soon(p))
                 break;
         }
-        pg_flow_take(c, pop_call(p));
+        pg_send_call(c, pop_call(p));
         sent = true;
     }
     c = least_loaded(p);
@@ -197,6 +211,8 @@ void pg_pool_cancel(struct backend *b, struct query *q)
             c->in_air--;
             pg_cancel_settle(c);
         }
+        if (call->stmt)
+            pg_stmt_unref(call->stmt);
         free(call);
     }
 }
@@ -213,6 +229,9 @@ static bool is_alone(const struct pg_pool *p, const struct pg_conn *c)
 
 void pg_pool_opened(struct pg_pool *p, struct pg_conn *c)
 {
+    int64_t age_ms = p->connection_age_ms; /* less a tenth at most: not all at once */
+    int64_t less_ms = (int64_t)rng_below(&p->rng, (uint64_t)(age_ms > 0 ? age_ms / 10 : 0) + 1);
+    c->retire_ms = age_ms > 0 ? clock_ms() + age_ms - less_ms : INT64_MAX;
     p->stats.connects++;
     if (is_alone(p, c)) /* else queries are in the air that were sent by what is known */
         pg_types_forget(&p->types);
@@ -238,12 +257,31 @@ void pg_pool_lost(struct pg_pool *p, struct pg_conn *c, bool was_open, const str
         p->stats.disconnects++;
     if (why->code == ERR_SHUTDOWN)
         return;
+    if (was_open && clock_ms() >= c->retire_ms) {
+        p->stats.retired++;
+        log_debug("pg.retired", "backend=%s reason=%s", p->name, log_q(why->text));
+        return;
+    }
     if (!was_open || !c->proven)
         back_off(p, why);
     int64_t left = p->retry_ms - clock_ms();
     log_warn(was_open ? "pg.disconnected" : "pg.connect_failed",
              "backend=%s reason=%s retry_ms=%lld", p->name, log_q(why->text),
              (long long)(left > 0 ? left : 0));
+}
+
+void pg_pool_unprepare(struct pg_pool *p, const PGresult *res)
+{
+    struct err said;
+    if (!p->prepared)
+        return;
+    p->prepared = false;
+    p->stats.unprepared = 1;
+    pg_error_of_result(res, &said);
+    log_warn("pg.unprepared",
+             "backend=%s reason=%s hint=\"sessions are shared by a pooler: no prepared statements "
+             "from now on; prepared = false in the configuration says so from the start\"",
+             p->name, log_q(said.text));
 }
 
 void pg_pool_read_stats(const struct backend *b, struct backend_stats *out)

@@ -24,6 +24,11 @@ struct pg_pool {
     char *name;
     struct pg_target target;
     uint32_t pipeline, group, max_queue;
+    bool prepared;      /* statements have names on the server */
+    uint64_t seed;      /* of their names: two servers, or two lives of one, share none */
+    uint32_t names;     /* so far */
+    int64_t changed_ms; /* descriptions that were asked for before are old; clock_ms */
+    int64_t statement_age_ms, connection_age_ms; /* 0 of the latter: for ever */
     size_t max_result;
     int64_t connect_timeout_ms, reconnect_base_ms, reconnect_cap_ms;
     struct pg_works works;
@@ -54,6 +59,8 @@ void pg_pool_again(struct pg_pool *p, struct pg_call *call);
 /* The call, which waits for a statement or for nothing, waits until its types are known. */
 void pg_pool_await_types(struct pg_pool *p, struct pg_call *call);
 void pg_pool_opened(struct pg_pool *p, struct pg_conn *c);
+/* A session did not know its own statement: a pooler stands between. No names from now on. */
+void pg_pool_unprepare(struct pg_pool *p, const PGresult *res);
 /* c is closed. was_open: it had been READY. */
 void pg_pool_lost(struct pg_pool *p, struct pg_conn *c, bool was_open, const struct err *why);
 /* Gives waiting queries to connections. */

@@ -18,69 +18,75 @@ static int explain(struct query *q, int rc)
     return rc;
 }
 
-static int add_value(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+int pg_row_check_shape(struct query *q, const struct pg_desc *d)
+{
+    if (!d->repeated || (q->shape != QUERY_ROW && q->shape != QUERY_ROWS))
+        return 0;
+    return err_set(&q->err, ERR_BAD_REQUEST,
+                   "two columns are named \"%.*s\": give one of them another name (AS)",
+                   SLICE_ARG(pg_desc_column(d, d->repeated - 1)));
+}
+
+static int add_value(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                      const PGresult *res, int row, int column)
 {
     if (PQgetisnull(res, row, column))
         return mpw_nil(&q->result);
     const char *text = PQgetvalue(res, row, column);
     size_t size = (size_t)PQgetlength(res, row, column);
-    Oid kind = pg_types_kind(rows->types, st->column_types[column]);
+    Oid kind = pg_types_kind(rows->types, d->column_types[column]);
     rows->nests = rows->nests || (kind & PG_ARRAY_OF);
     int rc = pg_value_pack(kind, slice_of(text, size), &q->result, &q->err);
     if (rc == ERR_BACKEND)
-        err_prefix(&q->err, "column \"%.*s\"", SLICE_ARG(pg_stmt_column(st, column)));
+        err_prefix(&q->err, "column \"%.*s\"", SLICE_ARG(pg_desc_column(d, column)));
     return rc;
 }
 
-static int add_map(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+static int add_map(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                    const PGresult *res, int row)
 {
-    int rc = mpw_map(&q->result, (uint32_t)st->columns);
+    int rc = mpw_map(&q->result, (uint32_t)d->columns);
     size_t from = 0;
-    for (int i = 0; rc == 0 && i < st->columns; i++) {
-        size_t to = st->key_ends[i];
-        rc = mpw_raw(&q->result, slice_of(st->keys.data + from, to - from));
+    for (int i = 0; rc == 0 && i < d->columns; i++) {
+        size_t to = d->key_ends[i];
+        rc = mpw_raw(&q->result, slice_of(d->keys.data + from, to - from));
         if (rc == 0)
-            rc = add_value(rows, q, st, res, row, i);
+            rc = add_value(rows, q, d, res, row, i);
         from = to;
     }
     return rc;
 }
 
-static int add_row(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+static int add_row(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                    const PGresult *res, int row)
 {
     rows->count++;
     switch (q->shape) {
     case QUERY_ROWS: {
         int rc = rows->count == 1 ? mpw_array_open(&q->result, &rows->header) : 0;
-        return rc == 0 ? add_map(rows, q, st, res, row) : rc;
+        return rc == 0 ? add_map(rows, q, d, res, row) : rc;
     }
-    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(rows, q, st, res, row) : 0;
+    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(rows, q, d, res, row) : 0;
     case QUERY_VALUE:
         q->found = true;
         if (rows->count > 1)
             return 0;
-        return st->columns > 0 ? add_value(rows, q, st, res, row, 0) : mpw_nil(&q->result);
+        return d->columns > 0 ? add_value(rows, q, d, res, row, 0) : mpw_nil(&q->result);
     case QUERY_EXEC:
     case QUERY_TYPES: break;
     }
     return 0;
 }
 
-int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_stmt *st, const PGresult *res)
+int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_desc *d, const PGresult *res)
 {
     int rc = 0;
-    if (PQnfields(res) != st->columns && PQntuples(res) > 0)
-        return err_set(&q->err, ERR_INTERNAL, "%d columns came where %d were described",
-                       PQnfields(res), st->columns);
     for (int row = 0; rc == 0 && row < PQntuples(res); row++)
-        rc = add_row(rows, q, st, res, row);
+        rc = add_row(rows, q, d, res, row);
     return explain(q, rc);
 }
 
-int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                   const PGresult *last)
 {
     int rc = 0;
@@ -90,23 +96,24 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *s
         rc = mpw_array_open(&q->result, &rows->header);
     if (rc == 0 && q->shape == QUERY_ROWS)
         mpw_array_close(&q->result, rows->header, rows->count);
-    if (rc == 0 && (st->nests || rows->nests) && q->result.size > 0 &&
-        mp_check(buf_slice(&q->result), NULL) != 0)
+    if (rc == 0 && (d->nests || rows->nests) && q->result.size > 0 && mp_check(buf_slice(&q->result), NULL) != 0)
         return err_set(&q->err, ERR_BACKEND, "the result is nested deeper than %d", MP_DEPTH_MAX);
     return explain(q, rc);
 }
 
-int pg_row_types(struct query *q, const struct pg_stmt *st)
+int pg_row_types(struct query *q, const struct pg_desc *d)
 {
-    int rc = mpw_array(&q->result, 2);
+    int rc = mpw_array(&q->result, 3);
     if (rc == 0)
-        rc = mpw_array(&q->result, (uint32_t)st->params);
-    for (int i = 0; rc == 0 && i < st->params; i++)
-        rc = mpw_uint(&q->result, st->param_types[i]);
+        rc = mpw_array(&q->result, (uint32_t)d->params);
+    for (int i = 0; rc == 0 && i < d->params; i++)
+        rc = mpw_uint(&q->result, d->param_types[i]);
     if (rc == 0)
-        rc = mpw_array(&q->result, (uint32_t)st->columns);
+        rc = mpw_array(&q->result, (uint32_t)d->columns);
     if (rc == 0)
-        rc = mpw_raw(&q->result, buf_slice(&st->keys));
+        rc = mpw_raw(&q->result, buf_slice(&d->keys));
+    if (rc == 0)
+        rc = mpw_bool(&q->result, d->exact);
     q->found = rc == 0;
     return explain(q, rc);
 }

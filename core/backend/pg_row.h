@@ -10,7 +10,7 @@
 #define RTCACHE_BACKEND_PG_ROW_H
 
 #include "backend/backend.h"
-#include "backend/pg_stmt.h"
+#include "backend/pg_desc.h"
 #include "backend/pg_types.h"
 
 /* Where a result stands between its rows; 0 in every field begins. */
@@ -19,16 +19,19 @@ struct pg_rows {
     size_t header; /* of the array, for QUERY_ROWS */
     bool nests;    /* a column of a user's type may hold values in values */
     const struct pg_types *types;
+    bool begun; /* its columns are known to be those of the description */
 };
 
-/* Adds the rows of one PGresult; the error stands in q->err. */
-int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+/* ERR_BAD_REQUEST where the shape has no room for columns of the same name. */
+int pg_row_check_shape(struct query *q, const struct pg_desc *d) MUST_USE;
+/* Adds the rows of one PGresult, which d describes; the error stands in q->err. */
+int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                const PGresult *res) MUST_USE;
 /* After the last row; last: the result that ended it. */
-int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_stmt *st,
+int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
                   const PGresult *last) MUST_USE;
 
 /* The result of QUERY_TYPES, which is not sent. */
-int pg_row_types(struct query *q, const struct pg_stmt *st) MUST_USE;
+int pg_row_types(struct query *q, const struct pg_desc *d) MUST_USE;
 
 #endif

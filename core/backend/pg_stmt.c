@@ -1,11 +1,9 @@
 #include "backend/pg_stmt.h"
 
-#include "backend/pg_value.h"
 #include "base/hash.h"
-#include "wire/mp.h"
-#include "wire/mpw.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -30,7 +28,6 @@ void pg_stmt_clear(struct pg_stmts *s)
         pg_stmt_take(s, st);
         pg_stmt_unref(st);
     }
-    s->named = 0;
 }
 
 void pg_stmt_fini(struct pg_stmts *s)
@@ -45,10 +42,7 @@ void pg_stmt_unref(struct pg_stmt *st)
 {
     if (--st->refs > 0)
         return;
-    free(st->param_types);
-    free(st->column_types);
-    free(st->key_ends);
-    buf_fini(&st->keys);
+    pg_desc_fini(&st->desc);
     free(st);
 }
 
@@ -134,21 +128,55 @@ static int check_sql(struct slice sql, struct err *e)
     return 0;
 }
 
-static bool only_reads(struct slice sql)
+static bool is_one_of(struct slice word, const char *const *words)
 {
-    static const char *const words[] = {"SELECT", "VALUES", "TABLE"};
-    struct slice word = first_word(sql);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strlen(words[i]) == word.size && strncasecmp(words[i], word.data, word.size) == 0)
+    for (; *words; words++)
+        if (strlen(*words) == word.size && strncasecmp(*words, word.data, word.size) == 0)
             return true;
     return false;
 }
 
-void pg_stmt_rename(struct pg_stmts *s, struct pg_stmt *st)
+/* Whether one of the words stands anywhere in it, be it in a comment. */
+static bool has_one_of(struct slice sql, const char *const *words)
 {
-    snprintf(st->name, sizeof st->name, "rtc_%u", s->named++);
-    st->prepared = st->described = st->hit = false;
-    err_clear(&st->err);
+    const char *at = sql.data, *end = sql.data + sql.size;
+    while (at < end) {
+        const char *from = at;
+        while (at < end && isalpha((unsigned char)*at))
+            at++;
+        if (is_one_of(slice_of(from, (size_t)(at - from)), words))
+            return true;
+        at += at == from;
+    }
+    return false;
+}
+
+/* A value for a column is converted to its type, whatever type it was read as: 007 that was read
+ * for a number is written as 7 into a column that is a text by now. So what writes is analysed by
+ * the server every time. CALL and DO may have committed a part before they fail. */
+static void classify(struct pg_stmt *st)
+{
+    static const char *const reads[] = {"SELECT", "VALUES", "TABLE", NULL};
+    static const char *const with[] = {"WITH", NULL};
+    static const char *const writes[] = {"INSERT", "UPDATE", "DELETE", "MERGE", NULL};
+    struct slice sql = slice_of(st->sql, st->sql_size), word = first_word(sql);
+    bool is_with = is_one_of(word, with);
+    st->reads = is_one_of(word, reads);
+    st->nameable = st->reads || (is_with && !has_one_of(sql, writes));
+    st->repeats = st->nameable || is_with || is_one_of(word, writes);
+    st->alone = !st->reads;
+}
+
+void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint32_t serial)
+{
+    const struct pg_desc *d = &st->desc;
+    size_t size = (size_t)d->params * sizeof *d->param_types;
+    uint64_t types = hash_bytes(d->param_types, size, seed);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(st->sql, st->sql_size, types);
+    snprintf(st->name, sizeof st->name, "rtc_%016" PRIx64 "%016" PRIx64 "_%" PRIu32,
+             (uint64_t)hash.high64, (uint64_t)hash.low64, serial);
+    st->serial = serial;
+    st->parsed = false;
 }
 
 int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, struct err *e)
@@ -164,12 +192,10 @@ int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, stru
     st->sql_size = sql.size;
     st->hash = hash_slice(sql, 0);
     st->refs = 1;
-    st->reads = only_reads(sql);
-    st->alone = !st->reads;
-    buf_init(&st->keys, 0);
+    classify(st);
+    buf_init(&st->desc.keys, 0);
     list_init(&st->step.link);
     list_init(&st->waiting);
-    pg_stmt_rename(s, st);
     st->next = s->buckets[st->hash & s->bucket_mask];
     s->buckets[st->hash & s->bucket_mask] = st;
     list_push_front(&s->lru, &st->lru);
@@ -194,52 +220,35 @@ struct pg_stmt *pg_stmt_evictable(struct pg_stmts *s)
         return NULL;
     for (struct list *it = s->lru.prev; it != &s->lru; it = it->prev) {
         struct pg_stmt *st = container_of(it, struct pg_stmt, lru);
-        if (st->ready)
+        if (st->described && !st->describing)
             return st;
     }
     return NULL;
 }
 
-/* A map has room for one value of a name, so a row with two columns of it cannot be told. */
-static void find_repeated(struct pg_stmt *st, const PGresult *res)
+static void count_change(struct pg_stmt *st)
 {
-    for (int i = 1; i < st->columns; i++)
-        for (int j = 0; j < i; j++)
-            if (strcmp(PQfname(res, i), PQfname(res, j)) == 0) {
-                st->repeated = i + 1;
-                return;
-            }
-}
-
-struct slice pg_stmt_column(const struct pg_stmt *st, int i)
-{
-    size_t from = i > 0 ? st->key_ends[i - 1] : 0;
-    struct mp_reader r = mp_reader_of(slice_of(st->keys.data + from, st->key_ends[i] - from));
-    struct mp_token t;
-    return mp_next(&r, &t) == MP_OK ? t.bytes : slice_of("", 0);
+    st->changed = st->generation > 0;
+    st->generation++;
+    st->shares = false;
 }
 
 int pg_stmt_describe(struct pg_stmt *st, const PGresult *res, struct err *e)
 {
-    st->params = PQnparams(res);
-    st->columns = PQnfields(res);
-    st->param_types = calloc((size_t)st->params + 1, sizeof(Oid));
-    st->column_types = calloc((size_t)st->columns + 1, sizeof(Oid));
-    st->key_ends = calloc((size_t)st->columns + 1, sizeof(size_t));
-    if (!st->param_types || !st->column_types || !st->key_ends)
-        return err_set(e, ERR_NOMEM, "no memory for a statement");
-    for (int i = 0; i < st->params; i++)
-        st->param_types[i] = PQparamtype(res, i);
-    for (int i = 0; i < st->columns; i++) {
-        struct slice name = slice_str(PQfname(res, i));
-        st->column_types[i] = PQftype(res, i);
-        st->nests = st->nests || pg_value_nests(PQftype(res, i));
-        if (!mp_utf8_valid(name))
-            return err_set(e, ERR_BACKEND, "the name of column %d is not UTF-8", i + 1);
-        if (mpw_str(&st->keys, name) != 0)
-            return err_set(e, ERR_NOMEM, "no memory for a statement");
-        st->key_ends[i] = st->keys.size;
-    }
-    find_repeated(st, res);
-    return 0;
+    bool params, columns = false;
+    int rc = pg_desc_take_params(&st->desc, res, &params, e);
+    if (rc == 0)
+        rc = pg_desc_take_columns(&st->desc, res, &columns, e);
+    if (params || columns)
+        count_change(st);
+    return rc;
+}
+
+int pg_stmt_adopt(struct pg_stmt *st, const PGresult *res, struct err *e)
+{
+    bool changed;
+    int rc = pg_desc_take_columns(&st->desc, res, &changed, e);
+    if (changed)
+        count_change(st);
+    return rc;
 }

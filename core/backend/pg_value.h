@@ -31,8 +31,11 @@ enum pg_type {
     PG_BOX = 603, /* the one type whose array is not cut at commas */
     PG_FLOAT4 = 700,
     PG_FLOAT8 = 701,
+    PG_INET = 869,
     PG_BPCHAR = 1042,
     PG_VARCHAR = 1043,
+    PG_NUMERIC = 1700,
+    PG_UUID = 2950,
     PG_JSONB = 3802,
 };
 

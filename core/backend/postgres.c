@@ -71,6 +71,11 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     p->connect_timeout_ms = conf->connect_timeout_ms;
     p->reconnect_base_ms = conf->reconnect_base_ms;
     p->reconnect_cap_ms = conf->reconnect_cap_ms;
+    p->prepared = conf->prepared;
+    p->statement_age_ms = conf->statement_age_ms;
+    p->connection_age_ms = conf->connection_age_ms;
+    p->changed_ms = INT64_MIN;
+    p->seed = rng_os();
     p->rng.state = rng_os();
     list_init(&p->queue);
     list_init(&p->ended);

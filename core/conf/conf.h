@@ -79,15 +79,18 @@ struct conf_backend {
     const char *primary; /* the backend to ask when this one lags behind a floor; or NULL */
     const char *feed;    /* postgres: the channel on which it tells of changes; or NULL */
     int64_t feed_heartbeat_ms;
-    int64_t feed_grace_ms; /* without the feed for so long, nothing fed by it is fresh */
-    int64_t max_loads;     /* in the air at once that ask it, over all loaders */
-    int64_t min_loads;     /* so many also where it slows down */
-    int64_t pool;          /* postgres: connections; sqlite: worker threads */
-    int64_t pipeline;      /* postgres: queries in the air on one connection */
-    int64_t group;         /* postgres: SELECTs that share a transaction */
-    int64_t max_queue;     /* queries waiting for a connection; past it OVERLOADED */
-    int64_t statements;    /* prepared statements kept per connection, least recently used out */
-    int64_t max_result;    /* bytes of one result */
+    int64_t feed_grace_ms;    /* without the feed for so long, nothing fed by it is fresh */
+    int64_t max_loads;        /* in the air at once that ask it, over all loaders */
+    int64_t min_loads;        /* so many also where it slows down */
+    int64_t pool;             /* postgres: connections; sqlite: worker threads */
+    int64_t pipeline;         /* postgres: queries in the air on one connection */
+    int64_t group;            /* postgres: SELECTs that share a transaction */
+    int64_t max_queue;        /* queries waiting for a connection; past it OVERLOADED */
+    int64_t statements;       /* prepared statements kept per connection, least recently used out */
+    int64_t max_result;       /* bytes of one result */
+    bool prepared;            /* postgres: statements have names on the server */
+    int64_t statement_age_ms; /* postgres: what is known of a statement's types is no older */
+    int64_t connection_age_ms; /* postgres: 0: for ever */
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
     int64_t busy_timeout_ms; /* sqlite */

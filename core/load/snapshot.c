@@ -30,6 +30,11 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(groups)                                                                                      \
     X(groups_failed)                                                                               \
     X(reruns)                                                                                      \
+    X(descriptions)                                                                                \
+    X(stale)                                                                                       \
+    X(lost)                                                                                        \
+    X(retired)                                                                                     \
+    X(unprepared)                                                                                  \
     X(connections)                                                                                 \
     X(idle)                                                                                        \
     X(in_flight)                                                                                   \

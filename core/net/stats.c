@@ -85,7 +85,9 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
             {"connections", b.connections}, {"idle", b.idle},
             {"in_flight", b.in_flight},     {"queued", b.queued},
             {"groups", b.groups},           {"groups_failed", b.groups_failed},
-            {"reruns", b.reruns},
+            {"reruns", b.reruns},           {"descriptions", b.descriptions},
+            {"stale", b.stale},             {"lost", b.lost},
+            {"retired", b.retired},         {"unprepared", b.unprepared},
         };
         rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
     }

@@ -6,6 +6,7 @@
 
 #include "backend/backend.h"
 #include "backend/json.h"
+#include "backend/pg_pool.h"
 #include "pg_server.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
@@ -41,6 +42,8 @@ static inline struct conf_backend fixture_conf(const char *url)
         .group = 16,
         .max_queue = 100000,
         .statements = 64,
+        .prepared = true,
+        .statement_age_ms = 10000,
         .max_result = 1 << 20,
         .connect_timeout_ms = 5000,
         .reconnect_base_ms = 20,
@@ -169,6 +172,15 @@ static inline struct backend_stats stats(const struct fixture *f)
     struct backend_stats s;
     f->backend->ops->read_stats(f->backend, &s);
     return s;
+}
+
+/* As if it had been shown that every statement so far reads tables alone. */
+static inline void fixture_share(const struct fixture *f)
+{
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    for (unsigned i = 0; i < p->conn_count; i++)
+        list_for_each (it, &p->conns[i].stmts.lru)
+            container_of(it, struct pg_stmt, lru)->shares = true;
 }
 
 static inline void fixture_close(struct fixture *f)

@@ -44,6 +44,7 @@ static void prepare(struct fixture *f, const char *sql)
         fixture_wait(f, &b.done, 1);
         ask_fini(&a);
         ask_fini(&b);
+        fixture_share(f);
     } while (f->conf.group > 1 && stats(f).groups == groups);
 }
 
@@ -173,17 +174,34 @@ static void one_that_is_given_up_does_not_hold_the_others(void **state)
 /* It may be one that takes long; what is known to be quick shares. */
 static void a_statement_is_alone_until_it_was_quick(void **state)
 {
+    const char *sleepy = "SELECT 0 * $1::int + txid_current() FROM pg_sleep(0.02)";
     struct fixture *f = opened(state, 1);
     struct ask asks[8];
     prepare(f, xact);
+    ask_init(&asks[0], QUERY_VALUE, sleepy, "[0]");
+    ask_wait(f, &asks[0]);
+    ask_fini(&asks[0]);
+    fixture_share(f);
     send_all(f, asks, 4, xact);
-    send_all(f, asks + 4, 4, "SELECT 0 * $1::int + txid_current() FROM pg_sleep(0.02)");
+    send_all(f, asks + 4, 4, sleepy);
     wait_all(f, asks, 8);
     for (int i = 1; i < 8; i++) {
         bool same = number_of(&asks[i].q) == number_of(&asks[i - 1].q);
         assert_int_equal(same, i < 4);
     }
     fini_all(asks, 8);
+    fixture_close(f);
+}
+
+static void what_was_not_shown_to_read_tables_alone_is_in_no_group(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct ask a;
+    ask_init(&a, QUERY_VALUE, xact, "[0]");
+    ask_wait(f, &a);
+    ask_fini(&a);
+    assert_int_equal(transactions_of(f), N);
+    assert_int_equal(stats(f).groups, 0);
     fixture_close(f);
 }
 
@@ -239,6 +257,7 @@ int main(void)
         cmocka_unit_test(where_one_fails_the_others_have_run_once),
         cmocka_unit_test(one_that_is_given_up_does_not_hold_the_others),
         cmocka_unit_test(a_statement_is_alone_until_it_was_quick),
+        cmocka_unit_test(what_was_not_shown_to_read_tables_alone_is_in_no_group),
         cmocka_unit_test(a_write_is_in_no_group),
         cmocka_unit_test(rows_of_many_in_a_group_stay_apart),
     };

@@ -9,7 +9,8 @@
  *   errors   one that may come of an old description is not told before a description that was made
  *            after it. If that differs, the query, which the error undid, runs again, once. One
  *            description judges all that failed before it.
- *   hints    where one was found to have changed, all that were asked for before it are old.
+ *   hints    where one that was not thought old has changed, all that were asked for before are
+ *            old: a migration seldom comes alone.
  *
  * With a new description a statement gets a new name, too, so that what the server keeps under
  * the name is as young.
@@ -110,15 +111,19 @@ static void resume(struct pg_conn *c, struct pg_stmt *st)
         pg_flow_give_back(container_of(link, struct pg_call, step.link));
 }
 
+void pg_describe_hint(struct pg_pool *p, const struct pg_stmt *st, int64_t seen_ms)
+{
+    if (st->changed && st->described_ms >= p->changed_ms) /* else it was known to be old */
+        p->changed_ms = seen_ms;
+}
+
 static void take_over(struct pg_conn *c, struct pg_stmt *st)
 {
-    struct pg_pool *p = c->pool;
+    pg_describe_hint(c->pool, st, st->asked_ms);
     st->described = true;
     st->retried = false;
     st->described_ms = st->asked_ms;
     st->described_seq = st->step.seq;
-    if (st->changed && p->changed_ms < st->asked_ms)
-        p->changed_ms = st->asked_ms;
     pg_send_close(c, st);
     resume(c, st);
 }

@@ -118,7 +118,7 @@ static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult
     call->rows.begun = true;
     int rc = pg_stmt_adopt(st, res, &q->err);
     if (rc == 0 && st->generation != before) {
-        c->pool->changed_ms = clock_ms();
+        pg_describe_hint(c->pool, st, clock_ms());
         rc = pg_row_check_shape(q, &st->desc);
     }
     return rc;

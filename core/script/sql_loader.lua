@@ -70,11 +70,11 @@ local function wrap(pieces, names, prefix)
     k, prefix, q, concat(arrays, ", "), k, concat(columns, ", "), prefix, concat(inner), prefix, q)
 end
 
--- The query for a whole batch; false where there is none: the backend has no types, a parameter is an
+-- The query for a whole batch; false where there is none: a parameter's type would lose a part of the
+-- text that a key is, if it were that of an older table (a date the time of day), a parameter is an
 -- array (unnest would take it apart), or a column that PostgreSQL names would be named otherwise.
-local function describe(db, sql, pieces, version)
-  local described = types(db, sql)
-  if not described then
+local function make(db, described, sql, pieces, version)
+  if not described[3] then
     return false
   end
   local names = {}
@@ -94,6 +94,10 @@ local function describe(db, sql, pieces, version)
     end
   end
   return wrapped
+end
+
+local function fingerprint(described)
+  return concat(described[1], ",") .. "|" .. concat(described[2], "\0")
 end
 
 -- parameters: so many of the captures are the query's. pieces: the SQL, cut at its parameters.
@@ -153,12 +157,39 @@ return function(version, parameters, pieces, integers)
     api.all(calls)
   end
 
-  local wrapped        -- nil: not asked for yet; false: there is none
+  local wrapped     -- the query of a batch; nil: not made yet; false: there is none
+  local known       -- the description that it was made of; false: the backend has none
   local rest = 0
 
+  -- The backend answers from what it knows of the SQL, which is never old: so the types in the query
+  -- of a batch follow those of the tables as fast as any query's do.
+  local function look(db)
+    if known == false then
+      return nil
+    end
+    local described = types(db, sql)
+    local now = described and fingerprint(described)
+    if now ~= known then
+      known, wrapped, rest = now or false, nil, 0
+    end
+    return described
+  end
+
   local function ask(ctx, first, last)
+    local described = look(ctx.db)
+    if not described then
+      return nil
+    elseif rest > 0 then
+      rest = rest - 1
+      return nil
+    end
     if wrapped == nil then
-      wrapped = describe(ctx.db, sql, pieces, version)
+      local of = known
+      local made = make(ctx.db, described, sql, pieces, version)
+      if known ~= of then -- another batch has seen newer types meanwhile
+        return nil
+      end
+      wrapped = made
     end
     if not wrapped then
       return nil
@@ -174,11 +205,7 @@ return function(version, parameters, pieces, integers)
   -- The rows of a batch. Nothing where its keys are to be asked for one by one: there may be one
   -- that spoils the query for all. An error that no single key can be blamed for is thrown on.
   local function batch(ctx, first, last)
-    if parameters == 0 or wrapped == false or first == last then
-      return nil
-    end
-    if rest > 0 then
-      rest = rest - 1
+    if parameters == 0 or first == last then
       return nil
     end
     local ok, rows = pcall(ask, ctx, first, last)
@@ -190,7 +217,7 @@ return function(version, parameters, pieces, integers)
       error(rows, 0)
     end
     local state = rows.message:sub(1, 2)
-    if state == "42" or state == "0A" then -- the SQL, not a value: types may be others by now
+    if state == "42" or state == "0A" then -- the SQL, not a value
       wrapped, rest = nil, REST
     end
     return nil

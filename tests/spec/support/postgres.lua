@@ -13,6 +13,8 @@ local M = {}
 
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
 
+M.psql = BIN .. "/psql"
+
 local CONF = [[
 listen_addresses = ''
 fsync = off
@@ -34,6 +36,9 @@ local function as_postgres(command)
   for _, word in ipairs(command) do full[#full + 1] = word end
   return full
 end
+
+--- A command line that runs as the user whom PostgreSQL runs as.
+M.as_postgres = as_postgres
 
 local function must_run(command)
   local status, text = process.run(as_postgres(command), { env = { LC_ALL = "C.UTF-8" } })

@@ -12,7 +12,7 @@ packages_build=(
 packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
-    luajit lua-busted lua-socket lua-filesystem postgresql sqlite3 libnss-wrapper
+    luajit lua-busted lua-socket lua-filesystem postgresql pgbouncer sqlite3 libnss-wrapper
     openssl lua-sec python3 python3-msgpack
 )
 packages_interop=(
@@ -21,7 +21,7 @@ packages_interop=(
 packages_bench=(redis-server redis-tools memcached tarantool valgrind zstd xz:xz-utils gzip)
 
 # Packages whose services are kept from starting, now and at the next boot.
-services=(redis-server memcached tarantool)
+services=(redis-server memcached tarantool pgbouncer)
 
 packages_of() {
     printf '%s\n' "${packages_build[@]}"

@@ -48,12 +48,19 @@ void pg_pool_turn(struct pg_pool *p)
 
 /* ---- the queue ---- */
 
+/* Past its age. While no other can be opened an old connection is better than none. */
+static bool is_old(const struct pg_pool *p, const struct pg_conn *c, int64_t now_ms)
+{
+    return now_ms >= c->retire_ms && now_ms >= p->retry_ms;
+}
+
 static struct pg_conn *least_loaded(struct pg_pool *p)
 {
     struct pg_conn *best = NULL;
+    int64_t now_ms = clock_ms();
     for (unsigned i = 0; i < p->conn_count; i++) {
         struct pg_conn *c = &p->conns[i];
-        if (c->state == PG_READY && c->in_air < p->pipeline && clock_ms() < c->retire_ms &&
+        if (c->state == PG_READY && c->in_air < p->pipeline && !is_old(p, c, now_ms) &&
             !pg_cancel_drains(c) && (!best || c->in_air < best->in_air))
             best = c;
     }
@@ -116,10 +123,11 @@ static bool opens_soon(const struct pg_pool *p)
 static void retire_old(struct pg_pool *p)
 {
     struct err why;
+    int64_t now_ms = clock_ms();
     err_set(&why, ERR_BACKEND_DOWN, "the connection is older than connection_age");
     for (unsigned i = 0; i < p->conn_count; i++) {
         struct pg_conn *c = &p->conns[i];
-        if (c->state == PG_READY && clock_ms() >= c->retire_ms && c->in_air == 0 &&
+        if (c->state == PG_READY && is_old(p, c, now_ms) && c->in_air == 0 &&
             list_empty(&c->steps) && !pg_cancel_drains(c))
             pg_conn_close(c, &why);
     }

@@ -79,15 +79,24 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
         struct backend_stats b;
         snapshot_ask_backend(snapshot, i, &b);
         const struct row rows[] = {
-            {"queries", b.queries},         {"failures", b.failures},
-            {"connects", b.connects},       {"disconnects", b.disconnects},
-            {"cancels", b.cancels},         {"timeouts", b.timeouts},
-            {"connections", b.connections}, {"idle", b.idle},
-            {"in_flight", b.in_flight},     {"queued", b.queued},
-            {"groups", b.groups},           {"groups_failed", b.groups_failed},
-            {"reruns", b.reruns},           {"descriptions", b.descriptions},
-            {"stale", b.stale},             {"lost", b.lost},
-            {"retired", b.retired},         {"unprepared", b.unprepared},
+            {"queries", b.queries},
+            {"failures", b.failures},
+            {"connects", b.connects},
+            {"disconnects", b.disconnects},
+            {"cancels", b.cancels},
+            {"timeouts", b.timeouts},
+            {"connections", b.connections},
+            {"idle", b.idle},
+            {"in_flight", b.in_flight},
+            {"queued", b.queued},
+            {"groups", b.groups},
+            {"groups_failed", b.groups_failed},
+            {"reruns", b.reruns},
+            {"descriptions", b.descriptions},
+            {"stale", b.stale},
+            {"lost", b.lost},
+            {"retired", b.retired},
+            {"unprepared", b.unprepared},
         };
         rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
     }

@@ -1,9 +1,10 @@
 -- Changes of a schema back and forth under readers, and what each reader may be told meanwhile.
 --
 -- A probe is a key, and what is right under it in each of the states that its table, view or function can be
--- in (a number past its column's type is an error or an absence: by a type that was wider until now it is none). A change from one state to the next has happened at some moment between being sent to the database and
--- being answered. An answer is right where it is that of a state that may have held at some moment between the
--- request and the answer, or, where the change is one that raises no error, up to `age` seconds before.
+-- in. (A number past its column's type is an error, or an absence where the type was wider until now.) A change
+-- from one state to the next has happened at some moment between being sent to the database and being answered.
+-- An answer is right where it is that of a state that may have held at some moment between the request and the
+-- answer, or, where the change is one that raises no error, up to `age` seconds before.
 
 local client = require "rtcache.client"
 local wait = require "spec.support.wait"
@@ -180,7 +181,10 @@ local function check(self, i, right, name, key, answer, from, to)
       seen[#seen + 1] = right[h.state]
     end
   end
-  self.wrong[#self.wrong + 1] = ("%s of %s: %s, and not %s"):format(key, name, answer, table.concat(seen, " or "))
+  local last = self.history[i][#self.history[i]].from
+  local text = "%s of %s: %s, and not %s (asked %.3f s after the last change began, told %.3f s later)"
+  self.wrong[#self.wrong + 1] =
+    text:format(key, name, answer, table.concat(seen, " or "), from - last, to - from)
 end
 
 local function tail(list, first)

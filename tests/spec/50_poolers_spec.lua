@@ -24,7 +24,8 @@ local function script(table_name)
         return row
       end,
       save = function(_, value, ctx)
-        return ctx.db:row("UPDATE %s SET owner = $2 WHERE id = $1 RETURNING owner, 1 AS same", ctx.match[1], value.owner)
+        return ctx.db:row("UPDATE %s SET owner = $2 WHERE id = $1 RETURNING owner, 1 AS same", ctx.match[1],
+          value.owner)
       end,
     }
   ]]):format(table_name, table_name, table_name)

@@ -7,7 +7,8 @@ local postgres = require "spec.support.postgres"
 local wait = require "spec.support.wait"
 
 -- Nothing is kept, so that every get is a load.
-local BRIEF = { ttl = "1ms", negative_ttl = "1ms", backoff_base = "1ms", backoff_cap = "1ms", retries = 0 }
+local BRIEF = { ttl = "1ms", negative_ttl = "1ms", backoff_base = "1ms", backoff_cap = "1ms", retries = 0,
+  breaker_failures = 0 }
 
 describe("a table that is changed under its loaders", function()
   local server, source, cache

@@ -35,7 +35,9 @@ local function conf_text(cluster, mode, folder, settings)
   return table.concat(lines)
 end
 
-function Pooler:url(database) return ("postgresql://postgres@/%s?host=%s&port=%d"):format(database, self.folder, PORT) end
+function Pooler:url(database)
+  return ("postgresql://postgres@/%s?host=%s&port=%d"):format(database, self.folder, PORT)
+end
 
 function Pooler:log() return files.read(self.log_path) or "" end
 
@@ -64,8 +66,8 @@ function M.start(cluster, mode, settings)
   })
   wait.until_true("PgBouncer takes connections", function()
     if self.process:wait(0) then error("PgBouncer ended:\n" .. self:log()) end
-    return 0 == process.run { postgres.psql, "-XAtq", "-h", folder, "-p", tostring(PORT), "-U", "postgres", "-c", "SELECT 1",
-      "postgres" }
+    return 0 == process.run { postgres.psql, "-XAtq", "-h", folder, "-p", tostring(PORT), "-U", "postgres",
+      "-c", "SELECT 1", "postgres" }
   end)
   return self
 end

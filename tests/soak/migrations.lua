@@ -7,6 +7,7 @@
 -- answer, or, where the change is one that raises no error, up to `age` seconds before.
 
 local client = require "rtcache.client"
+local msgpack = require "rtcache.msgpack"
 local wait = require "spec.support.wait"
 
 local M = {}
@@ -215,7 +216,7 @@ end
 
 -- All keys of a server in one request.
 function Migrations:ask_together()
-  local keys, probes = {}, {}
+  local keys, probes = msgpack.array {}, {}
   each_probe(function(i, key, right)
     keys[#keys + 1], probes[#probes + 1] = key, { i = i, right = right }
   end)

@@ -84,13 +84,21 @@ struct slice pg_desc_column(const struct pg_desc *d, int i)
     return mp_next(&r, &t) == MP_OK ? t.bytes : slice_of("", 0);
 }
 
+/* Every answer is compared, so the packed name is not unpacked for it. */
+static bool is_named(const struct pg_desc *d, int i, const char *name)
+{
+    size_t from = i > 0 ? d->key_ends[i - 1] : 0, size = strlen(name);
+    size_t head = size < 32 ? 1 : size < 256 ? 2 : 3; /* of a str */
+    return d->key_ends[i] - from == head + size &&
+           memcmp(d->keys.data + from + head, name, size) == 0;
+}
+
 static bool same_columns(const struct pg_desc *d, const PGresult *res)
 {
     if (!d->column_types || PQnfields(res) != d->columns)
         return false;
     for (int i = 0; i < d->columns; i++)
-        if (PQftype(res, i) != d->column_types[i] ||
-            !slice_eq_str(pg_desc_column(d, i), PQfname(res, i)))
+        if (PQftype(res, i) != d->column_types[i] || !is_named(d, i, PQfname(res, i)))
             return false;
     return true;
 }

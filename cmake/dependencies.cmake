@@ -11,6 +11,13 @@ pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libssl libcrypto)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 
+# libpg_query ships no pkg-config file.
+find_path(PGQUERY_INCLUDE pg_query.h REQUIRED)
+find_library(PGQUERY_LIBRARY pg_query REQUIRED)
+add_library(PgQuery INTERFACE IMPORTED)
+target_include_directories(PgQuery INTERFACE ${PGQUERY_INCLUDE})
+target_link_libraries(PgQuery INTERFACE ${PGQUERY_LIBRARY})
+
 # xxHash is used from its header alone.
 find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
 

@@ -33,3 +33,6 @@ if(TARGET rt_cli)
     rtcache_embed(rt_cli core/cli/${sql}.sql embed_${sql})
   endforeach()
 endif()
+
+# The question to a database's catalog, which is easier to read as SQL.
+rtcache_embed(rt_backend core/backend/pg_pure.sql embed_pg_pure)

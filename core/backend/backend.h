@@ -65,6 +65,7 @@ struct backend_stats {
     uint64_t lost;                  /* postgres: queries run again for their name was not there */
     uint64_t retired;               /* postgres: connections closed for their age */
     uint32_t connections, idle, in_flight, queued;
+    uint32_t statements_shared, statements_alone; /* postgres: by what was shown of them */
     uint32_t unprepared; /* postgres: threads that have given up names, for a pooler's sake */
 };
 

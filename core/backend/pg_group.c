@@ -1,5 +1,6 @@
 /*
- * pg_group: SELECTs of one turn of the loop, sent in one transaction.
+ * pg_group: SELECTs of one turn of the loop that read plain tables (pg_pure), sent in one
+ * transaction.
  *
  *   SELECT  SELECT  SELECT  sync        one flush, one transaction, one answer of the server
  *

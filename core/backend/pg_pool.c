@@ -1,5 +1,6 @@
 #include "backend/pg_pool.h"
 
+#include "backend/pg_pure.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -302,5 +303,6 @@ void pg_pool_read_stats(const struct backend *b, struct backend_stats *out)
         out->in_flight += c->in_air;
         out->connections += c->state == PG_READY;
         out->idle += c->state == PG_READY && c->in_air == 0;
+        pg_pure_count(c, out);
     }
 }

@@ -12,6 +12,7 @@
  */
 #include "backend/pg_conn.h"
 #include "backend/pg_pool.h"
+#include "backend/pg_pure.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -129,6 +130,7 @@ void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
         pg_flow_finish(call, rc != 0 ? rc : pg_row_types(q, &st->desc));
         return;
     }
+    pg_pure_run(c, st);
     bool alone = pg_group_leaves_out(c, call, st);
     bool sent = !alone || pg_group_sync(c);
     bool first = list_empty(&c->steps);
@@ -179,4 +181,6 @@ void pg_send_call(struct pg_conn *c, struct pg_call *call)
     pg_send_run(c, call, st);
     if (c->pg && pg_describe_is_due(c, st))
         (void)!pg_send_describe(c, st);
+    if (c->pg)
+        pg_pure_ask(c, st);
 }

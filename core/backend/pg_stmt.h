@@ -31,6 +31,21 @@ struct pg_step {
     uint64_t seq; /* in the order of sending, from 1 */
 };
 
+/* What is known of whether a statement may share a transaction; pg_pure keeps it. */
+enum pg_pure_state {
+    PG_PURE_UNKNOWN, /* nobody has asked yet */
+    PG_PURE_NEVER,   /* its text does more than read, or may */
+    PG_PURE_NO,      /* what its names mean does */
+    PG_PURE_YES,
+};
+struct pg_pure {
+    enum pg_pure_state state;
+    bool asking;         /* the database is being asked */
+    uint32_t runs;       /* since it was asked */
+    uint32_t generation; /* of the description that it was asked by */
+    int64_t asked_ms;    /* clock_ms */
+};
+
 struct pg_stmt {
     struct pg_step step;  /* of its description */
     struct list lru;      /* in the cache; points at itself when out of it */
@@ -56,8 +71,9 @@ struct pg_stmt {
     bool reads;             /* a SELECT or its like: it may run twice */
     bool nameable;          /* has no part that writes */
     bool repeats;           /* an error undoes all that it did: it may run again after one */
-    /* Reads tables alone, as was shown: may share a transaction, and may run twice without a trace.
-     * Nothing sets it yet; a description that has changed takes it back. */
+    struct pg_pure pure;
+    /* Reads plain tables alone, as was shown: may share a transaction, and may run twice without a
+     * trace. A description that has changed takes it back. */
     bool shares;
     bool quick; /* took so little time lately that it may share a transaction */
     bool alone; /* runs in a transaction of its own, never in a group */

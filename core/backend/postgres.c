@@ -11,8 +11,15 @@ static void postgres_free(struct backend *b)
     for (unsigned i = 0; i < p->conn_count; i++)
         pg_conn_close(&p->conns[i], &why);
     struct list *link;
-    while ((link = list_pop_front(&p->queue)) != NULL)
-        free(container_of(link, struct pg_call, step.link));
+    while ((link = list_pop_front(&p->queue)) != NULL) {
+        struct pg_call *call = container_of(link, struct pg_call, step.link);
+        pg_pool_end(p, call->q, ERR_SHUTDOWN);
+        free(call);
+    }
+    while ((link = list_pop_front(&p->ended)) != NULL) { /* the driver's own questions */
+        struct query *q = container_of(link, struct query, link);
+        q->done(q);
+    }
     pg_types_fini(&p->types);
     pg_work_fini(&p->works);
     ev_idle_stop(p->loop, &p->deliver);

@@ -35,6 +35,8 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(lost)                                                                                        \
     X(retired)                                                                                     \
     X(unprepared)                                                                                  \
+    X(statements_shared)                                                                           \
+    X(statements_alone)                                                                            \
     X(connections)                                                                                 \
     X(idle)                                                                                        \
     X(in_flight)                                                                                   \

@@ -97,6 +97,8 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
             {"lost", b.lost},
             {"retired", b.retired},
             {"unprepared", b.unprepared},
+            {"statements_shared", b.statements_shared},
+            {"statements_alone", b.statements_alone},
         };
         rc |= pack_rows(out, conf->backends[i].name, rows, sizeof rows / sizeof rows[0]);
     }

@@ -179,8 +179,11 @@ static inline void fixture_share(const struct fixture *f)
 {
     struct pg_pool *p = (struct pg_pool *)f->backend;
     for (unsigned i = 0; i < p->conn_count; i++)
-        list_for_each (it, &p->conns[i].stmts.lru)
-            container_of(it, struct pg_stmt, lru)->shares = true;
+        list_for_each (it, &p->conns[i].stmts.lru) {
+            struct pg_stmt *st = container_of(it, struct pg_stmt, lru);
+            st->pure.state = PG_PURE_NEVER; /* nobody asks, and takes it back */
+            st->shares = true;
+        }
 }
 
 static inline void fixture_close(struct fixture *f)

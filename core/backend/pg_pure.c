@@ -1,0 +1,143 @@
+#include "backend/pg_pure.h"
+
+#include "backend/pg_pool.h"
+#include "backend/pg_pure_catalog.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/mp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RUNS_BETWEEN 8
+
+/* One question to the database. */
+struct question {
+    struct query q;
+    struct pg_stmt *st;   /* a reference */
+    struct pg_pool *pool; /* outlives it */
+    struct buf params;
+    uint32_t generation;
+};
+
+static void decide(struct pg_pool *p, struct pg_stmt *st, enum pg_pure_state state, const char *why)
+{
+    if (st->pure.state != state && state == PG_PURE_YES)
+        log_debug("pg.shares", "backend=%s sql=%s", p->name, log_q(st->sql));
+    else if (st->pure.state != state)
+        log_debug("pg.alone", "backend=%s reason=%s sql=%s", p->name, log_q(why), log_q(st->sql));
+    st->pure.state = state;
+    st->shares = state == PG_PURE_YES;
+}
+
+void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st)
+{
+    const struct pg_pool *p = c->pool;
+    st->pure.runs++;
+    if (st->pure.state == PG_PURE_YES)
+        st->shares = st->shares && p->prepared && st->pure.asked_ms >= p->changed_ms &&
+                     clock_ms() - st->pure.asked_ms < p->statement_age_ms;
+}
+
+static bool is_due(const struct pg_conn *c, const struct pg_stmt *st)
+{
+    const struct pg_pool *p = c->pool;
+    const struct pg_pure *pure = &st->pure;
+    if (pure->state == PG_PURE_NEVER || pure->asking || pure->runs < RUNS_BETWEEN || st->alone ||
+        !p->prepared || list_empty(&st->lru))
+        return false;
+    return pure->state == PG_PURE_UNKNOWN || pure->generation != st->generation ||
+           pure->asked_ms < p->changed_ms || clock_ms() - pure->asked_ms >= p->statement_age_ms / 2;
+}
+
+static void question_free(struct question *n)
+{
+    buf_fini(&n->q.result);
+    buf_fini(&n->params);
+    pg_stmt_unref(n->st);
+    free(n);
+}
+
+static void on_answer(struct query *q)
+{
+    struct question *n = container_of(q, struct question, q);
+    struct pg_stmt *st = n->st;
+    struct mp_reader r = mp_reader_of(buf_slice(&q->result));
+    struct mp_token t;
+    char why[256];
+    st->pure.asking = false;
+    if (q->code != 0) {
+        decide(n->pool, st, PG_PURE_NO, q->err.text);
+    } else if (q->found) {
+        bool told = mp_next(&r, &t) == MP_OK && t.type == MP_STR;
+        snprintf(why, sizeof why, "%.*s", SLICE_ARG(told ? t.bytes : slice_str("none is told")));
+        decide(n->pool, st, PG_PURE_NO, why);
+    } else if (st->generation == n->generation) {
+        decide(n->pool, st, PG_PURE_YES, "");
+    }
+    question_free(n);
+}
+
+static void submit(struct pg_conn *c, struct question *n)
+{
+    struct pg_call *call = calloc(1, sizeof *call);
+    if (!call) {
+        question_free(n);
+        return;
+    }
+    query_reset(&n->q, c->pool->max_result);
+    call->q = &n->q;
+    n->q.driver = call;
+    n->st->pure.asking = true;
+    pg_send_call(c, call);
+}
+
+/* NULL: there is no memory for it. */
+static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
+                                     const struct pg_pure_tree *t)
+{
+    const struct pg_desc *d = &st->desc;
+    struct question *n = calloc(1, sizeof *n);
+    if (!n)
+        return NULL;
+    *n = (struct question){.st = st, .pool = c->pool, .generation = st->generation};
+    st->refs++;
+    buf_init(&n->params, 0);
+    if (pg_pure_catalog_pack(t, (struct pg_pure_types){d->column_types, d->columns},
+                             (struct pg_pure_types){d->param_types, d->params}, &n->params) != 0) {
+        question_free(n);
+        return NULL;
+    }
+    n->q.sql = pg_pure_catalog_sql();
+    n->q.params = buf_slice(&n->params);
+    n->q.shape = QUERY_VALUE;
+    n->q.done = on_answer;
+    return n;
+}
+
+void pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
+{
+    struct pg_pure_tree t;
+    struct err why;
+    if (!is_due(c, st))
+        return;
+    st->pure.runs = 0;
+    st->pure.asked_ms = clock_ms();
+    st->pure.generation = st->generation;
+    int rc = pg_pure_tree_init(&t, st->sql, &why);
+    struct question *n = rc == 0 ? question_new(c, st, &t) : NULL;
+    pg_pure_tree_fini(&t);
+    if (rc == ERR_BAD_REQUEST)
+        decide(c->pool, st, PG_PURE_NEVER, why.text);
+    if (n)
+        submit(c, n);
+}
+
+void pg_pure_count(const struct pg_conn *c, struct backend_stats *out)
+{
+    list_for_each (it, &c->stmts.lru) {
+        const struct pg_stmt *st = container_of(it, struct pg_stmt, lru);
+        out->statements_shared += st->shares;
+        out->statements_alone += !st->shares && st->pure.state != PG_PURE_UNKNOWN;
+    }
+}

@@ -1,0 +1,180 @@
+/* Statements that are shown to read plain tables share transactions; others never do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "pg_fixture.h"
+
+#define N 24
+
+static const char *const plain = "SELECT name FROM things WHERE id = $1";
+
+static struct pg_stmt *statement_of(struct fixture *f, const char *sql)
+{
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct pg_stmt *st = pg_stmt_find(&p->conns[0].stmts, slice_str(sql));
+    assert_non_null(st);
+    return st;
+}
+
+/* So many at once, with the parameter 1. */
+static void run_all(struct fixture *f, int count, const char *sql)
+{
+    struct ask asks[N];
+    for (int i = 0; i < count; i++) {
+        ask_init(&asks[i], QUERY_VALUE, sql, "[1]");
+        ask_send(f, &asks[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        assert_int_equal(asks[i].q.code, 0);
+        ask_fini(&asks[i]);
+    }
+}
+
+/* Runs it until it was judged, and says whether it shares. */
+static bool judged(struct fixture *f, const char *sql)
+{
+    run_all(f, 1, sql);
+    while (statement_of(f, sql)->pure.state == PG_PURE_UNKNOWN)
+        run_all(f, 1, sql);
+    return statement_of(f, sql)->shares;
+}
+
+static struct fixture *opened_with_tables(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)", NULL,
+          "0");
+    return f;
+}
+
+static void what_reads_a_table_shares_after_a_few_runs(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    run_all(f, N, "SELECT $1::int + 1");
+    assert_int_equal(stats(f).groups, 0); /* nothing was known of it, and nothing waited */
+    assert_true(judged(f, plain));
+    while (stats(f).groups == 0)
+        run_all(f, N, plain);
+    assert_true(stats(f).statements_shared >= 1);
+    fixture_close(f);
+}
+
+static void what_sets_locks_or_tells_never_shares(void **state)
+{
+    static const char *const impure[] = {
+        "SELECT set_config('a.b', $1::text, true)",
+        "SELECT coalesce(current_setting('a.b', true), $1::text)",
+        "SELECT pg_try_advisory_xact_lock($1::int)",
+        "SELECT id FROM things WHERE id = $1 FOR UPDATE SKIP LOCKED",
+        "SELECT now() + $1 * interval '1 s'",
+        "SELECT txid_current() + $1::int",
+        "SELECT name FROM through_view WHERE id = $1",
+        "SELECT name_of FROM name_of($1)",
+        "WITH w AS (SELECT $1::int) SELECT * FROM w",
+    };
+    enum { COUNT = sizeof impure / sizeof *impure };
+    struct fixture *f = opened_with_tables(state);
+    gives(f, QUERY_EXEC, "CREATE VIEW through_view AS SELECT * FROM things", NULL, "0");
+    gives(f, QUERY_EXEC,
+          "CREATE FUNCTION name_of(int) RETURNS text LANGUAGE sql AS 'SELECT name FROM things'",
+          NULL, "0");
+    for (int i = 0; i + 1 < COUNT; i++)
+        assert_false(judged(f, impure[i]));
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < COUNT; i++)
+            run_all(f, N, impure[i]);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    assert_int_equal(stats(f).statements_alone, COUNT - 1);
+    gives(f, QUERY_EXEC, "DROP VIEW through_view", NULL, "0");
+    gives(f, QUERY_EXEC, "DROP FUNCTION name_of", NULL, "0");
+    fixture_close(f);
+}
+
+static void an_answer_counts_no_longer_than_its_age(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    assert_true(judged(f, plain));
+    struct pg_stmt *st = statement_of(f, plain);
+    st->pure.asked_ms -= f->conf.statement_age_ms;
+    run_all(f, 2, plain);
+    assert_false(st->shares);
+    while (!st->shares) /* it is asked again after some runs */
+        run_all(f, 1, plain);
+    fixture_close(f);
+}
+
+static void row_level_security_that_is_switched_on_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.statement_age_ms = 100;
+    fixture_open(f, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE secrets (id int, name text)", NULL, "0");
+    const char *sql = "SELECT name FROM secrets WHERE id = $1";
+    assert_true(judged(f, sql));
+    gives(f, QUERY_EXEC, "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY", NULL, "0");
+    while (statement_of(f, sql)->pure.state != PG_PURE_NO)
+        run_all(f, 1, sql);
+    assert_false(statement_of(f, sql)->shares);
+    gives(f, QUERY_EXEC, "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", NULL, "0");
+    while (!statement_of(f, sql)->shares)
+        run_all(f, 1, sql);
+    gives(f, QUERY_EXEC, "DROP TABLE secrets", NULL, "0");
+    fixture_close(f);
+}
+
+/* The answer would be that of another session. */
+static void behind_a_pooler_nothing_shares(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.prepared = false;
+    fixture_open(f, 1);
+    for (int round = 0; round < 4; round++)
+        run_all(f, N, plain);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    fixture_close(f);
+}
+
+static void a_backend_may_end_while_it_asks(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    run_all(f, 1, plain);
+    while (!statement_of(f, plain)->pure.asking)
+        run_all(f, 1, plain);
+    fixture_close(f);
+}
+
+static void a_connection_may_end_while_it_asks(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct err why;
+    run_all(f, 1, plain);
+    while (!statement_of(f, plain)->pure.asking)
+        run_all(f, 1, plain);
+    err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
+    pg_conn_close(&p->conns[0], &why);
+    assert_true(judged(f, plain));
+    fixture_close(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_reads_a_table_shares_after_a_few_runs),
+        cmocka_unit_test(what_sets_locks_or_tells_never_shares),
+        cmocka_unit_test(an_answer_counts_no_longer_than_its_age),
+        cmocka_unit_test(row_level_security_that_is_switched_on_is_noticed),
+        cmocka_unit_test(behind_a_pooler_nothing_shares),
+        cmocka_unit_test(a_backend_may_end_while_it_asks),
+        cmocka_unit_test(a_connection_may_end_while_it_asks),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}

@@ -225,7 +225,8 @@ static void descriptions_are_few(void **state)
     gives(f, QUERY_EXEC, "CREATE TABLE calm (id int)", NULL, "0");
     for (int i = 0; i < N; i++)
         gives(f, QUERY_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[1]", "nothing");
-    assert_int_equal(stats(f).descriptions, 2);
+    /* The third is of the driver's own question whether the statement may share (pg_pure). */
+    assert_int_equal(stats(f).descriptions, 3);
     for (int i = 0; i < N; i++) {
         ask_init(&asks[i], QUERY_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[\"x\"]");
         ask_send(f, &asks[i]);
@@ -236,7 +237,7 @@ static void descriptions_are_few(void **state)
         assert_memory_equal(asks[i].q.err.text, "22P02 ", 6);
         ask_fini(&asks[i]);
     }
-    assert_true(stats(f).descriptions <= 2 + N / 20);
+    assert_true(stats(f).descriptions <= 3 + N / 20);
     assert_int_equal(stats(f).stale, 0);
     assert_int_equal(stats(f).in_flight, 0);
     fixture_close(f);

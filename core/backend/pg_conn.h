@@ -58,7 +58,13 @@ struct pg_conn {
 enum pg_call_state { PG_CALL_QUEUED, PG_CALL_WAITING, PG_CALL_SENT };
 
 /* Why a call runs a second time; each at most once. */
-enum pg_redo { PG_REDO_STALE = 1, PG_REDO_CANCEL = 2, PG_REDO_MANY = 4, PG_REDO_LOST = 8 };
+enum pg_redo {
+    PG_REDO_STALE = 1,
+    PG_REDO_CANCEL = 2,
+    PG_REDO_MANY = 4,
+    PG_REDO_LOST = 8,
+    PG_REDO_TYPES = 16
+};
 
 /* The driver's side of a query; outlives it where it is given up in the air. */
 struct pg_call {

@@ -121,7 +121,12 @@ static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult
         pg_describe_hint(c->pool, st, clock_ms());
         rc = pg_row_check_shape(q, &st->desc);
     }
-    return rc;
+    bool knows = rc != 0 || st->generation == before || !st->repeats ||
+                 !pg_types_miss(c->pool, st->desc.column_types, st->desc.columns);
+    if (knows || (call->redone & PG_REDO_TYPES))
+        return rc;
+    call->redo = PG_REDO_TYPES; /* a column has a type by now that is not known yet */
+    return err_set(&q->err, ERR_BACKEND, "the types of the columns changed");
 }
 
 static int take_rows(struct pg_conn *c, struct pg_call *call, const PGresult *res)
@@ -146,7 +151,7 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
         return;
     if (status == PGRES_SINGLE_TUPLE || status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         int rc = take_rows(c, call, res);
-        if (rc != 0 && !call->stmt->reads) { /* but whether it took place is of interest */
+        if (rc != 0 && (call->redo || !call->stmt->reads)) { /* how it ends is of interest */
             q->code = rc;
         } else if (rc != 0) { /* nobody wants the rest */
             call->q = NULL;

@@ -96,7 +96,8 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d
         rc = mpw_array_open(&q->result, &rows->header);
     if (rc == 0 && q->shape == QUERY_ROWS)
         mpw_array_close(&q->result, rows->header, rows->count);
-    if (rc == 0 && (d->nests || rows->nests) && q->result.size > 0 && mp_check(buf_slice(&q->result), NULL) != 0)
+    if (rc == 0 && (d->nests || rows->nests) && q->result.size > 0 &&
+        mp_check(buf_slice(&q->result), NULL) != 0)
         return err_set(&q->err, ERR_BACKEND, "the result is nested deeper than %d", MP_DEPTH_MAX);
     return explain(q, rc);
 }

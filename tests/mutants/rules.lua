@@ -267,7 +267,8 @@ return {
   {
     race = "38", rule = "a feed that is cut while a snapshot is made is cut in it",
     file = "core/load/snapshot.c",
-    from = "b->feed ? find_numbers(before, b->name) : NULL;", to = "NULL;\n        (void)find_numbers, (void)before, (void)b;",
+    from = "b->feed ? find_numbers(before, b->name) : NULL;",
+    to = "NULL;\n        (void)find_numbers, (void)before, (void)b;",
     tests = { "load_snapshot" },
   },
   {

@@ -174,7 +174,8 @@ describe("lifted floors", function()
   end
 
   local function is_kept_out(key, version)
-    expect.error("VERSION_CONFLICT", { tostring(version), "an invalidation named" }, cache:set(key, "old", { version = 1 }))
+    local words = { tostring(version), "an invalidation named" }
+    expect.error("VERSION_CONFLICT", words, cache:set(key, "old", { version = 1 }))
   end
 
   local function is_back(key)

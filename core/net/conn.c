@@ -443,6 +443,6 @@ static void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     c->in_turn = false;
     if (!known)
         auth_wipe(io->read_room, (size_t)n);
-    if (conn_unread(c) > 0 || c->broken || c->finish)
+    if (conn_unread(c) > 0 || c->broken || c->finish || c->ended)
         conn_flush(c);
 }

@@ -42,7 +42,7 @@ local METHODS = {
     invalidate = { "k" }, invalidate_many = { { "k" } }, invalidate_tag = { "t" }, invalidate_match = { "k*" },
     expire = { "k" }, expire_many = { { "k" } }, expire_tag = { "t" }, expire_match = { "k*" }, refresh = { "k" },
   },
-  admin = { stats = {}, loaders = {}, reload = {} },
+  admin = { stats = {}, loaders = {}, reload = {}, lift_floors = { { key = "k" } } },
 }
 
 local function call(c, method, arguments) return c:receive(c:send(method, unpack(arguments))) end

@@ -271,7 +271,7 @@ describe("the script user.lua that ships", function()
       scripts = { ["user.lua"] = files.read "scripts/user.lua" },
       files = { ["demo.sql"] = files.read "scripts/demo.sql" },
       backends = { main = { driver = "sqlite", path = "demo.db", init = "demo.sql" } },
-      loaders = { { pattern = "user:*", script = "user.lua", backend = "main", ttl = "60s" } },
+      loaders = { { pattern = "user:{id:int}", script = "user.lua", backend = "main", ttl = "60s" } },
     }
     local cache = server:connect()
     local version = expect.value(cache:get_entry "user:1").version

@@ -1,5 +1,5 @@
 -- Bytecode behind a byte order mark or a line with #!, which loaders of files skip.
--- refused: cannot load malformed bytecode
+-- refused: the file begins with a byte order mark
 return {
   load = function(key, ctx)
     return require "marked"

@@ -132,10 +132,18 @@ describe("loads that come together", function()
   end)
 
   it("share transactions where they read plain tables", function()
-    local before = backend()
-    assert.truthy(before.groups > 0)
-    assert.equal(1, before.statements_shared)
-    assert.truthy(before.statements_alone >= 8)
+    -- One goes alone until it was seen to be quick, which a busy machine may take some time for.
+    wait.until_true("transactions of more than one SELECT", function()
+      local ids = {}
+      for i = 1, 20 do
+        serial = serial + 1
+        ids[i] = cache:send("get", "item:1:" .. serial)
+      end
+      for _, id in ipairs(ids) do assert.equal("item 1", expect.value(cache:receive(id)).it) end
+      return backend().groups > 0
+    end)
+    assert.equal(1, backend().statements_shared)
+    assert.truthy(backend().statements_alone >= 8)
   end)
 
   it("are told apart in the log, with a reason", function()

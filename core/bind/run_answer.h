@@ -62,7 +62,7 @@ bool run_answer_is(lua_State *L, const struct run *r, int index);
 bool run_answer_open(struct answer *a, lua_State *L, const struct run *r, int index,
                      struct run_result *out);
 /* Prints which row is for no key, and what its id is. Call it where there is one. */
-const char *run_answer_other(const struct answer *a, char *text, size_t size);
+const char *run_answer_other(const struct answer *a, char *out, size_t size);
 /* Pushes key i's row, or nil; nil where they are packed. */
 void run_answer_push(const struct answer *a, unsigned i);
 /* Takes key i's row, where they are packed. */

@@ -75,11 +75,15 @@ static inline void answer_undo(struct answer *a)
  * reference is taken over. Nothing may undo the answer after it. */
 void answer_share(struct answer *a, struct entry *e);
 
-/* Where a lookup copies the value to: NULL where it is to be held instead, to be told of as well.
- */
+/* Whether a lookup is to hold the entry, of which more is told than its value. */
+static inline bool answer_holds(const struct answer *a)
+{
+    return a->target->form == FORM_ENTRY;
+}
+/* Where a lookup copies the value to; NULL where it holds the entry. */
 static inline struct buf *answer_room(const struct answer *a)
 {
-    return a->target->form == FORM_ENTRY ? NULL : a->out;
+    return answer_holds(a) ? NULL : a->out;
 }
 /* Closes the answer to a lookup that copied to answer_room, or holds the value; takes over what it
  * holds. */

@@ -191,7 +191,7 @@ static void park_rejoin(struct request *r)
     }
     answer_open(&a, &r->target);
     q.out = a.out;
-    q.held = answer_room(&a) == NULL;
+    q.held = answer_holds(&a);
     enum join join = loader < 0 ? JOIN_NOMEM : flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
         answer_hit(r, &a, &joined);

@@ -133,7 +133,7 @@ static void read_join(const struct read *r, const struct policy *policy, int loa
     q.waiter = &request->waiter;
     q.wait_until_ms = io->now_ms + wait_ms;
     q.out = a.out;
-    q.held = answer_room(&a) == NULL;
+    q.held = answer_holds(&a);
     enum join join = flights_join(io->options.flights, &q, &joined);
     if (join == JOIN_HIT) {
         request_free(request);

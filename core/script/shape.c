@@ -2,6 +2,8 @@
 
 #include "wire/mp.h"
 
+#include <stdlib.h>
+
 /* Places in a metatable that no name has. */
 #define MARK  0  /* a light userdata, which scripts cannot make */
 #define NAMES -1 /* the set of the names */
@@ -17,9 +19,10 @@ void shape_setup(lua_State *L, struct value_marks *m)
     m->shapes_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static void malformed(lua_State *L)
+static __attribute__((noreturn)) void malformed(lua_State *L)
 {
     luaL_error(L, "malformed bytes where a map should be");
+    abort(); /* luaL_error does not return, which its type does not say */
 }
 
 static uint32_t open_map(lua_State *L, struct slice map, struct mp_reader *r)

@@ -40,7 +40,7 @@ static bool are_digits_of(const char *digits, double d)
         if (*c != '.' && digits[at++] != *c)
             return false;
     return digits[at + strspn(digits + at, "0")] == '\0' &&
-           strlen(digits) == (size_t)atoi(strchr(text, 'e') + 1) + 1;
+           strlen(digits) == (size_t)strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
 }
 
 /* Whether an integer past 64 bits is a double. number: '-' and digits alone. */

@@ -108,7 +108,7 @@ static void all_are_lifted_and_patterns_of_before_are_forgotten(void **state)
 static void patterns_are_bounded_and_go_with_the_floors_that_are_older(void **state)
 {
     struct floors *fl = *state;
-    char pattern[16];
+    char pattern[24];
     assert_int_equal(lift_match(fl, "user:*", 0), 0); /* there is no floor that it could concern */
     assert_int_equal(fl->lift_count, 0);
     raise_floor(fl, "user:1", 100, 0);

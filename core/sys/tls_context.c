@@ -132,6 +132,7 @@ static int set_sessions(SSL_CTX *ssl, struct err *e)
 int tls_context_server(struct tls_context **out, const struct tls_server_options *o, struct err *e)
 {
     struct tls_context *c;
+    *out = NULL;
     int rc = context_new(&c, TLS_server_method(), e);
     if (rc != 0)
         return rc;
@@ -162,6 +163,7 @@ int tls_context_server(struct tls_context **out, const struct tls_server_options
 int tls_context_client(struct tls_context **out, const struct tls_client_options *o, struct err *e)
 {
     struct tls_context *c;
+    *out = NULL;
     int rc = context_new(&c, TLS_client_method(), e);
     if (rc != 0)
         return rc;

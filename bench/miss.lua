@@ -11,6 +11,8 @@ local report = require "report"
 local options = report.options(arg, { rounds = 5, seconds = 2, rows = 1000000, loaders = 1 })
 local CONNECTIONS, DEPTH = 8, 64
 local BIN = os.getenv "PGBIN" or "/usr/lib/postgresql/15/bin"
+-- The generator's keys have seven digits after the prefix, and an id is written without zeros in front.
+local FIRST = 10000000
 local COLUMNS = "id, name, email, team_id, version"
 
 local MANY = [[
@@ -83,7 +85,7 @@ local function measure(server, way)
   local cpu = loaders_cpu_ns(server.pid)
   local figures = peers.load("rtcache", "127.0.0.1:" .. server.port, server.pid, {
     "--connections", CONNECTIONS, "--depth", DEPTH, "--seconds", options.seconds, "--warmup", 0,
-    "--value", 10, "--keys", options.rows, "--first", 1, "--prefix", (way.pattern:gsub("%*", "")),
+    "--value", 10, "--keys", options.rows, "--first", 1, "--prefix", (way.pattern:gsub("%*", "1")),
   })
   figures.loader_us = (loaders_cpu_ns(server.pid) - cpu) / 1e3 / figures.requests
   if figures.requests + CONNECTIONS * DEPTH > options.rows then
@@ -127,11 +129,11 @@ database.with(function(cluster)
   local db = cluster:database()
   db:exec "CREATE TABLE people (id bigint PRIMARY KEY, name text, email text, team_id bigint, version bigint)"
   db:exec(("INSERT INTO people SELECT i, 'name of ' || i, 'person' || i || '@example.com', i %% 1000, 1 "
-    .. "FROM generate_series(0, %d) AS i"):format(options.rows))
+    .. "FROM generate_series(%d, %d) AS i"):format(FIRST, FIRST + options.rows))
   db:exec "ANALYZE people"
   local script = cluster.folder .. "/select.sql"
   local f = assert(io.open(script, "w"))
-  f:write("\\set id random(1, :rows)\nSELECT " .. COLUMNS .. " FROM people WHERE id = :id;\n")
+  f:write("\\set id " .. FIRST .. " + random(1, :rows)\nSELECT " .. COLUMNS .. " FROM people WHERE id = :id;\n")
   f:close()
   local base, all = {}, {}
   for round = 1, options.rounds do

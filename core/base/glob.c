@@ -161,6 +161,26 @@ static bool match_all(const struct glob *g, struct slice key, struct glob_match 
     return end == key.size;
 }
 
+/* Most patterns have one star, and what it takes is what the literals around it leave. */
+static bool is_simple(const struct glob *g)
+{
+    return g->stars == 1 && (is_loose(g, 0) || g->end[1] == g->end[0]);
+}
+
+/* A key of such a one, with the prefix, and no shorter than the literals. */
+static bool match_simple(const struct glob *g, struct slice key, struct glob_match *m)
+{
+    struct slice suffix = glob_segment(g, 1);
+    size_t size = key.size - g->end[1];
+    struct slice capture = slice_of(key.data + g->end[0], size);
+    if (suffix.size && memcmp(capture.data + size, suffix.data, suffix.size) != 0)
+        return false;
+    if (g->type[0] != GLOB_ANY && size == 0)
+        return false;
+    m->capture[0] = capture;
+    return is_loose(g, 0) || glob_fixed_size((enum glob_type)g->type[0], capture) == size;
+}
+
 bool glob_fits_rest(const struct glob *g, struct slice key)
 {
     struct glob plain = *g;
@@ -179,7 +199,8 @@ bool glob_matches_rest(const struct glob *g, struct slice key, struct glob_match
         return key.size == g->end[0];
     if (key.size < glob_literal_bytes(g))
         return false;
-    bool matches = (!g->has_text || glob_is_text(key)) && match_all(g, key, m);
+    bool matches = (!g->has_text || glob_is_text(key)) &&
+                   (is_simple(g) ? match_simple(g, key, m) : match_all(g, key, m));
     if (g->misfits)
         return !matches && glob_fits_rest(g, key);
     m->captures = matches ? g->stars : 0;

@@ -253,13 +253,12 @@ struct map {
     uint32_t count;     /* of pairs that are packed */
 };
 
-/* The pair of the key that is on top of the stack, where it has a value; takes the key off. place:
- * of the name among the shape's, from 1; or 0. */
-static int pack_pair(struct packer *p, struct map *map, int place, const struct step *up, int depth)
+/* The pair of the key that is on top of the stack, at `at`, where it has a value; takes the key
+ * off. place: of the name among the shape's, from 1; or 0. */
+static int pack_pair(struct packer *p, struct map *map, int place, const struct step *at, int depth)
 {
     lua_State *L = p->L;
-    int key = lua_gettop(L);
-    struct step at = {.up = up, .table = lua_topointer(L, map->index), .key = key};
+    int key = at->key;
     lua_pushvalue(L, key);
     lua_rawget(L, map->index);
     if (lua_isnil(L, -1)) {
@@ -272,10 +271,10 @@ static int pack_pair(struct packer *p, struct map *map, int place, const struct 
         came = lua_rawequal(L, -1, -2);
         lua_pop(L, 1);
     }
-    int rc = lua_type(L, key) == LUA_TSTRING ? pack_key(p, key, map->count, &at)
-                                             : pack_one(p, key, &at, depth + 1);
+    int rc = place > 0 || lua_type(L, key) == LUA_TSTRING ? pack_key(p, key, map->count, at)
+                                                          : pack_one(p, key, at, depth + 1);
     if (rc == 0)
-        rc = came ? pack_bytes(p, key + 1, &at) : pack_one(p, key + 1, &at, depth + 1);
+        rc = came ? pack_bytes(p, key + 1, at) : pack_one(p, key + 1, at, depth + 1);
     map->count++;
     lua_settop(L, key - 1);
     return rc;
@@ -285,12 +284,13 @@ static int pack_pair(struct packer *p, struct map *map, int place, const struct 
 static int pack_known(struct packer *p, struct map *map, const struct step *up, int depth)
 {
     lua_State *L = p->L;
+    struct step at = {.up = up, .table = lua_topointer(L, map->index), .key = lua_gettop(L) + 1};
     int rc = 0;
     for (int place = 1; rc == 0; place++) {
         lua_rawgeti(L, map->shape, place);
-        int type = lua_type(L, -1);
+        int type = lua_type(L, at.key);
         if (type == LUA_TSTRING)
-            rc = pack_pair(p, map, place, up, depth);
+            rc = pack_pair(p, map, place, &at, depth);
         else
             lua_pop(L, 1);
         if (type == LUA_TNIL)
@@ -306,11 +306,31 @@ static int pack_others(struct packer *p, struct map *map, int64_t count, const s
     struct pack_keys keys;
     int rc = 0;
     pack_keys_sort(&keys, p->L, map->index, count, map->shape);
+    struct step at = {
+        .up = up, .table = lua_topointer(p->L, map->index), .key = lua_gettop(p->L) + 1};
     for (uint32_t i = 0; rc == 0 && i < keys.count; i++) {
         pack_keys_push(&keys, i);
-        rc = pack_pair(p, map, 0, up, depth);
+        rc = pack_pair(p, map, 0, &at, depth);
     }
     lua_settop(p->L, keys.base);
+    return rc;
+}
+
+static int64_t count_pairs(lua_State *L, int index)
+{
+    int64_t count = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
+        count++;
+    return count;
+}
+
+/* A row is mostly packed with the columns that it came with. *rest: whether there is more in it. */
+static int pack_row(struct packer *p, struct map *map, const struct step *up, int depth, bool *rest)
+{
+    int rc = written(p, up, mpw_map(p->out, 0));
+    if (rc == 0)
+        rc = pack_known(p, map, up, depth);
+    *rest = rc == 0 && map->count < count_pairs(p->L, map->index);
     return rc;
 }
 
@@ -319,16 +339,22 @@ static int pack_others(struct packer *p, struct map *map, int64_t count, const s
 static int pack_map(struct packer *p, struct map *map, const struct step *up, int depth,
                     bool *is_map)
 {
-    int64_t count = pack_keys_count(p->L, map->index, map->marked);
-    *is_map = count > 0 || (count == 0 && map->marked);
-    if (!*is_map)
-        return 0;
     size_t start = p->out->size;
-    int rc = written(p, up, mpw_map(p->out, 0));
-    if (rc == 0 && map->known)
-        rc = pack_known(p, map, up, depth);
-    if (rc == 0 && map->count < count)
-        rc = pack_others(p, map, count, up, depth);
+    bool rest = true;
+    int rc = map->known ? pack_row(p, map, up, depth, &rest) : 0;
+    *is_map = true;
+    if (rc == 0 && rest) {
+        int64_t count = pack_keys_count(p->L, map->index, map->marked);
+        *is_map = count > 0 || (count == 0 && map->marked);
+        if (!*is_map) {
+            p->out->size = start;
+            return 0;
+        }
+        if (!map->known)
+            rc = written(p, up, mpw_map(p->out, 0));
+        if (rc == 0)
+            rc = pack_others(p, map, count, up, depth);
+    }
     return rc == 0 ? open_map(p, start, map->count, up) : rc;
 }
 

@@ -24,8 +24,9 @@ enum query_shape {
     QUERY_VALUE, /* the first column of the first row, or nothing */
     QUERY_EXEC,  /* an integer: rows affected */
     /* Not run, only described: [[type of each parameter, as its OID], [name of each column],
-     * whether every parameter's type takes a text whole or not at all]; nothing from a driver whose
-     * statements have no types. No older than the backend's `statement_age`. */
+     * whether every parameter's type takes a text whole or not at all, whether it was shown that
+     * the statement reads plain tables alone]; nothing from a driver whose statements have no
+     * types. No older than the backend's `statement_age`. */
     QUERY_TYPES,
 };
 
@@ -42,6 +43,9 @@ struct query {
     struct slice sql;    /* borrowed until then */
     struct slice params; /* a packed array, borrowed until then; empty: no parameters */
     enum query_shape shape;
+    /* It asks one statement for the keys of many, of which QUERY_TYPES has just told that it reads
+     * plain tables alone: so does this, whose own text tells less. */
+    bool plain;
     void (*done)(struct query *q);
     /* The outcome, valid from done on. */
     int code;             /* 0 or ERR_* */

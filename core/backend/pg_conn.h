@@ -78,6 +78,7 @@ struct pg_call {
     uint32_t serial;     /* of the name that it was sent by; 0: none */
     bool parses;         /* its statement gets the name just before it */
     bool unnamed;        /* its name was lost: it uses none */
+    bool shares;         /* may share a transaction, and may run twice without a trace */
     enum pg_doubt doubt; /* WAITING after an error that a newer description judges */
     bool many;           /* its rows came all at once, were many, and it was cancelled for that */
     bool alone;          /* shared a transaction that failed, and shares no other */

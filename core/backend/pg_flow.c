@@ -47,7 +47,7 @@ static struct pg_call *call_at(const struct pg_conn *c)
 void pg_flow_begin(struct pg_conn *c)
 {
     struct pg_call *call = call_at(c);
-    c->whole = call && call->stmt->shares && call->stmt->few && !call->stmt->many && !call->many &&
+    c->whole = call && call->shares && call->stmt->few && !call->stmt->many && !call->many &&
                memory_is_counted();
     c->taken = 0;
     if (call && !c->whole)

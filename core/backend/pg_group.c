@@ -60,7 +60,7 @@ bool pg_group_end(struct pg_conn *c)
 bool pg_group_leaves_out(const struct pg_conn *c, const struct pg_call *call,
                          const struct pg_stmt *st)
 {
-    return c->pool->group == 1 || !st->shares || call->alone || st->alone || !st->quick ||
+    return c->pool->group == 1 || !call->shares || call->alone || st->alone || !st->quick ||
            c->full || call->q->params.size > PARAMS_MAX;
 }
 

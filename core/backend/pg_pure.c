@@ -27,24 +27,29 @@ static void decide(struct pg_pool *p, struct pg_stmt *st, enum pg_pure_state sta
     else if (st->pure.state != state)
         log_debug("pg.alone", "backend=%s reason=%s sql=%s", p->name, log_q(why), log_q(st->sql));
     st->pure.state = state;
-    st->shares = state == PG_PURE_YES;
+    st->plain = state == PG_PURE_YES;
+}
+
+static bool is_young(const struct pg_pool *p, const struct pg_stmt *st)
+{
+    return st->pure.asked_ms >= p->changed_ms &&
+           clock_ms() - st->pure.asked_ms < p->statement_age_ms;
 }
 
 void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st)
 {
-    const struct pg_pool *p = c->pool;
     st->pure.runs++;
     if (st->pure.state == PG_PURE_YES)
-        st->shares = st->shares && p->prepared && st->pure.asked_ms >= p->changed_ms &&
-                     clock_ms() - st->pure.asked_ms < p->statement_age_ms;
+        st->plain = st->plain && is_young(c->pool, st);
 }
 
 static bool is_due(const struct pg_conn *c, const struct pg_stmt *st)
 {
     const struct pg_pool *p = c->pool;
     const struct pg_pure *pure = &st->pure;
-    if (pure->state == PG_PURE_NEVER || pure->asking || pure->runs < RUNS_BETWEEN || st->alone ||
-        !p->prepared || list_empty(&st->lru))
+    bool used = pure->awaited || (p->prepared && !st->alone);
+    if (pure->state == PG_PURE_NEVER || pure->asking || pure->runs < RUNS_BETWEEN || !st->reads ||
+        !used || list_empty(&st->lru))
         return false;
     return pure->state == PG_PURE_UNKNOWN || pure->generation != st->generation ||
            pure->asked_ms < p->changed_ms || clock_ms() - pure->asked_ms >= p->statement_age_ms / 2;
@@ -56,6 +61,18 @@ static void question_free(struct question *n)
     buf_fini(&n->params);
     pg_stmt_unref(n->st);
     free(n);
+}
+
+static void tell(struct pg_call *call, const struct pg_stmt *st)
+{
+    pg_flow_finish(call, pg_row_types(call->q, &st->desc, st->plain));
+}
+
+static void tell_all(struct pg_stmt *st)
+{
+    struct list *link;
+    while ((link = list_pop_front(&st->pure.waiting)) != NULL)
+        tell(container_of(link, struct pg_call, step.link), st);
 }
 
 static void on_answer(struct query *q)
@@ -75,6 +92,7 @@ static void on_answer(struct query *q)
     } else if (st->generation == n->generation) {
         decide(n->pool, st, PG_PURE_YES, "");
     }
+    tell_all(st);
     question_free(n);
 }
 
@@ -133,11 +151,30 @@ void pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
         submit(c, n);
 }
 
+void pg_pure_tell(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
+{
+    struct pg_pure *pure = &st->pure;
+    if (!call->q->plain) {
+        pg_pure_run(c, st);
+        pure->runs += RUNS_BETWEEN;
+        pure->awaited = true;
+        if (!st->plain && !(pure->state == PG_PURE_NO && is_young(c->pool, st)))
+            pg_pure_ask(c, st);
+    }
+    if (!pure->asking || st->plain) {
+        tell(call, st);
+        return;
+    }
+    call->state = PG_CALL_WAITING;
+    list_push_back(&pure->waiting, &call->step.link);
+}
+
 void pg_pure_count(const struct pg_conn *c, struct backend_stats *out)
 {
     list_for_each (it, &c->stmts.lru) {
         const struct pg_stmt *st = container_of(it, struct pg_stmt, lru);
-        out->statements_shared += st->shares;
-        out->statements_alone += !st->shares && st->pure.state != PG_PURE_UNKNOWN;
+        bool shares = st->plain && c->pool->prepared;
+        out->statements_shared += shares;
+        out->statements_alone += !shares && st->pure.state != PG_PURE_UNKNOWN;
     }
 }

@@ -2,7 +2,7 @@
  * pg_pure: which statements may share a transaction: those that are shown to read plain tables.
  *
  *   8 runs -> the grammar (pg_pure_tree) -> the catalog (pg_pure_catalog) -> shares, or goes alone
- *              for ever no               until it is asked again
+ *             for ever no                  until it is asked again
  *
  * A transaction lets its statements see: settings of its own (set_config(..., true), SET LOCAL) and
  * what reads them (policies, functions, views); its locks, which it never refuses itself (advisory
@@ -33,18 +33,24 @@
  * takes two tables that DDL replaced within one age, one by what sets, one by what reads.
  *
  * The question goes the way of a query, in a transaction of its own, on the connection whose
- * statement it concerns; no query waits for it. Thread: its connection's loop. Limits: a question
- * for 8 runs and for half of `statement_age`, whichever is later; none where a pooler deals out
- * sessions (prepared = false), since it would be answered for another one.
+ * statement it concerns. No query waits for it but QUERY_TYPES, which is asked by who would put the
+ * SQL of many keys into one statement, where they share more than a transaction: one is then asked
+ * for at once. Behind a pooler that deals out sessions (prepared = false) it is answered for
+ * another session, which reads by the same role and the same catalog: nothing shares there, but
+ * QUERY_TYPES is told. Thread: its connection's loop. Limits: a question for 8 runs or one of
+ * QUERY_TYPES, and for half of `statement_age`, whichever is later.
  */
 #ifndef RTCACHE_BACKEND_PG_PURE_H
 #define RTCACHE_BACKEND_PG_PURE_H
 
 #include "backend/pg_conn.h"
 
+/* Ends a call that asks for st's types (QUERY_TYPES), when it is known whether st reads plain
+ * tables alone: asks, where it is not. May close. */
+void pg_pure_tell(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st);
 /* st is about to run: counts it, and takes back an answer that is too old. */
 void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st);
-/* Asks whether st may share, where it is time to. May close. */
+/* Asks whether st reads plain tables alone, where it is time to. May close. */
 void pg_pure_ask(struct pg_conn *c, struct pg_stmt *st);
 /* Adds the connection's statements of which is known whether they may. */
 void pg_pure_count(const struct pg_conn *c, struct backend_stats *out);

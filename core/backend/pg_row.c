@@ -102,9 +102,9 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d
     return explain(q, rc);
 }
 
-int pg_row_types(struct query *q, const struct pg_desc *d)
+int pg_row_types(struct query *q, const struct pg_desc *d, bool plain)
 {
-    int rc = mpw_array(&q->result, 3);
+    int rc = mpw_array(&q->result, 4);
     if (rc == 0)
         rc = mpw_array(&q->result, (uint32_t)d->params);
     for (int i = 0; rc == 0 && i < d->params; i++)
@@ -115,6 +115,8 @@ int pg_row_types(struct query *q, const struct pg_desc *d)
         rc = mpw_raw(&q->result, buf_slice(&d->keys));
     if (rc == 0)
         rc = mpw_bool(&q->result, d->exact);
+    if (rc == 0)
+        rc = mpw_bool(&q->result, plain);
     q->found = rc == 0;
     return explain(q, rc);
 }

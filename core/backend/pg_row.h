@@ -32,6 +32,6 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d
                   const PGresult *last) MUST_USE;
 
 /* The result of QUERY_TYPES, which is not sent. */
-int pg_row_types(struct query *q, const struct pg_desc *d) MUST_USE;
+int pg_row_types(struct query *q, const struct pg_desc *d, bool plain) MUST_USE;
 
 #endif

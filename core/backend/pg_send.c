@@ -119,18 +119,23 @@ void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
 {
     struct pg_params *p = &c->pool->params;
     struct query *q = call->q;
-    if (q->shape != QUERY_TYPES && lacks_types(c, st)) {
+    if (q->shape == QUERY_TYPES) {
+        pg_pure_tell(c, call, st);
+        return;
+    }
+    if (lacks_types(c, st)) {
         pg_flow_await_types(call);
         return;
     }
-    int rc = q->shape == QUERY_TYPES ? 0 : pg_row_check_shape(q, &st->desc);
-    if (rc == 0 && q->shape != QUERY_TYPES)
+    int rc = pg_row_check_shape(q, &st->desc);
+    if (rc == 0)
         rc = pg_param_bind(p, q->params, st->desc.param_types, st->desc.params, &q->err);
-    if (rc != 0 || q->shape == QUERY_TYPES) {
-        pg_flow_finish(call, rc != 0 ? rc : pg_row_types(q, &st->desc));
+    if (rc != 0) {
+        pg_flow_finish(call, rc);
         return;
     }
     pg_pure_run(c, st);
+    call->shares = c->pool->prepared && (st->plain || q->plain);
     bool alone = pg_group_leaves_out(c, call, st);
     bool sent = !alone || pg_group_sync(c);
     bool first = list_empty(&c->steps);
@@ -164,6 +169,7 @@ static void await_description(struct pg_conn *c, struct pg_call *call, struct pg
 void pg_send_call(struct pg_conn *c, struct pg_call *call)
 {
     struct query *q = call->q;
+    bool judged = q->plain; /* by the text that it asks for many keys */
     struct pg_stmt *st = pg_stmt_find(&c->stmts, q->sql);
     call->conn = c;
     c->in_air++;
@@ -181,6 +187,6 @@ void pg_send_call(struct pg_conn *c, struct pg_call *call)
     pg_send_run(c, call, st);
     if (c->pg && pg_describe_is_due(c, st))
         (void)!pg_send_describe(c, st);
-    if (c->pg)
+    if (c->pg && !judged)
         pg_pure_ask(c, st);
 }

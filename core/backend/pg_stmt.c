@@ -196,6 +196,7 @@ int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, stru
     buf_init(&st->desc.keys, 0);
     list_init(&st->step.link);
     list_init(&st->waiting);
+    list_init(&st->pure.waiting);
     st->next = s->buckets[st->hash & s->bucket_mask];
     s->buckets[st->hash & s->bucket_mask] = st;
     list_push_front(&s->lru, &st->lru);
@@ -230,7 +231,7 @@ static void count_change(struct pg_stmt *st)
 {
     st->changed = st->generation > 0;
     st->generation++;
-    st->shares = false;
+    st->plain = false;
 }
 
 int pg_stmt_describe(struct pg_stmt *st, const PGresult *res, struct err *e)

@@ -41,6 +41,8 @@ enum pg_pure_state {
 struct pg_pure {
     enum pg_pure_state state;
     bool asking;         /* the database is being asked */
+    bool awaited;        /* queries of type QUERY_TYPES want to know it */
+    struct list waiting; /* calls of these, until it has answered */
     uint32_t runs;       /* since it was asked */
     uint32_t generation; /* of the description that it was asked by */
     int64_t asked_ms;    /* clock_ms */
@@ -74,7 +76,7 @@ struct pg_stmt {
     struct pg_pure pure;
     /* Reads plain tables alone, as was shown: may share a transaction, and may run twice without a
      * trace. A description that has changed takes it back. */
-    bool shares;
+    bool plain;
     bool quick; /* took so little time lately that it may share a transaction */
     bool alone; /* runs in a transaction of its own, never in a group */
     bool few;   /* its last answer had few rows: they may come all at once... */

@@ -131,12 +131,13 @@ static int api_query(lua_State *L)
     static const struct {
         const char *name;
         enum query_shape shape;
-        bool packed;
+        bool packed, plain;
     } methods[] = {
-        {"row", QUERY_ROW, false},       {"rows", QUERY_ROWS, false},
-        {"value", QUERY_VALUE, false},   {"exec", QUERY_EXEC, false},
-        {"packed_row", QUERY_ROW, true}, {"packed_rows", QUERY_ROWS, true},
-        {"types", QUERY_TYPES, false},
+        {"row", QUERY_ROW, false, false},          {"rows", QUERY_ROWS, false, false},
+        {"value", QUERY_VALUE, false, false},      {"exec", QUERY_EXEC, false, false},
+        {"packed_row", QUERY_ROW, true, false},    {"packed_rows", QUERY_ROWS, true, false},
+        {"types", QUERY_TYPES, false, false}, /* from here on: no script gets at them */
+        {"batch_types", QUERY_TYPES, false, true}, {"batch_rows", QUERY_ROWS, true, true},
     };
     struct runtime *rt = runtime_upvalue(L);
     struct asked asked = {.prefix = "db:", .what = luaL_checkstring(L, 1), .placed = true};
@@ -163,6 +164,7 @@ static int api_query(lua_State *L)
         if (strcmp(methods[i].name, shape) == 0) {
             q.shape = methods[i].shape;
             q.packed = methods[i].packed;
+            q.plain = methods[i].plain;
         }
     }
     q.sql.data = lua_tolstring(L, 3, &q.sql.size);

@@ -193,6 +193,7 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->query.sql = slice_of(op->sql, q->sql.size);
     op->query.params = buf_slice(&op->params);
     op->query.shape = q->shape;
+    op->query.plain = q->plain;
     op->query.done = op_query_done;
     push_number(L, op);
     backend_submit(rt->backends[q->backend], &op->query);

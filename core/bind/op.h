@@ -18,6 +18,7 @@ struct op_request {
     int backend;
     enum query_shape shape;
     bool packed; /* the result goes to the script as packed bytes (packed.h) */
+    bool plain;  /* see backend.h */
     struct slice sql;
     struct buf *params;              /* taken over: it is empty afterwards */
     const struct vm_position *where; /* for errors */

@@ -34,9 +34,18 @@ for _, shape in ipairs { "row", "rows", "value", "exec", "packed_row", "packed_r
   end
 end
 
--- Not a method: for sql_loader.lua alone.
+-- No methods: for sql_loader.lua alone. A batch is the query of many keys, each of which was just
+-- told (types) to read plain tables alone; no script may claim that.
 local function types(self, sql)
   return await(query("types", self, sql, 0))
+end
+
+local function batch_types(self, sql)
+  return await(query("batch_types", self, sql, 0))
+end
+
+local function batch_rows(self, sql, ...)
+  return await(query("batch_rows", self, sql, select("#", ...), ...))
 end
 
 local function sleep(seconds)
@@ -174,5 +183,6 @@ local rtcache = {
 }
 
 return { rtcache = rtcache, print = print, db = db, internal = {
-  types = types, cut_first = raw.cut_first, placed = raw.placed, captures = raw.captures,
+  types = types, batch_types = batch_types, batch_rows = batch_rows,
+  cut_first = raw.cut_first, placed = raw.placed, captures = raw.captures,
 } }

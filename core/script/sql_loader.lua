@@ -6,7 +6,8 @@ local WIDTH = 256 -- what `all` takes
 local REST = 64   -- batches that go key by key after SQL that PostgreSQL refused in one query
 local unpack, pcall, concat, sort, pairs = unpack, pcall, table.concat, table.sort, pairs
 local type, error, floor = type, error, math.floor
-local types, cut_first = internal.types, internal.cut_first
+local types, batch_types, batch_rows = internal.types, internal.batch_types, internal.batch_rows
+local cut_first = internal.cut_first
 local placed, captures = internal.placed, internal.captures
 
 local function no_column(row, version)
@@ -59,13 +60,13 @@ local function wrap(pieces, names, prefix)
   local k, q = prefix .. "_k", prefix .. "_q"
   local arrays, columns, inner = {}, {}, {}
   for i = 1, #names do
-    arrays[i] = ("$%d::%s[]"):format(i, names[i])
+    arrays[i] = ("pg_catalog.unnest($%d::%s[])"):format(i, names[i])
     columns[i] = prefix .. "_p" .. i
   end
   for i, piece in ipairs(pieces) do
     inner[i] = i % 2 == 1 and piece or ("(%s.%s_p%d)"):format(k, prefix, piece)
   end
-  return ("SELECT %s.%s_i, %s.* FROM unnest(%s) WITH ORDINALITY AS %s(%s, %s_i), "
+  return ("SELECT %s.%s_i, %s.* FROM ROWS FROM (%s) WITH ORDINALITY AS %s(%s, %s_i), "
     .. "LATERAL (SELECT * FROM (%s\n) AS %s_r LIMIT 1) AS %s"):format(
     k, prefix, q, concat(arrays, ", "), k, concat(columns, ", "), prefix, concat(inner), prefix, q)
 end
@@ -78,8 +79,8 @@ local function make(db, described, sql, pieces, version)
     return false
   end
   local names = {}
-  local rows = db:rows("SELECT format_type(t, -1) AS name FROM unnest($1::oid[]) WITH ORDINALITY AS k(t, i) ORDER BY i",
-    described[1])
+  local rows = db:rows("SELECT pg_catalog.format_type(t, -1) AS name "
+    .. "FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[])) WITH ORDINALITY AS k(t, i) ORDER BY i", described[1])
   for i, row in ipairs(rows) do
     if row.name:sub(-2) == "[]" then
       return false
@@ -87,7 +88,7 @@ local function make(db, described, sql, pieces, version)
     names[i] = row.name
   end
   local wrapped = wrap(pieces, names, free_prefix(sql, described[2], version))
-  local columns = types(db, wrapped)[2]
+  local columns = batch_types(db, wrapped)[2]
   for i, name in ipairs(described[2]) do
     if columns[i + 1] ~= name then
       return false
@@ -162,7 +163,8 @@ return function(version, parameters, pieces, integers)
   local rest = 0
 
   -- The backend answers from what it knows of the SQL, which is never old: so the types in the query
-  -- of a batch follow those of the tables as fast as any query's do.
+  -- of a batch follow those of the tables as fast as any query's do, and so does whether there may be
+  -- one: the keys in it share a statement, which only what reads plain tables alone cannot tell.
   local function look(db)
     if known == false then
       return nil
@@ -177,7 +179,7 @@ return function(version, parameters, pieces, integers)
 
   local function ask(ctx, first, last)
     local described = look(ctx.db)
-    if not described then
+    if not described or not described[4] then
       return nil
     elseif rest > 0 then
       rest = rest - 1
@@ -199,7 +201,7 @@ return function(version, parameters, pieces, integers)
       local all = captures(ctx, p)
       arrays[p] = #all <= WIDTH and all or api.array { unpack(all, first, last) }
     end
-    return ctx.db:packed_rows(wrapped, unpack(arrays, 1, parameters))
+    return batch_rows(ctx.db, wrapped, unpack(arrays, 1, parameters))
   end
 
   -- The rows of a batch. Nothing where its keys are to be asked for one by one: there may be one

@@ -182,7 +182,7 @@ static inline void fixture_share(const struct fixture *f)
         list_for_each (it, &p->conns[i].stmts.lru) {
             struct pg_stmt *st = container_of(it, struct pg_stmt, lru);
             st->pure.state = PG_PURE_NEVER; /* nobody asks, and takes it back */
-            st->shares = true;
+            st->plain = true;
         }
 }
 

@@ -10,6 +10,7 @@
 #define N 24
 
 static const char *const plain = "SELECT name FROM things WHERE id = $1";
+static const char told_plain[] = "[[23],[\"name\"],true,true]";
 
 static struct pg_stmt *statement_of(struct fixture *f, const char *sql)
 {
@@ -40,7 +41,7 @@ static bool judged(struct fixture *f, const char *sql)
     run_all(f, 1, sql);
     while (statement_of(f, sql)->pure.state == PG_PURE_UNKNOWN)
         run_all(f, 1, sql);
-    return statement_of(f, sql)->shares;
+    return statement_of(f, sql)->plain;
 }
 
 static struct fixture *opened_with_tables(void **state)
@@ -102,8 +103,8 @@ static void an_answer_counts_no_longer_than_its_age(void **state)
     struct pg_stmt *st = statement_of(f, plain);
     st->pure.asked_ms -= f->conf.statement_age_ms;
     run_all(f, 2, plain);
-    assert_false(st->shares);
-    while (!st->shares) /* it is asked again after some runs */
+    assert_false(st->plain);
+    while (!st->plain) /* it is asked again after some runs */
         run_all(f, 1, plain);
     fixture_close(f);
 }
@@ -120,9 +121,9 @@ static void row_level_security_that_is_switched_on_is_noticed(void **state)
     gives(f, QUERY_EXEC, "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY", NULL, "0");
     while (statement_of(f, sql)->pure.state != PG_PURE_NO)
         run_all(f, 1, sql);
-    assert_false(statement_of(f, sql)->shares);
+    assert_false(statement_of(f, sql)->plain);
     gives(f, QUERY_EXEC, "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", NULL, "0");
-    while (!statement_of(f, sql)->shares)
+    while (!statement_of(f, sql)->plain)
         run_all(f, 1, sql);
     gives(f, QUERY_EXEC, "DROP TABLE secrets", NULL, "0");
     fixture_close(f);
@@ -139,6 +140,81 @@ static void behind_a_pooler_nothing_shares(void **state)
         run_all(f, N, plain);
     assert_int_equal(stats(f).groups, 0);
     assert_int_equal(stats(f).statements_shared, 0);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain); /* which is of the catalog, not the session */
+    run_all(f, N, plain);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    fixture_close(f);
+}
+
+static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **state)
+{
+    static const char sql[] = "SELECT name FROM told WHERE id = $1";
+    struct fixture *f = opened_with_tables(state);
+    gives(f, QUERY_EXEC, "CREATE TABLE told (id int, name text)", NULL, "0");
+    gives(f, QUERY_TYPES, sql, NULL, told_plain);
+    gives(f, QUERY_TYPES, "SELECT set_config('a.b', $1::text, true) AS name", NULL,
+          "[[25],[\"name\"],true,false]");
+    gives(f, QUERY_TYPES, "UPDATE told SET name = 'x' WHERE id = $1 RETURNING name", NULL,
+          "[[23],[\"name\"],true,false]");
+    gives(f, QUERY_EXEC, "ALTER TABLE told ENABLE ROW LEVEL SECURITY", NULL, "0");
+    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    gives(f, QUERY_TYPES, sql, NULL, "[[23],[\"name\"],true,false]");
+    gives(f, QUERY_EXEC, "ALTER TABLE told DISABLE ROW LEVEL SECURITY", NULL, "0");
+    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    statement_of(f, sql)->alone = true; /* it has failed in a group, which is no reason */
+    gives(f, QUERY_TYPES, sql, NULL, told_plain);
+    gives(f, QUERY_EXEC, "DROP TABLE told", NULL, "0");
+    fixture_close(f);
+}
+
+static void who_waits_to_be_told_may_leave_or_lose_the_connection(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct ask gone, stays;
+    struct err why;
+    run_all(f, 1, plain);
+    ask_init(&gone, QUERY_TYPES, plain, NULL);
+    ask_init(&stays, QUERY_TYPES, plain, NULL);
+    ask_send(f, &gone);
+    ask_send(f, &stays);
+    assert_true(statement_of(f, plain)->pure.asking);
+    backend_cancel(f->backend, &gone.q);
+    err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
+    pg_conn_close(&p->conns[0], &why);
+    fixture_wait(f, &stays.done, 1);
+    result_is(&stays.q, "[[23],[\"name\"],true,false]");
+    assert_int_equal(p->conns[0].in_air, 0);
+    ask_fini(&gone);
+    ask_fini(&stays);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    fixture_close(f);
+}
+
+/* Its own text is none that could be shown. */
+static void the_query_of_many_keys_shares_where_its_asker_has_been_told(void **state)
+{
+    static const char sql[] =
+        "SELECT q.* FROM unnest($1::int[]) AS k(p), LATERAL (SELECT name FROM things "
+        "WHERE id = k.p) AS q";
+    struct fixture *f = opened_with_tables(state);
+    for (int round = 0; round < 40 && (round < 3 || stats(f).groups == 0); round++) {
+        struct ask asks[N];
+        for (int i = 0; i < N; i++) {
+            ask_init(&asks[i], QUERY_ROWS, sql, "[[1,2]]");
+            asks[i].q.plain = round > 1;
+            ask_send(f, &asks[i]);
+        }
+        for (int i = 0; i < N; i++) {
+            fixture_wait(f, &asks[i].done, 1);
+            result_is(&asks[i].q, "[]");
+            ask_fini(&asks[i]);
+        }
+        if (round == 1)
+            assert_int_equal(stats(f).groups, 0);
+    }
+    assert_true(stats(f).groups > 0);
     fixture_close(f);
 }
 
@@ -173,6 +249,9 @@ int main(void)
         cmocka_unit_test(an_answer_counts_no_longer_than_its_age),
         cmocka_unit_test(row_level_security_that_is_switched_on_is_noticed),
         cmocka_unit_test(behind_a_pooler_nothing_shares),
+        cmocka_unit_test(who_asks_for_types_is_told_at_once_and_no_older_than_its_age),
+        cmocka_unit_test(who_waits_to_be_told_may_leave_or_lose_the_connection),
+        cmocka_unit_test(the_query_of_many_keys_shares_where_its_asker_has_been_told),
         cmocka_unit_test(a_backend_may_end_while_it_asks),
         cmocka_unit_test(a_connection_may_end_while_it_asks),
     };

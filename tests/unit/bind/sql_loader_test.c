@@ -1,5 +1,6 @@
 #include "bind/fake.h"
 
+#include "backend/json.h"
 #include "conf/conf.h"
 
 static int add(struct bench *b, const char *version)
@@ -84,10 +85,8 @@ static void take(struct run *r, struct run_result *result, void *arg)
         ending_take(r, &result->many[i], &t->of[i]);
 }
 
-static void asks_for_several_keys_at_once(void **state)
+static void load_three(struct bench *b, int script, struct two *t)
 {
-    struct bench *b = *state;
-    struct two t = {.outcome = RUN_FAILED};
     struct run *run;
     struct err e;
     static const struct slice captures[] = {{"1", 1}, {"2", 1}, {"3", 1}};
@@ -97,17 +96,69 @@ static void asks_for_several_keys_at_once(void **state)
         {.key = slice_str("user:3"), .captures = &captures[2], .capture_count = 1},
     };
     struct run_request q = {.what = RUN_LOAD_MANY,
-                            .script = add(b, "v"),
+                            .script = script,
                             .keys = keys,
                             .key_count = 3,
                             .pattern = "user:*",
                             .attempt = 1,
                             .deadline_ms = clock_ms() + 60000,
                             .done = take,
-                            .arg = &t};
+                            .arg = t};
     assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
-    assert_int_equal(b->main.submitted, 1);
     assert_int_equal(fake_oldest(&b->main)->shape, QUERY_TYPES);
+}
+
+static void types_are(struct bench *b, const char *json)
+{
+    struct buf types;
+    buf_init(&types, 0);
+    assert_int_equal(json_to_mp(slice_str(json), &types, NULL), 0);
+    fake_answer(fake_oldest(&b->main), buf_slice(&types));
+    buf_fini(&types);
+}
+
+static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
+{
+    struct bench *b = *state;
+    struct two t = {.outcome = RUN_FAILED};
+    int script = add(b, NULL);
+    load_three(b, script, &t);
+    assert_false(fake_oldest(&b->main)->plain); /* it is to be found out */
+    types_are(b, "[[20], [\"id\", \"v\"], true, false]");
+    assert_int_equal(b->main.submitted, 4);
+    for (int i = 0; i < 3; i++) {
+        assert_false(fake_oldest(&b->main)->plain);
+        fake_answer_nothing(fake_oldest(&b->main));
+    }
+    assert_int_equal(t.outcome, RUN_DONE);
+
+    t = (struct two){.outcome = RUN_FAILED};
+    load_three(b, script, &t);
+    types_are(b, "[[20], [\"id\", \"v\"], true, true]");
+    types_are(b, "[{\"name\": \"bigint\"}]");
+    types_are(b, "[[1016], [\"rtcache_i\", \"id\", \"v\"], true, false]");
+    struct query *q = fake_oldest(&b->main);
+    assert_int_equal(q->shape, QUERY_ROWS);
+    assert_true(q->plain);
+    fake_answer(q, slice_of("\x90", 1));
+    assert_int_equal(t.outcome, RUN_DONE);
+
+    t = (struct two){.outcome = RUN_FAILED};
+    load_three(b, script, &t); /* a policy was switched on */
+    types_are(b, "[[20], [\"id\", \"v\"], true, false]");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fake_oldest(&b->main)->shape, QUERY_ROW);
+        fake_answer_nothing(fake_oldest(&b->main));
+    }
+    assert_int_equal(t.outcome, RUN_DONE);
+}
+
+static void asks_for_several_keys_at_once(void **state)
+{
+    struct bench *b = *state;
+    struct two t = {.outcome = RUN_FAILED};
+    load_three(b, add(b, "v"), &t);
+    assert_int_equal(b->main.submitted, 1);
     fake_answer_nothing(fake_oldest(&b->main)); /* it cannot be asked for all of them at once */
     assert_int_equal(b->main.submitted, 4);     /* before any answer */
     fake_answer(fake_oldest(&b->main), slice_of(row, sizeof row - 1));
@@ -148,6 +199,7 @@ int main(void)
         CASE(loads_a_row_with_its_version),
         CASE(names_the_configuration_in_errors),
         CASE(asks_for_several_keys_at_once),
+        CASE(asks_at_once_only_where_the_query_reads_plain_tables),
         CASE(is_no_script_of_that_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

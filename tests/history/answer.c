@@ -162,6 +162,19 @@ void answer_take(struct run *run, struct slot *slot, struct slice error, struct 
         run_record(run, &slot->r);
 }
 
+void answer_lost(struct run *run, struct slot *slot)
+{
+    slot->r.end_ns = run_now(run);
+    slot->r.result = RESULT_ERROR;
+    slot->r.code = CODE_LOST;
+    if (slot->answered) {
+        slot->answered(run, slot, slice_of(NULL, 0));
+        return;
+    }
+    run->ended++;
+    run_record(run, &slot->r);
+}
+
 /* ---- notifications ---- */
 
 struct notice {

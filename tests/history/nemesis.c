@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
-enum act { RELOAD, KILL_FEED, KILL_POOL, STOP_FEED, CUT_FEED, ACTS };
-enum stage { IDLE, STOPPED, CUTTING, CUT, RESTORING };
+enum act { RELOAD, KILL_FEED, KILL_POOL, STOP_FEED, CUT_FEED, CHANGE_TYPES, RESTART, ACTS };
+enum stage { IDLE, STOPPED, CUTTING, CUT, RESTORING, KILLED, CONNECTED };
 
 static struct {
     struct nemesis_options o;
@@ -19,6 +19,7 @@ static struct {
     uint64_t gaps[CLASSES];
     uint64_t cut_ns;
     int stopped; /* a process that stands still; 0: none */
+    int server;  /* the process that serves */
     bool asking, is_cut, is_up;
 } n;
 
@@ -47,14 +48,25 @@ static bool is_true(struct slice packed)
     return packed.size == 1 && (unsigned char)*packed.data == 0xc3;
 }
 
+static int64_t number_of(struct slice packed)
+{
+    struct mp_reader in = mp_reader_of(packed);
+    struct mp_token t;
+    must(mp_next(&in, &t) == MP_OK && t.type == MP_INT, "stats has no number");
+    return t.i;
+}
+
 static void on_stats(struct run *run, struct slot *slot, struct slice result)
 {
     (void)run;
+    n.asking = false;
+    if (slot->r.code == CODE_LOST)
+        return;
     must(slot->r.result != RESULT_ERROR, "stats failed");
+    n.server = (int)number_of(map_find(map_find(result, "server"), "pid"));
     struct slice feed = map_find(map_find(result, "feeds"), "main");
     n.is_cut = is_true(map_find(feed, "cut"));
     n.is_up = is_true(map_find(feed, "connected")) && !n.is_cut;
-    n.asking = false;
 }
 
 static void ask_stats(void)
@@ -82,6 +94,8 @@ bool nemesis_feed_is_up(struct run *run)
 static void on_reload(struct run *run, struct slot *slot, struct slice result)
 {
     (void)result;
+    if (slot->r.code == CODE_LOST)
+        return;
     if (slot->r.result == RESULT_ERROR)
         errx(2, "a reload was refused");
     run_record(run, &slot->r);
@@ -172,6 +186,83 @@ static void cut_feed(const struct run *run)
     n.stage = CUTTING;
 }
 
+/* What a migration does to a table that is in use: each change and, next time, its reverse. */
+static void change_types(void)
+{
+    static const char *const changes[] = {
+        "ALTER TABLE p_rows ALTER COLUMN id TYPE integer",
+        "ALTER TABLE r_rows ALTER COLUMN team TYPE bigint",
+        "ALTER TABLE u_rows ADD COLUMN extra text DEFAULT 'x'",
+        "ALTER TABLE p_rows ALTER COLUMN body TYPE varchar(2000)",
+        "ALTER TABLE u_rows ALTER COLUMN id TYPE numeric",
+        "ALTER TABLE p_rows ALTER COLUMN id TYPE bigint",
+        "ALTER TABLE r_rows ALTER COLUMN team TYPE integer",
+        "ALTER TABLE u_rows DROP COLUMN extra",
+        "ALTER TABLE p_rows ALTER COLUMN body TYPE text",
+        "ALTER TABLE u_rows ALTER COLUMN id TYPE bigint",
+    };
+    PQclear(sql_ask(changes[n.counts.changes++ % (sizeof changes / sizeof *changes)]));
+}
+
+/* What the server knew is gone with it, and what the feed tells meanwhile: a gap, by name. */
+static void record_gaps(struct run *run)
+{
+    static const unsigned fed[] = {CLASS_P, CLASS_R};
+    for (size_t i = 0; i < sizeof fed / sizeof *fed; i++) {
+        struct record r = {.op = OP_GAP, .key = key_of(fed[i], 0)};
+        r.begin_ns = r.end_ns = run_now(run);
+        run_record(run, &r);
+    }
+}
+
+static void kill_server(struct run *run)
+{
+    if (!n.o.restarts)
+        return;
+    if (n.server == 0) { /* it is asked for, and killed the next time */
+        ask_stats();
+        return;
+    }
+    run->may_lose = true;
+    if (kill(n.server, SIGKILL))
+        err(2, "the server cannot be killed");
+    n.server = 0;
+    n.stage = KILLED;
+    n.counts.restarts++;
+}
+
+/* Whether all are connected to the new process. */
+static bool connect_again(void)
+{
+    bool all = true;
+    for (unsigned i = 0; i < n.o.peer_count; i++)
+        all = (!peer_is_lost(&n.o.peers[i]) || peer_connect(&n.o.peers[i])) && all;
+    all = (!peer_is_lost(n.control) || peer_connect(n.control)) && all;
+    return (!peer_is_lost(n.o.listener) || peer_connect(n.o.listener)) && all;
+}
+
+/* Each connection sees its end before it may be made anew. */
+static bool all_are_lost(void)
+{
+    bool all = peer_is_lost(n.control) && peer_is_lost(n.o.listener);
+    for (unsigned i = 0; i < n.o.peer_count; i++)
+        all = all && peer_is_lost(&n.o.peers[i]);
+    return all;
+}
+
+static void come_back(struct run *run)
+{
+    static bool lost;
+    lost = lost || all_are_lost();
+    if (!lost || !connect_again())
+        return;
+    lost = run->may_lose = false;
+    n.o.subscribe();
+    record_gaps(run);
+    n.is_up = false;
+    n.stage = CONNECTED;
+}
+
 static void act(struct run *run)
 {
     switch (n.act++ % ACTS) {
@@ -179,6 +270,8 @@ static void act(struct run *run)
     case KILL_FEED: n.counts.feeds_killed += kill_listener(); break;
     case KILL_POOL: kill_one_of_pool(); break;
     case STOP_FEED: stop_feed(run); break;
+    case CHANGE_TYPES: change_types(); break;
+    case RESTART: kill_server(run); break;
     default: cut_feed(run);
     }
 }
@@ -221,6 +314,15 @@ void nemesis_turn(struct run *run)
         if (run->ended >= n.next)
             end_cut(run);
         break;
+    case KILLED: come_back(run); break;
+    case CONNECTED: /* what happened until the feed was up belongs to the gap */
+        ask_stats();
+        if (!n.is_up)
+            break;
+        record_gaps(run);
+        n.stage = IDLE;
+        n.next = run->ended + n.o.every;
+        break;
     case STOPPED:
     case RESTORING:
         if (!was_gap(run))
@@ -243,6 +345,10 @@ void nemesis_end(struct run *run)
 {
     if (n.stage == CUT)
         end_cut(run);
+    while (n.stage == KILLED || n.stage == CONNECTED) {
+        nemesis_turn(run);
+        run_turn(run, 1);
+    }
     let_go();
     n.stage = IDLE;
 }

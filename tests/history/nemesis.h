@@ -3,7 +3,8 @@
  *
  *   reload with another script; the feed's connection is killed; a connection of the pools is
  * killed; the feed's backend is stopped until its heartbeats are missed; the feed is cut past its
- * grace (the postmaster stands still, so that nobody can connect)
+ * grace (the postmaster stands still, so that nobody can connect); types of columns change and
+ * columns come and go; the server is killed (kill -9) and started again by who runs it
  *
  * Thread: the loop's. It waits for what the server says, never for a time.
  */
@@ -13,13 +14,18 @@
 #include "peer.h"
 
 struct nemesis_options {
-    const char *script; /* gets a comment at its end, and is read again */
+    struct peer *peers; /* those that choose; they and the subscriber are connected again */
+    unsigned peer_count;
+    struct peer *listener;
+    void (*subscribe)(void); /* on the listener; waits for the answer */
+    bool restarts;           /* somebody starts the server again */
+    const char *script;      /* gets a comment at its end, and is read again */
     int postmaster;
     uint64_t every; /* operations */
 };
 
 struct nemesis_counts {
-    unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts;
+    unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts, restarts, changes;
 };
 
 /* control: a peer that chooses nothing itself; borrowed. */

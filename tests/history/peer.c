@@ -61,6 +61,25 @@ static void take_messages(struct peer *p)
     buf_consume(&p->in, at);
 }
 
+/* Who asked hears that nothing came; the connection waits for peer_connect. */
+static void lose(struct peer *p)
+{
+    must(p->run->may_lose, "the server closed a connection");
+    run_watch(p->run, &p->watch, 0);
+    close(p->watch.fd);
+    p->watch.fd = -1;
+    buf_clear(&p->in);
+    buf_clear(&p->out);
+    for (unsigned i = 0; i < PEER_DEPTH; i++) {
+        struct slot *slot = &p->slots[i];
+        if (!slot->busy)
+            continue;
+        p->run->busy--;
+        answer_lost(p->run, slot);
+        slot->busy = false;
+    }
+}
+
 static void on_ready(struct watch *w, uint32_t events)
 {
     struct peer *p = (struct peer *)w;
@@ -68,9 +87,10 @@ static void on_ready(struct watch *w, uint32_t events)
         char *room = buf_room(&p->in, 65536);
         must(room != NULL, "memory");
         ssize_t n = recv(w->fd, room, 65536, MSG_DONTWAIT);
-        must(n != 0, "the server closed a connection");
-        if (n < 0 && errno != EAGAIN)
-            err(2, "recv");
+        if (n == 0 || (n < 0 && errno != EAGAIN)) {
+            lose(p);
+            return;
+        }
         if (n > 0)
             p->in.size += (size_t)n;
         take_messages(p);
@@ -82,7 +102,7 @@ static void on_ready(struct watch *w, uint32_t events)
 
 struct slot *peer_claim(struct peer *p)
 {
-    for (unsigned i = 0; i < PEER_DEPTH; i++) {
+    for (unsigned i = 0; i < PEER_DEPTH && !peer_is_lost(p); i++) {
         struct slot *s = &p->slots[i];
         if (s->busy)
             continue;
@@ -105,6 +125,8 @@ void peer_fill(struct peer *p)
 {
     struct run *run = p->run;
     struct slot *slot;
+    if (peer_is_lost(p))
+        return;
     while (p->chooses && !run->quiet && run->started < run->limit && (slot = peer_claim(p))) {
         run->started++;
         ask_choose(run, slot);
@@ -115,29 +137,43 @@ void peer_fill(struct peer *p)
 
 void peer_flush(struct peer *p)
 {
-    while (p->out.size > 0) {
+    while (p->out.size > 0 && !peer_is_lost(p)) {
         ssize_t n = send(p->watch.fd, p->out.data, p->out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno != EAGAIN)
-            err(2, "the server broke a connection");
+        if (n < 0 && errno != EAGAIN) {
+            lose(p);
+            return;
+        }
         if (n < 0)
             break;
         buf_consume(&p->out, (size_t)n);
     }
-    run_watch(p->run, &p->watch, EPOLLIN | (p->out.size ? EPOLLOUT : 0));
+    if (!peer_is_lost(p))
+        run_watch(p->run, &p->watch, EPOLLIN | (p->out.size ? EPOLLOUT : 0));
+}
+
+bool peer_connect(struct peer *p)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    must(strlen(p->path) < sizeof to.sun_path, "the socket's path is too long");
+    memcpy(to.sun_path, p->path, strlen(p->path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(fd >= 0, "a socket");
+    if (connect(fd, (struct sockaddr *)&to, sizeof to)) {
+        close(fd);
+        return false;
+    }
+    p->watch.fd = fd;
+    run_watch(p->run, &p->watch, EPOLLIN);
+    return true;
 }
 
 void peer_init(struct peer *p, struct run *run, const char *path, bool chooses)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    *p = (struct peer){.run = run, .chooses = chooses, .watch.ready = on_ready};
-    must(strlen(path) < sizeof to.sun_path, "the socket's path is too long");
-    memcpy(to.sun_path, path, strlen(path) + 1);
-    p->watch.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (p->watch.fd < 0 || connect(p->watch.fd, (struct sockaddr *)&to, sizeof to))
-        err(2, "cannot connect to %s", path);
+    *p = (struct peer){.run = run, .chooses = chooses, .path = path, .watch.ready = on_ready};
     buf_init(&p->in, 0);
     buf_init(&p->out, 0);
-    run_watch(run, &p->watch, EPOLLIN);
+    if (!peer_connect(p))
+        err(2, "cannot connect to %s", path);
 }
 
 void peer_fini(struct peer *p)

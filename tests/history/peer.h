@@ -30,10 +30,19 @@ struct peer {
     struct buf in, out;
     struct slot slots[PEER_DEPTH];
     bool chooses; /* fills its slots with requests of chance */
+    const char *path;
 };
 
+/* path is borrowed. */
 void peer_init(struct peer *p, struct run *run, const char *path, bool chooses);
 void peer_fini(struct peer *p);
+
+/* Connects again after the server was lost; false: nobody listens yet. */
+bool peer_connect(struct peer *p);
+static inline bool peer_is_lost(const struct peer *p)
+{
+    return p->watch.fd < 0;
+}
 
 /* Starts what there is room for. */
 void peer_fill(struct peer *p);
@@ -50,6 +59,8 @@ void ask_pack(struct peer *p, struct slot *slot);
 
 /* Takes an answer apart, and records it. error, result: packed. (answer.c) */
 void answer_take(struct run *run, struct slot *slot, struct slice error, struct slice result);
+/* The server went away with the request. */
+void answer_lost(struct run *run, struct slot *slot);
 /* A notification's parameters. */
 void answer_notice(struct run *run, struct mp_reader *r);
 

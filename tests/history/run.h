@@ -56,6 +56,7 @@ struct run {
     uint64_t last_ns;
     uint64_t started, ended, sql_started;
     bool quiet;    /* nothing new is started */
+    bool may_lose; /* the server is being killed: connections end */
     uint32_t busy; /* requests and statements without an answer */
     struct known *known[CLASSES];
     struct follow follows[FOLLOWS];

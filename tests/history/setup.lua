@@ -4,6 +4,7 @@
 --   setup:run(200000, "history.bin")     -- the workload's own line
 --   setup:stop()
 
+local lfs = require "lfs"
 local Server = require "spec.support.server"
 local files = require "spec.support.files"
 local process = require "spec.support.process"
@@ -20,7 +21,9 @@ CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN NEW.version := OLD.version + 1; RETURN NEW; END $$;
 CREATE FUNCTION keep_account() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO account VALUES (left(TG_TABLE_NAME, 1), NEW.id, NEW.version, left(NEW.body, 16), NEW.team, NEW.deleted);
+  -- planned anew each time: the types of the columns change under it
+  EXECUTE 'INSERT INTO account SELECT $2, $1.id, $1.version, left($1.body, 16), $1.team, $1.deleted'
+    USING NEW, left(TG_TABLE_NAME, 1);
   RETURN NULL;
 END $$;
 ]]
@@ -100,11 +103,14 @@ local function await_feed(server)
   end)
 end
 
----@param o {script: string, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
+local keeper = lfs.currentdir() .. "/tests/history/keeper"
+
+---@param o {script: string, restarts: boolean?, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
 function Setup.start(o)
-  local self = setmetatable({ cluster = o.cluster }, Setup)
+  local self = setmetatable({ cluster = o.cluster, restarts = o.restarts }, Setup)
   self.primary, self.replica = make_databases(o.cluster)
   local options = options_of(self.primary, self.replica, o.script)
+  if o.restarts then options.binary, options.env = keeper, { RTCACHED_KEPT = Server.binary } end
   if o.change then o.change(options) end
   self.server = Server.start(options)
   await_feed(self.server)
@@ -123,7 +129,8 @@ function Setup:run(operations, path, o)
     "--replica", url(self.replica), "--postmaster", tostring(self.cluster.process.pid),
     "--script", self.server.folder .. "/scripts/row.lua", "--out", path, "--operations", tostring(operations),
     "--seed", tostring(o.seed or 1), "--keys", tostring(o.keys or 3000),
-    o.every and "--every" or nil, o.every and tostring(o.every) or nil,
+    "--every", tostring(o.every or math.max(1000, math.min(20000, math.floor(operations / 60)))),
+    self.restarts and "--restarts" or nil,
   }, { timeout = 3600 })
   return status == 0, text
 end

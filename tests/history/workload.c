@@ -2,7 +2,7 @@
  * history_workload: writers, readers and trouble, and the history of what they saw.
  *
  *   history_workload --socket PATH --primary URL --replica URL --postmaster PID --script FILE
- *                    --out FILE [--operations N] [--every N] [--keys N] [--seed N]
+ *                    --out FILE [--operations N] [--every N] [--keys N] [--seed N] [--restarts]
  *
  * The server, its databases and its configuration are the caller's (run.lua). Exit code 0: the
  * history is whole, whatever it shows; 2: the workload itself failed.
@@ -47,10 +47,13 @@ static void record_classes(void)
     }
 }
 
+static bool *subscribed; /* false from the answer on */
+
 static void on_subscribed(struct run *r, struct slot *slot, struct slice result)
 {
     (void)r;
     (void)result;
+    *subscribed = false;
     must(slot->r.result != RESULT_ERROR, "subscribe failed");
 }
 
@@ -59,11 +62,13 @@ static void subscribe(void)
     struct slot *slot = peer_claim(&listener);
     slot->answered = on_subscribed;
     peer_open(&listener, slot, "subscribe", 1);
+    bool waits = true;
+    subscribed = &waits;
     must((mpw_map(&listener.out, 1) | mpw_cstr(&listener.out, "patterns") |
           mpw_cstr(&listener.out, "*")) == 0,
          "memory");
     peer_flush(&listener);
-    while (run.busy)
+    while (waits)
         run_turn(&run, 1000);
 }
 
@@ -170,7 +175,7 @@ static const struct option names[] = {
     {"socket", 1, NULL, 's'},     {"primary", 1, NULL, 'p'},    {"replica", 1, NULL, 'r'},
     {"postmaster", 1, NULL, 'm'}, {"script", 1, NULL, 'l'},     {"out", 1, NULL, 'o'},
     {"every", 1, NULL, 'e'},      {"operations", 1, NULL, 'n'}, {"keys", 1, NULL, 'k'},
-    {"seed", 1, NULL, 'S'},       {NULL, 0, NULL, 0},
+    {"seed", 1, NULL, 'S'},       {"restarts", 0, NULL, 'R'},   {NULL, 0, NULL, 0},
 };
 
 static uint64_t read_count(const char *text, uint64_t low, uint64_t high)
@@ -195,6 +200,7 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'n': run.limit = read_count(optarg, 100, 1000000000); break;
         case 'e': o->nemesis.every = read_count(optarg, 100, 1000000000); break;
         case 'k': run.keys = (uint32_t)read_count(optarg, 100, 1000000); break;
+        case 'R': o->nemesis.restarts = true; break;
         case 'S': run.seed = read_count(optarg, 1, UINT64_MAX); break;
         default: errx(2, "see the head of workload.c");
         }
@@ -219,7 +225,12 @@ static void open_all(const struct options *o)
     peer_init(&listener, &run, o->socket, false);
     for (unsigned i = 0; i < PEERS; i++)
         peer_init(&peers[i], &run, o->socket, true);
-    nemesis_init(&run, &control, &o->nemesis);
+    struct nemesis_options n = o->nemesis;
+    n.peers = peers;
+    n.peer_count = PEERS;
+    n.listener = &listener;
+    n.subscribe = subscribe;
+    nemesis_init(&run, &control, &n);
     subscribe();
 }
 
@@ -250,9 +261,9 @@ int main(int argc, char **argv)
     read_all();
     const struct nemesis_counts *n = nemesis_counts();
     printf("%" PRIu64 " operations in %.1f s; reloads %u, feed killed %u, stopped %u, cut %u, "
-           "connections killed %u\n",
+           "connections killed %u, types changed %u, restarts %u\n",
            run.ended, seconds, n->reloads, n->feeds_killed, n->feeds_stopped, n->cuts,
-           n->pools_killed);
+           n->pools_killed, n->changes, n->restarts);
     close_all();
     return 0;
 }

@@ -194,7 +194,7 @@ static void change_types(void)
         "ALTER TABLE r_rows ALTER COLUMN team TYPE bigint",
         "ALTER TABLE u_rows ADD COLUMN extra text DEFAULT 'x'",
         "ALTER TABLE p_rows ALTER COLUMN body TYPE varchar(2000)",
-        "ALTER TABLE u_rows ALTER COLUMN id TYPE numeric",
+        "ALTER TABLE u_rows ALTER COLUMN id TYPE integer",
         "ALTER TABLE p_rows ALTER COLUMN id TYPE bigint",
         "ALTER TABLE r_rows ALTER COLUMN team TYPE integer",
         "ALTER TABLE u_rows DROP COLUMN extra",
@@ -231,16 +231,6 @@ static void kill_server(struct run *run)
     n.counts.restarts++;
 }
 
-/* Whether all are connected to the new process. */
-static bool connect_again(void)
-{
-    bool all = true;
-    for (unsigned i = 0; i < n.o.peer_count; i++)
-        all = (!peer_is_lost(&n.o.peers[i]) || peer_connect(&n.o.peers[i])) && all;
-    all = (!peer_is_lost(n.control) || peer_connect(n.control)) && all;
-    return (!peer_is_lost(n.o.listener) || peer_connect(n.o.listener)) && all;
-}
-
 /* Each connection sees its end before it may be made anew. */
 static bool all_are_lost(void)
 {
@@ -250,13 +240,20 @@ static bool all_are_lost(void)
     return all;
 }
 
+/* The old process may still take a connection as it ends: so the new one has to answer first. */
 static void come_back(struct run *run)
 {
     static bool lost;
     lost = lost || all_are_lost();
-    if (!lost || !connect_again())
+    if (!lost || (peer_is_lost(n.control) && !peer_connect(n.control)))
+        return;
+    ask_stats();
+    if (n.server == 0)
         return;
     lost = run->may_lose = false;
+    for (unsigned i = 0; i < n.o.peer_count; i++)
+        must(peer_connect(&n.o.peers[i]), "a connection to the new server");
+    must(peer_connect(n.o.listener), "a connection to the new server");
     n.o.subscribe();
     record_gaps(run);
     n.is_up = false;

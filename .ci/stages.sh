@@ -79,6 +79,7 @@ stage_luacheck() { luacheck -q lua scripts core tests bench; }
 stage_structure() {
     tests/structure/check --self-test
     tests/structure/check
+    LUA_PATH='tests/?.lua;;' luajit tests/mutants/run.lua --self-test
 }
 
 stage_unit() {

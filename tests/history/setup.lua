@@ -78,7 +78,7 @@ local function options_of(primary, replica, script)
   end
   return {
     options = {
-      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, tag_slots = 4096, script_cpu = "5s",
+      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, floor_ttl = "3s", tag_slots = 4096, script_cpu = "5s",
       defaults = { backoff_base = "1ms", backoff_cap = "5ms", breaker_failures = 0, retry_base = "1ms" },
     },
     backends = {

@@ -3,6 +3,7 @@
 ---
 --- Each: race (its number, as in the tests' names), rule, file, from -> to (from stands exactly once
 --- in file), tests (unit tests as folder_name), unseen (why the simulator cannot find it out).
+--- Rules of what an answer holds stand in answers.lua, in the same form.
 
 return {
   {
@@ -39,14 +40,14 @@ return {
   {
     race = "11", rule = "a floor that has to go early moves its shard's epoch",
     file = "core/load/flight_change.c",
-    from = "        s->epoch++;\n", to = "",
+    from = "    s->epoch++;\n    s->lossy_until_ms", to = "    s->lossy_until_ms",
     tests = { "load_flight_change" },
   },
   {
     race = "11", rule = "and loads read the primary for floor_ttl",
     file = "core/load/flight_change.c",
-    from = "        s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;\n",
-    to = "        (void)until_ms;\n",
+    from = "    s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;\n",
+    to = "    (void)until_ms;\n",
     tests = { "load_flight_change" },
   },
   {
@@ -282,5 +283,59 @@ return {
     file = "core/base/clock.c",
     from = "return read_us(CLOCK_BOOTTIME) / 1000;", to = "return read_us(CLOCK_REALTIME) / 1000;",
     tests = { "base_clock" },
+  },
+  {
+    race = "15", rule = "an absence proves nothing: any version drops it",
+    file = "core/load/flight_change.c",
+    from = " && found != LOOKUP_NEGATIVE", to = "",
+    tests = { "load_flight_change" },
+    unseen = "an absence that is loaded has no version",
+  },
+  {
+    race = "34", rule = "after a start loads read the primary for floor_ttl",
+    file = "core/load/flight_table.c",
+    from = "        s->lossy_until_ms = o->lossy_until_ms;\n", to = "",
+    tests = { "load_flight_lift" },
+    unseen = "it does not start anew",
+  },
+  {
+    race = "34", rule = "and so they do once a feed listens that a replica's loads rely on",
+    file = "core/load/feed.c",
+    from = "if (f->rule.lagging)", to = "if (false)",
+    tests = { "load_feed" },
+  },
+  {
+    race = "36", rule = "an invalidated tag reaches what may carry any",
+    file = "core/store/marks.c",
+    from = "i < 2", to = "i < 1",
+    tests = { "store_marks", "load_flight_write" },
+    unseen = "its puts say what tags they have",
+  },
+  {
+    race = "expire", rule = "no touch makes fresh what was expired by tag or pattern",
+    file = "core/store/shard.c",
+    from = " && !entry_is_made_stale(e)", to = "",
+    tests = { "store_globs" },
+  },
+  {
+    race = "expire", rule = "what was made stale ages from then on, not from when it is looked at",
+    file = "core/store/shard.c",
+    from = "span_ms(span) - past_ms", to = "span_ms(span) - 0 * past_ms",
+    tests = { "store_globs" },
+    unseen = "it asks for no ttl of a stale entry",
+  },
+  {
+    race = "lift", rule = "a load from before floors were lifted is not stored",
+    file = "core/load/flight_change.c",
+    from = "    s->epoch++;\n    if (g) {", to = "    if (g) {",
+    tests = { "load_flight_lift" },
+    unseen = "it lifts no floors",
+  },
+  {
+    race = "lift", rule = "a floor that was lifted by a pattern raises no new one",
+    file = "core/store/floor.c",
+    from = "!counts(fl, f, r->key, r->now_ms)", to = "!f->there || f->until_ms <= r->now_ms",
+    tests = { "store_floor_lift" },
+    unseen = "it lifts no floors",
   },
 }

@@ -1,8 +1,15 @@
--- ./dev mutants [RACE]: takes each rule of rules.lua out of a copy of the sources, builds the tests
--- that are named for its race, and shows that one of them fails; and how many seeds the simulator needs
--- to find it out. Exit code 0: every one was caught.
+-- ./dev mutants [RACE...]: takes each rule of rules.lua and answers.lua out of a copy of the sources,
+-- builds the tests that are named for its race, and shows that one of them fails; and how many seeds the
+-- simulator needs to find it out. Exit code 0: every one was caught.
+--
+--   RACE         a number, or the word that stands for one; more than one may be named
+--   --self-test  builds nothing: whether each text that is to be replaced stands once in its file, and
+--                each test that is named is there
 
-local rules = require "mutants.rules"
+local rules = {}
+for _, file in ipairs { "mutants.rules", "mutants.answers" } do
+  for _, rule in ipairs(require(file)) do rules[#rules + 1] = rule end
+end
 
 local function read(path)
   local f = assert(io.open(path, "rb"))
@@ -102,7 +109,36 @@ local function prepare(copy, log)
   end
 end
 
-local function main(only)
+-- Whether it is one of the races that were asked for.
+local function is_wanted(rule, races)
+  for _, race in ipairs(races) do
+    if rule.race:find("%f[%w]" .. race .. "%f[%W]") then return true end
+  end
+  return #races == 0
+end
+
+local function self_test()
+  local failed = 0
+  local function check(ok, text)
+    if ok then return end
+    failed = failed + 1
+    io.stderr:write("mutants: ", text, "\n")
+  end
+  for _, rule in ipairs(rules) do
+    local ok, err = pcall(replace_once, read(rule.file), rule.from, rule.to, rule.file)
+    check(ok, ("race %s, %s: %s"):format(rule.race, rule.rule, tostring(err)))
+    for _, name in ipairs(rule.tests) do
+      local path = "tests/unit/" .. name:gsub("_", "/", 1) .. "_test.c"
+      local f = io.open(path)
+      check(f, ("race %s: there is no %s"):format(rule.race, path))
+      if f then f:close() end
+    end
+  end
+  io.write(("%d passed, %d failed\n"):format(#rules - failed, failed))
+  return failed == 0 and 0 or 1
+end
+
+local function main(races)
   local pipe = io.popen "mktemp -d"
   local copy = pipe:read "*l"
   pipe:close()
@@ -112,7 +148,7 @@ local function main(only)
     prepare(copy, log)
     io.write "| race | rule that is taken out | caught by | the simulator's seed |\n| --- | --- | --- | --- |\n"
     for _, rule in ipairs(rules) do
-      if not only or rule.race:find("%f[%d]" .. only .. "%f[%D]") then
+      if is_wanted(rule, races) then
         local caught, seed = try(copy, log, rule)
         local expected = is_simulated(rule) and not rule.unseen
         count = count + 1
@@ -134,4 +170,4 @@ local function main(only)
   return missed == 0 and count > 0 and 0 or 1
 end
 
-os.exit(main(arg[1]))
+os.exit(arg[1] == "--self-test" and self_test() or main(arg))

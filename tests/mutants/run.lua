@@ -93,7 +93,7 @@ local function try(copy, log, rule)
     seed = is_simulated(rule) and failing_seed(copy, log)
   else
     io.write(read(log))
-    error(("race %s, %s: the mutant does not build"):format(rule.race, rule.rule), 0)
+    io.stderr:write(("mutants: race %s, %s: it does not build\n"):format(rule.race, rule.rule))
   end
   write(path, original)
   return caught, seed

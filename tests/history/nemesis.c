@@ -1,5 +1,6 @@
 #include "nemesis.h"
 
+#include "failover.h"
 #include "sql.h"
 
 #include <err.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 
 enum act { RELOAD, KILL_FEED, KILL_POOL, STOP_FEED, CUT_FEED, CHANGE_TYPES, RESTART, ACTS };
-enum stage { IDLE, STOPPED, CUTTING, CUT, RESTORING, KILLED, CONNECTED };
+enum stage { IDLE, STOPPED, CUTTING, CUT, RESTORING, KILLED, CONNECTED, FAILING };
 
 static struct {
     struct nemesis_options o;
@@ -273,6 +274,15 @@ static void act(struct run *run)
     }
 }
 
+static void fail_over(void)
+{
+    failover_begin(n.o.standby, n.o.postmaster);
+    n.o.standby = NULL;
+    n.o.postmaster = n.o.standby_postmaster;
+    n.stage = FAILING;
+    n.counts.failovers++;
+}
+
 /* ---- stages ---- */
 
 static void begin_cut(struct run *run)
@@ -299,7 +309,10 @@ void nemesis_turn(struct run *run)
     case IDLE:
         if (run->ended >= n.next) {
             n.next = run->ended + n.o.every;
-            act(run);
+            if (n.o.standby && run->ended >= run->limit / 2)
+                fail_over();
+            else
+                act(run);
         }
         break;
     case CUTTING:
@@ -312,6 +325,12 @@ void nemesis_turn(struct run *run)
             end_cut(run);
         break;
     case KILLED: come_back(run); break;
+    case FAILING:
+        if (!failover_turn(run))
+            break;
+        n.is_up = false;
+        n.stage = CONNECTED;
+        break;
     case CONNECTED: /* what happened until the feed was up belongs to the gap */
         ask_stats();
         if (!n.is_up)
@@ -342,7 +361,7 @@ void nemesis_end(struct run *run)
 {
     if (n.stage == CUT)
         end_cut(run);
-    while (n.stage == KILLED || n.stage == CONNECTED) {
+    while (n.stage == KILLED || n.stage == CONNECTED || n.stage == FAILING) {
         nemesis_turn(run);
         run_turn(run, 1);
     }

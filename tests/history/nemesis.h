@@ -4,7 +4,8 @@
  *   reload with another script; the feed's connection is killed; a connection of the pools is
  * killed; the feed's backend is stopped until its heartbeats are missed; the feed is cut past its
  * grace (the postmaster stands still, so that nobody can connect); types of columns change and
- * columns come and go; the server is killed (kill -9) and started again by who runs it
+ * columns come and go; the server is killed (kill -9) and started again by who runs it;
+ * once, in the middle: the primary ends and its standby is promoted
  *
  * Thread: the loop's. It waits for what the server says, never for a time.
  */
@@ -21,11 +22,13 @@ struct nemesis_options {
     bool restarts;           /* somebody starts the server again */
     const char *script;      /* gets a comment at its end, and is read again */
     int postmaster;
+    const char *standby; /* its url; NULL: there is none */
+    int standby_postmaster;
     uint64_t every; /* operations */
 };
 
 struct nemesis_counts {
-    unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts, restarts, changes;
+    unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts, restarts, changes, failovers;
 };
 
 /* control: a peer that chooses nothing itself; borrowed. */

@@ -28,7 +28,7 @@ local cluster = postgres.start()
 local folder = process.temporary_folder()
 local path = os.getenv "HISTORY" or folder .. "/history.bin"
 local ok, err = pcall(function()
-  local setup = Setup.start { cluster = cluster, script = Setup.script, restarts = true }
+  local setup = Setup.start { cluster = cluster, script = Setup.script, restarts = true, failover = true }
   local ran, text = setup:run(operations, path, { seed = seed })
   io.write(text)
   if not ran then error("the workload failed; the server's log ends:\n" .. setup.server:log():sub(-4000), 0) end

@@ -60,6 +60,24 @@ local function make_databases(cluster)
   return primary, replica
 end
 
+-- A standby that has whatever anybody was told of, so that a failover loses nothing.
+local function make_standby(cluster)
+  local standby = cluster:standby()
+  cluster.admin:exec "ALTER SYSTEM SET synchronous_standby_names = '*'"
+  cluster.admin:exec "ALTER SYSTEM SET synchronous_commit = 'remote_apply'"
+  cluster.admin:exec "SELECT pg_reload_conf()"
+  wait.until_true("the standby is synchronous", function()
+    return cluster.admin:number "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'" == 1
+  end)
+  return standby
+end
+
+-- Of whichever takes writes.
+local function url_of(db, standby)
+  if not standby then return db.url end
+  return ("%s,%s&target_session_attrs=read-write"):format(db.url, standby.folder)
+end
+
 local function loader(pattern, backend, ttl, more)
   local l = { pattern = pattern, script = "row.lua", backend = backend, ttl = ttl, negative_ttl = ttl,
     stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "2s", write_timeout = "2s",
@@ -68,7 +86,7 @@ local function loader(pattern, backend, ttl, more)
   return l
 end
 
-local function options_of(primary, replica, script)
+local function options_of(primary_url, replica_url, script)
   local quick = { driver = "postgres", pool = 8, reconnect_base = "10ms", reconnect_cap = "50ms" }
   local function backend(more)
     local b = {}
@@ -82,9 +100,9 @@ local function options_of(primary, replica, script)
       defaults = { backoff_base = "1ms", backoff_cap = "5ms", breaker_failures = 0, retry_base = "1ms" },
     },
     backends = {
-      main = backend { url = primary.url, feed = "rtcache", feed_heartbeat = "100ms", feed_grace = "300ms" },
-      replica = backend { url = replica.url, primary = "main" },
-      plain = backend { url = primary.url },
+      main = backend { url = primary_url, feed = "rtcache", feed_heartbeat = "100ms", feed_grace = "300ms" },
+      replica = backend { url = replica_url, primary = "main" },
+      plain = backend { url = primary_url },
     },
     scripts = { ["row.lua"] = script },
     loaders = {
@@ -105,11 +123,13 @@ end
 
 local keeper = lfs.currentdir() .. "/tests/history/keeper"
 
----@param o {script: string, restarts: boolean?, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
+---@param o {script: string, restarts: boolean?, failover: boolean?, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
 function Setup.start(o)
   local self = setmetatable({ cluster = o.cluster, restarts = o.restarts }, Setup)
   self.primary, self.replica = make_databases(o.cluster)
-  local options = options_of(self.primary, self.replica, o.script)
+  self.standby = o.failover and make_standby(o.cluster) or nil
+  self.urls = { primary = url_of(self.primary, self.standby), replica = url_of(self.replica, self.standby) }
+  local options = options_of(self.urls.primary, self.urls.replica, o.script)
   if o.restarts then options.binary, options.env = keeper, { RTCACHED_KEPT = Server.binary } end
   if o.change then o.change(options) end
   self.server = Server.start(options)
@@ -123,15 +143,23 @@ end
 ---@return string output
 function Setup:run(operations, path, o)
   o = o or {}
-  local function url(db) return db.url .. "&application_name=workload" end
-  local status, text = process.run({
-    "build/history_workload", "--socket", self.server.socket_path, "--primary", url(self.primary),
-    "--replica", url(self.replica), "--postmaster", tostring(self.cluster.process.pid),
+  local function url(name) return self.urls[name] .. "&application_name=workload" end
+  local command = {
+    "build/history_workload", "--socket", self.server.socket_path, "--primary", url "primary",
+    "--replica", url "replica", "--postmaster", tostring(self.cluster.process.pid),
     "--script", self.server.folder .. "/scripts/row.lua", "--out", path, "--operations", tostring(operations),
     "--seed", tostring(o.seed or 1), "--keys", tostring(o.keys or 3000),
     "--every", tostring(o.every or math.max(1000, math.min(20000, math.floor(operations / 60)))),
-    self.restarts and "--restarts" or nil,
-  }, { timeout = 3600 })
+  }
+  local function add(...)
+    for _, word in ipairs { ... } do command[#command + 1] = word end
+  end
+  if self.restarts then add "--restarts" end
+  if self.standby then
+    add("--standby", "postgresql://postgres@/postgres?host=" .. self.standby.folder,
+      "--standby-postmaster", tostring(self.standby.process.pid))
+  end
+  local status, text = process.run(command, { timeout = 3600 })
   return status == 0, text
 end
 
@@ -140,10 +168,13 @@ function Setup:stats() return assert(self.server:connect():stats()) end
 function Setup:loaders() return assert(self.server:connect():loaders()) end
 
 function Setup:stop()
-  process.signal(self.cluster.process.pid, "CONT") -- a workload that failed may leave it stopped
+  -- a workload that failed may leave one stopped
+  process.signal(self.cluster.process.pid, "CONT")
+  if self.standby then process.signal(self.standby.process.pid, "CONT") end
   self.primary:close()
   self.replica:close()
   self.server:stop()
+  if self.standby then self.standby:stop() end
 end
 
 Setup.script = assert(files.read "tests/history/scripts/row.lua")

@@ -25,6 +25,8 @@ struct late {
 static struct writer writers[SQL_WRITERS];
 static struct writer replica;
 static PGconn *admin;
+static const char *primary_url, *replica_url;
+static bool paused;
 static struct late late[SQL_QUEUE];
 static uint32_t late_head, late_tail;
 static uint64_t late_ns; /* nothing is due before; rows stay in order */
@@ -211,11 +213,11 @@ static void open_writer(struct writer *w, struct run *run, const char *url)
     w->watch.fd = PQsocket(w->pg);
 }
 
-void sql_init(struct run *run, const char *primary, const char *replica_url)
+static void open_all(struct run *run)
 {
-    admin = open_database(primary);
+    admin = open_database(primary_url);
     for (unsigned i = 0; i < SQL_WRITERS; i++) {
-        open_writer(&writers[i], run, primary);
+        open_writer(&writers[i], run, primary_url);
         for (unsigned c = 0; c < CLASSES; c++)
             prepare(writers[i].pg, class_letters[c]);
     }
@@ -227,6 +229,13 @@ void sql_init(struct run *run, const char *primary, const char *replica_url)
     }
 }
 
+void sql_init(struct run *run, const char *primary, const char *replica_db)
+{
+    primary_url = primary;
+    replica_url = replica_db;
+    open_all(run);
+}
+
 void sql_fini(void)
 {
     for (unsigned i = 0; i < SQL_WRITERS; i++)
@@ -235,8 +244,41 @@ void sql_fini(void)
     PQfinish(admin);
 }
 
+void sql_pause(void)
+{
+    paused = true;
+}
+
+bool sql_is_paused(void)
+{
+    bool busy = replica.busy;
+    for (unsigned i = 0; i < SQL_WRITERS; i++)
+        busy = busy || writers[i].busy;
+    return paused && !busy;
+}
+
+const char *sql_host(void)
+{
+    return PQhost(admin);
+}
+
+void sql_leave(struct run *run)
+{
+    for (unsigned i = 0; i <= SQL_WRITERS; i++)
+        run_watch(run, i < SQL_WRITERS ? &writers[i].watch : &replica.watch, 0);
+    sql_fini();
+}
+
+void sql_return(struct run *run)
+{
+    open_all(run);
+    paused = false;
+}
+
 void sql_turn(struct run *run)
 {
+    if (paused)
+        return;
     for (unsigned i = 0; i < SQL_WRITERS; i++) {
         bool due = run->sql_started * 100 < run->started * SQL_PERCENT;
         if (run->quiet || !due || run->started >= run->limit || writers[i].busy)

@@ -16,12 +16,21 @@
 #define SQL_WRITERS 6
 #define SQL_QUEUE   65536
 
-void sql_init(struct run *run, const char *primary, const char *replica);
+/* The urls are borrowed. */
+void sql_init(struct run *run, const char *primary, const char *replica_db);
 void sql_fini(void);
 
 /* Lets the writers write their share, and the replica what is due. */
 void sql_turn(struct run *run);
 bool sql_is_idle(void);
+
+/* The primary gives its place to another: no statement begins, all are answered, the connections
+ * end, and are made anew. */
+void sql_pause(void);
+bool sql_is_paused(void);
+void sql_leave(struct run *run);
+void sql_return(struct run *run);
+const char *sql_host(void); /* of the primary */
 
 /* A write was answered: it is known now, and goes to the replica. */
 void sql_changed(struct run *run, uint32_t key, const struct known *row);

@@ -3,6 +3,7 @@
  *
  *   history_workload --socket PATH --primary URL --replica URL --postmaster PID --script FILE
  *                    --out FILE [--operations N] [--every N] [--keys N] [--seed N] [--restarts]
+ *                    [--standby URL --standby-postmaster PID]
  *
  * The server, its databases and its configuration are the caller's (run.lua). Exit code 0: the
  * history is whole, whatever it shows; 2: the workload itself failed.
@@ -172,10 +173,20 @@ static void read_all(void)
 /* ---- options ---- */
 
 static const struct option names[] = {
-    {"socket", 1, NULL, 's'},     {"primary", 1, NULL, 'p'},    {"replica", 1, NULL, 'r'},
-    {"postmaster", 1, NULL, 'm'}, {"script", 1, NULL, 'l'},     {"out", 1, NULL, 'o'},
-    {"every", 1, NULL, 'e'},      {"operations", 1, NULL, 'n'}, {"keys", 1, NULL, 'k'},
-    {"seed", 1, NULL, 'S'},       {"restarts", 0, NULL, 'R'},   {NULL, 0, NULL, 0},
+    {"socket", 1, NULL, 's'},
+    {"primary", 1, NULL, 'p'},
+    {"replica", 1, NULL, 'r'},
+    {"postmaster", 1, NULL, 'm'},
+    {"script", 1, NULL, 'l'},
+    {"out", 1, NULL, 'o'},
+    {"every", 1, NULL, 'e'},
+    {"operations", 1, NULL, 'n'},
+    {"keys", 1, NULL, 'k'},
+    {"seed", 1, NULL, 'S'},
+    {"restarts", 0, NULL, 'R'},
+    {"standby", 1, NULL, 'b'},
+    {"standby-postmaster", 1, NULL, 'B'},
+    {NULL, 0, NULL, 0},
 };
 
 static uint64_t read_count(const char *text, uint64_t low, uint64_t high)
@@ -200,6 +211,8 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'n': run.limit = read_count(optarg, 100, 1000000000); break;
         case 'e': o->nemesis.every = read_count(optarg, 100, 1000000000); break;
         case 'k': run.keys = (uint32_t)read_count(optarg, 100, 1000000); break;
+        case 'b': o->nemesis.standby = optarg; break;
+        case 'B': o->nemesis.standby_postmaster = (int)read_count(optarg, 1, INT32_MAX); break;
         case 'R': o->nemesis.restarts = true; break;
         case 'S': run.seed = read_count(optarg, 1, UINT64_MAX); break;
         default: errx(2, "see the head of workload.c");
@@ -208,6 +221,7 @@ static void read_options(struct options *o, int argc, char **argv)
     must(o->socket && o->primary && o->replica && o->out && o->nemesis.script &&
              o->nemesis.postmaster,
          "an option is missing");
+    must(!o->nemesis.standby == !o->nemesis.standby_postmaster, "half a standby");
     uint64_t every = run.limit / 60;
     if (!o->nemesis.every)
         o->nemesis.every = every < 1000 ? 1000 : every > 20000 ? 20000 : every;
@@ -261,9 +275,9 @@ int main(int argc, char **argv)
     read_all();
     const struct nemesis_counts *n = nemesis_counts();
     printf("%" PRIu64 " operations in %.1f s; reloads %u, feed killed %u, stopped %u, cut %u, "
-           "connections killed %u, types changed %u, restarts %u\n",
+           "connections killed %u, types changed %u, restarts %u, failovers %u\n",
            run.ended, seconds, n->reloads, n->feeds_killed, n->feeds_stopped, n->cuts,
-           n->pools_killed, n->changes, n->restarts);
+           n->pools_killed, n->changes, n->restarts, n->failovers);
     close_all();
     return 0;
 }

@@ -1,6 +1,6 @@
 -- The loader of a history run. A value is "CLASS:ID VERSION TEAM BODY"; the class "u" tells the server
--- no version. One save in three says nothing of tags. One load in two hundred fails, as does one batch and one key of a batch; half of the loads that find
--- what is stored say so.
+-- no version. One save in three says nothing of tags. One load in two hundred fails, as does one batch and
+-- one key of a batch; half of the loads that find what is stored say so.
 
 local SELECT = "SELECT body, team, deleted, version FROM %s_rows WHERE id = $1"
 local SELECT_MANY = "SELECT id, body, team, deleted, version FROM %s_rows WHERE id = ANY($1)"

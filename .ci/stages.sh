@@ -80,6 +80,7 @@ stage_structure() {
     tests/structure/check --self-test
     tests/structure/check
     LUA_PATH='tests/?.lua;;' luajit tests/mutants/run.lua --self-test
+    LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/planted.lua --self-test
 }
 
 stage_unit() {

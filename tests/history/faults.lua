@@ -2,8 +2,9 @@
 ---
 --- Each: what, rules (one of them has to be violated), and one of
 ---   from -> to in scripts/row.lua; change(options) of the server; prepare(setup);
----   file, from -> to in the sources of the server (from stands exactly once in file).
---- And, where they differ from the others': operations, keys, every (operations between two troubles).
+---   file, from -> to in the sources of the server (from stands exactly once in file); also: another such change.
+--- And, where they differ from the others': operations, keys, every (operations between two troubles), restarts
+--- (the server is killed and started again).
 
 local M = {}
 
@@ -39,14 +40,18 @@ M.outside = {
     from = "tags = { \"t:\" .. row.team }", to = "tags = {}",
   },
   {
+    what = "the script says of a row that it saved that it has no tags", rules = { "G1" },
+    from = "options.tags = nil", to = "options.tags = {}",
+    keys = 100, -- so that a key is read again before its ttl is over
+  },
+  {
     what = "the script does not find one row in ten", rules = { "G1", "G2", "G5", "final" },
     from = "if not row or row.deleted then", to = "if not row or row.deleted or math.random(10) == 1 then",
   },
   {
     what = "the script says that it saved, and did not", rules = { "write" },
     operations = 3000, -- each leaves a key that waits for its load_timeout in the end
-    from = "    return value_of(key, class, row)\n  end,\n  remove",
-    to = "    row.version = row.version + 1\n    return value_of(key, class, row)\n  end,\n  remove",
+    from = "    local saved, options =", to = "    row.version = row.version + 1\n    local saved, options =",
   },
   {
     what = "values are fresh for longer than they should be", rules = { "G6" },
@@ -85,7 +90,7 @@ M.inside = {
   {
     what = "a replica's absence below the floor is believed", rules = { "G1", "G5", "write" },
     file = "core/load/flight_end.c",
-    from = "return o->end == END_ABSENT ? o->replica :", to = "return o->end == END_ABSENT ? false :",
+    from = "(o->end == END_ABSENT && !o->has_version && o->replica)", to = "false",
   },
   {
     what = "floors end with the load after them", rules = { "G1", "G5", "write" },
@@ -109,14 +114,13 @@ M.inside = {
     what = "what was put is stored and raises no floor", rules = { "write" },
     keys = 100, -- so that a key is loaded again soon
     file = "core/load/flight_change.c",
-    from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p);",
-    to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p);",
+    from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p->key, p->hash);",
+    to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p->key, p->hash);",
   },
   {
     what = "a gap in the feed marks nothing", rules = { "G5" },
     file = "core/load/feed.c",
-    from = "    mark(f, other);\n",
-    to = "    (void)other;\n    f->mark_due = false;\n",
+    from = "    mark(f, !same);\n", to = "    f->mark_due = false;\n",
   },
   {
     what = "an event of the feed in fifty is lost", rules = { "G5" },
@@ -138,6 +142,20 @@ M.inside = {
     file = "core/store/entry.h",
     from = "STORE_FOREVER_MS : span_ms(e->fresh) - age_ms;",
     to = "STORE_FOREVER_MS : span_ms(e->fresh) - age_ms + 200;",
+  },
+  {
+    what = "after a start the replica is read at once, as if there had been no floors", rules = { "G1", "G5", "write" },
+    restarts = true, every = 1500,
+    file = "core/load/flight_table.c",
+    from = "        s->lossy_until_ms = o->lossy_until_ms;\n", to = "",
+    also = { file = "core/load/feed.c", from = "if (f->rule.lagging)", to = "if (false)" },
+  },
+  {
+    what = "what is put without a word on tags is kept with none", rules = { "G1" },
+    keys = 100,
+    file = "core/load/write.c",
+    from = "    if (r->has_tags)\n        return true;\n    seat_any_tag",
+    to = "    if (r->has_tags || facts)\n        return true;\n    seat_any_tag",
   },
 }
 

@@ -1,5 +1,9 @@
--- ./dev history planted [--scripts]: runs with a fault each (faults.lua), and whether the checker finds
--- it. --scripts: only those that need no other server to be built. Exit code 0: every one was found.
+-- ./dev history planted [WORD]: runs with a fault each (faults.lua), and whether the checker finds it. Exit
+-- code 0: every one was found.
+--
+--   WORD         only those of which it says what is wrong
+--   --scripts    only those that need no other server to be built
+--   --self-test  none: whether each text that is to be replaced stands once where it should
 
 local Server = require "spec.support.server"
 local Setup = require "history.setup"
@@ -28,7 +32,8 @@ end
 
 ---@return table<string, integer>|nil violated @by rule
 local function try(cluster, fault, operations)
-  local setup = Setup.start { cluster = cluster, script = script_of(fault), change = fault.change }
+  local setup = Setup.start { cluster = cluster, script = script_of(fault), change = fault.change,
+    restarts = fault.restarts }
   local path = setup.server.folder .. "/history.bin"
   if fault.prepare then fault.prepare(setup) end
   local how = { seed = 5, keys = fault.keys or KEYS, every = fault.every or EVERY }
@@ -65,13 +70,39 @@ end
 
 -- A server with the fault in its sources, made in the copy, which is put right again.
 local function build_server(copy, fault)
-  local path = copy .. "/" .. fault.file
-  local original = assert(files.read(path))
-  files.write(path, replace_once(original, fault.from, fault.to, fault.file))
+  local originals = {}
+  for _, change in ipairs { fault, fault.also } do
+    local path = copy .. "/" .. change.file
+    originals[path] = assert(files.read(path))
+    files.write(path, replace_once(originals[path], change.from, change.to, change.file))
+  end
   must(("cmake --build '%s/build' --target rtcached -j 2"):format(copy))
-  files.write(path, original)
+  for path, original in pairs(originals) do files.write(path, original) end
   return copy .. "/build/rtcached"
 end
+
+-- Whether each text that is to be replaced stands once where it should.
+local function self_test()
+  local wrong, count = 0, 0
+  local function check(text, change, where)
+    local ok, err = pcall(replace_once, text, change.from, change.to, where)
+    count = count + 1
+    if ok then return end
+    wrong = wrong + 1
+    io.stderr:write("planted: ", err, "\n")
+  end
+  for _, fault in ipairs(faults.outside) do
+    if fault.from then check(Setup.script, fault, "row.lua") end
+    if fault.also then check(Setup.script, fault.also, "row.lua") end
+  end
+  for _, fault in ipairs(faults.inside) do
+    for _, change in ipairs { fault, fault.also } do check(assert(files.read(change.file)), change, change.file) end
+  end
+  print(("%d passed, %d failed"):format(count - wrong, wrong))
+  return wrong == 0 and 0 or 1
+end
+
+if arg[1] == "--self-test" then os.exit(self_test()) end
 
 local passed, failed = 0, 0
 
@@ -84,12 +115,19 @@ end
 
 local function main(cluster, copy)
   print "| fault | to be found by | violated |\n| --- | --- | --- |"
-  for _, fault in ipairs(faults.outside) do tell(fault, try(cluster, fault, OPERATIONS.outside)) end
+  local function is_wanted(fault)
+    return not arg[1] or arg[1] == "--scripts" or fault.what:find(arg[1], 1, true)
+  end
+  for _, fault in ipairs(faults.outside) do
+    if is_wanted(fault) then tell(fault, try(cluster, fault, OPERATIONS.outside)) end
+  end
   if arg[1] == "--scripts" then return end
   prepare_copy(copy)
   for _, fault in ipairs(faults.inside) do
-    Server.binary = build_server(copy, fault)
-    tell(fault, try(cluster, fault, OPERATIONS.inside))
+    if is_wanted(fault) then
+      Server.binary = build_server(copy, fault)
+      tell(fault, try(cluster, fault, OPERATIONS.inside))
+    end
   end
 end
 

@@ -96,7 +96,8 @@ local function options_of(primary_url, replica_url, script)
   end
   return {
     options = {
-      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, floor_ttl = "3s", tag_slots = 4096, script_cpu = "5s",
+      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, floor_ttl = "3s", tag_slots = 4096,
+      script_cpu = "5s",
       defaults = { backoff_base = "1ms", backoff_cap = "5ms", breaker_failures = 0, retry_base = "1ms" },
     },
     backends = {
@@ -123,7 +124,14 @@ end
 
 local keeper = lfs.currentdir() .. "/tests/history/keeper"
 
----@param o {script: string, restarts: boolean?, failover: boolean?, change?: fun(o: support.ServerOptions), cluster: support.Cluster}
+---@class history.SetupOptions
+---@field cluster support.Cluster
+---@field script string
+---@field restarts boolean? @the server may be killed, and is started again
+---@field failover boolean? @the cluster gets a standby
+---@field change? fun(o: support.ServerOptions)
+
+---@param o history.SetupOptions
 function Setup.start(o)
   local self = setmetatable({ cluster = o.cluster, restarts = o.restarts }, Setup)
   self.primary, self.replica = make_databases(o.cluster)

@@ -11,13 +11,19 @@ return {
   {
     race = "31", rule = "a statement is described anew when it is statement_age old",
     file = "core/backend/pg_describe.c",
-    from = "clock_ms() - st->described_ms < p->statement_age_ms", to = "p->statement_age_ms > 0",
+    from = "clock_ms() - st->described_ms < p->statement_age_ms", to = "true",
     tests = { "backend_pg_describe" },
   },
   {
     race = "31", rule = "a name holds a hash of the types of its parameters",
     file = "core/backend/pg_stmt.c",
     from = "hash_bytes(d->param_types, size, seed)", to = "hash_bytes(d->param_types, 0 * size, seed)",
+    tests = { "backend_pg_send" },
+  },
+  {
+    race = "31", rule = "and of the server's own seed: two behind one pooler share none",
+    file = "core/backend/pg_stmt.c",
+    from = "hash_bytes(d->param_types, size, seed)", to = "hash_bytes(d->param_types, size, 0)",
     tests = { "backend_pg_send" },
   },
   {

@@ -130,8 +130,8 @@ return {
   {
     race = "15", rule = "any invalidation kills a negative entry",
     file = "core/load/flight_change.c",
-    from = "return found != LOOKUP_MISS && hit.has_version;",
-    to = "return found == LOOKUP_NEGATIVE ? (*version = INT64_MAX, true) : found != LOOKUP_MISS && hit.has_version;",
+    from = "return value && hit.has_version && hit.version >= *i->version;",
+    to = "return found == LOOKUP_NEGATIVE || (value && hit.has_version && hit.version >= *i->version);",
     tests = { "load_flight_change" },
   },
   {
@@ -309,7 +309,6 @@ return {
     file = "core/store/marks.c",
     from = "i < 2", to = "i < 1",
     tests = { "store_marks", "load_flight_write" },
-    unseen = "its puts say what tags they have",
   },
   {
     race = "expire", rule = "no touch makes fresh what was expired by tag or pattern",
@@ -322,7 +321,6 @@ return {
     file = "core/store/shard.c",
     from = "span_ms(span) - past_ms", to = "span_ms(span) - 0 * past_ms",
     tests = { "store_globs" },
-    unseen = "it asks for no ttl of a stale entry",
   },
   {
     race = "lift", rule = "a load from before floors were lifted is not stored",

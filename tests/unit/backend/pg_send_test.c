@@ -17,7 +17,7 @@ static struct pg_stmt *statement(const struct fixture *f, const char *sql)
     return st;
 }
 
-static void a_name_is_of_its_text_its_types_and_its_server(void **state)
+static void a_name_is_of_its_text_and_its_server(void **state)
 {
     struct fixture *f = opened(state, 1), other = *f;
     fixture_open(&other, 1);
@@ -31,6 +31,23 @@ static void a_name_is_of_its_text_its_types_and_its_server(void **state)
     assert_memory_not_equal(one, two, 36);
     assert_memory_not_equal(one, same, 36);
     fixture_close(&other);
+    fixture_close(f);
+}
+
+/* What runs by a name was planned for its types. */
+static void a_name_is_another_with_other_types(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_VALUE, "SELECT $1::int", "[7]", "7");
+    struct pg_stmt other = *statement(f, "SELECT $1::int");
+    assert_int_equal(other.desc.params, 1);
+    Oid types[] = {other.desc.param_types[0] + 1};
+    char before[sizeof other.name];
+    pg_stmt_rename(&other, 1, 1);
+    memcpy(before, other.name, sizeof before);
+    other.desc.param_types = types;
+    pg_stmt_rename(&other, 1, 1);
+    assert_string_not_equal(other.name, before);
     fixture_close(f);
 }
 
@@ -147,7 +164,8 @@ static void a_name_whose_giver_was_undone_by_its_group_is_given_again(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_name_is_of_its_text_its_types_and_its_server),
+        cmocka_unit_test(a_name_is_of_its_text_and_its_server),
+        cmocka_unit_test(a_name_is_another_with_other_types),
         cmocka_unit_test(without_names_the_server_keeps_none),
         cmocka_unit_test(names_that_a_session_does_not_know_are_given_up_without_an_error),
         cmocka_unit_test(a_name_that_is_there_already_is_no_error),

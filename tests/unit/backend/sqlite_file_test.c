@@ -110,6 +110,17 @@ static int stop(void **state)
     return files_remove(state);
 }
 
+/* A second change within one tick of the clock of files leaves all that stat tells as it was. */
+static void what_was_touched_at_the_look_counts_as_changed(void **state)
+{
+    (void)state;
+    struct sqlite_file before = sqlite_file_look(path), now = before;
+    before.fresh = false;
+    assert_true(sqlite_file_unchanged(&before, &now));
+    before.fresh = true;
+    assert_false(sqlite_file_unchanged(&before, &now));
+}
+
 static void a_file_that_was_moved_in_place_answers(void **state)
 {
     (void)state;
@@ -281,6 +292,8 @@ static void a_file_at_rest_is_opened_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_was_touched_at_the_look_counts_as_changed, start,
+                                        stop),
         cmocka_unit_test_setup_teardown(a_file_that_was_moved_in_place_answers, start, stop),
         cmocka_unit_test_setup_teardown(changes_of_the_former_file_are_not_played_into_the_next,
                                         start, stop),

@@ -219,9 +219,10 @@ static void take_notice(struct run *run, const struct notice *n)
         record_gap(run, n->pattern);
     } else if (slice_eq_str(n->cause, "feed") && n->key.size) {
         run->notices++;
-        if (read_key(n->key, &r.key))
+        if (read_key(n->key, &r.key)) {
             run_record(run, &r);
-        else if (n->key.size > 7 && memcmp(n->key.data, "marker:", 7) == 0)
+            sql_told(run, r.key, r.version);
+        } else if (n->key.size > 7 && memcmp(n->key.data, "marker:", 7) == 0)
             run->marker = strtoull(n->key.data + 7, NULL, 10);
     }
 }

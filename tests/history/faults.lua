@@ -4,7 +4,8 @@
 ---   from -> to in scripts/row.lua; change(options) of the server; prepare(setup);
 ---   file, from -> to in the sources of the server (from stands exactly once in file); also: another such change.
 --- And, where they differ from the others': operations, keys, every (operations between two troubles), restarts
---- (the server is killed and started again).
+--- (the server is killed and started again), slow (not among those of --scripts); script: of a fault in the
+--- sources, from -> to in scripts/row.lua.
 
 local M = {}
 
@@ -41,8 +42,9 @@ M.outside = {
   },
   {
     what = "the script says of a row that it saved that it has no tags", rules = { "G1" },
-    from = "options.tags = nil", to = "options.tags = {}",
-    keys = 100, -- so that a key is read again before its ttl is over
+    from = "if math.random(3) == 1 then options.tags = nil end", to = "options.tags = {}",
+    keys = 100, operations = 60000, every = 500, -- while the feed says nothing, only the tag tells
+    slow = true,
   },
   {
     what = "the script does not find one row in ten", rules = { "G1", "G2", "G5", "final" },
@@ -152,7 +154,8 @@ M.inside = {
   },
   {
     what = "what is put without a word on tags is kept with none", rules = { "G1" },
-    keys = 100,
+    keys = 100, every = 500,
+    script = { from = "if math.random(3) == 1 then options.tags = nil end", to = "options.tags = nil" },
     file = "core/load/write.c",
     from = "    if (r->has_tags)\n        return true;\n    seat_any_tag",
     to = "    if (r->has_tags || facts)\n        return true;\n    seat_any_tag",

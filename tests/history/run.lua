@@ -14,6 +14,7 @@ end
 local function report(setup)
   local stats = setup:stats()
   local c, s = stats.counters, stats.store
+  print(("queries: primary %d, replica %d"):format(stats.backends.main.queries, stats.backends.replica.queries))
   print(("evictions %d, loads %d, voided %d, below the floor %d, rejoined %d, floors dropped %s"):format(
     s.evictions, c.loads, c.loads_voided, c.loads_below, c.rejoined, tostring(stats.flights.floors_dropped)))
   local sums = { batch_keys = 0, loads_prefetch = 0, loads_early = 0 }

@@ -80,7 +80,7 @@ end
 
 local function loader(pattern, backend, ttl, more)
   local l = { pattern = pattern, script = "row.lua", backend = backend, ttl = ttl, negative_ttl = ttl,
-    stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "2s", write_timeout = "2s",
+    stale_ttl = "2s", stale_if_error = "5s", wait_timeout = "3s", load_timeout = "900ms", write_timeout = "2s",
     batch_window = "500us", batch_max = 16, refresh_ahead = 0.5, prefetch_min_reads = 1, early_beta = 10 }
   for name, v in pairs(more or {}) do l[name] = v end
   return l
@@ -96,7 +96,7 @@ local function options_of(primary_url, replica_url, script)
   end
   return {
     options = {
-      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, floor_ttl = "3s", tag_slots = 4096,
+      io_threads = 2, loader_threads = 2, memory = "1mb", floors = 400, floor_ttl = "1500ms", tag_slots = 4096,
       script_cpu = "5s",
       defaults = { backoff_base = "1ms", backoff_cap = "5ms", breaker_failures = 0, retry_base = "1ms" },
     },
@@ -157,7 +157,7 @@ function Setup:run(operations, path, o)
     "--replica", url "replica", "--postmaster", tostring(self.cluster.process.pid),
     "--script", self.server.folder .. "/scripts/row.lua", "--out", path, "--operations", tostring(operations),
     "--seed", tostring(o.seed or 1), "--keys", tostring(o.keys or 3000),
-    "--every", tostring(o.every or math.max(1000, math.min(20000, math.floor(operations / 60)))),
+    "--every", tostring(o.every or math.max(1000, math.min(5000, math.floor(operations / 60)))),
   }
   local function add(...)
     for _, word in ipairs { ... } do command[#command + 1] = word end

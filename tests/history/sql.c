@@ -17,18 +17,31 @@ struct writer {
 };
 
 struct late {
-    uint64_t due_ns;
+    uint64_t known_ns, due_ns;
     uint32_t key;
     struct known row;
 };
 
+struct told {
+    uint64_t due_ns;
+    uint32_t key;
+    int64_t version;
+};
+
+#define TOLD_NS 100000000 /* by then the write's answer has come, if it comes */
+#define ROWS    "SELECT id, version, left(body, 16), team, deleted FROM r_rows"
+
 static struct writer writers[SQL_WRITERS];
+static struct told told[SQL_TOLD];
+static uint32_t told_head, told_tail;
 static struct writer replica;
 static PGconn *admin;
 static const char *primary_url, *replica_url;
 static bool paused;
 static struct late late[SQL_QUEUE];
 static uint32_t late_head, late_tail;
+static uint64_t sent_ns; /* since when the oldest row in the air is known */
+static uint64_t lag_ns;  /* the longest */
 static uint64_t late_ns; /* nothing is due before; rows stay in order */
 
 static PGconn *open_database(const char *url)
@@ -64,11 +77,11 @@ static void follow_up(struct run *run, const struct record *r, bool deleted,
 {
     unsigned class = key_class(r->key);
     struct follow f = {.op = OP_INVALIDATE, .key = r->key, .deleted = deleted};
-    if (class != CLASS_U)
-        f.wanted = r->version;
-    if (class == CLASS_U && old->version && run_chance(run, 40)) {
+    if (class != CLASS_R && old->version && run_chance(run, 40)) {
         f.op = OP_INVALIDATE_TAG;
         f.tag = old->tag;
+    } else if (class != CLASS_U) {
+        f.wanted = r->version;
     }
     if (run_chance(run, 50))
         run_follow(run, &f);
@@ -114,6 +127,18 @@ static void end_write(struct writer *w, PGresult *result)
     follow_up(run, &w->r, w->deleted, &old);
 }
 
+static void note_lag(struct run *run)
+{
+    uint64_t now = run_now(run);
+    if (now - sent_ns > lag_ns)
+        lag_ns = now - sent_ns;
+}
+
+unsigned sql_lag_ms(void)
+{
+    return (unsigned)(lag_ns / 1000000);
+}
+
 static void on_ready(struct watch *watch, uint32_t events)
 {
     struct writer *w = (struct writer *)watch;
@@ -126,6 +151,8 @@ static void on_ready(struct watch *watch, uint32_t events)
         if (!result) {
             w->busy = false;
             w->run->busy--;
+            if (w == &replica)
+                note_lag(w->run);
         } else if (w == &replica) {
             if (PQresultStatus(result) == PGRES_FATAL_ERROR)
                 errx(2, "the replica: %s", PQerrorMessage(w->pg));
@@ -156,7 +183,7 @@ static void prepare(PGconn *pg, char letter)
 static uint64_t next_delay_ns(struct run *run)
 {
     uint32_t n = run_below(run, 1000);
-    uint64_t ms = n == 0 ? 1000 : n < 20 ? 150 : n < 400 ? 20 : 2;
+    uint64_t ms = n == 0 ? 200 : n < 20 ? 150 : n < 400 ? 20 : 2;
     return ms * 1000000;
 }
 
@@ -168,7 +195,7 @@ void sql_changed(struct run *run, uint32_t key, const struct known *row)
     must(late_tail - late_head < SQL_QUEUE, "the replica is too late");
     uint64_t due = run->last_ns + next_delay_ns(run);
     late_ns = due > late_ns ? due : late_ns;
-    late[late_tail++ % SQL_QUEUE] = (struct late){late_ns, key, *row};
+    late[late_tail++ % SQL_QUEUE] = (struct late){run->last_ns, late_ns, key, *row};
 }
 
 static int append_row(struct buf *b, uint32_t number, const struct known *row)
@@ -183,6 +210,45 @@ static int append_row(struct buf *b, uint32_t number, const struct known *row)
                       number, size, body, row->tag, row->deleted ? "true" : "false", row->version);
 }
 
+/* ---- what was told of, and whose write was not answered ---- */
+
+void sql_told(struct run *run, uint32_t key, int64_t version)
+{
+    if (key_class(key) != CLASS_R || told_tail - told_head == SQL_TOLD)
+        return;
+    told[told_tail++ % SQL_TOLD] = (struct told){run_now(run) + TOLD_NS, key, version};
+}
+
+static struct known read_row(const PGresult *rows, int i)
+{
+    return (struct known){
+        .version = strtoll(PQgetvalue(rows, i, 1), NULL, 10),
+        .content = strtoull(PQgetvalue(rows, i, 2), NULL, 16),
+        .tag = (uint16_t)strtoul(PQgetvalue(rows, i, 3), NULL, 10),
+        .deleted = *PQgetvalue(rows, i, 4) == 't',
+    };
+}
+
+/* It goes to the replica all the same: that would be late for ever. */
+static void fetch_told(struct run *run)
+{
+    for (; told_head != told_tail; told_head++) {
+        const struct told *t = &told[told_head % SQL_TOLD];
+        if (t->due_ns > run_now(run))
+            return;
+        if (run->known[CLASS_R][key_number(t->key)].version >= t->version)
+            continue;
+        char text[128];
+        snprintf(text, sizeof text, ROWS " WHERE id = %u", key_number(t->key));
+        PGresult *rows = sql_ask(text);
+        if (PQntuples(rows) == 1) {
+            struct known row = read_row(rows, 0);
+            sql_changed(run, t->key, &row);
+        }
+        PQclear(rows);
+    }
+}
+
 static void send_due(struct run *run)
 {
     struct buf b;
@@ -190,6 +256,7 @@ static void send_due(struct run *run)
     if (replica.busy || late_head == late_tail || late[late_head % SQL_QUEUE].due_ns > now)
         return;
     buf_init(&b, 0);
+    sent_ns = late[late_head % SQL_QUEUE].known_ns;
     for (unsigned i = 0; i < 64 && late_head != late_tail; i++) {
         const struct late *l = &late[late_head % SQL_QUEUE];
         if (l->due_ns > now)
@@ -242,6 +309,7 @@ void sql_fini(void)
         PQfinish(writers[i].pg);
     PQfinish(replica.pg);
     PQfinish(admin);
+    admin = NULL;
 }
 
 void sql_pause(void)
@@ -251,7 +319,7 @@ void sql_pause(void)
 
 bool sql_is_paused(void)
 {
-    bool busy = replica.busy;
+    bool busy = !sql_is_idle();
     for (unsigned i = 0; i < SQL_WRITERS; i++)
         busy = busy || writers[i].busy;
     return paused && !busy;
@@ -277,9 +345,7 @@ void sql_return(struct run *run)
 
 void sql_turn(struct run *run)
 {
-    if (paused)
-        return;
-    for (unsigned i = 0; i < SQL_WRITERS; i++) {
+    for (unsigned i = 0; i < SQL_WRITERS && !paused; i++) {
         bool due = run->sql_started * 100 < run->started * SQL_PERCENT;
         if (run->quiet || !due || run->started >= run->limit || writers[i].busy)
             continue;
@@ -287,6 +353,9 @@ void sql_turn(struct run *run)
         run->sql_started++;
         begin_write(run, &writers[i]);
     }
+    if (!admin)
+        return;
+    fetch_told(run);
     send_due(run);
 }
 
@@ -299,19 +368,14 @@ bool sql_is_idle(void)
 
 static void level_key(struct buf *b, const PGresult *rows, int i)
 {
-    struct known row = {
-        .version = strtoll(PQgetvalue(rows, i, 1), NULL, 10),
-        .content = strtoull(PQgetvalue(rows, i, 2), NULL, 16),
-        .tag = (uint16_t)strtoul(PQgetvalue(rows, i, 3), NULL, 10),
-        .deleted = *PQgetvalue(rows, i, 4) == 't',
-    };
+    struct known row = read_row(rows, i);
     must(append_row(b, (uint32_t)strtoul(PQgetvalue(rows, i, 0), NULL, 10), &row) == 0, "memory");
 }
 
 void sql_level(void)
 {
     struct buf b;
-    PGresult *rows = sql_ask("SELECT id, version, left(body, 16), team, deleted FROM r_rows");
+    PGresult *rows = sql_ask(ROWS);
     buf_init(&b, 0);
     for (int i = 0; i < PQntuples(rows); i++)
         level_key(&b, rows, i);

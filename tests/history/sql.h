@@ -15,6 +15,7 @@
 
 #define SQL_WRITERS 6
 #define SQL_QUEUE   65536
+#define SQL_TOLD    16384 /* more at a time are forgotten */
 
 /* The urls are borrowed. */
 void sql_init(struct run *run, const char *primary, const char *replica_db);
@@ -23,9 +24,12 @@ void sql_fini(void);
 /* Lets the writers write their share, and the replica what is due. */
 void sql_turn(struct run *run);
 bool sql_is_idle(void);
+/* For how long at most the replica was without what was known. */
+unsigned sql_lag_ms(void);
 
-/* The primary gives its place to another: no statement begins, all are answered, the connections
- * end, and are made anew. */
+/* The primary gives its place to another: no statement begins, all are answered and the replica has
+ * what was told of (so it lags for no longer than it may), the connections end, and are made anew.
+ */
 void sql_pause(void);
 bool sql_is_paused(void);
 void sql_leave(struct run *run);
@@ -34,6 +38,9 @@ const char *sql_host(void); /* of the primary */
 
 /* A write was answered: it is known now, and goes to the replica. */
 void sql_changed(struct run *run, uint32_t key, const struct known *row);
+
+/* The feed has told of it, whether its write is answered or not. */
+void sql_told(struct run *run, uint32_t key, int64_t version);
 
 /* After quiet: the replica becomes what the primary is. */
 void sql_level(void);

@@ -224,7 +224,7 @@ static void read_options(struct options *o, int argc, char **argv)
     must(!o->nemesis.standby == !o->nemesis.standby_postmaster, "half a standby");
     uint64_t every = run.limit / 60;
     if (!o->nemesis.every)
-        o->nemesis.every = every < 1000 ? 1000 : every > 20000 ? 20000 : every;
+        o->nemesis.every = every < 1000 ? 1000 : every > 5000 ? 5000 : every;
 }
 
 static void open_all(const struct options *o)
@@ -275,9 +275,10 @@ int main(int argc, char **argv)
     read_all();
     const struct nemesis_counts *n = nemesis_counts();
     printf("%" PRIu64 " operations in %.1f s; reloads %u, feed killed %u, stopped %u, cut %u, "
-           "connections killed %u, types changed %u, restarts %u, failovers %u\n",
+           "connections killed %u, types changed %u, restarts %u, failovers %u; the replica late "
+           "by %u ms\n",
            run.ended, seconds, n->reloads, n->feeds_killed, n->feeds_stopped, n->cuts,
-           n->pools_killed, n->changes, n->restarts, n->failovers);
+           n->pools_killed, n->changes, n->restarts, n->failovers, sql_lag_ms());
     close_all();
     return 0;
 }

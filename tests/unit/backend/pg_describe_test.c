@@ -156,6 +156,24 @@ static void what_raises_no_error_is_noticed_within_the_age(void **state)
     fixture_close(f);
 }
 
+/* The first query after the age, not the one after it: an age of 0 is over at once. */
+static void nothing_is_sent_by_a_description_that_is_too_old(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.statement_age_ms = 0;
+    fixture_open(f, 1);
+    run(f, "CREATE EXTENSION IF NOT EXISTS citext");
+    migrate(
+        f,
+        "CREATE TABLE posts (email text PRIMARY KEY, id int); INSERT INTO posts VALUES ('bob', 1)");
+    const char *find = "SELECT id FROM posts WHERE email = $1";
+    gives(f, QUERY_VALUE, find, "[\"bob\"]", "1");
+    run(f, "ALTER TABLE posts ALTER email TYPE citext");
+    gives(f, QUERY_VALUE, find, "[\"Bob\"]", "1");
+    fixture_close(f);
+}
+
 /* The other connection has seen no error. */
 static void one_statement_that_has_changed_makes_all_others_old(void **state)
 {
@@ -298,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_text_is_never_cut_to_the_type_that_its_column_had),
         cmocka_unit_test(a_value_is_written_as_what_its_column_is_now),
         cmocka_unit_test(what_raises_no_error_is_noticed_within_the_age),
+        cmocka_unit_test(nothing_is_sent_by_a_description_that_is_too_old),
         cmocka_unit_test(one_statement_that_has_changed_makes_all_others_old),
         cmocka_unit_test(rows_are_read_by_the_columns_that_they_have),
         cmocka_unit_test(descriptions_are_few),

@@ -93,6 +93,7 @@ M.inside = {
     what = "a replica's absence below the floor is believed", rules = { "G1", "G5", "write" },
     file = "core/load/flight_end.c",
     from = "(o->end == END_ABSENT && !o->has_version && o->replica)", to = "false",
+    operations = 150000, every = 10000, -- after a gap the replica is not read for a time
   },
   {
     what = "floors end with the load after them", rules = { "G1", "G5", "write" },
@@ -108,13 +109,14 @@ M.inside = {
   {
     what = "a replica's absence answers min_version", rules = { "G2" },
     keys = 4000, -- so that many are not written yet
-    operations = 120000, every = 500, -- it shows while the feed is down
+    operations = 150000, every = 10000, -- it shows while the feed is down
     file = "core/net/park.c",
     from = "return r->target.has_min && (f->replica || r->joined);", to = "return false;",
   },
   {
     what = "what was put is stored and raises no floor", rules = { "write" },
     keys = 100, -- so that a key is loaded again soon
+    operations = 150000, every = 10000,
     file = "core/load/flight_change.c",
     from = "    int rc = raise_floor(s, &i);\n    drop_flight(s, p->key, p->hash);",
     to = "    int rc = 0;\n    (void)i;\n    drop_flight(s, p->key, p->hash);",

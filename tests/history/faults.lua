@@ -75,12 +75,14 @@ M.outside = {
 M.inside = {
   {
     what = "an invalidation leaves the load in flight to later gets", rules = { "G1", "G5" },
+    keys = 100, operations = 100000,
     file = "core/load/flight_change.c",
     from = "int rc = i->version ? raise_floor(s, i) : 0;\n    detach(s, i->key, i->hash);",
     to = "int rc = i->version ? raise_floor(s, i) : 0;",
   },
   {
     what = "a load that was overtaken is stored", rules = { "G1", "G5" },
+    keys = 100, operations = 100000, -- a key has to be changed while it is loaded
     file = "core/load/flight_end.c",
     from = "if (f->detached || f->epoch", to = "if (f->epoch",
   },

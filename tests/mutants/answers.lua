@@ -47,7 +47,7 @@ return {
   {
     race = "32", rule = "what is not shown to read tables alone goes alone",
     file = "core/backend/pg_group.c",
-    from = " || !st->shares", to = "",
+    from = " || !call->shares", to = "",
     tests = { "backend_pg_group" },
   },
   {

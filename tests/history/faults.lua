@@ -109,11 +109,12 @@ M.inside = {
     to = "return !t && has_version && version;",
   },
   {
-    what = "a replica's absence answers min_version", rules = { "G2" },
+    what = "a replica's absence answers min_version, and after a gap the replica is read", rules = { "G2" },
     keys = 4000, -- so that many are not written yet
-    operations = 150000, every = 10000, -- it shows while the feed is down
+    operations = 300000, every = 500, -- it shows while the feed is down
     file = "core/net/park.c",
     from = "return r->target.has_min && (f->replica || r->joined);", to = "return false;",
+    also = { file = "core/load/feed.c", from = "if (f->rule.lagging)", to = "if (false)" },
   },
   {
     what = "what was put is stored and raises no floor", rules = { "write" },

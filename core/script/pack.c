@@ -1,4 +1,6 @@
 #include "script/pack_keys.h"
+#include "script/pack_path.h"
+#include "script/pack_places.h"
 #include "script/packed.h"
 #include "script/shape.h"
 #include "wire/mp.h"
@@ -6,17 +8,7 @@
 
 #include <stdio.h>
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53 */
-#define TRAIL_MAX 200
-#define TOO_DEEP  "tables are nested too deep (more than 16)"
-
-/* One step of the way from the root to the value that is packed now; on the C stack. */
-struct step {
-    const struct step *up;
-    const void *table; /* where the step starts: finds cycles */
-    int key;           /* its stack index; 0: the number is the key */
-    lua_Number number;
-};
+#define TOO_DEEP "tables are nested too deep (more than 16)"
 
 struct packer {
     lua_State *L;
@@ -28,62 +20,15 @@ struct packer {
     bool copied; /* packed bytes stand inside a table: how deep they are nested was not counted */
 };
 
-/* Within 2^53, where every integer is exact. */
-static bool is_integral(double d)
+static int refuse(struct packer *p, const struct pack_step *at, int code, const char *what)
 {
-    return d >= -EXACT_MAX && d <= EXACT_MAX && d == (double)(int64_t)d;
-}
-
-static bool is_name(const char *s, size_t size)
-{
-    if (size == 0 || size > 64 || (s[0] >= '0' && s[0] <= '9'))
-        return false;
-    for (size_t i = 0; i < size; i++) {
-        char c = s[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '_'))
-            return false;
-    }
-    return true;
-}
-
-static size_t print_key(struct packer *p, const struct step *s, char *out, size_t room)
-{
-    if (s->key == 0)
-        return (size_t)snprintf(out, room, "[%.14g]", s->number);
-    size_t size;
-    const char *text;
-    switch (lua_type(p->L, s->key)) {
-    case LUA_TNUMBER: return (size_t)snprintf(out, room, "[%.14g]", lua_tonumber(p->L, s->key));
-    case LUA_TSTRING:
-        text = lua_tolstring(p->L, s->key, &size);
-        if (is_name(text, size))
-            return (size_t)snprintf(out, room, ".%s", text);
-        return (size_t)snprintf(out, room, "[\"%.64s\"]", text);
-    default: return (size_t)snprintf(out, room, "[%s]", lua_typename(p->L, lua_type(p->L, s->key)));
-    }
-}
-
-static void print_path(struct packer *p, const struct step *at, char *out)
-{
-    const struct step *steps[MP_DEPTH_MAX + 2];
-    int n = 0;
-    for (const struct step *s = at; s && n < MP_DEPTH_MAX + 2; s = s->up)
-        steps[n++] = s;
-    size_t used = (size_t)snprintf(out, TRAIL_MAX, "%s", p->root);
-    while (n > 0 && used < TRAIL_MAX - 1)
-        used += print_key(p, steps[--n], out + used, TRAIL_MAX - used);
-}
-
-static int refuse(struct packer *p, const struct step *at, int code, const char *what)
-{
-    char path[TRAIL_MAX];
-    print_path(p, at, path);
+    char path[PACK_PATH_MAX];
+    pack_path_print(p->L, p->root, at, path);
     return err_set(p->e, code, "%s: %s", path, what);
 }
 
 /* The buf's own failure. */
-static int refuse_written(struct packer *p, const struct step *at, int rc)
+static int refuse_written(struct packer *p, const struct pack_step *at, int rc)
 {
     char what[96];
     if (rc == ERR_TOO_LARGE)
@@ -93,21 +38,21 @@ static int refuse_written(struct packer *p, const struct step *at, int rc)
     return refuse(p, at, rc, what);
 }
 
-static inline int written(struct packer *p, const struct step *at, int rc)
+static inline int written(struct packer *p, const struct pack_step *at, int rc)
 {
     return rc == 0 ? 0 : refuse_written(p, at, rc);
 }
 
-static int pack_one(struct packer *p, int index, const struct step *at, int depth);
+static int pack_one(struct packer *p, int index, const struct pack_step *at, int depth);
 
-static int pack_text(struct packer *p, int index, const struct step *at)
+static int pack_text(struct packer *p, int index, const struct pack_step *at)
 {
     struct slice text;
     text.data = lua_tolstring(p->L, index, &text.size);
     return written(p, at, mpw_text(p->out, text));
 }
 
-static int pack_bytes(struct packer *p, int index, const struct step *at)
+static int pack_bytes(struct packer *p, int index, const struct pack_step *at)
 {
     struct slice bytes = {.size = 0};
     bytes.data = lua_tolstring(p->L, index, &bytes.size);
@@ -115,7 +60,7 @@ static int pack_bytes(struct packer *p, int index, const struct step *at)
 }
 
 /* The key of a pair of a map, its place among them being that. */
-static int pack_key(struct packer *p, int index, size_t place, const struct step *at)
+static int pack_key(struct packer *p, int index, size_t place, const struct pack_step *at)
 {
     if (!p->names || at->up || place >= VALUE_NAMES)
         return pack_text(p, index, at);
@@ -134,12 +79,12 @@ static int pack_key(struct packer *p, int index, size_t place, const struct step
     return 0;
 }
 
-static int pack_number(struct packer *p, int index, const struct step *at)
+static int pack_number(struct packer *p, int index, const struct pack_step *at)
 {
     return written(p, at, mpw_number(p->out, lua_tonumber(p->L, index)));
 }
 
-static int pack_cdata(struct packer *p, int index, const struct step *at)
+static int pack_cdata(struct packer *p, int index, const struct pack_step *at)
 {
     int64_t v = 0;
     if (value_int(p->L, p->m, index, &v))
@@ -149,72 +94,12 @@ static int pack_cdata(struct packer *p, int index, const struct step *at)
     return refuse(p, at, ERR_BAD_VALUE, "a cdata that is no 64-bit integer cannot be packed");
 }
 
-/* What the keys of a table are, however Lua keeps them: the border that lua_objlen reports is any
- * one where there are holes. */
-struct keys {
-    size_t count, places; /* all, and the integers from 1 on among them */
-    lua_Number last;      /* the largest of those */
-};
-
-static bool is_place(lua_State *L, int index)
-{
-    lua_Number n = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
-    return n >= 1 && is_integral(n);
-}
-
-static struct keys count_keys(lua_State *L, int index)
-{
-    struct keys k = {.count = 0};
-    lua_pushnil(L);
-    while (lua_next(L, index)) {
-        lua_pop(L, 1);
-        k.count++;
-        if (!is_place(L, -1))
-            continue;
-        k.places++;
-        if (lua_tonumber(L, -1) > k.last)
-            k.last = lua_tonumber(L, -1);
-    }
-    return k;
-}
-
-static bool is_sequence(struct keys k)
-{
-    return k.places == k.count && k.last == (lua_Number)k.count;
-}
-
-/* The first element that is missing, where not all of 1 to the last are there. */
-static int print_hole(lua_State *L, int index, char *out, size_t size)
-{
-    int i = 0;
-    bool there = true;
-    while (there) {
-        lua_rawgeti(L, index, ++i);
-        there = !lua_isnil(L, -1);
-        lua_pop(L, 1);
-    }
-    return snprintf(out, size, "the array has no element %d: rtcache.null stands for nothing", i);
-}
-
-bool value_is_array(lua_State *L, int index, size_t *count, char *why, size_t size)
-{
-    struct keys k = count_keys(L, index);
-    *count = k.count;
-    if (is_sequence(k))
-        return true;
-    if (k.places == k.count)
-        print_hole(L, index, why, size);
-    else
-        snprintf(why, size, "it has keys beside 1..n, as no array has");
-    return false;
-}
-
 /* bytes: its strings are packed as such. */
-static int pack_array(struct packer *p, int index, size_t count, bool bytes, const struct step *up,
-                      int depth)
+static int pack_array(struct packer *p, int index, size_t count, bool bytes,
+                      const struct pack_step *up, int depth)
 {
     int rc = written(p, up, mpw_array(p->out, (uint32_t)count));
-    struct step at = {.up = up, .table = lua_topointer(p->L, index)};
+    struct pack_step at = {.up = up, .table = lua_topointer(p->L, index)};
     for (size_t i = 1; i <= count && rc == 0; i++) {
         lua_rawgeti(p->L, index, (int)i);
         at.number = (lua_Number)i;
@@ -227,7 +112,7 @@ static int pack_array(struct packer *p, int index, size_t count, bool bytes, con
 }
 
 /* Opens a map whose pairs stand from start + 1 on already. */
-static int open_map(struct packer *p, size_t start, size_t count, const struct step *up)
+static int open_map(struct packer *p, size_t start, size_t count, const struct pack_step *up)
 {
     struct buf *b = p->out;
     if (count < 16) {
@@ -255,7 +140,8 @@ struct map {
 
 /* The pair of the key that is on top of the stack, at `at`, where it has a value; takes the key
  * off. place: of the name among the shape's, from 1; or 0. */
-static int pack_pair(struct packer *p, struct map *map, int place, const struct step *at, int depth)
+static int pack_pair(struct packer *p, struct map *map, int place, const struct pack_step *at,
+                     int depth)
 {
     lua_State *L = p->L;
     int key = at->key;
@@ -281,10 +167,11 @@ static int pack_pair(struct packer *p, struct map *map, int place, const struct 
 }
 
 /* What came with the table, in the order in which it came. */
-static int pack_known(struct packer *p, struct map *map, const struct step *up, int depth)
+static int pack_known(struct packer *p, struct map *map, const struct pack_step *up, int depth)
 {
     lua_State *L = p->L;
-    struct step at = {.up = up, .table = lua_topointer(L, map->index), .key = lua_gettop(L) + 1};
+    struct pack_step at = {
+        .up = up, .table = lua_topointer(L, map->index), .key = lua_gettop(L) + 1};
     int rc = 0;
     for (int place = 1; rc == 0; place++) {
         lua_rawgeti(L, map->shape, place);
@@ -300,13 +187,13 @@ static int pack_known(struct packer *p, struct map *map, const struct step *up, 
 }
 
 /* What the script put into it, in the order of the keys. */
-static int pack_others(struct packer *p, struct map *map, int64_t count, const struct step *up,
+static int pack_others(struct packer *p, struct map *map, int64_t count, const struct pack_step *up,
                        int depth)
 {
     struct pack_keys keys;
     int rc = 0;
     pack_keys_sort(&keys, p->L, map->index, count, map->shape);
-    struct step at = {
+    struct pack_step at = {
         .up = up, .table = lua_topointer(p->L, map->index), .key = lua_gettop(p->L) + 1};
     for (uint32_t i = 0; rc == 0 && i < keys.count; i++) {
         pack_keys_push(&keys, i);
@@ -324,8 +211,84 @@ static int64_t count_pairs(lua_State *L, int index)
     return count;
 }
 
+/* ---- rows of one query ---- */
+
+/* Remembers in which order a walk over such a row meets its columns. */
+static void learn_row(const struct packer *p, const struct map *map)
+{
+    lua_State *L = p->L;
+    struct value_names *n = p->names;
+    uint32_t met = 0;
+    n->shape = NULL;
+    for (lua_pushnil(L); lua_next(L, map->index); met++) {
+        lua_pop(L, 1);
+        const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        uint32_t place = 0;
+        while (place < map->count && n->name[place].at != text)
+            place++;
+        if (!text || place == map->count || met == map->count) {
+            lua_pop(L, 1);
+            return;
+        }
+        n->order[met] = (unsigned char)place;
+    }
+    n->columns = map->count;
+    n->shape = met == map->count ? lua_topointer(L, map->shape) : NULL;
+}
+
+/* The row's columns, each in its place on the stack from base + 1 on. False: it is not as the one
+ * before it, which the stack then shows no trace of. */
+static bool spread_row(const struct packer *p, const struct map *map, int base)
+{
+    lua_State *L = p->L;
+    const struct value_names *n = p->names;
+    uint32_t met = 0;
+    lua_settop(L, base + (int)n->columns);
+    lua_pushnil(L);
+    while (lua_next(L, map->index)) {
+        bool same = met < n->columns && lua_type(L, -2) == LUA_TSTRING &&
+                    lua_tostring(L, -2) == n->name[n->order[met]].at;
+        if (!same) {
+            lua_settop(L, base);
+            return false;
+        }
+        lua_replace(L, base + 1 + n->order[met++]);
+    }
+    if (met < n->columns)
+        lua_settop(L, base);
+    return met == n->columns;
+}
+
+/* Packs a row that is as the one before it: the same columns and no more, found by one walk. False:
+ * it is not, or cannot be packed; nothing was written. */
+static bool pack_like(struct packer *p, const struct map *map, int depth)
+{
+    lua_State *L = p->L;
+    const struct value_names *n = p->names;
+    int base = lua_gettop(L);
+    size_t start = p->out->size;
+    if (!n || !n->shape || n->shape != lua_topointer(L, map->shape) || map->bytes)
+        return false;
+    luaL_checkstack(L, (int)n->columns + 16, "a row to pack");
+    if (!spread_row(p, map, base))
+        return false;
+    struct pack_step at = {.up = NULL, .table = lua_topointer(L, map->index)};
+    int rc = mpw_map(p->out, n->columns);
+    for (uint32_t i = 0; rc == 0 && i < n->columns; i++) {
+        const struct value_name *name = &n->name[i];
+        rc = mpw_raw(p->out, slice_of(name->packed, name->size));
+        if (rc == 0)
+            rc = pack_one(p, base + 1 + (int)i, &at, depth + 1);
+    }
+    lua_settop(L, base);
+    if (rc != 0)
+        p->out->size = start; /* the longer way says why */
+    return rc == 0;
+}
+
 /* A row is mostly packed with the columns that it came with. *rest: whether there is more in it. */
-static int pack_row(struct packer *p, struct map *map, const struct step *up, int depth, bool *rest)
+static int pack_row(struct packer *p, struct map *map, const struct pack_step *up, int depth,
+                    bool *rest)
 {
     int rc = written(p, up, mpw_map(p->out, 0));
     if (rc == 0)
@@ -336,13 +299,15 @@ static int pack_row(struct packer *p, struct map *map, const struct step *up, in
 
 /* Packs the table as a map. *is_map false: a key is no string (where the table is marked: nor a
  * number or boolean), or it is not marked and has none, and nothing was written. */
-static int pack_map(struct packer *p, struct map *map, const struct step *up, int depth,
+static int pack_map(struct packer *p, struct map *map, const struct pack_step *up, int depth,
                     bool *is_map)
 {
     size_t start = p->out->size;
-    bool rest = true;
-    int rc = map->known ? pack_row(p, map, up, depth, &rest) : 0;
+    bool rest = true, first = p->names && !up && map->known && !map->bytes;
     *is_map = true;
+    if (first && pack_like(p, map, depth))
+        return 0;
+    int rc = map->known ? pack_row(p, map, up, depth, &rest) : 0;
     if (rc == 0 && rest) {
         int64_t count = pack_keys_count(p->L, map->index, map->marked);
         *is_map = count > 0 || (count == 0 && map->marked);
@@ -355,24 +320,27 @@ static int pack_map(struct packer *p, struct map *map, const struct step *up, in
         if (rc == 0)
             rc = pack_others(p, map, count, up, depth);
     }
+    if (rc == 0 && first && !rest && map->count <= VALUE_NAMES)
+        learn_row(p, map);
     return rc == 0 ? open_map(p, start, map->count, up) : rc;
 }
 
 /* Names a key that does not fit: beside 1..n where there are any of those, else beside strings. */
-static int refuse_mixed(struct packer *p, int index, bool marked, struct keys k,
-                        const struct step *up)
+static int refuse_mixed(struct packer *p, int index, bool marked, struct pack_places k,
+                        const struct pack_step *up)
 {
     lua_State *L = p->L;
-    struct step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
+    struct pack_step at = {.up = up, .table = lua_topointer(L, index), .key = lua_gettop(L) + 1};
     if (k.places == k.count) {
         char hole[VALUE_WHY];
-        print_hole(L, index, hole, sizeof hole);
+        pack_places_print_hole(L, index, hole, sizeof hole);
         return refuse(p, up, ERR_BAD_VALUE, hole);
     }
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
-        if (!is_place(L, at.key) && (marked || k.places > 0 || lua_type(L, at.key) != LUA_TSTRING))
+        if (!pack_places_has(L, at.key) &&
+            (marked || k.places > 0 || lua_type(L, at.key) != LUA_TSTRING))
             break;
     }
     const char *what = "this key is neither a string nor in a sequence 1..n "
@@ -392,7 +360,7 @@ static bool is_bin(const struct packer *p, const void *mark)
     return mark && mark == p->m->bin;
 }
 
-static int pack_bin(struct packer *p, int index, const struct step *up)
+static int pack_bin(struct packer *p, int index, const struct pack_step *up)
 {
     lua_rawgeti(p->L, index, 1);
     int rc = pack_bytes(p, -1, up);
@@ -401,7 +369,7 @@ static int pack_bin(struct packer *p, int index, const struct step *up)
 }
 
 /* mark: the address of the metatable, which is on top of the stack; or NULL. */
-static int pack_marked(struct packer *p, int index, const void *mark, const struct step *up,
+static int pack_marked(struct packer *p, int index, const void *mark, const struct pack_step *up,
                        int depth)
 {
     lua_State *L = p->L;
@@ -420,18 +388,18 @@ static int pack_marked(struct packer *p, int index, const void *mark, const stru
         if (is_map)
             return rc;
     }
-    struct keys k = count_keys(L, index);
-    if (is_sequence(k))
+    struct pack_places k = pack_places_count(L, index);
+    if (pack_places_are_all(k))
         return pack_array(p, index, k.count, bytes, up, depth);
     return refuse_mixed(p, index, array, k, up);
 }
 
-static int pack_table(struct packer *p, int index, const struct step *up, int depth)
+static int pack_table(struct packer *p, int index, const struct pack_step *up, int depth)
 {
     lua_State *L = p->L;
     const void *self = lua_topointer(L, index), *mark = NULL;
     int top = lua_gettop(L);
-    for (const struct step *s = up; s; s = s->up)
+    for (const struct pack_step *s = up; s; s = s->up)
         if (s->table == self)
             return refuse(p, up, ERR_BAD_VALUE, "a table that contains itself cannot be packed");
     luaL_checkstack(L, 16, "a value to pack");
@@ -448,7 +416,7 @@ static int pack_table(struct packer *p, int index, const struct step *up, int de
     return rc;
 }
 
-static int pack_one(struct packer *p, int index, const struct step *at, int depth)
+static int pack_one(struct packer *p, int index, const struct pack_step *at, int depth)
 {
     lua_State *L = p->L;
     switch (lua_type(L, index)) {

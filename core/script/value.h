@@ -47,6 +47,9 @@ struct value_names {
         size_t size;
         char packed[VALUE_NAME_SIZE];
     } name[VALUE_NAMES];
+    const void *shape; /* of these, where they were all that was in it; or NULL */
+    uint32_t columns;
+    unsigned char order[VALUE_NAMES]; /* the place of what a walk over it meets first, second... */
 };
 
 /* Packs the value at index. names: of the maps before it, or NULL. root names it in errors

@@ -76,7 +76,7 @@ return {
   },
   {
     race = "39", rule = "a list that a script gives has no hole, before its end or in it",
-    file = "core/script/pack.c",
+    file = "core/script/pack_places.c",
     from = "k.places == k.count && k.last == (lua_Number)k.count", to = "k.places == k.count",
     tests = { "script_value", "bind_result" },
   },

@@ -116,6 +116,79 @@ static void scripts_do_not_see_it(void **state)
     assert_true(lua_isboolean(L, -1) && !lua_toboolean(L, -1));
 }
 
+/* A row as a query gives it, of so many columns; what: another thing is done to it. */
+static void push_row(struct lab *lab, unsigned columns, unsigned what)
+{
+    lua_State *L = lab->vm->L;
+    struct buf row;
+    char name[16];
+    buf_init(&row, 0);
+    assert_int_equal(mpw_map(&row, columns), 0);
+    for (unsigned i = 0; i < columns; i++) {
+        snprintf(name, sizeof name, "c%u", columns - i);
+        assert_int_equal(mpw_cstr(&row, name), 0);
+        assert_int_equal(what == 1 && i == 0 ? mpw_bin(&row, slice_str("b"))
+                         : i % 3 == 2        ? mpw_cstr(&row, "text")
+                                             : mpw_int(&row, i),
+                         0);
+    }
+    value_unpack(L, &lab->sandbox.marks, buf_slice(&row));
+    buf_fini(&row);
+    if (what == 2) { /* one more */
+        lua_pushinteger(L, 1);
+        lua_setfield(L, -2, "a");
+    } else if (what == 3) { /* one less */
+        lua_pushnil(L);
+        lua_setfield(L, -2, "c1");
+    } else if (what == 4) { /* another for one of them */
+        lua_pushnil(L);
+        lua_setfield(L, -2, "c1");
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "x1");
+    } else if (what == 5) { /* other values */
+        lua_newtable(L);
+        lua_setfield(L, -2, "c1");
+    } else if (what == 6) { /* what cannot be packed */
+        lua_pushcfunction(L, lua_error);
+        lua_setfield(L, -2, "c1");
+    }
+}
+
+/* Rows of one query are packed by what was learned of the one before: the bytes are those of each
+ * alone, whatever was done to some of them. */
+static void a_row_is_the_same_after_any_other(void **state)
+{
+    struct lab *lab = *state;
+    lua_State *L = lab->vm->L;
+    static const unsigned columns[] = {1, 2, 5, VALUE_NAMES, VALUE_NAMES + 1};
+    uint64_t x = 88172645463325252;
+    for (unsigned round = 0; round < 200; round++) {
+        struct value_names names;
+        memset(&names, 0, sizeof names);
+        lua_settop(L, 0);
+        for (unsigned i = 0; i < 12; i++) {
+            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+            unsigned what = (x >> 40) % 3 == 0 ? (x >> 20) % 7 : 0;
+            push_row(lab, columns[round % 2 ? (x >> 30) % 5 : round % 5], what);
+            struct buf alone, after;
+            struct err first, second;
+            int top = lua_gettop(L);
+            buf_init(&alone, 0);
+            buf_init(&after, 0);
+            int rc = value_pack(L, &lab->sandbox.marks, top, "value", &alone, &first);
+            assert_int_equal(
+                value_pack_row(L, &lab->sandbox.marks, top, &names, "value", &after, &second), rc);
+            assert_int_equal(lua_gettop(L), top);
+            if (rc != 0)
+                assert_string_equal(first.text, second.text);
+            else if (after.size != alone.size || memcmp(after.data, alone.data, alone.size) != 0)
+                fail_msg("round %u, row %u, %u", round, i, what);
+            buf_fini(&alone);
+            buf_fini(&after);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -125,6 +198,7 @@ int main(void)
         LAB(bytes_stay_bytes_as_long_as_they_are_those_that_came),
         LAB(a_key_that_came_twice_is_packed_once),
         LAB(scripts_do_not_see_it),
+        LAB(a_row_is_the_same_after_any_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

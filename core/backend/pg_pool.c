@@ -55,13 +55,21 @@ static bool is_old(const struct pg_pool *p, const struct pg_conn *c, int64_t now
     return now_ms >= c->retire_ms && now_ms >= p->retry_ms;
 }
 
+/* A pooler gives a session away after each sync. One that is told so while part of the next unit
+ * has come already (PgBouncer 1.18, in transaction and statement mode) sends the rest to another's
+ * session. So where sessions may be shared, a connection has one unit in the air. */
+static bool has_room(const struct pg_pool *p, const struct pg_conn *c)
+{
+    return p->prepared ? c->in_air < p->pipeline : c->in_air == 0 && list_empty(&c->steps);
+}
+
 static struct pg_conn *least_loaded(struct pg_pool *p)
 {
     struct pg_conn *best = NULL;
     int64_t now_ms = clock_ms();
     for (unsigned i = 0; i < p->conn_count; i++) {
         struct pg_conn *c = &p->conns[i];
-        if (c->state == PG_READY && c->in_air < p->pipeline && !is_old(p, c, now_ms) &&
+        if (c->state == PG_READY && has_room(p, c) && !is_old(p, c, now_ms) &&
             !pg_cancel_drains(c) && (!best || c->in_air < best->in_air))
             best = c;
     }

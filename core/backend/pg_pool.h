@@ -24,7 +24,7 @@ struct pg_pool {
     char *name;
     struct pg_target target;
     uint32_t pipeline, group, max_queue;
-    bool prepared;      /* statements have names on the server */
+    bool prepared;      /* statements have names on the server; else one unit is in the air */
     uint64_t seed;      /* of their names: two servers, or two lives of one, share none */
     uint32_t names;     /* so far */
     int64_t changed_ms; /* descriptions that were asked for before are old; clock_ms */

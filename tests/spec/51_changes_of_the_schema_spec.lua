@@ -91,7 +91,7 @@ describe("changes of the schema under load", function()
     pooler = pgbouncer.start(db.cluster, "transaction", { default_pool_size = 3 })
     servers = {}
     for name, backend in pairs {
-      direct = {}, plain = { prepared = false }, pooled = { url = pooler:url(db.name) },
+      direct = {}, plain = { prepared = false }, pooled = { url = pooler:url(db.name), prepared = false },
     } do
       local main = { driver = "postgres", url = db.url, pool = 4, statement_age = "200ms" }
       for option, v in pairs(backend) do main[option] = v end

@@ -86,7 +86,7 @@ describe("loads that come together", function()
     db:exec "GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO tenants"
     local list, scripts = loaders(LOADERS)
     server = Server.start {
-      options = { log_level = "debug" },
+      options = { log_level = "debug", loader_threads = 1 },
       backends = { main = { driver = "postgres", url = db.url:gsub("postgres@", "tenants@", 1),
         pool = 1, pipeline = 200 } },
       loaders = list,
@@ -167,6 +167,7 @@ describe("a table that gets row-level security under load", function()
     db:exec(SCHEMA)
     local list, scripts = loaders { ["item:*:*"] = LOADERS["item:*:*"] }
     local server = Server.start {
+      options = { loader_threads = 1 },
       backends = { main = { driver = "postgres", url = db.url, pool = 1, statement_age = "200ms" } },
       loaders = list,
       scripts = scripts,

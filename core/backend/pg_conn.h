@@ -152,9 +152,10 @@ void pg_flow_fail(struct pg_conn *c, const struct err *why);
 void pg_flow_begin(struct pg_conn *c);
 /* The call, in no list any more, is over; its query's err stands where code is not 0. */
 void pg_flow_finish(struct pg_call *call, int code);
-/* As if it had not been sent. */
+/* The call's state becomes that of one that was not sent yet. It stays on its connection. */
 void pg_flow_renew(struct pg_call *call);
-/* The same, and it runs again, on any connection. */
+/* The call goes back to the head of the queue as one that was not sent. Any connection may run it.
+ */
 void pg_flow_give_back(struct pg_call *call);
 /* It waits until the catalog has told of its types, and runs then. */
 void pg_flow_await_types(struct pg_call *call);

@@ -14,10 +14,10 @@
  *   (locks, functions in FROM, subqueries, special values) goes alone.
  * - What it calls is of PostgreSQL's own and from a list: the names that stand in it are resolved
  *   in the session where it runs, and none has a namesake of the database's own that could be
- *   meant. Casts that are made without a word, operator classes that sort and compare, and what an
- *   index, a constraint, a partition or statistics may compute while a query is planned: likewise
- *   PostgreSQL's own. Values are of its types, or of enums; so nothing of the database's own reads
- *   or writes a value.
+ *   meant. PostgreSQL's own are also the casts that are made without a word, the operator classes
+ *   that sort and compare, and the functions that an index, a constraint, a partition or statistics
+ *   may call while a query is planned. Values are of its types, or of enums; so nothing of the
+ *   database's own reads or writes a value.
  * - What it reads is a table, a partitioned one, or a materialized view, with all below it: no
  *   view, no foreign table, no policy, nothing temporary, nothing of the system.
  * - Its transaction is READ COMMITTED: each statement has a snapshot of its own.

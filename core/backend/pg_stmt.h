@@ -64,7 +64,7 @@ struct pg_stmt {
     bool retried;           /* ...and began again */
     struct err err;         /* why it could not be described */
     int64_t asked_ms;       /* when the last description was sent; clock_ms */
-    int64_t described_ms;   /* the same of the one that is used: it is no older than that */
+    int64_t described_ms;   /* when the description that is used was sent; clock_ms */
     uint64_t described_seq; /* of its step */
     uint32_t generation;    /* counts descriptions that differ from the one before */
     char name[64];          /* on the server */

@@ -167,7 +167,7 @@ static bool is_simple(const struct glob *g)
     return g->stars == 1 && (is_loose(g, 0) || g->end[1] == g->end[0]);
 }
 
-/* A key of such a one, with the prefix, and no shorter than the literals. */
+/* g is simple; key has its prefix, and is no shorter than its literals. */
 static bool match_simple(const struct glob *g, struct slice key, struct glob_match *m)
 {
     struct slice suffix = glob_segment(g, 1);

@@ -80,7 +80,7 @@ bool glob_fits_rest(const struct glob *g, struct slice key);
  * what g's stars take, which is never wrong that way. O(size of g x size of p). */
 bool glob_covers(const struct glob *g, const struct glob *p);
 
-/* The bytes that such a star takes at the start of s, or 0; of GLOB_INT and GLOB_UUID. */
+/* How many bytes a star of type GLOB_INT or GLOB_UUID takes at the start of s; 0: it takes none. */
 size_t glob_fixed_size(enum glob_type type, struct slice s);
 
 /* Whether a text can be matched by a pattern with a text star: it is UTF-8 without NUL. */

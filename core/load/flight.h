@@ -84,10 +84,11 @@ struct flight {
     int err_code;
     int32_t retry_after_ms; /* -1: unknown */
     bool has_version;
-    bool replica;   /* as of outcome */
+    bool replica;   /* its source lags, and the primary does not */
     bool overtaken; /* by a tag or a pattern: a waiter whose seq is above since asks again */
-    int64_t version, ttl_ms;   /* ttl_ms 0: no end */
-    size_t too_large, largest; /* as of verdict */
+    int64_t version, ttl_ms; /* ttl_ms 0: no end */
+    size_t too_large;        /* bytes of the entry where the store cannot hold it; 0: it can */
+    size_t largest;          /* bytes of the largest entry that the key's shard can hold */
     uint32_t load_us;
     /* Then the slots, then the key. */
     uint32_t key_size;

@@ -27,8 +27,8 @@ struct load {
     unsigned belows;        /* rounds with an answer below its floor */
     bool from_primary;      /* since the first of them, or from the start */
     bool probe;             /* of its gate's breaker */
-    bool found;             /* a value, for a seat at least */
-    bool failed;            /* likewise */
+    bool found;             /* at least one seat got a value */
+    bool failed;            /* at least one seat got an error */
     bool blamed;            /* an error said that the source is unwell */
     enum run_health health; /* as its last run saw it */
     int64_t wait_ms; /* before the next attempt of what is left of the part; -1: no time for it */

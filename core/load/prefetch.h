@@ -29,7 +29,7 @@ enum prefetch prefetch_decide(const struct policy *p, unsigned reads, uint32_t i
 
 struct prefetcher {
     struct flights *flights;       /* borrowed */
-    struct loader *const *loaders; /* likewise */
+    struct loader *const *loaders; /* borrowed */
     unsigned loader_count;
 };
 

@@ -11,9 +11,10 @@
  * and a put of the same row without them would be a value that no tag finds. Where loads of the
  * script have given tags, an entry of which save says nothing is dropped (`tags = {}` is the word
  * for none). Where none has yet, which proves nothing, neither of this key nor after a start, the
- * entry is stored with the slot that every tag is about (marks_any_tag), as of the write's start:
- * an invalidation of any tag that is acknowledged after that start finds it, or finds the write in
- * the air (flights_write judges the slot too). So it does not matter whether a load gives its first
+ * entry is stored with one more slot (marks_any_tag): every invalidation of a tag raises it. The
+ * entry keeps the slot's number from the start of the write. So an invalidation of any tag that is
+ * acknowledged after that start finds the entry, or finds the write in the air (flights_write
+ * judges the slot too). So it does not matter whether a load gives its first
  * tags before, while or after a put is stored: what is known of loads decides only whether the
  * entry is worth storing.
  * Thread: loader_write, any; the rest its loader's loop. Limits: max_writes in the air per loader

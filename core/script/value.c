@@ -79,7 +79,7 @@ bool value_is_absent(lua_State *L, const struct value_marks *m, int index)
     return lua_type(L, index) == LUA_TUSERDATA && lua_topointer(L, index) == m->absent;
 }
 
-/* The one that a script has of that value, or a new one. */
+/* Pushes a 64-bit number as cdata: one that the script holds already, if it is of this value. */
 static void push_cdata(lua_State *L, const struct value_marks *m, uint64_t bits, bool is_signed)
 {
     struct {

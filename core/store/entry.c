@@ -224,6 +224,11 @@ void entry_set_deadlines(struct entry *e, const struct put *p, int64_t now_ms)
     e->reads = 0;
 }
 
+void entry_set_load(struct entry *e, const struct put *p, int64_t waited_ms)
+{
+    e->load = span_pack(p->load_us ? p->load_us + waited_ms * 1000 : 0);
+}
+
 void entry_set_loader(struct entry *e, const struct put *p)
 {
     e->owner = p->refresh.owner;
@@ -246,7 +251,6 @@ void entry_renew(struct entry *e, const struct put *p, int64_t now_ms)
 {
     entry_set_deadlines(e, p, now_ms);
     entry_set_loader(e, p);
-    e->load = span_pack(p->load_us);
     if (p->tag_count)
         memcpy((char *)entry_end(e) + 1, &p->since, sizeof p->since);
 }

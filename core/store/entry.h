@@ -91,13 +91,16 @@ size_t entry_bytes(const struct entry *e);
 /* As a put at now_ms, which counts from the store's start; the reads begin anew. Where it is linked
  * in a wheel it has to be taken out before. */
 void entry_set_deadlines(struct entry *e, const struct put *p, int64_t now_ms);
+/* How long its load took, up to this moment: waited_ms have passed since the put was made, for the
+ * lock. So its age and its load together never tell of a later begin than there was. */
+void entry_set_load(struct entry *e, const struct put *p, int64_t waited_ms);
 /* Whose it is, and whether reads may refresh it. */
 void entry_set_loader(struct entry *e, const struct put *p);
 
 /* Whether a put of what is stored anyway comes down to new deadlines: the value is the entry's own,
  * and so are its version and its tags. */
 bool entry_is_renewal(const struct entry *e, const struct put *p);
-/* As if it had been stored by such a put at now_ms. */
+/* As if it had been stored by such a put at now_ms, but for entry_set_load. */
 void entry_renew(struct entry *e, const struct put *p, int64_t now_ms);
 
 /* When nothing of it may be served any more, in ms since the store's start; STORE_FOREVER_MS. */

@@ -161,7 +161,8 @@ static bool fits_in_place(const struct shard *s, const struct entry *old, uint32
 }
 
 /* The place in the table and in the policy stays. */
-static void overwrite(struct shard *s, struct entry *e, const struct put *p, int64_t now)
+static void overwrite(struct shard *s, struct entry *e, const struct put *p, int64_t now,
+                      int64_t waited_ms)
 {
     wheel_remove(&s->wheel, &e->timer);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
@@ -172,6 +173,7 @@ static void overwrite(struct shard *s, struct entry *e, const struct put *p, int
     e->queue = queue;
     entry_fill(e, p);
     entry_set_deadlines(e, p, now);
+    entry_set_load(e, p, waited_ms);
     entry_set_loader(e, p);
     link_in(s, e);
 }
@@ -187,7 +189,7 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
         heap_collect(&s->heap);
         old = table_find(&s->table, p->key, p->hash);
         if (!is_long && fits_in_place(s, old, m.units)) {
-            overwrite(s, old, p, now);
+            overwrite(s, old, p, now, now - now_ms);
             pthread_mutex_unlock(&s->lock);
             return 0;
         }
@@ -209,6 +211,7 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
     int rc = old ? 0 : reserve(s);
     if (rc == 0) {
         entry_set_deadlines(e, p, now);
+        entry_set_load(e, p, now - now_ms);
         entry_set_loader(e, p);
         put_in(s, old, e, p->hash);
     } else {
@@ -238,6 +241,7 @@ static bool renew(struct shard *s, const struct put *p, int64_t now_ms)
     if (same) {
         wheel_remove(&s->wheel, &e->timer);
         entry_renew(e, p, now);
+        entry_set_load(e, p, now - now_ms);
         e->globs_seen = s->globs.issued;
         shard_link_deadline(s, e);
         s->puts++;

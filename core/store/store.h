@@ -61,7 +61,7 @@ struct hit {
     int64_t version;  /* valid where has_version */
     int64_t age_ms;   /* since it was stored or touched */
     int64_t ttl_ms;   /* till fresh_until, <= 0 past it; STORE_FOREVER_MS: no end */
-    uint32_t load_us; /* how long its load took */
+    uint32_t load_us; /* how long its load took, until it was stored */
     uint16_t owner;   /* of the put */
     bool early;       /* likewise */
     bool has_version;

@@ -267,6 +267,45 @@ static void a_clock_that_lags_sees_nothing_odd(void **state)
     store_free(s);
 }
 
+/* The thread that loaded it came late to the lock: others have moved the clock on meanwhile. */
+static void age_and_load_reach_back_to_the_begin(void **state)
+{
+    (void)state;
+    static char long_value[70000];
+    memset(long_value, 'l', sizeof long_value - 1);
+    const char *const values[] = {"short", long_value};
+    for (unsigned i = 0; i < 2; i++) {
+        struct store *s = new_store(1 << 20, 1, 0);
+        struct hit hit;
+        struct put p = put_of(s, "a", values[i]);
+        p.load_us = 5000;
+        get(s, "b", 521, 0, NULL, &hit);
+        assert_int_equal(store_put(s, &p, 500, NULL), 0); /* new */
+        assert_int_equal(get(s, "a", 531, 0, NULL, &hit), LOOKUP_FRESH);
+        assert_int_equal(hit.age_ms, 10);
+        assert_int_equal(hit.load_us, 26000);
+        p.value = entry_value(hit.entry);
+        p.renews = true;
+        assert_int_equal(store_put(s, &p, 530, NULL), 0); /* the same again */
+        entry_unref(hit.entry);
+        get(s, "a", 531, 0, NULL, &hit);
+        assert_int_equal(hit.load_us, 6000);
+        entry_unref(hit.entry);
+        p = put_of(s, "a", values[i]);
+        p.load_us = 5000;
+        assert_int_equal(store_put(s, &p, 529, NULL), 0); /* in its place */
+        get(s, "a", 531, 0, NULL, &hit);
+        assert_int_equal(hit.load_us, 7000);
+        entry_unref(hit.entry);
+        p.load_us = 0;
+        assert_int_equal(store_put(s, &p, 529, NULL), 0); /* of a client: it has no load */
+        get(s, "a", 531, 0, NULL, &hit);
+        assert_int_equal(hit.load_us, 0);
+        entry_unref(hit.entry);
+        store_free(s);
+    }
+}
+
 static void wrong_options_are_refused(void **state)
 {
     (void)state;
@@ -303,6 +342,7 @@ int main(void)
         cmocka_unit_test(touch_moves_the_deadlines),
         cmocka_unit_test(a_put_over_an_entry_moves_its_end),
         cmocka_unit_test(a_clock_that_lags_sees_nothing_odd),
+        cmocka_unit_test(age_and_load_reach_back_to_the_begin),
         cmocka_unit_test(wrong_options_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,11 @@ describe("a write that failed", function()
         { pattern = "brief:*", script = "writer.lua", ttl = "60s", write_timeout = "100ms" },
         { pattern = "read:*", ttl = "60s" },
       },
-      options = { defaults = { retries = 0, backoff_base = "1ms", backoff_cap = "1ms" }, script_cpu = "50ms" },
+      options = {
+        defaults = { retries = 0, backoff_base = "1ms", backoff_cap = "1ms" },
+        script_cpu = "50ms",
+        loader_threads = 1, -- each has a connection of its own, and one write must wait for another's
+      },
     }, nil, { max_result = "64kb", pool = 1 })
     source.db:exec [[
       CREATE TABLE written (what text);

@@ -67,7 +67,8 @@ static void push_new(lua_State *L, const struct value_marks *m, struct slice map
     lua_createtable(L, 0, (int)count);
     for (uint32_t i = 1; i <= count; i++) {
         struct mp_token t;
-        if (mp_next(&r, &t) != MP_OK || t.type != MP_STR || mp_skip(&r) != MP_OK)
+        if (mp_next(&r, &t) != MP_OK || (t.type != MP_STR && t.type != MP_BIN) ||
+            mp_skip(&r) != MP_OK)
             malformed(L);
         lua_pushlstring(L, t.bytes.data, t.bytes.size);
         lua_pushvalue(L, -1);

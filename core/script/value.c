@@ -152,7 +152,7 @@ struct unpacker {
 /* What is seen of a map's keys and values while they are unpacked. */
 struct seen {
     struct slice last; /* the key before */
-    bool texts;        /* all keys are strings */
+    bool texts;        /* all keys are strings of Lua: texts, or bytes */
     bool sorted;       /* by their bytes */
     bool bytes;        /* a value is bytes that would be taken for a text */
     bool same;         /* the names are those of the row before */
@@ -227,7 +227,7 @@ static void unpack_key(struct unpacker *u, uint32_t place, int depth, bool row, 
 {
     struct mp_reader ahead = u->at;
     struct mp_token t;
-    if (mp_next(&ahead, &t) != MP_OK || t.type != MP_STR) {
+    if (mp_next(&ahead, &t) != MP_OK || (t.type != MP_STR && t.type != MP_BIN)) {
         seen->texts = seen->same = false;
         unpack_one(u, depth, false);
         if (lua_type(u->L, -1) == LUA_TNUMBER && lua_tonumber(u->L, -1) != lua_tonumber(u->L, -1))

@@ -95,6 +95,28 @@ static void bytes_stay_bytes_as_long_as_they_are_those_that_came(void **state)
                "b");
 }
 
+/* What Lua cannot tell from a text is packed as one where it is one, and else as bytes. */
+static void a_map_whose_keys_are_bytes_keeps_what_one_of_texts_keeps(void **state)
+{
+    struct lab *lab = *state;
+    KEEPS(lab, "\x82\xc4\x01\xff\x01\xa0\xc4\x00");
+    KEEPS(lab, "\x82\xa1z\xc4\x01"
+               "a\xc4\x01\xfe\x02");
+    KEEPS(lab, "\x91\x82\xc4\x01\xff\xc4\x01"
+               "a\xc4\x01\xfe\xa1"
+               "b");
+    UNPACK(lab, "\x82\xa1\xff\x01\xc4\x01"
+                "a\xc4\x01"
+                "b");
+    PACKS(lab, "\x82\xc4\x01\xff\x01\xa1"
+               "a\xc4\x01"
+               "b");
+    UNPACK(lab, "\x93\x81\xa1z\xc4\x00\x81\xc4\x01z\xc4\x00\x81\xa1z\xc4\x00");
+    PACKS(lab, "\x93\x81\xa1z\xc4\x00\x81\xa1z\xc4\x00\x81\xa1z\xc4\x00");
+    UNPACK(lab, "\x82\xa1z\x01\xc4\x01z\x02");
+    PACKS(lab, "\x81\xa1z\x02");
+}
+
 static void a_key_that_came_twice_is_packed_once(void **state)
 {
     struct lab *lab = *state;
@@ -196,6 +218,7 @@ int main(void)
         LAB(a_row_inside_a_row_does_not_take_its_order),
         LAB(what_a_script_adds_stands_behind_by_name),
         LAB(bytes_stay_bytes_as_long_as_they_are_those_that_came),
+        LAB(a_map_whose_keys_are_bytes_keeps_what_one_of_texts_keeps),
         LAB(a_key_that_came_twice_is_packed_once),
         LAB(scripts_do_not_see_it),
         LAB(a_row_is_the_same_after_any_other),

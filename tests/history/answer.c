@@ -221,6 +221,7 @@ static void take_notice(struct run *run, const struct notice *n)
         run->notices++;
         if (read_key(n->key, &r.key)) {
             run_record(run, &r);
+            run_hear(run, r.key, r.version);
             sql_told(run, r.key, r.version);
         } else if (n->key.size > 7 && memcmp(n->key.data, "marker:", 7) == 0)
             run->marker = strtoull(n->key.data + 7, NULL, 10);

@@ -42,11 +42,14 @@ static void choose_invalidation(struct run *run, struct record *r)
         r->wanted = run_chance(run, 70) ? k->version : 1 + run_below(run, (uint32_t)k->version);
 }
 
-/* A set brings what its client knows; without a row, or without a version, it would be a lie. */
+/* A set brings what its client knows; without a row, or without a version, it would be a lie. So it
+ * would be where a write was lost, and the feed told of it: no floor outlives floor_ttl, nor the
+ * server, and then the old version is believed. */
 static void choose_set(struct run *run, struct record *r)
 {
     const struct known *k = known_of(run, r->key);
-    if (key_class(r->key) == CLASS_U || k->version == 0 || k->deleted) {
+    int64_t heard = run->heard[key_class(r->key)][key_number(r->key)];
+    if (key_class(r->key) == CLASS_U || k->version == 0 || k->deleted || k->version < heard) {
         r->op = OP_ENTRY;
         return;
     }

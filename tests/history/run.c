@@ -61,6 +61,13 @@ void run_learn(struct run *run, uint32_t key, const struct known *now)
         *k = *now;
 }
 
+void run_hear(struct run *run, uint32_t key, int64_t version)
+{
+    int64_t *heard = &run->heard[key_class(key)][key_number(key)];
+    if (version > *heard)
+        *heard = version;
+}
+
 void run_follow(struct run *run, const struct follow *f)
 {
     if (run->follow_tail - run->follow_head < FOLLOWS)

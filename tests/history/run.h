@@ -59,6 +59,7 @@ struct run {
     bool may_lose; /* the server is being killed: connections end */
     uint32_t busy; /* requests and statements without an answer */
     struct known *known[CLASSES];
+    int64_t *heard[CLASSES]; /* the newest version that the subscriber was told of */
     struct follow follows[FOLLOWS];
     uint32_t follow_head, follow_tail;
     /* what the subscriber heard */
@@ -78,6 +79,7 @@ uint32_t run_key(struct run *run, unsigned class); /* half of them among a few *
 
 void run_record(struct run *run, const struct record *r);
 void run_learn(struct run *run, uint32_t key, const struct known *now);
+void run_hear(struct run *run, uint32_t key, int64_t version);
 void run_follow(struct run *run, const struct follow *f);
 bool run_take_follow(struct run *run, struct follow *f);
 /* false: it was asked too often, so take it as it is. */

@@ -44,7 +44,8 @@ static void record_classes(void)
                            .ttl_ms = c == CLASS_U ? U_TTL_MS : FED_TTL_MS};
         run_record(&run, &r);
         run.known[c] = calloc(run.keys, sizeof *run.known[c]);
-        must(run.known[c] != NULL, "memory");
+        run.heard[c] = calloc(run.keys, sizeof *run.heard[c]);
+        must(run.known[c] && run.heard[c], "memory");
     }
 }
 
@@ -255,8 +256,10 @@ static void close_all(void)
     peer_fini(&control);
     peer_fini(&listener);
     sql_fini();
-    for (unsigned c = 0; c < CLASSES; c++)
+    for (unsigned c = 0; c < CLASSES; c++) {
         free(run.known[c]);
+        free(run.heard[c]);
+    }
     free(run.again);
     if (fclose(run.out) != 0)
         err(2, "the history cannot be written");

@@ -12,10 +12,16 @@ static bool is_integral(double d)
     return d >= -EXACT_MAX && d <= EXACT_MAX && d == (double)(int64_t)d;
 }
 
-bool pack_places_has(lua_State *L, int index)
+/* The place that a key is of; 0: of none. */
+static inline lua_Number place_of(lua_State *L, int index)
 {
     lua_Number n = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : 0;
-    return n >= 1 && is_integral(n);
+    return n >= 1 && is_integral(n) ? n : 0;
+}
+
+bool pack_places_has(lua_State *L, int index)
+{
+    return place_of(L, index) > 0;
 }
 
 struct pack_places pack_places_count(lua_State *L, int index)
@@ -24,12 +30,11 @@ struct pack_places pack_places_count(lua_State *L, int index)
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
+        lua_Number place = place_of(L, -1);
         k.count++;
-        if (!pack_places_has(L, -1))
-            continue;
-        k.places++;
-        if (lua_tonumber(L, -1) > k.last)
-            k.last = lua_tonumber(L, -1);
+        k.places += place > 0;
+        if (place > k.last)
+            k.last = place;
     }
     return k;
 }

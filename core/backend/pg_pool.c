@@ -196,7 +196,8 @@ void pg_pool_submit(struct backend *b, struct query *q)
     list_push_back(&p->queue, &call->step.link);
     p->queued++;
     pg_pool_dispatch(p);
-    if (p->queued <= p->max_queue)
+    bool waits = q->driver && call->state == PG_CALL_QUEUED; /* without driver call is gone */
+    if (!waits || p->queued <= p->max_queue)
         return;
     /* No place for the last one, which is this. */
     list_remove(&call->step.link);

@@ -96,6 +96,33 @@ static void a_backend_may_end_while_it_asks(void **state)
     fixture_close(&other);
 }
 
+/* What waits for a type counts as queued, but has no place in the queue. */
+static void what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent(void **state)
+{
+    enum { WAITING = 3 };
+    struct fixture other = *(struct fixture *)*state;
+    struct ask asks[WAITING + 1];
+    other.conf.max_queue = 1;
+    fixture_open(&other, 1);
+    gives(&other, QUERY_EXEC, "CREATE TYPE narrow AS ENUM ('x')", NULL, "0");
+    gives(&other, QUERY_VALUE, "SELECT 1", NULL, "1");
+    for (int i = 0; i < WAITING; i++) { /* for the description first, which no bound counts */
+        ask_init(&asks[i], QUERY_VALUE, "SELECT '{x}'::narrow[]", NULL);
+        ask_send(&other, &asks[i]);
+    }
+    while (stats(&other).queued < WAITING)
+        ev_run(other.loop, EVRUN_ONCE);
+    ask_init(&asks[WAITING], QUERY_VALUE, "SELECT 1", NULL);
+    ask_send(&other, &asks[WAITING]);
+    for (int i = 0; i <= WAITING; i++) {
+        fixture_wait(&other, &asks[i].done, 1);
+        result_is(&asks[i].q, i < WAITING ? "[\"x\"]" : "1");
+        ask_fini(&asks[i]);
+    }
+    assert_int_equal(stats(&other).queued, 0);
+    fixture_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -103,6 +130,7 @@ int main(void)
         cmocka_unit_test(parameters_are_what_the_domain_is_over),
         cmocka_unit_test(many_that_meet_an_unknown_type_ask_once),
         cmocka_unit_test(a_backend_may_end_while_it_asks),
+        cmocka_unit_test(what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

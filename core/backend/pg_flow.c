@@ -121,12 +121,14 @@ static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult
         pg_describe_hint(c->pool, st, clock_ms());
         rc = pg_row_check_shape(q, &st->desc);
     }
-    bool knows = rc != 0 || st->generation == before || !st->repeats ||
-                 !pg_types_miss(c->pool, st->desc.column_types, st->desc.columns);
-    if (knows || (call->redone & PG_REDO_TYPES))
+    if (rc != 0 || st->generation == before || (call->redone & PG_REDO_TYPES) ||
+        q->shape == QUERY_EXEC ||
+        pg_types_know(&c->pool->types, st->desc.column_types, st->desc.columns))
         return rc;
-    call->redo = PG_REDO_TYPES; /* a column has a type by now that is not known yet */
-    return err_set(&q->err, ERR_BACKEND, "the types of the columns changed");
+    if (st->nameable) /* the type is asked for before it runs again */
+        call->redo = PG_REDO_TYPES;
+    return err_set(&q->err, ERR_BACKEND,
+                   "it ran, but its answer cannot be read: a column has another type than before");
 }
 
 static int take_rows(struct pg_conn *c, struct pg_call *call, const PGresult *res)

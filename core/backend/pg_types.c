@@ -164,9 +164,12 @@ static void on_answer(struct query *q)
     pg_pool_dispatch(p);
 }
 
-static int ask(struct pg_pool *p, const Oid *types, int count, uint32_t missing)
+static int ask(struct pg_pool *p, const Oid *types, int count)
 {
     struct pg_types *t = &p->types;
+    uint32_t missing = 0;
+    for (int i = 0; i < count; i++)
+        missing += !is_known(t, types[i]);
     buf_clear(&t->params);
     int rc = mpw_array(&t->params, 1);
     if (rc == 0)
@@ -188,12 +191,17 @@ static int ask(struct pg_pool *p, const Oid *types, int count, uint32_t missing)
     return 0;
 }
 
+bool pg_types_know(const struct pg_types *t, const Oid *types, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!is_known(t, types[i]))
+            return false;
+    return true;
+}
+
 bool pg_types_miss(struct pg_pool *p, const Oid *types, int count)
 {
-    uint32_t missing = 0;
-    for (int i = 0; i < count; i++)
-        missing += !is_known(&p->types, types[i]);
-    if (missing == 0)
+    if (pg_types_know(&p->types, types, count))
         return false;
-    return p->types.asking || ask(p, types, count, missing) == 0;
+    return p->types.asking || ask(p, types, count) == 0;
 }

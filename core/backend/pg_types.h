@@ -37,8 +37,10 @@ void pg_types_init(struct pg_types *t);
 void pg_types_fini(struct pg_types *t);
 void pg_types_forget(struct pg_types *t);
 
-/* Asks for those of the types that are not known. False: all are. True: a call that needs them has
- * to wait: pg_types_wait. ERR_NOMEM counts as known. */
+bool pg_types_know(const struct pg_types *t, const Oid *types, int count);
+/* Asks for those of the types that are not known, which may close connections. False: all are
+ * known, or there is no memory to ask. True: a call that needs them has to wait:
+ * pg_flow_await_types. */
 bool pg_types_miss(struct pg_pool *p, const Oid *types, int count);
 
 Oid pg_types_find(const struct pg_types *t, Oid type);

@@ -123,12 +123,50 @@ static void what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent(void 
     fixture_close(&other);
 }
 
+/* Its row cannot be read by what is known, and it has written. */
+static void what_writes_runs_once_though_its_column_has_a_new_type(void **state)
+{
+    static const char insert[] = "INSERT INTO notes VALUES ('good') RETURNING what";
+    struct fixture *f = *state;
+    struct ask a;
+    gives(f, QUERY_EXEC, "CREATE TABLE notes (what text)", NULL, "0");
+    gives(f, QUERY_VALUE, insert, NULL, "\"good\"");
+    gives(f, QUERY_EXEC, "CREATE TYPE grade AS ENUM ('good')", NULL, "0");
+    gives(f, QUERY_EXEC, "ALTER TABLE notes ALTER what TYPE grade USING what::grade", NULL, "0");
+    ask_init(&a, QUERY_VALUE, insert, NULL);
+    ask_wait(f, &a);
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "2");
+    assert_string_equal(err_name(a.q.code), "BACKEND_ERROR");
+    assert_int_equal(a.q.fate, QUERY_DONE);
+    ask_fini(&a);
+    gives(f, QUERY_VALUE, insert, NULL, "\"good\""); /* what it is by now is asked for */
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "3");
+    gives(f, QUERY_EXEC, "CREATE TYPE mark AS ENUM ('good')", NULL, "0");
+    gives(f, QUERY_EXEC, "ALTER TABLE notes ALTER what TYPE mark USING what::text::mark", NULL,
+          "0");
+    gives(f, QUERY_EXEC, insert, NULL, "1"); /* its rows are not wanted */
+    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "4");
+}
+
+static void what_reads_is_read_again_where_its_column_has_a_new_type(void **state)
+{
+    static const char select[] = "SELECT what FROM words";
+    struct fixture *f = *state;
+    gives(f, QUERY_EXEC, "CREATE TABLE words AS SELECT '{a}'::text AS what", NULL, "1");
+    gives(f, QUERY_VALUE, select, NULL, "\"{a}\"");
+    gives(f, QUERY_EXEC, "CREATE TYPE word AS ENUM ('a')", NULL, "0");
+    gives(f, QUERY_EXEC, "ALTER TABLE words ALTER what TYPE word[] USING what::word[]", NULL, "0");
+    gives(f, QUERY_VALUE, select, NULL, "[\"a\"]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_users_made_comes_down_to_what_is_built_in),
         cmocka_unit_test(parameters_are_what_the_domain_is_over),
         cmocka_unit_test(many_that_meet_an_unknown_type_ask_once),
+        cmocka_unit_test(what_writes_runs_once_though_its_column_has_a_new_type),
+        cmocka_unit_test(what_reads_is_read_again_where_its_column_has_a_new_type),
         cmocka_unit_test(a_backend_may_end_while_it_asks),
         cmocka_unit_test(what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent),
     };

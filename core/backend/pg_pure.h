@@ -37,7 +37,8 @@
  * SQL of many keys into one statement, where they share more than a transaction: one is then asked
  * for at once. Behind a pooler that deals out sessions (prepared = false) it is answered for
  * another session, which reads by the same role and the same catalog: nothing shares there, but
- * QUERY_TYPES is told. Thread: its connection's loop. Limits: a question for 8 runs or one of
+ * QUERY_TYPES is told, for which alone it is asked then: beside another query it would be a second
+ * unit in the air. Thread: its connection's loop. Limits: a question for 8 runs or one of
  * QUERY_TYPES, and for half of `statement_age`, whichever is later.
  */
 #ifndef RTCACHE_BACKEND_PG_PURE_H

@@ -185,7 +185,9 @@ void pg_send_call(struct pg_conn *c, struct pg_call *call)
         return;
     }
     pg_send_run(c, call, st);
-    if (c->pg && c->pool->prepared && pg_describe_is_due(c, st))
+    if (!c->pg || !c->pool->prepared) /* one unit is in the air already */
+        return;
+    if (pg_describe_is_due(c, st))
         (void)!pg_send_describe(c, st);
     if (c->pg && !judged)
         pg_pure_ask(c, st);

@@ -147,6 +147,29 @@ static void behind_a_pooler_nothing_shares(void **state)
     fixture_close(f);
 }
 
+/* A second unit in the air may reach another session than it begins in. */
+static void behind_a_pooler_the_question_waits_until_the_connection_is_idle(void **state)
+{
+    struct fixture *f = *state;
+    struct ask a;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.prepared = false;
+    fixture_open(f, 1);
+    const struct pg_conn *c = &((struct pg_pool *)f->backend)->conns[0];
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    struct pg_stmt *st = statement_of(f, plain);
+    st->pure.asked_ms -= f->conf.statement_age_ms;
+    st->pure.runs = N;
+    ask_init(&a, QUERY_VALUE, plain, "[1]");
+    ask_send(f, &a);
+    assert_ptr_equal(c->steps.next, c->steps.prev);
+    fixture_wait(f, &a.done, 1);
+    ask_fini(&a);
+    assert_false(st->pure.asking);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    fixture_close(f);
+}
+
 static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **state)
 {
     static const char sql[] = "SELECT name FROM told WHERE id = $1";
@@ -249,6 +272,7 @@ int main(void)
         cmocka_unit_test(an_answer_counts_no_longer_than_its_age),
         cmocka_unit_test(row_level_security_that_is_switched_on_is_noticed),
         cmocka_unit_test(behind_a_pooler_nothing_shares),
+        cmocka_unit_test(behind_a_pooler_the_question_waits_until_the_connection_is_idle),
         cmocka_unit_test(who_asks_for_types_is_told_at_once_and_no_older_than_its_age),
         cmocka_unit_test(who_waits_to_be_told_may_leave_or_lose_the_connection),
         cmocka_unit_test(the_query_of_many_keys_shares_where_its_asker_has_been_told),

@@ -75,7 +75,7 @@ struct pg_call {
     struct pg_stmt *stmt; /* since it was sent: a reference */
     unsigned redo, redone;
     uint32_t generation; /* of the description that it was sent by */
-    uint32_t serial;     /* of the name that it was sent by; 0: none */
+    uint64_t serial;     /* of the name that it was sent by; 0: none */
     bool parses;         /* its statement gets the name just before it */
     bool unnamed;        /* its name was lost: it uses none */
     bool shares;         /* may share a transaction, and may run twice without a trace */

@@ -26,7 +26,7 @@ struct pg_pool {
     uint32_t pipeline, group, max_queue;
     bool prepared;      /* statements have names on the server; else one unit is in the air */
     uint64_t seed;      /* of their names: two servers, or two lives of one, share none */
-    uint32_t names;     /* so far */
+    uint64_t names;     /* so far */
     int64_t changed_ms; /* descriptions that were asked for before are old; clock_ms */
     int64_t statement_age_ms, connection_age_ms; /* 0 of the latter: for ever */
     size_t max_result;

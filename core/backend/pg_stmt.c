@@ -167,13 +167,13 @@ static void classify(struct pg_stmt *st)
     st->alone = !st->reads;
 }
 
-void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint32_t serial)
+void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint64_t serial)
 {
     const struct pg_desc *d = &st->desc;
     size_t size = (size_t)d->params * sizeof *d->param_types;
     uint64_t types = hash_bytes(d->param_types, size, seed);
     XXH128_hash_t hash = XXH3_128bits_withSeed(st->sql, st->sql_size, types);
-    snprintf(st->name, sizeof st->name, "rtc_%016" PRIx64 "%016" PRIx64 "_%" PRIu32,
+    snprintf(st->name, sizeof st->name, "rtc_%016" PRIx64 "%016" PRIx64 "_%" PRIu64,
              (uint64_t)hash.high64, (uint64_t)hash.low64, serial);
     st->serial = serial;
     st->parsed = false;

@@ -68,7 +68,7 @@ struct pg_stmt {
     uint64_t described_seq; /* of its step */
     uint32_t generation;    /* counts descriptions that differ from the one before */
     char name[64];          /* on the server */
-    uint32_t serial;        /* of the name; 0: it has none */
+    uint64_t serial;        /* of the name; 0: it has none */
     bool parsed;            /* the server has said that it knows the name */
     bool reads;             /* a SELECT or its like: it may run twice */
     bool nameable;          /* has no part that writes */
@@ -107,7 +107,7 @@ int pg_stmt_describe(struct pg_stmt *st, const PGresult *res, struct err *e) MUS
 /* Takes the columns of an answer, where they are others than those of its description. */
 int pg_stmt_adopt(struct pg_stmt *st, const PGresult *res, struct err *e) MUST_USE;
 /* Another name, of a seed that is the process's own and a number that is used once. */
-void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint32_t serial);
+void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint64_t serial);
 /* Out of the cache; handed over: the caller owns the cache's reference. */
 void pg_stmt_take(struct pg_stmts *s, struct pg_stmt *st);
 /* The least recently used one that is described, where the cache is past its bound; else NULL. */

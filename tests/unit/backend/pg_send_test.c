@@ -105,6 +105,21 @@ static void a_name_that_is_there_already_is_no_error(void **state)
     fixture_close(f);
 }
 
+/* A server that lives for months gives so many. */
+static void the_names_do_not_end(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    p->names = UINT32_MAX;
+    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
+    gives(f, QUERY_VALUE, "SELECT $1::int", "[2]", "2");
+    const struct pg_stmt *st = statement(f, "SELECT $1::int");
+    assert_true(st->serial > UINT32_MAX);
+    assert_true(st->parsed);
+    fixture_close(f);
+}
+
 /* A name is given with the first query that has it, and that one may fail. */
 static void the_first_query_of_a_name_may_fail(void **state)
 {
@@ -168,6 +183,7 @@ int main(void)
         cmocka_unit_test(without_names_the_server_keeps_none),
         cmocka_unit_test(names_that_a_session_does_not_know_are_given_up_without_an_error),
         cmocka_unit_test(a_name_that_is_there_already_is_no_error),
+        cmocka_unit_test(the_names_do_not_end),
         cmocka_unit_test(the_first_query_of_a_name_may_fail),
         cmocka_unit_test(a_name_whose_giver_was_undone_by_its_group_is_given_again),
     };

@@ -17,8 +17,15 @@ struct question {
     struct pg_stmt *st;   /* a reference */
     struct pg_pool *pool; /* outlives it */
     struct buf params;
-    uint32_t generation;
+    uint32_t generation; /* of the description that it is asked by */
+    int64_t asked_ms;
 };
+
+static bool is_young(const struct pg_pool *p, const struct pg_stmt *st)
+{
+    return st->pure.asked_ms >= p->changed_ms &&
+           clock_ms() - st->pure.asked_ms < p->statement_age_ms;
+}
 
 static void decide(struct pg_pool *p, struct pg_stmt *st, enum pg_pure_state state, const char *why)
 {
@@ -27,13 +34,7 @@ static void decide(struct pg_pool *p, struct pg_stmt *st, enum pg_pure_state sta
     else if (st->pure.state != state)
         log_debug("pg.alone", "backend=%s reason=%s sql=%s", p->name, log_q(why), log_q(st->sql));
     st->pure.state = state;
-    st->plain = state == PG_PURE_YES;
-}
-
-static bool is_young(const struct pg_pool *p, const struct pg_stmt *st)
-{
-    return st->pure.asked_ms >= p->changed_ms &&
-           clock_ms() - st->pure.asked_ms < p->statement_age_ms;
+    st->plain = state == PG_PURE_YES && is_young(p, st); /* it may have grown old on its way */
 }
 
 void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st)
@@ -83,6 +84,8 @@ static void on_answer(struct query *q)
     struct mp_token t;
     char why[256];
     st->pure.asking = false;
+    st->pure.asked_ms = n->asked_ms;
+    st->pure.generation = n->generation;
     if (q->code != 0) {
         decide(n->pool, st, PG_PURE_NO, q->err.text);
     } else if (q->found) {
@@ -118,7 +121,8 @@ static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
     struct question *n = calloc(1, sizeof *n);
     if (!n)
         return NULL;
-    *n = (struct question){.st = st, .pool = c->pool, .generation = st->generation};
+    *n = (struct question){
+        .st = st, .pool = c->pool, .generation = st->generation, .asked_ms = clock_ms()};
     st->refs++;
     buf_init(&n->params, 0);
     if (pg_pure_catalog_pack(t, (struct pg_pure_types){d->column_types, d->columns},
@@ -140,8 +144,6 @@ void pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
     if (!is_due(c, st))
         return;
     st->pure.runs = 0;
-    st->pure.asked_ms = clock_ms();
-    st->pure.generation = st->generation;
     int rc = pg_pure_tree_init(&t, st->sql, &why);
     struct question *n = rc == 0 ? question_new(c, st, &t) : NULL;
     pg_pure_tree_fini(&t);

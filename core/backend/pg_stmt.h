@@ -44,8 +44,8 @@ struct pg_pure {
     bool awaited;        /* queries of type QUERY_TYPES want to know it */
     struct list waiting; /* calls of these, until it has answered */
     uint32_t runs;       /* since it was asked */
-    uint32_t generation; /* of the description that it was asked by */
-    int64_t asked_ms;    /* clock_ms */
+    uint32_t generation; /* of the description that the question answered last was asked by */
+    int64_t asked_ms;    /* when that question was asked; clock_ms */
 };
 
 struct pg_stmt {

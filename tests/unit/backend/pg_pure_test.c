@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "pg_fixture.h"
 
 #define N 24
@@ -109,6 +110,29 @@ static void an_answer_counts_no_longer_than_its_age(void **state)
     fixture_close(f);
 }
 
+static void an_answer_grows_no_younger_by_a_question_on_its_way(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    assert_true(judged(f, plain));
+    struct pg_stmt *st = statement_of(f, plain);
+    struct ask asks[N];
+    int64_t old_ms = st->pure.asked_ms -= f->conf.statement_age_ms / 2;
+    for (int i = 0; i < N; i++) {
+        ask_init(&asks[i], QUERY_VALUE, plain, "[1]");
+        ask_send(f, &asks[i]);
+    }
+    assert_true(st->pure.asking);
+    assert_int_equal(st->pure.asked_ms, old_ms);
+    for (int i = 0; i < N; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        ask_fini(&asks[i]);
+    }
+    while (st->pure.asking)
+        run_all(f, 1, plain);
+    assert_true(st->pure.asked_ms > old_ms);
+    fixture_close(f);
+}
+
 static void row_level_security_that_is_switched_on_is_noticed(void **state)
 {
     struct fixture *f = *state;
@@ -144,6 +168,28 @@ static void behind_a_pooler_nothing_shares(void **state)
     run_all(f, N, plain);
     assert_int_equal(stats(f).groups, 0);
     assert_int_equal(stats(f).statements_shared, 0);
+    fixture_close(f);
+}
+
+/* The answer is about names as they were before. */
+static void an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct ask told;
+    run_all(f, 1, plain);
+    ask_init(&told, QUERY_TYPES, plain, NULL);
+    ask_send(f, &told);
+    struct pg_stmt *st = statement_of(f, plain);
+    assert_true(st->pure.asking);
+    p->changed_ms = clock_ms() + 1;
+    while (clock_ms() < p->changed_ms) /* so that what is asked from here on counts */
+        continue;
+    fixture_wait(f, &told.done, 1);
+    result_is(&told.q, "[[23],[\"name\"],true,false]");
+    assert_false(st->plain);
+    ask_fini(&told);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
     fixture_close(f);
 }
 
@@ -270,8 +316,10 @@ int main(void)
         cmocka_unit_test(what_reads_a_table_shares_after_a_few_runs),
         cmocka_unit_test(what_sets_locks_or_tells_never_shares),
         cmocka_unit_test(an_answer_counts_no_longer_than_its_age),
+        cmocka_unit_test(an_answer_grows_no_younger_by_a_question_on_its_way),
         cmocka_unit_test(row_level_security_that_is_switched_on_is_noticed),
         cmocka_unit_test(behind_a_pooler_nothing_shares),
+        cmocka_unit_test(an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile),
         cmocka_unit_test(behind_a_pooler_the_question_waits_until_the_connection_is_idle),
         cmocka_unit_test(who_asks_for_types_is_told_at_once_and_no_older_than_its_age),
         cmocka_unit_test(who_waits_to_be_told_may_leave_or_lose_the_connection),

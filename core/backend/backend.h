@@ -35,7 +35,8 @@ enum query_fate {
     QUERY_UNSENT, /* the source never saw it */
     QUERY_SENT,   /* the source has it, and has not said what became of it */
     QUERY_UNDONE, /* the source has answered with an error, and undone the statement */
-    QUERY_DONE,   /* it ran to its end; what it gave could not be taken */
+    QUERY_DONE,   /* it ran, and what it changed stays; but it failed in part, or what it gave could
+                     not be taken */
 };
 
 /* Embedded in its owner, who keeps it in place from backend_submit until done or backend_cancel. */

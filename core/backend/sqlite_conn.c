@@ -27,6 +27,7 @@ struct sqlite_conn {
     struct sqlite_run *running;
     const char *refused; /* what the authorizer refused of the statement being prepared */
     int64_t busy_until_ms;
+    int64_t changes; /* rows that it had changed when the running query began */
     size_t statements;
     struct list lru; /* the most recently used in front */
     struct sqlite_stmt *buckets[BUCKETS];
@@ -247,6 +248,15 @@ static void conn_look(struct sqlite_conn *c)
 
 /* ---- a query ---- */
 
+/* What became of the running query, a step of which failed. */
+static enum query_fate fate_of(const struct sqlite_conn *c, int rc)
+{
+    if ((rc & 0xFF) == SQLITE_IOERR) /* in part it may be found in the log of the file */
+        return QUERY_SENT;
+    /* INSERT OR FAIL, and RAISE(FAIL) of a trigger, leave the rows before the one that failed. */
+    return sqlite3_total_changes64(c->db) != c->changes ? QUERY_DONE : QUERY_UNDONE;
+}
+
 /* A step; whether there is a row. */
 static int step(struct sqlite_conn *c, struct sqlite_stmt *s, bool *row, struct err *e)
 {
@@ -254,8 +264,7 @@ static int step(struct sqlite_conn *c, struct sqlite_stmt *s, bool *row, struct 
     *row = rc == SQLITE_ROW;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return 0;
-    /* What could not be written in full may still be found in the log of the file. */
-    c->running->fate = (rc & 0xFF) == SQLITE_IOERR ? QUERY_SENT : QUERY_UNDONE;
+    c->running->fate = fate_of(c, rc);
     return sqlite_stmt_failed(c->db, rc, e);
 }
 
@@ -306,12 +315,11 @@ static int fetch_rows(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlit
 
 static int execute(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlite_run *run)
 {
-    int64_t before = sqlite3_total_changes64(c->db);
     int code = step_to_end(c, s, true, &run->err);
     if (code != 0)
         return code;
     /* sqlite3_changes keeps the last statement's count where this one changes no rows. */
-    bool changed = sqlite3_total_changes64(c->db) != before;
+    bool changed = sqlite3_total_changes64(c->db) != c->changes;
     code = mpw_int(&run->result, changed ? sqlite3_changes64(c->db) : 0);
     return code != 0 ? err_set(&run->err, code, "no room for a result (max_result)") : 0;
 }
@@ -323,6 +331,7 @@ static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sq
     int code = sqlite_stmt_bind(s, run->params, &run->err);
     if (code == 0) {
         run->fate = QUERY_DONE; /* unless a step fails */
+        c->changes = sqlite3_total_changes64(c->db);
         switch (run->shape) {
         case QUERY_ROW:
         case QUERY_VALUE: code = fetch_first(c, s, run); break;

@@ -337,6 +337,12 @@ static void tells_what_became_of_a_statement_that_failed(void **state)
                  "max_result");
     assert_int_equal(run.fate, QUERY_DONE);
     expect("DELETE FROM t", NULL, QUERY_EXEC, "1"); /* it was there */
+    expect_fault("INSERT OR FAIL INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
+    assert_int_equal(run.fate, QUERY_DONE);
+    expect("DELETE FROM t", NULL, QUERY_EXEC, "1"); /* so is what FAIL leaves */
+    expect_fault("INSERT OR ROLLBACK INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
+    assert_int_equal(run.fate, QUERY_UNDONE);
+    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0");
 }
 
 static void keeps_the_statements_used_last(void **state)

@@ -1,5 +1,6 @@
 #include "backend/pg_stmt.h"
 
+#include "backend/sql_word.h"
 #include "base/hash.h"
 
 #include <ctype.h>
@@ -59,35 +60,6 @@ struct pg_stmt *pg_stmt_find(struct pg_stmts *s, struct slice sql)
     return st;
 }
 
-/* The first word of a statement, after white space, comments and opening parentheses. */
-static struct slice first_word(struct slice sql)
-{
-    const char *at = sql.data, *end = sql.data + sql.size;
-    while (at < end) {
-        if (isspace((unsigned char)*at) || *at == '(' || *at == ';') {
-            at++;
-        } else if (end - at >= 2 && memcmp(at, "--", 2) == 0) {
-            while (at < end && *at != '\n')
-                at++;
-        } else if (end - at >= 2 && memcmp(at, "/*", 2) == 0) {
-            unsigned depth = 0; /* they nest */
-            do {
-                bool opens = end - at >= 2 && memcmp(at, "/*", 2) == 0;
-                bool closes = end - at >= 2 && memcmp(at, "*/", 2) == 0;
-                depth += opens;
-                depth -= closes;
-                at += opens || closes ? 2 : 1;
-            } while (depth > 0 && at < end);
-        } else {
-            break;
-        }
-    }
-    const char *from = at;
-    while (at < end && isalpha((unsigned char)*at))
-        at++;
-    return slice_of(from, (size_t)(at - from));
-}
-
 /* A connection is shared by queries that know nothing of each other. */
 static int check_sql(struct slice sql, struct err *e)
 {
@@ -117,7 +89,7 @@ static int check_sql(struct slice sql, struct err *e)
     };
     if (sql.size && memchr(sql.data, '\0', sql.size))
         return err_set(e, ERR_BAD_REQUEST, "SQL with a NUL byte");
-    struct slice word = first_word(sql);
+    struct slice word = sql_word_first(sql);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (strlen(refused[i].word) == word.size &&
             strncasecmp(refused[i].word, word.data, word.size) == 0)
@@ -128,14 +100,6 @@ static int check_sql(struct slice sql, struct err *e)
     return 0;
 }
 
-static bool is_one_of(struct slice word, const char *const *words)
-{
-    for (; *words; words++)
-        if (strlen(*words) == word.size && strncasecmp(*words, word.data, word.size) == 0)
-            return true;
-    return false;
-}
-
 /* Whether one of the words stands anywhere in it, be it in a comment. */
 static bool has_one_of(struct slice sql, const char *const *words)
 {
@@ -144,7 +108,7 @@ static bool has_one_of(struct slice sql, const char *const *words)
         const char *from = at;
         while (at < end && isalpha((unsigned char)*at))
             at++;
-        if (is_one_of(slice_of(from, (size_t)(at - from)), words))
+        if (sql_word_is_one_of(slice_of(from, (size_t)(at - from)), words))
             return true;
         at += at == from;
     }
@@ -159,11 +123,11 @@ static void classify(struct pg_stmt *st)
     static const char *const reads[] = {"SELECT", "VALUES", "TABLE", NULL};
     static const char *const with[] = {"WITH", NULL};
     static const char *const writes[] = {"INSERT", "UPDATE", "DELETE", "MERGE", NULL};
-    struct slice sql = slice_of(st->sql, st->sql_size), word = first_word(sql);
-    bool is_with = is_one_of(word, with);
-    st->reads = is_one_of(word, reads);
+    struct slice sql = slice_of(st->sql, st->sql_size), word = sql_word_first(sql);
+    bool is_with = sql_word_is_one_of(word, with);
+    st->reads = sql_word_is_one_of(word, reads);
     st->nameable = st->reads || (is_with && !has_one_of(sql, writes));
-    st->repeats = st->nameable || is_with || is_one_of(word, writes);
+    st->repeats = st->nameable || is_with || sql_word_is_one_of(word, writes);
     st->alone = !st->reads;
 }
 

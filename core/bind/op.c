@@ -1,11 +1,10 @@
 #include "bind/op.h"
 
+#include "backend/sql_word.h"
 #include "bind/run_bytes.h"
 #include "script/packed.h"
 
-#include <ctype.h>
 #include <stdlib.h>
-#include <strings.h>
 
 enum op_kind { OP_QUERY, OP_SLEEP };
 
@@ -33,21 +32,13 @@ static struct op *find(lua_State *L, struct runtime *rt)
     return op && op->serial == bits / OP_MAX ? op : NULL;
 }
 
-/* Whether an error undoes all of such a statement. What may commit on its way (CALL, DO) is none,
- * nor is what no transaction takes. */
+/* Whether an error undoes all that the statement did. What may commit on its way (CALL, DO) is none
+ * of these, nor is what cannot run in a transaction (VACUUM). */
 static bool is_undone_by_error(struct slice sql)
 {
-    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "WITH",
-                                        "MERGE",  "VALUES", "TABLE",  "REPLACE"};
-    size_t at = 0, size = 0;
-    while (at < sql.size && isspace((unsigned char)sql.data[at]))
-        at++;
-    while (at + size < sql.size && isalpha((unsigned char)sql.data[at + size]))
-        size++;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (size == strlen(words[i]) && strncasecmp(sql.data + at, words[i], size) == 0)
-            return true;
-    return false;
+    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",  "WITH",
+                                        "MERGE",  "VALUES", "TABLE",  "REPLACE", NULL};
+    return sql_word_is_one_of(sql_word_first(sql), words);
 }
 
 /* What a query that has ended, or is given up, may have done to its source. */

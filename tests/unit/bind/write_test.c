@@ -131,6 +131,9 @@ static void a_failure_tells_what_its_queries_have_done(void **state)
         {"UPDATE a SET b = 1", QUERY_SENT, EFFECT_UNKNOWN},
         {"UPDATE a SET b = 1", QUERY_DONE, EFFECT_SOME},
         {"SELECT f(1)", QUERY_SENT, EFFECT_UNKNOWN},
+        {"/* who /* asks */ */ UPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
+        {"-- CALL\\nUPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
+        {"-- UPDATE\\nCALL f(1)", QUERY_UNDONE, EFFECT_SOME},
         {"CALL f(1)", QUERY_UNDONE, EFFECT_SOME}, /* it may have committed on its way */
         {"DO $$ $$", QUERY_UNDONE, EFFECT_SOME},
         {"CALL f(1)", QUERY_UNSENT, EFFECT_NONE},

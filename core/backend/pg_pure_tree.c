@@ -68,16 +68,30 @@ static int take_qualified(const json_t *list, const char **schema, const char **
     return *schema && *name ? 0 : ERR_BAD_REQUEST;
 }
 
+/* The name in such a list, where its schema, if it has one, is PostgreSQL's own; else NULL. */
+static const char *built_in_name(const json_t *list)
+{
+    const char *schema, *name;
+    if (take_qualified(list, &schema, &name) != 0 || (*schema && strcmp(schema, "pg_catalog") != 0))
+        return NULL;
+    return name;
+}
+
 /* ---- what is to be known of a node, beside its fields ---- */
 
 static int look_at_select(struct walk *w, const json_t *body)
 {
-    return strcmp(text_of(body, "op"), "SETOP_NONE") == 0 ? 0 : no(w, "it is a UNION or its like");
+    return strcmp(text_of(body, "op"), "SETOP_NONE") == 0
+               ? 0
+               : no(w, "it is a UNION, INTERSECT or EXCEPT");
 }
 
-static bool is_star(const json_t *item)
+/* Whether the value is `*`, or `u.*`. */
+static bool is_star(const json_t *value)
 {
-    return json_object_get(item, "A_Star") != NULL;
+    const json_t *fields = json_object_get(json_object_get(value, "ColumnRef"), "fields");
+    size_t n = json_array_size(fields);
+    return n > 0 && json_object_get(json_array_get(fields, n - 1), "A_Star") != NULL;
 }
 
 static int look_at_column(struct walk *w, const json_t *body)
@@ -98,10 +112,10 @@ static int look_at_column(struct walk *w, const json_t *body)
 /* A star is every column where it is a target; elsewhere it is a row as a value. */
 static int look_at_target(struct walk *w, const json_t *body)
 {
-    const json_t *ref = json_object_get(json_object_get(body, "val"), "ColumnRef");
-    const json_t *fields = json_object_get(ref, "fields");
+    const json_t *value = json_object_get(body, "val");
+    const json_t *fields = json_object_get(json_object_get(value, "ColumnRef"), "fields");
     size_t n = json_array_size(fields);
-    if (n == 0 || !is_star(json_array_get(fields, n - 1)))
+    if (!is_star(value))
         return 0;
     const char *table = n == 2 ? name_at(fields, 0) : "";
     if (n > 2 || !table)
@@ -148,9 +162,9 @@ static int look_at_expression(struct walk *w, const json_t *body)
         "AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT",
         "AEXPR_IN", "AEXPR_NULLIF", "AEXPR_LIKE",   "AEXPR_ILIKE",
     };
-    const char *kind = text_of(body, "kind"), *schema, *name;
-    if (take_qualified(json_object_get(body, "name"), &schema, &name) != 0 ||
-        (*schema && strcmp(schema, "pg_catalog") != 0))
+    const char *kind = text_of(body, "kind");
+    const char *name = built_in_name(json_object_get(body, "name"));
+    if (!name)
         return no(w, "an operator is named in an unusual way");
     for (size_t i = 0; i < sizeof by_name / sizeof *by_name; i++)
         if (strcmp(kind, by_name[i]) == 0)
@@ -195,9 +209,8 @@ static int look_at_cast(struct walk *w, const json_t *body)
 
 static int look_at_call(struct walk *w, const json_t *body)
 {
-    const char *schema, *name;
-    if (take_qualified(json_object_get(body, "funcname"), &schema, &name) != 0 ||
-        (*schema && strcmp(schema, "pg_catalog") != 0))
+    const char *name = built_in_name(json_object_get(body, "funcname"));
+    if (!name)
         return no(w, "it calls a function that is not built in");
     if (!pg_pure_names_function(name))
         return err_set(w->e, ERR_BAD_REQUEST, "it calls %.63s()", name);
@@ -254,24 +267,18 @@ static bool has_word(const char *list, const char *word)
 
 static int walk_value(struct walk *w, json_t *value);
 
-static bool is_target_star(const char *name, const json_t *value)
-{
-    const json_t *fields = json_object_get(json_object_get(value, "ColumnRef"), "fields");
-    return strcmp(name, "ResTarget") == 0 && json_array_size(fields) > 0 &&
-           is_star(json_array_get(fields, json_array_size(fields) - 1));
-}
-
 static int walk_body(struct walk *w, const struct node *node, json_t *body)
 {
     const char *key;
     json_t *value;
+    bool target = strcmp(node->name, "ResTarget") == 0;
     int rc = node->look ? node->look(w, body) : 0;
     json_object_foreach(body, key, value)
     {
         if (rc != 0)
             return rc;
         if (has_word(node->below, key))
-            rc = is_target_star(node->name, value) ? 0 : walk_value(w, value);
+            rc = target && is_star(value) ? 0 : walk_value(w, value);
         else if (!has_word(node->fields, key))
             rc = err_set(w->e, ERR_BAD_REQUEST, "it has %.40s.%.40s", node->name, key);
     }

@@ -4,8 +4,8 @@
  *   submit -> [queue] -> the connection with the least in the air -> [ended] -> done
  *
  * Connections open on demand, one at a time: the first with the first query, another when every
- * open one has something in the air. A query whose statement its connection has yet to prepare may
- * be overtaken there by one whose statement is ready. While none is open, queries wait for the
+ * open one has something in the air. A query whose statement its connection has yet to describe may
+ * be overtaken there by one whose statement is described. While none is open, queries wait for the
  * connect; after a connect has failed they fail at once (BACKEND_DOWN, with the time to retry
  * after) until the backoff is over: exponential, full jitter, capped. Outcomes are delivered from
  * the loop, never from submit. Thread: one loop's. Limits: share, pipeline, max_queue.

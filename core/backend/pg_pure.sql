@@ -36,7 +36,7 @@ WITH RECURSIVE named AS MATERIALIZED (
   UNION ALL SELECT 'a column of the answer', id::oid, false FROM pg_catalog.unnest($10::bigint[]) id
   UNION ALL SELECT 'a parameter', id::oid, true FROM pg_catalog.unnest($11::bigint[]) id
   UNION ALL SELECT 'a cast', id, NOT constant FROM cast_to
-), kind AS ( -- the same, arrays as what they are of
+), kind AS ( -- what has a type; for an array, the type of its elements
   SELECT t.what, t.made, pg_catalog.format_type(t.id, NULL) AS type, e.oid AS id, e.typtype, e.typname
   FROM typed t JOIN pg_catalog.pg_type a ON a.oid = t.id
   JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN a.typcategory = 'A' AND a.typelem <> 0 THEN a.typelem ELSE a.oid END

@@ -70,8 +70,8 @@ struct pg_stmt {
     char name[64];          /* on the server */
     uint64_t serial;        /* of the name; 0: it has none */
     bool parsed;            /* the server has said that it knows the name */
-    bool reads;             /* a SELECT or its like: it may run twice */
-    bool nameable;          /* has no part that writes */
+    bool reads;             /* a SELECT, VALUES or TABLE: given up where a row cannot be taken */
+    bool nameable;          /* has no part that writes by its words: it may run twice */
     bool repeats;           /* an error undoes all that it did: it may run again after one */
     struct pg_pure pure;
     /* Reads plain tables alone, as was shown: may share a transaction, and may run twice without a
@@ -106,7 +106,7 @@ int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, stru
 int pg_stmt_describe(struct pg_stmt *st, const PGresult *res, struct err *e) MUST_USE;
 /* Takes the columns of an answer, where they are others than those of its description. */
 int pg_stmt_adopt(struct pg_stmt *st, const PGresult *res, struct err *e) MUST_USE;
-/* Another name, of a seed that is the process's own and a number that is used once. */
+/* Another name, of its pool's seed and a number that is used once. */
 void pg_stmt_rename(struct pg_stmt *st, uint64_t seed, uint64_t serial);
 /* Out of the cache; handed over: the caller owns the cache's reference. */
 void pg_stmt_take(struct pg_stmts *s, struct pg_stmt *st);

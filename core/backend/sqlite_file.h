@@ -8,7 +8,7 @@
  *
  *   look before the open --> kept by the connection --> looked at again before each query
  *
- * Shape: what stat(2) says. A checkpoint by another process looks as a change too, and costs an
+ * Shape: what stat(2) says. A checkpoint, whoever makes it, looks as a change too, and costs an
  * open. File times tick in some milliseconds: a file that was touched just before the look is taken
  * for changed as long as a second change could bear the same time.
  * Thread: any. Limits: none.

@@ -7,7 +7,7 @@ enum { SYMBOLS_MAX = GLOB_MAX + GLOB_STARS_MAX, SYMBOL_STAR = 256 /* and its typ
 struct symbols {
     uint16_t list[SYMBOLS_MAX];
     size_t count;
-    char bytes[SYMBOLS_MAX]; /* the same, where they are bytes; NUL for a star */
+    char bytes[SYMBOLS_MAX]; /* the bytes of list; NUL for a star */
 };
 
 static void take_symbols(struct symbols *s, const struct glob *p)

@@ -3,7 +3,7 @@
  *
  *   op_query / op_sleep -> a number for Lua -> (settles: run_wake) -> op_take
  *
- * Shape: about 700 bytes and the query's text and parameters, counted against the VM's memory.
+ * Shape: about 900 bytes and the query's text and parameters, counted against the VM's memory.
  * Lua knows an op by a number of slot and serial, so that a number kept too long finds nothing.
  * Thread: the loader loop's. Limits: OP_MAX at once in a runtime; an op ends with its run.
  */

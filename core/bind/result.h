@@ -1,5 +1,5 @@
 /*
- * result: what a loader returned or threw, read into a run_result.
+ * result: what a function of a script returned, read into a run_result; errors: run_error.
  *
  * Thread: the loader loop's. Limits: value_max of the runtime.
  */

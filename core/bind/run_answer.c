@@ -211,8 +211,8 @@ static bool push_column(const struct answer *a, uint32_t i, struct slice name)
     return !lua_isnil(L, -1);
 }
 
-/* A row's id. NULL and the like are none, and so the row is for no key. False: it has no such
- * column. */
+/* A row's id. What is neither an integer nor a text (NULL) is none: the row is for no key. False:
+ * it has no such column. */
 static bool read_id(const struct answer *a, uint32_t i, struct answer_id *id)
 {
     lua_State *L = a->L;

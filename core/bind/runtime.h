@@ -125,7 +125,7 @@ struct run_result {
 /* One key of a RUN_LOAD_MANY. */
 struct run_key {
     struct slice key;             /* borrowed until run_start returns */
-    const struct slice *captures; /* of its pattern; likewise */
+    const struct slice *captures; /* of its pattern; borrowed as long */
     unsigned capture_count;
     struct entry *stored; /* what is stored, for ctx.values; the run takes a reference of its own;
                              NULL: nothing */

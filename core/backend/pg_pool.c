@@ -203,9 +203,10 @@ void pg_pool_submit(struct backend *b, struct query *q)
     list_remove(&call->step.link);
     p->queued--;
     free(call);
-    pg_pool_end(
-        p, q,
-        err_set(&q->err, ERR_OVERLOADED, "%u queries wait for a connection already", p->max_queue));
+    pg_pool_end(p, q,
+                err_set(&q->err, ERR_OVERLOADED,
+                        "backend \"%s\": %u queries wait already (max_queue)", p->name,
+                        p->max_queue));
 }
 
 void pg_pool_cancel(struct backend *b, struct query *q)

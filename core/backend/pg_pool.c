@@ -181,18 +181,36 @@ void pg_pool_await_types(struct pg_pool *p, struct pg_call *call)
     p->queued++;
 }
 
-void pg_pool_submit(struct backend *b, struct query *q)
+/* NULL: there is no memory, and the query has ended. */
+static struct pg_call *begin(struct pg_pool *p, struct query *q)
 {
-    struct pg_pool *p = (struct pg_pool *)b;
     query_reset(q, p->max_result);
     p->stats.queries++;
     struct pg_call *call = calloc(1, sizeof *call);
     if (!call) {
         pg_pool_end(p, q, err_set(&q->err, ERR_NOMEM, "no memory for a query"));
-        return;
+        return NULL;
     }
     call->q = q;
     q->driver = call;
+    return call;
+}
+
+void pg_pool_ask(struct pg_pool *p, struct query *q)
+{
+    struct pg_call *call = begin(p, q);
+    if (!call)
+        return;
+    pg_pool_again(p, call);
+    pg_pool_dispatch(p);
+}
+
+void pg_pool_submit(struct backend *b, struct query *q)
+{
+    struct pg_pool *p = (struct pg_pool *)b;
+    struct pg_call *call = begin(p, q);
+    if (!call)
+        return;
     list_push_back(&p->queue, &call->step.link);
     p->queued++;
     pg_pool_dispatch(p);

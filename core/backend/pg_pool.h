@@ -54,6 +54,8 @@ void pg_pool_read_stats(const struct backend *b, struct backend_stats *out);
 
 /* q is over; its done comes later. code: also the query's, whose err stands already. */
 void pg_pool_end(struct pg_pool *p, struct query *q, int code);
+/* A question of the driver's own, which others wait for: before all that wait, past every bound. */
+void pg_pool_ask(struct pg_pool *p, struct query *q);
 /* The call runs again, before all others. */
 void pg_pool_again(struct pg_pool *p, struct pg_call *call);
 /* The call, which waits for a statement or for nothing, waits until its types are known. */

@@ -187,7 +187,7 @@ static int ask(struct pg_pool *p, const Oid *types, int count)
         .shape = QUERY_VALUE,
         .done = on_answer,
     };
-    pg_pool_submit(&p->base, &t->ask);
+    pg_pool_ask(p, &t->ask);
     return 0;
 }
 

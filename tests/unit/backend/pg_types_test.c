@@ -159,6 +159,29 @@ static void what_reads_is_read_again_where_its_column_has_a_new_type(void **stat
     gives(f, QUERY_VALUE, select, NULL, "[\"a\"]");
 }
 
+/* The question is the driver's own, and goes before those that wait for a connection. */
+static void a_full_queue_does_not_keep_a_type_unknown(void **state)
+{
+    enum { BOTH = 2 };
+    struct fixture other = *(struct fixture *)*state;
+    struct ask asks[BOTH];
+    other.conf.max_queue = 1;
+    other.conf.pipeline = 1;
+    fixture_open(&other, 1);
+    gives(&other, QUERY_EXEC, "CREATE TYPE asked AS ENUM ('x')", NULL, "0");
+    for (int i = 0; i < BOTH; i++) {
+        ask_init(&asks[i], QUERY_VALUE, i == 0 ? "SELECT '{x}'::asked[]" : "SELECT 1", NULL);
+        ask_send(&other, &asks[i]);
+    }
+    assert_int_equal(stats(&other).queued, 1);
+    for (int i = 0; i < BOTH; i++) {
+        fixture_wait(&other, &asks[i].done, 1);
+        result_is(&asks[i].q, i == 0 ? "[\"x\"]" : "1");
+        ask_fini(&asks[i]);
+    }
+    fixture_close(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +191,7 @@ int main(void)
         cmocka_unit_test(what_writes_runs_once_though_its_column_has_a_new_type),
         cmocka_unit_test(what_reads_is_read_again_where_its_column_has_a_new_type),
         cmocka_unit_test(a_backend_may_end_while_it_asks),
+        cmocka_unit_test(a_full_queue_does_not_keep_a_type_unknown),
         cmocka_unit_test(what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -139,6 +139,8 @@ void pg_describe_judge(struct pg_conn *c, struct pg_call *call);
 /* Whether the description may be used; whether it is time to make it again beside that. */
 bool pg_describe_is_young(const struct pg_conn *c, const struct pg_stmt *st);
 bool pg_describe_is_due(const struct pg_conn *c, const struct pg_stmt *st);
+/* The description may be wrong: the next call waits for another one. */
+void pg_describe_doubt(const struct pg_conn *c, struct pg_stmt *st);
 /* The statement was seen to have changed since it was described. */
 void pg_describe_hint(struct pg_pool *p, const struct pg_stmt *st, int64_t seen_ms);
 /* The connection broke: what waits for the description fails. */

@@ -117,6 +117,11 @@ void pg_describe_hint(struct pg_pool *p, const struct pg_stmt *st, int64_t seen_
         p->changed_ms = seen_ms;
 }
 
+void pg_describe_doubt(const struct pg_conn *c, struct pg_stmt *st)
+{
+    st->described_ms = clock_ms() - c->pool->statement_age_ms;
+}
+
 static void take_over(struct pg_conn *c, struct pg_stmt *st)
 {
     pg_describe_hint(c->pool, st, st->asked_ms);

@@ -104,7 +104,7 @@ static void take_error(struct pg_conn *c, struct pg_call *call, const PGresult *
     else if (call->redo == 0 && call->stmt->repeats)
         call->doubt = pg_error_doubt(res);
     else if (call->redo == 0 && pg_error_doubt(res) != PG_SURE)
-        call->stmt->described_ms = INT64_MIN; /* it may not run again, but the next one may */
+        pg_describe_doubt(c, call->stmt); /* it may not run again, but the next one may */
 }
 
 /* The first rows of an answer: are they of the columns that are expected? */

@@ -309,6 +309,21 @@ static void a_connection_is_replaced_at_its_age(void **state)
     fixture_close(f);
 }
 
+/* A procedure may have committed, so it is not called again; the next call goes by what is there.
+ */
+static void a_procedure_that_changed_fails_once(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_EXEC, "CREATE PROCEDURE take(int8[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
+    gives(f, QUERY_EXEC, "CALL take($1)", "[[1]]", "0");
+    gives(f, QUERY_EXEC, "DROP PROCEDURE take", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE PROCEDURE take(int4[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
+    fails(f, QUERY_EXEC, "CALL take($1)", "[[1]]", ERR_BACKEND, "42883");
+    gives(f, QUERY_EXEC, "CALL take($1)", "[[1]]", "0");
+    gives(f, QUERY_EXEC, "DROP PROCEDURE take", NULL, "0");
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +338,7 @@ int main(void)
         cmocka_unit_test(an_error_that_is_its_own_is_not_run_again),
         cmocka_unit_test(what_may_have_happened_is_not_sent_again),
         cmocka_unit_test(a_connection_is_replaced_at_its_age),
+        cmocka_unit_test(a_procedure_that_changed_fails_once),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -1,5 +1,6 @@
 #include "backend/sqlite_conn.h"
 
+#include "backend/sqlite_beside.h"
 #include "backend/sqlite_file.h"
 #include "backend/sqlite_init.h"
 #include "backend/sqlite_stmt.h"
@@ -23,7 +24,7 @@ struct sqlite_conn {
     const struct sqlite_settings *settings;
     sqlite3 *db;             /* NULL: not open */
     struct sqlite_file file; /* as it was before it was opened */
-    struct sqlite_beside beside;
+    char *real;              /* its path without links; owned; NULL: not open */
     struct sqlite_run *running;
     const char *refused; /* what the authorizer refused of the statement being prepared */
     int64_t busy_until_ms;
@@ -94,14 +95,28 @@ static int statement_get(struct sqlite_conn *c, struct slice sql, struct sqlite_
 
 /* ---- the connection ---- */
 
+/* As long as the file that was replaced is open no other gets its number. */
+static void drop_beside(const struct sqlite_conn *c)
+{
+    if (c->real && sqlite_beside_drop(c->real))
+        log_info("sqlite.replaced", "path=%s", log_q(c->settings->path));
+}
+
+static void forget_path(struct sqlite_conn *c)
+{
+    free(c->real);
+    c->real = NULL;
+}
+
 static void conn_close(struct sqlite_conn *c)
 {
     statements_trim(c, 0);
     if (!c->db)
         return;
+    drop_beside(c);
     sqlite3_close(c->db);
     c->db = NULL;
-    sqlite_beside_fini(&c->beside);
+    forget_path(c);
     if (c->running)
         c->running->closed++;
 }
@@ -213,13 +228,16 @@ static int conn_open(struct sqlite_conn *c, struct err *e)
     int code = conn_make_file(s, e);
     if (code != 0)
         return code;
+    c->real = realpath(s->path, NULL);
+    drop_beside(c);
     c->file = sqlite_file_look(s->path); /* what changes from here on is seen at the next query */
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(s->path, &c->db, flags, NULL);
     if (rc == SQLITE_OK)
         rc = conn_set_up(c);
     if (rc == SQLITE_OK) {
-        sqlite_beside_look(&c->beside, sqlite3_db_filename(c->db, "main"));
+        if (c->real)
+            sqlite_beside_look(c->real, &c->file);
         c->running->opened++;
         return 0;
     }
@@ -229,6 +247,7 @@ static int conn_open(struct sqlite_conn *c, struct err *e)
     err_prefix(e, "cannot open %s", s->path);
     sqlite3_close(c->db);
     c->db = NULL;
+    forget_path(c);
     return code;
 }
 
@@ -239,11 +258,8 @@ static void conn_look(struct sqlite_conn *c)
     if (!c->db)
         return;
     struct sqlite_file now = sqlite_file_look(c->settings->path);
-    if (sqlite_file_unchanged(&c->file, &now))
-        return;
-    if (sqlite_beside_drop(&c->beside))
-        log_info("sqlite.replaced", "path=%s", log_q(c->settings->path));
-    conn_close(c);
+    if (!sqlite_file_unchanged(&c->file, &now))
+        conn_close(c);
 }
 
 /* ---- a query ---- */

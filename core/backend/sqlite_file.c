@@ -1,11 +1,6 @@
 #include "backend/sqlite_file.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* A tick of file times is at most 10 ms (CONFIG_HZ = 100); some file systems are coarser. */
 #define TICK_NS 20000000
@@ -42,50 +37,4 @@ bool sqlite_file_unchanged(const struct sqlite_file *before, const struct sqlite
 {
     return sqlite_file_is_same(before, now) && !before->fresh && before->size == now->size &&
            before->written_ns == now->written_ns && before->changed_ns == now->changed_ns;
-}
-
-static struct sqlite_file look_beside(const char *path, const char *suffix)
-{
-    char name[PATH_MAX];
-    int n = snprintf(name, sizeof name, "%s%s", path, suffix);
-    return n > 0 && n < (int)sizeof name ? sqlite_file_look(name)
-                                         : (struct sqlite_file){.there = false};
-}
-
-void sqlite_beside_look(struct sqlite_beside *b, const char *path)
-{
-    sqlite_beside_fini(b);
-    b->path = path ? strdup(path) : NULL;
-    if (!b->path)
-        return;
-    b->database = sqlite_file_look(path);
-    b->wal = look_beside(path, "-wal");
-    b->shm = look_beside(path, "-shm");
-}
-
-void sqlite_beside_fini(struct sqlite_beside *b)
-{
-    free(b->path);
-    *b = (struct sqlite_beside){.path = NULL};
-}
-
-static void remove_same(const char *path, const char *suffix, const struct sqlite_file *seen)
-{
-    char name[PATH_MAX];
-    int n = snprintf(name, sizeof name, "%s%s", path, suffix);
-    struct sqlite_file now = look_beside(path, suffix);
-    if (n > 0 && n < (int)sizeof name && sqlite_file_is_same(seen, &now))
-        unlink(name);
-}
-
-bool sqlite_beside_drop(const struct sqlite_beside *b)
-{
-    if (!b->path)
-        return false;
-    struct sqlite_file now = sqlite_file_look(b->path);
-    if (sqlite_file_is_same(&b->database, &now))
-        return false;
-    remove_same(b->path, "-wal", &b->wal);
-    remove_same(b->path, "-shm", &b->shm);
-    return true;
 }

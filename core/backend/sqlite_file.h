@@ -36,20 +36,4 @@ bool sqlite_file_unchanged(const struct sqlite_file *before, const struct sqlite
 /* Whether both are one file, whatever is in it. */
 bool sqlite_file_is_same(const struct sqlite_file *a, const struct sqlite_file *b);
 
-/* The files beside a database that SQLite finds by its name: they belong to the file that had the
- * name, not to the one that has it now. */
-struct sqlite_beside {
-    char *path; /* of the database, as SQLite opened it, without links; owned, or NULL */
-    struct sqlite_file database, wal, shm;
-};
-
-/* Of an open connection's database, whose path SQLite names. */
-void sqlite_beside_look(struct sqlite_beside *b, const char *path);
-void sqlite_beside_fini(struct sqlite_beside *b);
-/* After the database's name has gone to another file: removes its WAL and the WAL's index, where
- * they still are those that were seen. Else SQLite would play the changes of the one file into the
- * other, and cut an index to which other connections of this process hold on. Returns whether the
- * name has gone to another file. */
-bool sqlite_beside_drop(const struct sqlite_beside *b);
-
 #endif

@@ -51,6 +51,7 @@ M.shared = {
   ["load/news"] = "what is on its way to each I/O thread",
   ["store/marks"] = "tags and patterns, in one order",
   ["store/globs"] = "references to a pattern that shards share",
+  ["backend/sqlite_beside"] = "the files beside a database, for all that open it",
   ["sys/loop_memory"] = "the reserve of all loops",
   ["net/admin"] = "reads the loaders' counters",
   ["store/store"] = "reads the shards' counters",

@@ -151,6 +151,37 @@ static void changes_of_the_former_file_are_not_played_into_the_next(void **state
     all_say("again");
 }
 
+/* A worker opens with its first query, which may be the first one after the change. */
+static void a_connection_that_opens_after_the_change_plays_nothing_in(void **state)
+{
+    (void)state;
+    assert_string_equal(name_of(0), "old");
+    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", QUERY_EXEC);
+    assert_string_equal(why.text, "");
+    const char *next = files_path("b.db");
+    make(next, "new", 3000);
+    assert_int_equal(rename(next, path), 0);
+    assert_string_equal(name_of(1), "new");
+    all_say("new");
+}
+
+/* One that has had no query since two changes knows the files of the first alone. */
+static void a_connection_that_slept_over_a_change_plays_nothing_in(void **state)
+{
+    (void)state;
+    all_say("old");
+    const char *next = files_path("b.db");
+    make(next, "new", 3000);
+    assert_int_equal(rename(next, path), 0);
+    assert_string_equal(name_of(0), "new");
+    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", QUERY_EXEC);
+    assert_string_equal(why.text, "");
+    make(next, "newer", 6000);
+    assert_int_equal(rename(next, path), 0);
+    assert_string_equal(name_of(1), "newer");
+    all_say("newer");
+}
+
 static void a_file_that_was_written_over_answers(void **state)
 {
     (void)state;
@@ -296,6 +327,10 @@ int main(void)
                                         stop),
         cmocka_unit_test_setup_teardown(a_file_that_was_moved_in_place_answers, start, stop),
         cmocka_unit_test_setup_teardown(changes_of_the_former_file_are_not_played_into_the_next,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(a_connection_that_opens_after_the_change_plays_nothing_in,
+                                        start, stop),
+        cmocka_unit_test_setup_teardown(a_connection_that_slept_over_a_change_plays_nothing_in,
                                         start, stop),
         cmocka_unit_test_setup_teardown(a_file_that_was_written_over_answers, start, stop),
         cmocka_unit_test_setup_teardown(a_truncated_file_is_no_absence, start, stop),

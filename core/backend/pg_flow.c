@@ -267,7 +267,7 @@ static void take_result(struct pg_conn *c, const PGresult *res)
     case PG_STEP_DESCRIBE: pg_describe_result(container_of(step, struct pg_stmt, step), res); break;
     case PG_STEP_RUN: take_run_result(c, container_of(step, struct pg_call, step), res); break;
     case PG_STEP_CLOSE:
-        if (pg_error_is_lost(res))
+        if (step->known && pg_error_is_lost(res))
             pg_pool_unprepare(c->pool, res);
         break;
     }

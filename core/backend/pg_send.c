@@ -65,6 +65,7 @@ void pg_send_close(struct pg_conn *c, struct pg_stmt *st)
         return; /* without memory the name stays as long as the connection */
     snprintf(sql, sizeof sql, "DEALLOCATE %s", st->name);
     bool sent = pg_group_sync(c);
+    step->known = st->parsed;
     append_step(c, step, PG_STEP_CLOSE);
     (void)sync_step(c, sent && PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 0));
 }

@@ -28,6 +28,7 @@ struct pg_step {
     enum pg_step_kind kind;
     bool ends;    /* a sync follows it: its transaction ends with it */
     bool exposed; /* a cancel was under way while it was in the air, and may have hit it */
+    bool known;   /* of a close: the server had said that it knows the name */
     uint64_t seq; /* in the order of sending, from 1 */
 };
 

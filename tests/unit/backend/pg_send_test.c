@@ -105,6 +105,21 @@ static void a_name_that_is_there_already_is_no_error(void **state)
     fixture_close(f);
 }
 
+/* The Parse that was to give it may have been undone with its group. */
+static void a_name_that_was_never_given_is_let_go_without_a_word(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
+    struct pg_stmt *st = statement(f, "SELECT $1::int");
+    pg_stmt_rename(st, p->seed, ++p->names);
+    pg_send_close(&p->conns[0], st);
+    gives(f, QUERY_VALUE, "SELECT $1::int", "[2]", "2");
+    assert_int_equal(stats(f).unprepared, 0);
+    assert_true(st->parsed);
+    fixture_close(f);
+}
+
 /* A server that lives for months gives so many. */
 static void the_names_do_not_end(void **state)
 {
@@ -183,6 +198,7 @@ int main(void)
         cmocka_unit_test(without_names_the_server_keeps_none),
         cmocka_unit_test(names_that_a_session_does_not_know_are_given_up_without_an_error),
         cmocka_unit_test(a_name_that_is_there_already_is_no_error),
+        cmocka_unit_test(a_name_that_was_never_given_is_let_go_without_a_word),
         cmocka_unit_test(the_names_do_not_end),
         cmocka_unit_test(the_first_query_of_a_name_may_fail),
         cmocka_unit_test(a_name_whose_giver_was_undone_by_its_group_is_given_again),

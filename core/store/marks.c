@@ -93,13 +93,12 @@ uint64_t marks_tag(struct marks *m, struct slice tag, bool soft)
 uint64_t marks_all_tags(struct marks *m, bool soft)
 {
     uint64_t seq = atomic_fetch_add(&m->state->seq, 1) + 1;
-    for (uint32_t slot = 0;; slot++) {
+    for (uint32_t slot = 0; slot <= marks_any_tag(m); slot++) {
         if (!soft)
             raise_to(&m->hard[slot], seq);
         raise_to(&m->any[slot], seq);
-        if (slot == m->slot_mask)
-            return seq;
     }
+    return seq;
 }
 
 uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft)

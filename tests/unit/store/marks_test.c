@@ -144,6 +144,18 @@ static void what_carries_any_tag_is_overtaken_by_each(void **state)
         assert_int_not_equal(marks_slot(m, slice_of(&i, sizeof i)), any);
 }
 
+static void what_carries_any_tag_is_overtaken_by_all_at_once(void **state)
+{
+    struct marks *m = *state;
+    uint32_t any = marks_any_tag(m);
+    uint64_t since = marks_now(m);
+    marks_all_tags(m, true);
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_SOFT);
+    marks_all_tags(m, false);
+    assert_int_equal(marks_judge_tags(m, &any, 1, since), MARK_HARD);
+    assert_int_equal(marks_judge_tags(m, &any, 1, marks_now(m)), MARK_NONE);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -158,6 +170,7 @@ int main(void)
         T(a_pattern_that_is_forgotten_overtakes_everything_from_before_it),
         cmocka_unit_test(slots_have_to_be_a_power_of_two),
         T(what_carries_any_tag_is_overtaken_by_each),
+        T(what_carries_any_tag_is_overtaken_by_all_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,13 +160,18 @@ static struct floor *floor_for(struct floors *fl, uint64_t hash, int64_t now_ms,
     return f;
 }
 
-/* ttl_ms is the same for all, but for a reload between and for doubts: ends rise but for that. */
+/* ttl_ms is the same for all, but for a reload between and for doubts: ends rise but for that. A
+ * pattern that was lifted stays as long as the floor, for a doubt may prolong one that it concerns.
+ */
 static void prolong(struct floors *fl, struct floor *f, int64_t until_ms)
 {
     if (f->until_ms < until_ms)
         f->until_ms = until_ms;
     if (fl->latest_until_ms < until_ms)
         fl->latest_until_ms = until_ms;
+    for (unsigned i = 0; f->there && i < fl->lift_count; i++)
+        if (fl->lifted[i].number > f->lifts && fl->lifted[i].until_ms < until_ms)
+            fl->lifted[i].until_ms = until_ms;
     list_remove(&f->ending);
     list_push_back(&fl->ending, &f->ending);
 }

@@ -134,6 +134,17 @@ static void a_doubt_is_not_lifted(void **state)
     assert_false(floors_doubtful(fl, hash_of("user:1"), 500));
 }
 
+static void a_doubt_that_lasts_longer_does_not_bring_a_lifted_floor_back(void **state)
+{
+    struct floors *fl = *state;
+    raise_floor(fl, "user:1", 100, 0);
+    assert_int_equal(lift_match(fl, "user:*", 10), 0);
+    assert_int_equal(floors_doubt(fl, hash_of("user:1"), TTL - 1, 3 * TTL), FLOOR_RAISED);
+    assert_int_equal(lift_match(fl, "team:*", TTL), 0); /* forgets patterns that are of no use */
+    assert_int_equal(floor_of(fl, "user:1", TTL), -1);
+    assert_int_equal(floor_of(fl, "user:1", 2 * TTL), -1);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -144,6 +155,7 @@ int main(void)
         T(all_are_lifted_and_patterns_of_before_are_forgotten),
         T(patterns_are_bounded_and_go_with_the_floors_that_are_older),
         T(a_doubt_is_not_lifted),
+        T(a_doubt_that_lasts_longer_does_not_bring_a_lifted_floor_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

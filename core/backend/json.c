@@ -15,7 +15,7 @@
 struct json_in {
     struct buf *out;
     struct err *e;
-    bool settled; /* a string may stand for a number: json_number.h */
+    bool marked; /* a string may stand for a number: json_number.h */
 };
 
 static int pack_json(const struct json_in *in, const json_t *v, unsigned depth);
@@ -53,7 +53,7 @@ static int pack_string(const struct json_in *in, const json_t *v)
 {
     struct slice s = slice_of(json_string_value(v), json_string_length(v));
     uint64_t number;
-    if (in->settled && json_number_is(s, &number))
+    if (in->marked && json_number_is(s, &number))
         return mpw_uint(in->out, number);
     return mpw_str(in->out, s);
 }
@@ -76,17 +76,17 @@ static int pack_json(const struct json_in *in, const json_t *v, unsigned depth)
     return err_set(in->e, ERR_INTERNAL, "JSON of an unknown kind");
 }
 
-/* settled: the text's numbers were past the reader's, and strings may stand for some of them. */
-static json_t *parse(struct slice text, json_error_t *fault, bool *settled, struct err *e)
+/* marked: the text's numbers were past the reader's, and strings stand for some of them. */
+static json_t *parse(struct slice text, json_error_t *fault, bool *marked, struct err *e)
 {
     const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
     json_t *v = json_loadb(text.data ? text.data : "", text.size, flags, fault);
-    *settled = !v && json_error_code(fault) == json_error_numeric_overflow;
-    if (!*settled)
+    *marked = false;
+    if (v || json_error_code(fault) != json_error_numeric_overflow)
         return v;
     struct buf wide;
     buf_init(&wide, 0);
-    int rc = json_number_settle(text, &wide, e);
+    int rc = json_number_settle(text, &wide, marked, e);
     if (rc == 0)
         v = json_loadb(wide.data, wide.size, flags, fault);
     else if (rc != ERR_BAD_VALUE)
@@ -103,7 +103,7 @@ int json_to_mp(struct slice text, struct buf *out, struct err *e)
     struct err own;
     struct json_in in = {.out = out, .e = e ? e : &own};
     err_clear(in.e);
-    json_t *v = parse(text, &fault, &in.settled, in.e);
+    json_t *v = parse(text, &fault, &in.marked, in.e);
     if (!v && in.e->code != 0)
         return in.e->code;
     if (!v && json_error_code(&fault) == json_error_out_of_memory)

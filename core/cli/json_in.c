@@ -9,7 +9,7 @@
 struct json_in {
     struct buf *out;
     struct err *e;
-    bool settled; /* a string may stand for a number: json_number.h */
+    bool marked; /* a string may stand for a number: json_number.h */
 };
 
 static int pack_value(const struct json_in *in, json_t *v, int depth);
@@ -105,8 +105,8 @@ static int pack_value(const struct json_in *in, json_t *v, int depth)
     case JSON_OBJECT: return pack_object(in, v, depth);
     case JSON_ARRAY: return pack_array(in, v, depth);
     case JSON_STRING:
-        rc = in->settled && json_number_is(string_of(v), &number) ? mpw_uint(out, number)
-                                                                  : mpw_str(out, string_of(v));
+        rc = in->marked && json_number_is(string_of(v), &number) ? mpw_uint(out, number)
+                                                                 : mpw_str(out, string_of(v));
         break;
     case JSON_INTEGER: rc = mpw_int(out, json_integer_value(v)); break;
     case JSON_REAL: rc = mpw_float(out, json_real_value(v)); break;
@@ -117,16 +117,17 @@ static int pack_value(const struct json_in *in, json_t *v, int depth)
 }
 
 /* With the numbers that are past the reader's written otherwise. */
-static json_t *read_settled(struct slice text, size_t flags, json_error_t *fault, struct err *e)
+static json_t *read_settled(struct json_in *in, struct slice text, size_t flags,
+                            json_error_t *fault)
 {
     json_t *v = NULL;
     struct buf wide;
     buf_init(&wide, 0);
-    int rc = json_number_settle(text, &wide, e);
+    int rc = json_number_settle(text, &wide, &in->marked, in->e);
     if (rc == 0)
         v = json_loadb(wide.data, wide.size, flags, fault);
     else if (rc != ERR_BAD_VALUE)
-        memory_error(rc, e);
+        memory_error(rc, in->e);
     buf_fini(&wide);
     return v;
 }
@@ -142,9 +143,8 @@ int json_in_pack(struct buf *out, struct slice text, struct err *e)
     json_t *v = json_loadb(text.size ? text.data : "", text.size, flags, &error);
     if (!v && json_error_code(&error) == json_error_numeric_overflow) {
         int line = error.line, column = error.column;
-        in.settled = true;
         err_clear(e);
-        v = read_settled(text, flags, &error, e);
+        v = read_settled(&in, text, flags, &error);
         if (e->code != 0)
             err_prefix(e, "line %d, column %d", line, column);
         if (e->code != 0)

@@ -6,11 +6,19 @@
 #include <stdlib.h>
 
 /* Begins the string that stands for a number. No other string of the text can begin so: in JSON a
- * NUL is written as this escape, and a text that has the escape is refused. */
+ * NUL is written as this escape, and a text that has both the escape and a number that would need
+ * the mark is refused. */
 #define MARK "\\u0000"
 
 #define DIGITS_MAX 320 /* of an integer that a double can be, and more */
 #define SHOWN      40  /* characters of a number in a message */
+
+struct settling {
+    struct slice text;
+    struct buf *out;
+    bool marked; /* a number is a string by now, so the text has no escape like it */
+    struct err *e;
+};
 
 static bool is_number_byte(char c)
 {
@@ -55,63 +63,65 @@ static bool is_double(const char *number)
     return strcmp(text, digits) == 0 || are_digits_of(digits, d);
 }
 
-static int refuse(struct slice number, struct err *e)
+static int refuse(const struct settling *s, struct slice number)
 {
-    return err_set(e, ERR_BAD_VALUE,
+    return err_set(s->e, ERR_BAD_VALUE,
                    "the number %.*s%s has no exact form in 64 bits: read it as a text",
                    (int)(number.size < SHOWN ? number.size : SHOWN), number.data,
                    number.size <= SHOWN ? "" : "...");
 }
 
 /* Writes an integer. text: the number with a NUL behind it. */
-static int write_integer(struct slice whole, const char *text, struct slice number, struct buf *out,
-                         struct err *e)
+static int write_integer(struct settling *s, const char *text, struct slice number)
 {
     errno = 0;
     (void)strtoll(text, NULL, 10);
     if (errno != ERANGE)
-        return buf_append(out, number.data, number.size);
+        return buf_append(s->out, number.data, number.size);
     errno = 0;
     (void)strtoull(text, NULL, 10);
     if (text[0] != '-' && errno != ERANGE) {
-        if (memmem(whole.data, whole.size, MARK, strlen(MARK)))
-            return refuse(number, e);
-        return buf_printf(out, "\"" MARK "%s\"", text);
+        if (!s->marked && memmem(s->text.data, s->text.size, MARK, strlen(MARK)))
+            return refuse(s, number);
+        s->marked = true;
+        return buf_printf(s->out, "\"" MARK "%s\"", text);
     }
     if (!is_double(text))
-        return refuse(number, e);
-    return buf_printf(out, "%s.0", text);
+        return refuse(s, number);
+    return buf_printf(s->out, "%s.0", text);
 }
 
-static int write_number(struct slice whole, struct slice number, struct buf *out, struct err *e)
+static int write_number(struct settling *s, struct slice number)
 {
     char text[DIGITS_MAX];
     if (number.size >= sizeof text)
-        return refuse(number, e);
+        return refuse(s, number);
     memcpy(text, number.data, number.size);
     text[number.size] = '\0';
     const char *digits = text + (text[0] == '-');
     if (*digits != '\0' && digits[strspn(digits, "0123456789")] == '\0')
-        return write_integer(whole, text, number, out, e);
+        return write_integer(s, text, number);
     if (!isfinite(strtod(text, NULL)))
-        return refuse(number, e);
-    return buf_append(out, number.data, number.size);
+        return refuse(s, number);
+    return buf_append(s->out, number.data, number.size);
 }
 
-int json_number_settle(struct slice text, struct buf *out, struct err *e)
+int json_number_settle(struct slice text, struct buf *out, bool *marked, struct err *e)
 {
     int rc = 0;
+    struct settling s = {.text = text, .out = out, .e = e};
     for (size_t i = 0; rc == 0 && i < text.size;) {
         size_t from = i;
         if (is_number_byte(text.data[i])) {
             while (i < text.size && is_number_byte(text.data[i]))
                 i++;
-            rc = write_number(text, slice_of(text.data + from, i - from), out, e);
+            rc = write_number(&s, slice_of(text.data + from, i - from));
         } else {
             i = text.data[i] == '"' ? string_end(text, i) : i + 1;
             rc = buf_append(out, text.data + from, i - from);
         }
     }
+    *marked = s.marked;
     return rc;
 }
 

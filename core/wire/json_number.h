@@ -15,13 +15,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Copies JSON text into out, its numbers written so that the reader takes them. ERR_BAD_VALUE with
- * a text that shows the number; ERR_NOMEM and ERR_TOO_LARGE as buf_append, without one. */
-int json_number_settle(struct slice text, struct buf *out, struct err *e) MUST_USE;
+/* Copies JSON text into out, its numbers written so that the reader takes them. *marked: some of
+ * them are strings now. ERR_BAD_VALUE with a text that shows the number; ERR_NOMEM and
+ * ERR_TOO_LARGE as buf_append, without one. */
+int json_number_settle(struct slice text, struct buf *out, bool *marked, struct err *e) MUST_USE;
 
-/* Whether a string of a text that was settled stands for a number. */
+/* Whether a string of a text in which numbers are marked is one of those. */
 bool json_number_is(struct slice string, uint64_t *v);
 
 #endif

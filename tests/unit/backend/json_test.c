@@ -97,6 +97,14 @@ static void integers_that_are_a_float_are_that_float(void **state)
     becomes("[1e308,-1.7e-300]", "[1e+308,-1.7e-300]");
 }
 
+static void a_string_beside_a_number_past_64_bits_stays_a_string(void **state)
+{
+    (void)state;
+    becomes("[10000000000000000000000000,\"\\u00007\"]", "[1e+25,\"\\u00007\"]");
+    becomes("{\"a\":\"\\u0000x\",\"b\":18446744073709551616}",
+            "{\"a\":\"\\u0000x\",\"b\":1.8446744073709552e+19}");
+}
+
 static void numbers_without_an_exact_form_are_refused_by_name(void **state)
 {
     (void)state;
@@ -228,6 +236,7 @@ int main(void)
         cmocka_unit_test(containers_keep_their_order),
         cmocka_unit_test(integers_of_64_bits_are_exact_and_leave_their_neighbours_so),
         cmocka_unit_test(integers_that_are_a_float_are_that_float),
+        cmocka_unit_test(a_string_beside_a_number_past_64_bits_stays_a_string),
         cmocka_unit_test(numbers_without_an_exact_form_are_refused_by_name),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_position),
         cmocka_unit_test(nesting_ends_where_packed_values_end),

@@ -13,8 +13,10 @@ static void becomes(const char *text, const char *want)
     struct buf out;
     struct err e;
     buf_init(&out, 0);
-    if (json_number_settle(slice_str(text), &out, &e) != 0)
+    bool marked = false;
+    if (json_number_settle(slice_str(text), &out, &marked, &e) != 0)
         fail_msg("%s: %s", text, e.text);
+    assert_int_equal(marked, strstr(want, "\"\\u0000") != NULL);
     assert_int_equal(buf_append(&out, "", 1), 0);
     assert_string_equal(out.data, want);
     buf_fini(&out);
@@ -25,7 +27,8 @@ static void refuses(const char *text, const char *shown)
     struct buf out;
     struct err e;
     buf_init(&out, 0);
-    assert_int_equal(json_number_settle(slice_str(text), &out, &e), ERR_BAD_VALUE);
+    bool marked;
+    assert_int_equal(json_number_settle(slice_str(text), &out, &marked, &e), ERR_BAD_VALUE);
     if (!strstr(e.text, shown))
         fail_msg("%s: %s", text, e.text);
     buf_fini(&out);

@@ -7,7 +7,7 @@
 #define MIN  (60 * SEC)
 #define HOUR (60 * MIN)
 #define DAY  (24 * HOUR)
-#define LONG (3650 * DAY)
+#define LONG OPTIONS_MOST_TTL_MS
 
 /* What every row has. */
 #define ROW(group_, driver_, type_, offset_, name_, fallback_)                                     \
@@ -223,9 +223,9 @@ const struct option options_table[] = {
      .text = "How long after `ttl` a value is served, marked as such, when loading fails."},
     {POLICY(OPT_RATIO, jitter, "jitter", "0.1"), .least = 0, .most = 1,
      .text = "The share by which `ttl` and `stale_ttl` are spread, so that what was stored together does not expire together."},
-    {POLICY(OPT_DURATION, stale_wait_ms, "stale_wait", "0s"), .least = 0, .most = HOUR,
+    {POLICY(OPT_DURATION, stale_wait_ms, "stale_wait", "0s"), .least = 0, .most = OPTIONS_MOST_WAIT_MS,
      .text = "How long a request waits for a fresh value where a stale one is at hand."},
-    {POLICY(OPT_DURATION, wait_timeout_ms, "wait_timeout", "5s"), .least = 1, .most = HOUR,
+    {POLICY(OPT_DURATION, wait_timeout_ms, "wait_timeout", "5s"), .least = 1, .most = OPTIONS_MOST_WAIT_MS,
      .text = "How long a request waits at all, unless it says otherwise."},
     {POLICY(OPT_DURATION, load_timeout_ms, "load_timeout", "10s"), .least = 1, .most = HOUR,
      .text = "How long a load may take, its retries included; then it is cancelled in the database too."},

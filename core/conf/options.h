@@ -39,6 +39,10 @@ enum option_type {
 
 #define DRIVER_ANY (-1)
 
+/* The most that a time to live and a wait may be: for clients as in the configuration. */
+#define OPTIONS_MOST_TTL_MS  ((int64_t)3650 * 24 * 60 * 60 * 1000)
+#define OPTIONS_MOST_WAIT_MS ((int64_t)60 * 60 * 1000)
+
 struct option {
     enum option_group group;
     enum option_type type;

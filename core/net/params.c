@@ -112,19 +112,12 @@ int params_raw(struct params *p, struct slice *packed, struct err *e)
     return 0;
 }
 
-/* The most that rtcache.conf takes where it says the same. */
-static int64_t longest_of(const char *name)
+/* The most that a time may be; 0: it is no time. */
+static int64_t longest_of(enum params_type type)
 {
-    static const struct {
-        const char *name, *option;
-    } same[] = {{"ttl_ms", "ttl"},
-                {"stale_ttl_ms", "stale_ttl"},
-                {"stale_wait_ms", "stale_wait"},
-                {"timeout_ms", "wait_timeout"}};
-    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
-        if (strcmp(same[i].name, name) == 0)
-            return options_find(GROUP_POLICY, same[i].option, DRIVER_ANY)->most;
-    return INT32_MAX;
+    return type == OPTION_TTL    ? OPTIONS_MOST_TTL_MS
+           : type == OPTION_WAIT ? OPTIONS_MOST_WAIT_MS
+                                 : 0;
 }
 
 static int refuse_option(const struct params *p, const struct option_spec *s,
@@ -133,12 +126,13 @@ static int refuse_option(const struct params *p, const struct option_spec *s,
     char bound[96] = "";
     const char *is = type_text(t);
     bool number = t->type == MP_INT || t->type == MP_UINT;
-    if (s->type == OPTION_MS) {
+    int64_t longest = longest_of(s->type);
+    if (longest > 0) {
         char most[CONF_SHOWN_MAX];
-        conf_units_show_duration(longest_of(s->name), most);
-        snprintf(bound, sizeof bound, " to %lld (%s)", (long long)longest_of(s->name), most);
+        conf_units_show_duration(longest, most);
+        snprintf(bound, sizeof bound, " to %lld (%s)", (long long)longest, most);
     }
-    if (number && (s->type == OPTION_MS || s->type == OPTION_INT))
+    if (number && (longest > 0 || s->type == OPTION_INT))
         is = "out of bounds";
     return err_set(e, ERR_BAD_REQUEST, "%s: option %s is %s%s, and this is %s", p->method, s->name,
                    wanted, bound, is);
@@ -154,9 +148,10 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
     bool fits = raw;
     const char *wanted = "";
     switch (s->type) {
-    case OPTION_MS:
+    case OPTION_TTL:
+    case OPTION_WAIT:
         wanted = "a whole number of milliseconds, 0";
-        fits = t.type == MP_INT && t.i >= 0 && t.i <= longest_of(s->name);
+        fits = t.type == MP_INT && t.i >= 0 && t.i <= longest_of(s->type);
         if (fits)
             *(int64_t *)s->to = t.i;
         break;

@@ -19,9 +19,10 @@ struct params {
     const struct rpc_msg *msg; /* borrowed: its first one may be read already */
 };
 
-enum params_type { OPTION_MS, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };
+/* The times are in milliseconds, within the bounds of such an option of rtcache.conf. */
+enum params_type { OPTION_TTL, OPTION_WAIT, OPTION_INT, OPTION_BOOL, OPTION_TEXT, OPTION_RAW };
 
-/* One option a method knows; to: int64_t, int64_t, bool or struct slice (RAW: one packed
+/* One option a method knows; to: int64_t (TTL, WAIT, INT), bool or struct slice (RAW: one packed
  * value), untouched where not given. */
 struct option_spec {
     const char *name;

@@ -147,7 +147,7 @@ static void write_to_source(const struct target *t, struct params *p, enum write
     char text[SHOW_KEY_TEXT];
     struct err e;
     const struct option_spec specs[] = {
-        {"timeout_ms", OPTION_MS, &timeout_ms, NULL},
+        {"timeout_ms", OPTION_WAIT, &timeout_ms, NULL},
         {"version", OPTION_INT, &seen, &has_seen},
     };
     int rc = params_key(p, &key, &e);

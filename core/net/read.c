@@ -272,8 +272,8 @@ static int read_options(struct read *r, struct params *p, bool many, struct err 
     if (p->left == 0)
         return 0;
     const struct option_spec specs[] = {
-        {"timeout_ms", OPTION_MS, &r->timeout_ms, NULL},
-        {"stale_wait_ms", OPTION_MS, &r->stale_wait_ms, NULL},
+        {"timeout_ms", OPTION_WAIT, &r->timeout_ms, NULL},
+        {"stale_wait_ms", OPTION_WAIT, &r->stale_wait_ms, NULL},
         {"min_version", OPTION_INT, &r->min_version, &r->has_min},
         {"partial", OPTION_BOOL, &r->partial, NULL},
     };
@@ -408,7 +408,7 @@ void read_refresh(const struct target *t, struct params *p)
     struct read r = {.target = &entry, .timeout_ms = -1, .stale_wait_ms = -1, .reload = true};
     bool background = false;
     const struct option_spec specs[] = {
-        {"timeout_ms", OPTION_MS, &r.timeout_ms, NULL},
+        {"timeout_ms", OPTION_WAIT, &r.timeout_ms, NULL},
         {"background", OPTION_BOOL, &background, NULL},
         {"min_version", OPTION_INT, &r.min_version, &r.has_min},
     };

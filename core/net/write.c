@@ -71,8 +71,8 @@ void write_set(const struct target *t, struct params *p)
     put.value = value;
     const struct option_spec specs[] = {
         {"tags", OPTION_RAW, &packed_tags, &has_tags},
-        {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
-        {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
+        {"ttl_ms", OPTION_TTL, &put.ttl_ms, NULL},
+        {"stale_ttl_ms", OPTION_TTL, &put.stale_ttl_ms, NULL},
         {"version", OPTION_INT, &put.version, &put.has_version},
     };
     if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e) ||
@@ -204,8 +204,8 @@ void write_touch(const struct target *t, struct params *p)
     const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
     struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
     const struct option_spec specs[] = {
-        {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
-        {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
+        {"ttl_ms", OPTION_TTL, &put.ttl_ms, NULL},
+        {"stale_ttl_ms", OPTION_TTL, &put.stale_ttl_ms, NULL},
     };
     if (params_options(p, specs, 2, &e) != 0) {
         answer_error(t, &e);

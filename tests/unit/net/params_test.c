@@ -171,7 +171,7 @@ static int read_options(struct params p, struct given *g, struct err *e)
 {
     *g = (struct given){.ttl_ms = 7, .version = 8, .background = true, .client = slice_str("me")};
     const struct option_spec specs[] = {
-        {"ttl_ms", OPTION_MS, &g->ttl_ms, NULL},
+        {"ttl_ms", OPTION_TTL, &g->ttl_ms, NULL},
         {"version", OPTION_INT, &g->version, &g->has_version},
         {"background", OPTION_BOOL, &g->background, NULL},
         {"client", OPTION_TEXT, &g->client, NULL},

@@ -85,7 +85,8 @@ void answer_done_form(struct answer *a, int rc)
     conn_touch(t->conn);
 }
 
-/* An array, whether they were given as one or as a single text; nil: not known. */
+/* An array, whether they were given as one or as a single text, and each as mpw_text has it, for
+ * they are as a client has sent them; nil: not known. */
 static int pack_tags(struct buf *out, const struct entry *e)
 {
     struct slice texts = {.size = 0};
@@ -95,9 +96,16 @@ static int pack_tags(struct buf *out, const struct entry *e)
     if (tagged == TAGGED_NOT)
         return mpw_array(out, 0);
     struct mp_token t;
-    struct mp_reader at = mp_reader_of(texts);
-    int rc = mp_next(&at, &t) == MP_OK && t.type == MP_ARRAY ? 0 : mpw_array(out, 1);
-    return rc | mpw_raw(out, texts);
+    struct mp_reader at = mp_reader_of(texts), first = at;
+    uint32_t count = 1;
+    if (mp_next(&first, &t) == MP_OK && t.type == MP_ARRAY) {
+        count = t.count;
+        at = first;
+    }
+    int rc = mpw_array(out, count);
+    for (; rc == 0 && count > 0 && mp_next(&at, &t) == MP_OK; count--)
+        rc = mpw_text(out, t.bytes);
+    return rc;
 }
 
 static int pack_too_large(struct buf *out, const struct facts *f)

@@ -1,5 +1,6 @@
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
+local raw = require "spec.support.raw"
 
 -- `save` says of tags what the value says: "nothing", "none", or the tags themselves.
 local SCRIPT = [[
@@ -148,6 +149,20 @@ describe("the tags of a written value", function()
     expect.absent(cache:peek "user:2")
     assert.truthy(expect.value(cache:peek "user:3"))
     assert.truthy(expect.value(cache:peek "user:4"))
+  end)
+
+  it("are told as texts where they are some and as bytes where they are none, however they came", function()
+    start(TAGGED)
+    local function set_packed(tag)
+      local function edit(request) return (request:gsub("\xa2XX", tag)) end
+      assert(raw.call(cache, edit, "set", "user:1", "v", { tags = { "XX" } }))
+    end
+    set_packed "\xa2\xff\xfe" -- a str that is no UTF-8 would break other clients
+    assert.truthy(raw.call(cache, nil, "get_entry", "user:1"):find("\xa4tags\x91\xc4\x02\xff\xfe", 1, true))
+    set_packed "\xc4\x03t:1"
+    assert.truthy(raw.call(cache, nil, "get_entry", "user:1"):find("\xa4tags\x91\xa3t:1", 1, true))
+    expect.value(cache:invalidate_tag "t:1")
+    expect.absent(cache:peek "user:1")
   end)
 
   it("are of a script that was read before a reload, and then not stored", function()

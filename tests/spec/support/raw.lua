@@ -28,20 +28,37 @@ local function whole(cache, deadline, least)
   end
 end
 
---- The packed value under a key; or nil and the error.
----@param least? integer @so many bytes come at least: quicker where they are many
----@return string|nil bytes
----@return string|nil error
-function M.get(cache, key, least)
+local function ask(cache, least, request)
   assert(cache.input == "" and not next(cache.answers))
-  cache.next_id = cache.next_id + 1
-  assert(cache:write(client.encode_request(cache.next_id, "get", key)))
+  assert(cache:write(request))
   local answer, text, after = whole(cache, socket.gettime() + cache.timeout, least)
   assert(after == #text + 1 and answer[2] == cache.next_id)
   local _, at = msgpack.decode(text, 3)
   local problem, from = msgpack.decode(text, at)
   if problem ~= nil then return nil, tostring(problem) end
   return text:sub(from)
+end
+
+local function next_id(cache)
+  cache.next_id = cache.next_id + 1
+  return cache.next_id
+end
+
+--- The packed value under a key; or nil and the error.
+---@param least? integer @so many bytes come at least: quicker where they are many
+---@return string|nil bytes
+---@return string|nil error
+function M.get(cache, key, least)
+  return ask(cache, least, client.encode_request(next_id(cache), "get", key))
+end
+
+--- What a method answers, packed; or nil and the error.
+---@param edit? fun(request: string): string @of the packed request
+---@return string|nil bytes
+---@return string|nil error
+function M.call(cache, edit, method, ...)
+  local request = client.encode_request(next_id(cache), method, ...)
+  return ask(cache, nil, edit and edit(request) or request)
 end
 
 local kinds = {

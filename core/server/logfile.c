@@ -8,11 +8,15 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int logfile_check(const char *path, struct err *e)
 {
     char folder[PATH_MAX];
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return err_set(e, ERR_IO, "log_file: %s: %s", path, strerror(EISDIR));
     if (access(path, F_OK) != 0 && errno == ENOENT) {
         snprintf(folder, sizeof folder, "%s", path);
         char *slash = strrchr(folder, '/');

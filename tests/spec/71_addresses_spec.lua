@@ -116,6 +116,7 @@ describe("rtcached --check", function()
     { 'listen = ("127.0.0.1:17411", ":17411")', "are the same address" },
     { 'listen = ":0"  user = "nobody at all"', 'there is no user "nobody at all"', root = true },
     { 'listen = ":0"  log_file = "/nonexistent/log"', "log_file: " },
+    { 'listen = ":0"  log_file = "/tmp"', "log_file: /tmp: Is a directory" },
     { postgres ' foo=bar"', 'invalid connection option "foo"' },
     { postgres ' port=http"', 'the port "http" is no number' },
     { postgres ',y port=1,2,3"', "it has 3 ports for 2 hosts" },

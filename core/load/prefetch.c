@@ -12,19 +12,13 @@ enum prefetch prefetch_decide(const struct policy *p, unsigned reads, uint32_t i
                                                                        : PREFETCH_FULL;
 }
 
-static bool is_cut(const struct snapshot *s, int loader)
-{
-    int feed = snapshot_feed_of(s->conf, &s->conf->loaders[loader]);
-    return feed >= 0 && atomic_load_explicit(&s->feeds[feed]->cut, memory_order_acquire);
-}
-
 static bool start(const struct prefetcher *p, const struct snapshot *s, const struct ahead *a,
                   int64_t now_ms)
 {
     int loader;
     struct slice key = entry_key_of(a->entry);
     const struct policy *policy = snapshot_policy(s, key, &loader);
-    if (loader < 0 || is_cut(s, loader))
+    if (loader < 0 || snapshot_is_cut(s, loader))
         return false;
     uint16_t owner = snapshot_owner(s, loader);
     enum prefetch what = prefetch_decide(policy, a->reads, flights_prefetching(p->flights, owner));

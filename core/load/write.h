@@ -30,8 +30,6 @@
 #include "sys/mailbox.h"
 
 struct loader;
-struct gate;
-struct run;
 struct write_state;
 
 enum write_what { WRITE_PUT, WRITE_DELETE };
@@ -64,7 +62,6 @@ struct write {
     /* The loader thread's. */
     bool ended;                /* it is answered */
     struct write_state *state; /* in the air */
-    struct gate *gate;         /* waits for a place in it */
     struct list link;          /* the gate's queue, or those that wait for another one of its key */
     struct list chain;         /* the table's, where it is the first of its key */
     struct list behind;        /* then: those that wait for it */

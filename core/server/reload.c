@@ -125,21 +125,19 @@ static bool is_new_and_typed(const struct conf *before, struct slice pattern)
  * Where that are many patterns, everything goes. */
 static void drop_misfits(struct server *s, const struct conf *before, const struct conf *now)
 {
-    struct err e;
     size_t count = 0;
-    int rc = 0;
-    for (size_t i = 0; i < now->loader_count && rc == 0; i++) {
+    for (size_t i = 0; i < now->loader_count && count < MISFITS_MOST; i++) {
+        struct err e;
         struct slice pattern = slice_str(now->loaders[i].pattern);
         if (!is_new_and_typed(before, pattern))
             continue;
         bool all = ++count == MISFITS_MOST;
-        rc = all ? change_match(&s->changes, slice_str("*"), false, CAUSE_INVALIDATE, &e)
-                 : change_misfits(&s->changes, pattern, &e);
-        if (all)
-            break;
+        int rc = all ? change_match(&s->changes, slice_str("*"), false, CAUSE_INVALIDATE, &e)
+                     : change_misfits(&s->changes, pattern, &e);
+        if (rc != 0)
+            log_warn("reload.misfits", "pattern=%s error=%s",
+                     log_q(all ? "*" : now->loaders[i].pattern), log_q(e.text));
     }
-    if (rc != 0)
-        log_warn("reload.misfits", "error=%s", log_q(e.text));
 }
 
 static void on_everywhere(struct reload *r)

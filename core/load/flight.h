@@ -2,8 +2,7 @@
  * flight: the one load in progress for a key, the waiters parked on it, and the memory of failures.
  *
  *   shard (by hash) --lock--> chain of flights: LOADING  waiters per I/O thread, owned by a load
- *                                               FAILED   the last error, not to be tried before
- * retry_at
+ *                                               FAILED   the last error, until retry_at_ms
  *
  * Pure decisions: no I/O, no clock, no Lua. Everything that changes a key (a load's end, set,
  * invalidate) passes through its flight shard's lock and changes the store under it, so that "is
@@ -61,13 +60,13 @@ struct flight {
     uint64_t hash;
     uint64_t generation;    /* of the configuration its load uses: under the lock */
     uint64_t epoch;         /* of its shard when the attempt began: under the lock */
-    uint64_t since;         /* marks_now then: likewise */
+    uint64_t since;         /* marks_now when the attempt began: under the lock */
     uint32_t waiter_count;  /* under the lock */
     uint32_t failures;      /* in a row */
     int64_t retry_at_ms;    /* FAILED */
     bool loading, detached; /* under the lock */
-    bool doubtful;          /* a write of its key was in doubt when the attempt began: likewise */
-    bool background;        /* nobody waited when it was made */
+    bool doubtful;   /* a write of its key was in doubt when the attempt began: under the lock */
+    bool background; /* nobody waited when it was made */
     bool begun, joined, promoted; /* under the lock; joined: somebody has waited */
     bool nothing;                 /* was stored when it was made */
     bool replaces; /* of use only while an entry is stored, or where somebody waits */
@@ -76,7 +75,7 @@ struct flight {
     uint16_t owner;        /* PREFETCH: counted in flights_prefetching until it ends */
     float ahead;           /* PREFETCH: after this share of the ttl; else 0 */
     int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
-    bool primary;          /* as of join_request */
+    bool primary;          /* it was started for who asks for the primary (join_request) */
     /* The outcome, written once by flights_end. */
     enum flight_end end;
     struct entry *value; /* FOUND */
@@ -154,7 +153,7 @@ struct join_request {
 struct join_result {
     enum lookup lookup; /* JOIN_HIT: FRESH or NEGATIVE */
     struct hit hit;
-    struct flight *flight; /* JOIN_STARTED: one reference, for the load; promote: likewise */
+    struct flight *flight; /* JOIN_STARTED, or promote: one reference, for the loader thread */
     bool promote;          /* JOIN_PARKED: the first to wait for a background load that has not
                               begun: loader_promote it */
     struct err err;        /* JOIN_BACKOFF */
@@ -189,7 +188,7 @@ void flights_begin(struct flights *fl, struct flight *f, const struct beginning 
 bool flights_abandon(struct flights *fl, struct flight *f);
 
 /* Another attempt of the same load begins: what it brings is judged by its own start (reliability
- * rule 18). Whether it has to read the primary, as of flights_begin. */
+ * rule 18). Whether it has to read the primary, for a floor of its shard may be missing. */
 bool flights_again(struct flights *fl, struct flight *f, int64_t now_ms);
 
 /* What a load ended with. */

@@ -1,9 +1,8 @@
 /*
  * loader: a loader thread: it takes flights, runs their scripts, and ends them.
  *
- *   I/O thread -- loader_submit(flight) --> mailbox --> gate (bounds, breaker, queue) --> load
- * (script) I/O thread <-- flight slot's message -- flights_end
- * <-----------------------------------'
+ *   I/O thread -- loader_submit --> mailbox --> gate (bounds, breaker, queue) --> load (script)
+ *   I/O thread <-- flight slot's message -- flights_end <------------------------------'
  *
  * Thread: new, start, join, free: the main thread; submit, change: any; the rest runs on its own
  * loop. Limits: per loader max_loads in the air and max_queue queued, divided evenly among loader
@@ -35,7 +34,8 @@ int loader_start(struct loader *l, struct err *e) MUST_USE;
  * flushed.
  */
 void loader_submit(struct loader *l, struct flight *f, struct outbox *out);
-/* Likewise one that JOIN_PARKED says is to be promoted: somebody waits for what came for nobody. */
+/* Hands over a flight that JOIN_PARKED says is to be promoted, with one reference more: somebody
+ * waits now for what was started for nobody. */
 void loader_promote(struct loader *l, struct flight *f, struct outbox *out);
 void loader_flush(struct loader *l, struct outbox *out);
 

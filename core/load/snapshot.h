@@ -47,7 +47,7 @@ struct loader_counters {
     _Atomic int breaker; /* enum breaker_state */
 };
 
-/* What a loader thread last said of its backends and its scripts; see loader.c for how often. */
+/* What a loader thread last said of its backends and its scripts, twice a second (loader.c). */
 struct backend_numbers;
 struct script_numbers;
 

@@ -7,16 +7,15 @@
  *
  * All writes and loads of a key are on one loader thread, so a key's turn needs no lock. The source
  * is asked once: a write is not repeated. While it lasts reads go on with what is stored.
- * What save says nothing of has to be found by an invalidation all the same. Loads may give tags,
- * and a put of the same row without them would be a value that no tag finds. Where loads of the
- * script have given tags, an entry of which save says nothing is dropped (`tags = {}` is the word
- * for none). Where none has yet, which proves nothing, neither of this key nor after a start, the
- * entry is stored with one more slot (marks_any_tag): every invalidation of a tag raises it. The
- * entry keeps the slot's number from the start of the write. So an invalidation of any tag that is
- * acknowledged after that start finds the entry, or finds the write in the air (flights_write
- * judges the slot too). So it does not matter whether a load gives its first
- * tags before, while or after a put is stored: what is known of loads decides only whether the
- * entry is worth storing.
+ *
+ * Where save says nothing of tags an invalidation by tag still has to find the value, for a load of
+ * this row may give tags. If a load of the script has given some, the entry is dropped (`tags = {}`
+ * is the word for none). If none has yet, that proves nothing: the entry is stored with the slot
+ * marks_any_tag, which every invalidation of a tag raises. It is judged from the start of the write
+ * on (write_state.since), so an invalidation that is acknowledged after that finds the entry, or
+ * the write in the air: flights_write judges the slot too. Whether a load gives its first tags
+ * before, while or after a put is stored does not matter then.
+ *
  * Thread: loader_write, any; the rest its loader's loop. Limits: max_writes in the air per loader
  * and max_write_queue that wait on this thread, both shared out among loader threads;
  * write_timeout.

@@ -72,7 +72,7 @@ struct io {
     bool draining;
     struct message *drained; /* sent to control when nothing is parked any more */
     char *read_room;         /* IO_READ_BYTES */
-    char *plain_room;        /* the same, of conn_tls.h; NULL before the first */
+    char *plain_room;        /* IO_READ_BYTES, for what TLS has opened; NULL before */
     struct buf spare_sealed; /* as spare, for TLS records */
     size_t handshake_count;  /* in progress */
     unsigned shaken;         /* of them, went on in this turn */

@@ -1,4 +1,4 @@
-/* set, invalidate, touch: what changes an entry from outside. */
+/* set, invalidate, expire, touch: what changes an entry from outside. */
 #include "net/commands.h"
 
 #include "load/spread.h"

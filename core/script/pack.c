@@ -1,3 +1,4 @@
+/* From Lua values to MessagePack bytes: the packing half of value.h; value.c has the other. */
 #include "script/pack_keys.h"
 #include "script/pack_path.h"
 #include "script/pack_places.h"

@@ -39,7 +39,7 @@ int sandbox_load(struct sandbox *sb, const char *file, int api, int *ref, struct
 
 /* The runtime's own Lua text (api.lua) as a function on the stack. Raises. */
 void sandbox_push_api(lua_State *L);
-/* sql_loader.lua, likewise. */
+/* The text of sql_loader.lua as a function on the stack. Raises. */
 void sandbox_push_sql_loader(lua_State *L);
 /* What a waiting coroutine yields first. */
 void sandbox_push_park(lua_State *L);

@@ -2,9 +2,8 @@
  * shape: what a table that was made of a packed map remembers of it, so that it is packed again as
  * it came: the order of its keys, and which of its strings were bytes (bin).
  *
- *   the shape of {id, name}:   metatable [0] = marks, [1] = "id", [2] = "name", [-1] = {id = 1,
- * ...} of one row with bytes:     metatable [0] = marks, [-2] = its shape, [3] = the bytes that
- * came
+ *   a shape, of {id, name}    metatable: [0] = marks, [1] = "id", [2] = "name", [-1] = their set
+ *   of one row with bytes     metatable: [0] = marks, [-2] = its shape, [3] = the bytes that came
  *
  * Shape: tables with the same keys in the same order share one metatable, which a weak table finds
  * by the packed names; so the rows of a query cost a pointer each. A row that holds bytes has a

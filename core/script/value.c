@@ -1,3 +1,4 @@
+/* The marks that values are told by, and from MessagePack bytes to Lua values; pack.c packs. */
 #include "script/shape.h"
 #include "wire/mp.h"
 

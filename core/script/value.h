@@ -20,9 +20,9 @@
 /* The objects that values are told by: addresses of Lua objects that the registry keeps. */
 struct value_marks {
     const void *null, *unchanged;    /* userdata */
-    const void *absent;              /* the same */
+    const void *absent;              /* userdata */
     const void *array, *map, *bin;   /* metatables */
-    const void *bin_array;           /* the same, of an array whose strings were bytes */
+    const void *bin_array;           /* the metatable of an array whose strings were bytes */
     int null_ref, unchanged_ref;     /* in the registry */
     int absent_ref, wide_ref;        /* in the registry */
     int array_ref, map_ref, bin_ref; /* in the registry */

@@ -63,7 +63,7 @@ struct entry {
         uint32_t next;       /* without a reference left: the heap's (heap_return) */
     };
     uint32_t short_key_size : 8, short_value_size : 24;
-    uint16_t fresh, stale, keep; /* spans: from stored; from the end of fresh; likewise */
+    uint16_t fresh, stale, keep; /* spans: from stored; the others from the end of fresh */
     uint16_t load;               /* a span, of microseconds */
     uint16_t owner;              /* its loader's slot (snapshot.h); 0: none */
     uint16_t ahead; /* share of fresh, in 1/65536: still due then; 0: not, or not any more */

@@ -6,7 +6,7 @@
  *
  * Shape: 2 bytes a place, one cache line a look-up; every bucket is a queue of its own, which
  * together behave as one queue of their sum, roughly. How many places of a bucket are newer tells
- * how long ago a key left, likewise. Thread: under its owner's lock.
+ * how long ago a key left, roughly. Thread: under its owner's lock.
  * Limits: 1 key in 128 that was never here is taken for one that was. Growing forgets.
  */
 #ifndef RTCACHE_STORE_GHOST_H

@@ -1,3 +1,4 @@
+/* What a put does in its shard: it makes room, then the entry takes the place of the one before. */
 #include "base/show.h"
 #include "store/compact.h"
 #include "store/shard_priv.h"

@@ -63,7 +63,7 @@ struct hit {
     int64_t ttl_ms;   /* till fresh_until, <= 0 past it; STORE_FOREVER_MS: no end */
     uint32_t load_us; /* how long its load took, until it was stored */
     uint16_t owner;   /* of the put */
-    bool early;       /* likewise */
+    bool early;       /* of the put */
     bool has_version;
     /* Where the value was not copied (longer than STORE_COPY_MAX, or out was NULL and the status is
      * one whose value is wanted): one reference, owned by the caller, given back with entry_unref.
@@ -129,8 +129,8 @@ enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t 
                       unsigned want, struct buf *out, struct hit *hit);
 
 /* Stores or replaces. ERR_TOO_LARGE (nothing is stored, and what was stored is removed, for it is
- * known to be old), ERR_NOMEM (likewise), ERR_BAD_KEY (empty, or longer than 65,535 bytes). e may
- * be NULL. A negative ttl_ms stores an entry that is past fresh_until already. */
+ * known to be old), ERR_NOMEM (with the same effect), ERR_BAD_KEY (empty, or over 65,535 bytes). e
+ * may be NULL. A negative ttl_ms stores an entry that is past fresh_until already. */
 int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 
 /* Whether there was an entry (an expired one does not count). */
@@ -184,15 +184,15 @@ void store_read_stats(struct store *s, struct store_stats *out);
  * that many waiters share). */
 struct entry *
 entry_new_value(struct slice packed); /* NULL: no memory; one reference, the caller's */
-/* The same with the tags of p, whose other parts but the value are ignored. */
+/* The value of p with its tags; all else of p is ignored. NULL: no memory; one reference. */
 struct entry *entry_new_tagged(const struct put *p);
 struct entry *entry_ref(struct entry *e);
-/* The same for whoever may be one of very many: where there are too many it is a copy. NULL: no
- * memory for that. */
+/* A reference for whoever may be one of very many: where there are too many it is one to a copy.
+ * NULL: no memory for that. */
 struct entry *entry_hold(struct entry *e);
 void entry_unref(struct entry *e);                /* any thread; NULL is allowed */
 struct slice entry_value(const struct entry *e);  /* borrowed while a reference is held */
-struct slice entry_key_of(const struct entry *e); /* likewise; empty for entry_new_value's */
+struct slice entry_key_of(const struct entry *e); /* borrowed; empty for entry_new_value's */
 
 /* What is told of an entry's tags: a packed str or an array of them, borrowed as the value is. */
 enum entry_tagged {

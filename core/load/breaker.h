@@ -40,7 +40,7 @@ int64_t breaker_retry_after_ms(const struct breaker *b, int64_t now_ms);
  * SIGN_NONE of a probe the next load is one. */
 bool breaker_ended(struct breaker *b, const struct breaker_rule *rule, enum breaker_sign sign,
                    bool probe, int64_t now_ms);
-/* The probe has not even begun. */
+/* Nobody will tell how the probe ended: the next load is one. */
 void breaker_gave_up(struct breaker *b);
 const char *breaker_state_name(enum breaker_state state);
 

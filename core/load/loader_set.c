@@ -123,6 +123,14 @@ static void carry_facts(struct gate *to, const struct gate *from)
         gate_facts(to)->gives_tags = true;
 }
 
+/* A probe that is in the air tells the gate that it began at, so the new one lets another through.
+ */
+static void carry_breaker(struct gate *to, const struct gate *from)
+{
+    to->breaker = from->breaker;
+    breaker_gave_up(&to->breaker);
+}
+
 /* A loader whose pattern and backend stay the same keeps its breaker; a backend that is kept, with
  * the same bounds, what is known of how much it bears. */
 void loader_set_carry(struct loader_set *set, const struct loader_set *before)
@@ -139,7 +147,7 @@ void loader_set_carry(struct loader_set *set, const struct loader_set *before)
             if (strcmp(set->gates[i].conf->pattern, before->gates[k].conf->pattern) == 0 &&
                 set->gates[i].backend >= 0 && before->gates[k].backend >= 0 &&
                 set->backends[set->gates[i].backend] == before->backends[before->gates[k].backend])
-                set->gates[i].breaker = before->gates[k].breaker;
+                carry_breaker(&set->gates[i], &before->gates[k]);
         }
 }
 

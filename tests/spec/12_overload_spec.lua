@@ -24,6 +24,7 @@ describe("a loader with bounds", function()
         loader("fragile:*", { breaker_failures = 3, breaker_open = "10min" }),
         loader("healing:*", { breaker_failures = 3, breaker_open = "200ms" }),
         loader("relapsing:*", { breaker_failures = 3, breaker_open = "200ms" }),
+        loader("reloaded:*", { breaker_failures = 3, breaker_open = "200ms" }),
         loader("absent:*", { breaker_failures = 3, breaker_open = "10min" }),
       },
     }
@@ -137,13 +138,13 @@ describe("a loader with bounds", function()
     assert.equal("good", expect.value(cache:get "fragile:good"))
   end)
 
-  it("lets one probe through an open breaker, whose success closes it", function()
-    fail("healing:", 3)
-    source:put("healing:probe", "works", { gate = GATE })
+  -- The id of a request whose load is let through, and waits at the gate.
+  local function send_probe(key)
+    source:put(key, "works", { gate = GATE })
     source.db:shut(GATE)
     local id
     wait.until_true("a probe is let through", function()
-      id = id or cache:send("get", "healing:probe")
+      id = id or cache:send("get", key)
       if source.db:waiting(GATE) > 0 then return true end
       assert.equal("pong", expect.value(cache:ping()))
       if cache.answers[id] then
@@ -151,6 +152,12 @@ describe("a loader with bounds", function()
         id = nil
       end
     end)
+    return id
+  end
+
+  it("lets one probe through an open breaker, whose success closes it", function()
+    fail("healing:", 3)
+    local id = send_probe "healing:probe"
     server:await_loader("healing:*", "breaker", "half-open")
     expect.error("BREAKER_OPEN", {}, cache:get "healing:another")
     assert.equal(0, source:loads "healing:another")
@@ -159,6 +166,17 @@ describe("a loader with bounds", function()
     server:await_loader("healing:*", "breaker", "closed")
     source:put("healing:another", "works too")
     assert.equal("works too", expect.value(cache:get "healing:another"))
+  end)
+
+  it("lets another probe through after a reload that the first one was overtaken by", function()
+    fail("reloaded:", 3)
+    local id = send_probe "reloaded:probe"
+    server:write_script("unrelated.lua", "return {}\n")
+    assert.is_true(expect.value(server:connect():reload()).changed)
+    source.db:open(GATE)
+    assert.equal("works", expect.value(cache:receive(id)))
+    source:put("reloaded:another", "works too")
+    wait.until_true("it closes in the end", function() return cache:get "reloaded:another" == "works too" end)
   end)
 
   it("opens again when the probe fails", function()

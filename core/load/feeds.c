@@ -241,8 +241,11 @@ static void feeds_recv_change(struct message *m, void *owner)
             feed_change(&o->feed, &rule);
             publish(o);
             arm(o);
-        } else if (!o && !one_new(fs, s, i, &e)) {
+        } else if (o || !one_new(fs, s, i, &e)) {
+            if (o)
+                err_set(&e, ERR_NOMEM, "no memory for the patterns of a feed");
             log_error("feed.failed", "backend=%s error=%s", b->name, log_q(e.text));
+            atomic_store(&s->feeds[i]->cut, true); /* nobody listens */
         }
     }
     list_for_each_safe (link, next, &fs->all) {

@@ -138,6 +138,13 @@ static bool is_to_come(const struct record *r)
            r->status == STATUS_STALE_ERROR;
 }
 
+static void note_unknown(struct run *run, const struct record *r)
+{
+    bool unknown = r->code == CODE_LOST || r->code == CODE_WRITE_UNKNOWN;
+    if (unknown && (r->op == OP_PUT || r->op == OP_DELETE))
+        run_doubt(run, r->key);
+}
+
 void answer_take(struct run *run, struct slot *slot, struct slice error, struct slice result)
 {
     slot->r.end_ns = run_now(run);
@@ -149,12 +156,14 @@ void answer_take(struct run *run, struct slot *slot, struct slice error, struct 
         return;
     }
     run->ended++;
-    if (!is_nil(error))
+    if (!is_nil(error)) {
         take_error(&slot->r, error);
-    else if (slot->r.op == OP_MANY)
+        note_unknown(run, &slot->r);
+    } else if (slot->r.op == OP_MANY) {
         take_many(run, slot, result);
-    else
+    } else {
         take_result(run, slot, result);
+    }
     if (slot->r.op == OP_FINAL && is_to_come(&slot->r) &&
         run_again(run, slot->r.key, slot->r.result == RESULT_ERROR))
         return;
@@ -172,6 +181,7 @@ void answer_lost(struct run *run, struct slot *slot)
         return;
     }
     run->ended++;
+    note_unknown(run, &slot->r);
     run_record(run, &slot->r);
 }
 

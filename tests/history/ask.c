@@ -43,13 +43,14 @@ static void choose_invalidation(struct run *run, struct record *r)
 }
 
 /* A set brings what its client knows; without a row, or without a version, it would be a lie. So it
- * would be where a write was lost, and the feed told of it: no floor outlives floor_ttl, nor the
- * server, and then the old version is believed. */
+ * would be after a write whose answer was lost, whether the feed told of it or a gap took it: no
+ * floor outlives floor_ttl, nor the server, and then the old version is believed. */
 static void choose_set(struct run *run, struct record *r)
 {
     const struct known *k = known_of(run, r->key);
     int64_t heard = run->heard[key_class(r->key)][key_number(r->key)];
-    if (key_class(r->key) == CLASS_U || k->version == 0 || k->deleted || k->version < heard) {
+    if (key_class(r->key) == CLASS_U || k->version == 0 || k->deleted || k->unsure ||
+        k->version < heard) {
         r->op = OP_ENTRY;
         return;
     }

@@ -68,6 +68,11 @@ void run_hear(struct run *run, uint32_t key, int64_t version)
         *heard = version;
 }
 
+void run_doubt(struct run *run, uint32_t key)
+{
+    run->known[key_class(key)][key_number(key)].unsure = true;
+}
+
 void run_follow(struct run *run, const struct follow *f)
 {
     if (run->follow_tail - run->follow_head < FOLLOWS)

@@ -28,6 +28,7 @@ struct known {
     uint64_t content;
     uint16_t tag;
     bool deleted;
+    bool unsure; /* a write of it has not said how it ended, and nothing newer is known since */
 };
 
 /* What is to be asked next, before anything of chance. */
@@ -80,6 +81,8 @@ uint32_t run_key(struct run *run, unsigned class); /* half of them among a few *
 void run_record(struct run *run, const struct record *r);
 void run_learn(struct run *run, uint32_t key, const struct known *now);
 void run_hear(struct run *run, uint32_t key, int64_t version);
+/* A write of it may have taken place. */
+void run_doubt(struct run *run, uint32_t key);
 void run_follow(struct run *run, const struct follow *f);
 bool run_take_follow(struct run *run, struct follow *f);
 /* false: it was asked too often, so take it as it is. */

@@ -121,7 +121,8 @@ static void end_write(struct writer *w, PGresult *result)
     w->r.result = RESULT_DONE;
     run_record(run, &w->r);
     run->ended++;
-    struct known row = {w->r.version, w->r.content, w->r.tag, w->deleted};
+    struct known row = {
+        .version = w->r.version, .content = w->r.content, .tag = w->r.tag, .deleted = w->deleted};
     struct known old = run->known[key_class(w->r.key)][key_number(w->r.key)];
     sql_changed(run, w->r.key, &row);
     follow_up(run, &w->r, w->deleted, &old);

@@ -91,7 +91,7 @@ static void on_notice(void *arg, const PGresult *res)
     struct pg_conn *c = arg;
     struct err said;
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
-    pg_error_of_result(res, &said);
+    pg_error_of_result(res, false, &said);
     if (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0))
         snprintf(c->last_words, sizeof c->last_words, "%.255s", said.text);
     else

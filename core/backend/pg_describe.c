@@ -41,7 +41,7 @@ void pg_describe_result(struct pg_stmt *st, const PGresult *res)
         break;
     case PGRES_PIPELINE_ABORTED: break;
     default:
-        pg_error_of_result(res, &st->err);
+        pg_error_of_result(res, false, &st->err);
         st->hit = pg_error_is_cancel(res) && st->step.exposed;
     }
 }

@@ -41,13 +41,48 @@ static void judge(const char *state, struct err *e)
         e->retry = 1;
 }
 
-int pg_error_of_result(const PGresult *res, struct err *e)
+/* Whether no error of its class quotes rows in its detail: what is about connections, rights, names
+ * and the state of things. */
+static bool is_of_no_row(const char *state)
 {
-    char message[ERR_TEXT_MAX], detail[ERR_TEXT_MAX], hint[ERR_TEXT_MAX];
+    static const char classes[][3] = {"08", "0A", "25", "26", "28", "3D", "3F",
+                                      "40", "42", "53", "54", "55", "57", "58"};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(state, classes[i], 2) == 0)
+            return true;
+    return false;
+}
+
+static bool is_ascii(const char *at, const char *end)
+{
+    while (at < end && (unsigned char)*at < 0x80)
+        at++;
+    return at == end;
+}
+
+void pg_error_hide_value(char message[ERR_TEXT_MAX])
+{
+    char behind[ERR_TEXT_MAX] = "", *end = message + strlen(message);
+    char *first = strchr(message, '"'), *last = strrchr(message, '"');
+    if (!is_ascii(message, first ? first : end) || (last && !is_ascii(last, end))) {
+        strcpy(message, "a value cannot be taken");
+    } else if (first) {
+        if (last > first) /* else it was cut inside the value */
+            strcpy(behind, last + 1);
+        snprintf(first, ERR_TEXT_MAX - (size_t)(first - message), "\"...\"%s", behind);
+    }
+}
+
+int pg_error_of_result(const PGresult *res, bool full, struct err *e)
+{
+    char message[ERR_TEXT_MAX], detail[ERR_TEXT_MAX] = "", hint[ERR_TEXT_MAX];
     const char *state = pg_error_state(res);
     const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     pg_error_one_line(primary ? primary : PQresultErrorMessage(res), message, sizeof message);
-    pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL), detail, sizeof detail);
+    if (!full && strncmp(state, "22", 2) == 0)
+        pg_error_hide_value(message);
+    if (full || is_of_no_row(state))
+        pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL), detail, sizeof detail);
     pg_error_one_line(PQresultErrorField(res, PG_DIAG_MESSAGE_HINT), hint, sizeof hint);
     bool more = detail[0] || hint[0];
     int code =

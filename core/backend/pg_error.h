@@ -12,7 +12,9 @@
 
 #include <libpq-fe.h>
 
-int pg_error_of_result(const PGresult *res, struct err *e);
+/* full: also what it quotes of rows. Without it the values in messages of class 22 are left out,
+ * and the detail of all classes in which that may be a row (22, 23, 44 and others). */
+int pg_error_of_result(const PGresult *res, bool full, struct err *e);
 /* ERR_BACKEND_DOWN with libpq's text for the connection, on one line. pg may be NULL. */
 int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e);
 
@@ -33,6 +35,10 @@ bool pg_error_is_lost(const PGresult *res);
 enum query_fate pg_error_fate(const PGresult *res);
 /* Whether the server stopped the query because it was told to. */
 bool pg_error_is_cancel(const PGresult *res);
+
+/* Class 22 says between quotes which value it could not take: it may be a column's. Languages other
+ * than English quote in other ways, and then nothing of the message is left. */
+void pg_error_hide_value(char message[ERR_TEXT_MAX]);
 
 /* Copies text with line ends and runs of spaces folded into one space, cut at size - 1. */
 void pg_error_one_line(const char *text, char *out, size_t size);

@@ -98,7 +98,7 @@ static void take_error(struct pg_conn *c, struct pg_call *call, const PGresult *
     struct query *q = call->q;
     call->redo = redo_for(call, res);
     q->fate = pg_error_fate(res);
-    q->code = pg_error_of_result(res, &q->err);
+    q->code = pg_error_of_result(res, c->pool->full_errors, &q->err);
     if (call->redo == PG_REDO_LOST)
         name_was_lost(c, call, res);
     else if (call->redo == 0 && call->stmt->repeats)
@@ -242,7 +242,7 @@ static void run_ended(struct pg_conn *c, struct pg_call *call, bool group_failed
 static void remember_last_words(struct pg_conn *c, const PGresult *res)
 {
     struct err said;
-    if (strncmp(pg_error_state(res), "57P0", 4) == 0 && pg_error_of_result(res, &said) != 0)
+    if (strncmp(pg_error_state(res), "57P0", 4) == 0 && pg_error_of_result(res, false, &said) != 0)
         snprintf(c->last_words, sizeof c->last_words, "%.255s", said.text);
 }
 

@@ -176,7 +176,7 @@ static void take_result(struct pg_listen *l, PGresult *res)
     ExecStatusType status = PQresultStatus(res);
     bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (res && !ok)
-        pg_error_of_result(res, &said);
+        pg_error_of_result(res, false, &said);
     switch (l->stage) {
     case LISTENING:
         if (res && !ok) {

@@ -314,7 +314,7 @@ void pg_pool_unprepare(struct pg_pool *p, const PGresult *res)
         return;
     p->prepared = false;
     p->stats.unprepared = 1;
-    pg_error_of_result(res, &said);
+    pg_error_of_result(res, false, &said);
     log_warn("pg.unprepared",
              "backend=%s reason=%s hint=\"sessions are shared by a pooler: no prepared statements "
              "from now on; prepared = false in the configuration says so from the start\"",

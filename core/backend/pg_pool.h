@@ -25,6 +25,7 @@ struct pg_pool {
     struct pg_target target;
     uint32_t pipeline, group, max_queue;
     bool prepared;      /* statements have names on the server; else one unit is in the air */
+    bool full_errors;   /* they tell what they quote of rows */
     uint64_t seed;      /* of their names: two servers, or two lives of one, share none */
     uint64_t names;     /* so far */
     int64_t changed_ms; /* descriptions that were asked for before are old; clock_ms */

@@ -79,6 +79,7 @@ int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_b
     p->reconnect_base_ms = conf->reconnect_base_ms;
     p->reconnect_cap_ms = conf->reconnect_cap_ms;
     p->prepared = conf->prepared;
+    p->full_errors = conf->full_errors;
     p->statement_age_ms = conf->statement_age_ms;
     p->connection_age_ms = conf->connection_age_ms;
     p->changed_ms = INT64_MIN;

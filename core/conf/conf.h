@@ -94,6 +94,7 @@ struct conf_backend {
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
     int64_t busy_timeout_ms; /* sqlite */
+    bool full_errors;        /* as conf->errors says */
     const char *file;
     int line;
 };
@@ -146,6 +147,7 @@ struct conf {
     size_t listen_count;
     const char *scripts_dir, *lua_dir; /* absolute */
     const char *user;                  /* to run as when started as root; NULL: no change */
+    const char *errors;                /* what is told of a database's: "plain" or "full" */
     const char *log_level, *log_file;  /* log_file NULL: standard error */
     int64_t memory_bytes;
     int64_t shards;

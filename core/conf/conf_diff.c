@@ -3,7 +3,7 @@
 
 bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *b)
 {
-    if (strcmp(a->name, b->name) != 0 || a->driver != b->driver)
+    if (strcmp(a->name, b->name) != 0 || a->driver != b->driver || a->full_errors != b->full_errors)
         return false;
     for (size_t i = 0; i < options_count; i++) {
         const struct option *o = &options_table[i];

@@ -36,6 +36,7 @@ const char *const options_drivers[] = {
 static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 const char *const options_rights[] = {"read", "write", "invalidate", "admin", NULL};
+static const char *const error_texts[] = {"plain", "full", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
@@ -96,6 +97,8 @@ const struct option options_table[] = {
      .text = "Further attempts that failed loads may make, as a share of all loads of a loader thread, beside two a second: what a sick database gets to see beyond what a healthy one does."},
     {TOP(OPT_INT, script_calls, "script_calls", "1000"), .least = 1, .most = 1000000000,
      .text = "Queries of one run of a script."},
+    {TOP(OPT_CHOICE, errors, "errors", "plain"), .choices = error_texts,
+     .text = "What scripts, clients and the log are told of a database's error: `plain` leaves out the details and values in which it quotes rows, `full` tells them too, for development. See [security](security.md#what-errors-tell)."},
     {TOP(OPT_CHOICE, log_level, "log_level", "info"), .choices = levels,
      .text = "The least important lines that are logged."},
     {TOP(OPT_PATH, log_file, "log_file", NULL), .restart = true,

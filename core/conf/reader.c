@@ -152,9 +152,11 @@ static void read_backends(struct reading *r, const config_setting_t *root)
                       CONF_BACKENDS_MAX);
         return;
     }
+    bool full = c->errors && strcmp(c->errors, "full") == 0;
     c->backends = make_array(r, (size_t)count + 1, sizeof *c->backends);
     for (int i = 0; c->backends && i < count; i++) {
         const config_setting_t *group = config_setting_get_elem(all, (unsigned)i);
+        c->backends[c->backend_count].full_errors = full;
         if (config_setting_is_group(group))
             read_backend(r, group, &c->backends[c->backend_count++]);
         else

@@ -5,6 +5,7 @@
 #include "base/show.h"
 #include "net/commands.h"
 #include "net/rights.h"
+#include "net/subscribe.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
@@ -59,6 +60,15 @@ static void become(struct conn *c, const struct conf_user *u)
     c->user = u;
     c->known = u || c->io->snapshot->conf->user_count == 0;
     c->may = u ? rights_at_once(u) : c->known ? RIGHTS_ALL : RIGHT_ANYBODY;
+}
+
+/* Who was somebody else before: what that one subscribed to, this one may not be allowed to hear.
+ */
+static void become_another(struct conn *c, const struct conf_user *u)
+{
+    if (c->subscriber && c->user && !conf_user_same_rights(c->user, u))
+        subscribe_client_left(c);
+    become(c, u);
 }
 
 void auth_conn_opened(struct conn *c)
@@ -133,7 +143,7 @@ static int settle(struct auth_request *r, const struct conf *conf)
         return r->rc;
     if (!u || !u->password_hash || strcmp(u->password_hash, r->hash) != 0)
         return err_set(&r->err, ERR_AUTH_FAILED, "auth: the user was changed meanwhile");
-    become(r->conn, u);
+    become_another(r->conn, u);
     return 0;
 }
 

@@ -401,6 +401,13 @@ void read_peek(const struct target *t, struct params *p)
     }
 }
 
+/* Whether its client may be shown a value. */
+static bool may_read(const struct target *t)
+{
+    const struct conf_user *u = t->conn->user;
+    return !u || (u->rights & RIGHT_READ);
+}
+
 void read_refresh(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
@@ -422,6 +429,7 @@ void read_refresh(const struct target *t, struct params *p)
     int loader;
     const struct policy *policy = snapshot_policy(io->snapshot, r.key, &loader);
     r.hash = params_hash(p, io->options.store, r.key);
+    background = background || !may_read(t);
     if (route_is_misfit(loader) && background)
         answer_true(t, true);
     else if (route_is_misfit(loader))

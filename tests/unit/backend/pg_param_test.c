@@ -54,15 +54,15 @@ static void arrays_become_arrays_or_json_by_the_parameters_type(void **state)
           "[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]");
     gives(f, QUERY_VALUE, "SELECT $1::int[]", "[[[1,2],[3,4]]]", "[[1,2],[3,4]]");
     gives(f, QUERY_VALUE, "SELECT $1::int2[]", "[[-32768,32767,0]]", "[-32768,32767,0]");
-    fails(f, QUERY_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "32768");
+    fails(f, QUERY_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "22003 value");
     gives(f, QUERY_VALUE, "SELECT $1::int4[]", "[[-2147483648,2147483647]]",
           "[-2147483648,2147483647]");
-    fails(f, QUERY_VALUE, "SELECT $1::int4[]", "[[2147483648]]", ERR_BACKEND, "2147483648");
+    fails(f, QUERY_VALUE, "SELECT $1::int4[]", "[[2147483648]]", ERR_BACKEND, "22003 value");
     gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[-9223372036854775808,9223372036854775807,-1]]",
           "[-9223372036854775808,9223372036854775807,-1]");
     gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\"12\",-7,\"-3\",\"007\"]]", "[12,-7,-3,7]");
     gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\" 12\",null,3]]", "[12,null,3]");
-    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"1x\"]]", ERR_BACKEND, "1x");
+    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"1x\"]]", ERR_BACKEND, "22P02 invalid");
     fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"\"]]", ERR_BACKEND, "bigint");
     gives(f, QUERY_VALUE, "SELECT $1::oid[]", "[[1,4294967295]]", "[1,4294967295]");
     gives(f, QUERY_VALUE, "SELECT $1::int8[] || $2::text[]::int8[]", "[[1],[\"2\"]]", "[1,2]");
@@ -152,12 +152,97 @@ static void what_cannot_be_sent_is_named(void **state)
     fails(f, QUERY_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE, "dimensions");
 }
 
-static void errors_carry_the_sqlstate_and_the_detail(void **state)
+/* The text of an error, whole. */
+static void says(struct fixture *f, const char *sql, const char *want)
+{
+    struct ask a;
+    ask_init(&a, QUERY_EXEC, sql, NULL);
+    ask_wait(f, &a);
+    assert_int_equal(a.q.code, ERR_BACKEND);
+    assert_string_equal(a.q.err.text, want);
+    ask_fini(&a);
+}
+
+static const struct {
+    const char *sql, *plain, *full;
+} quoting[] = {
+    {"INSERT INTO item VALUES (1)",
+     "23505 duplicate key value violates unique constraint \"item_pkey\"",
+     "23505 duplicate key value violates unique constraint \"item_pkey\" (Key (id)=(1) already "
+     "exists.)"},
+    {"INSERT INTO checked VALUES ('secret', -1)",
+     "23514 new row for relation \"checked\" violates check constraint \"checked_n_check\"",
+     "23514 new row for relation \"checked\" violates check constraint \"checked_n_check\" "
+     "(Failing "
+     "row contains (secret, -1).)"},
+    {"INSERT INTO few VALUES ('secret', 200)",
+     "44000 new row violates check option for view \"few\"",
+     "44000 new row violates check option for view \"few\" (Failing row contains (secret, 200).)"},
+    {"SELECT name::int FROM checked", "22P02 invalid input syntax for type integer: \"...\"",
+     "22P02 invalid input syntax for type integer: \"an \"odd\" secret\""},
+    {"SELECT n::text::smallint FROM checked",
+     "22003 value \"...\" is out of range for type smallint",
+     "22003 value \"70000\" is out of range for type smallint"},
+    {"SELECT name::jsonb FROM checked", "22P02 invalid input syntax for type json",
+     "22P02 invalid input syntax for type json (Token \"an\" is invalid.)"},
+    {"DO $$ BEGIN RAISE 'its author''s word' USING DETAIL = 'secret', HINT = 'a hint'; END $$",
+     "P0001 its author's word (a hint)", "P0001 its author's word (secret; a hint)"},
+    {"SELECT count(*) FROM nowhere.item", "42P01 relation \"nowhere.item\" does not exist",
+     "42P01 relation \"nowhere.item\" does not exist"},
+    {"DROP TABLE checked",
+     "2BP01 cannot drop table checked because other objects depend on it (Use DROP ... CASCADE to "
+     "drop the dependent objects too.)",
+     "2BP01 cannot drop table checked because other objects depend on it (view few depends on "
+     "table "
+     "checked; Use DROP ... CASCADE to drop the dependent objects too.)"},
+};
+
+static void errors_quote_no_rows_but_in_development(void **state)
 {
     struct fixture *f = *state;
-    fails(f, QUERY_EXEC, "INSERT INTO item VALUES (1)", NULL, ERR_BACKEND,
-          "23505 duplicate key value violates unique constraint \"item_pkey\" (Key (id)=(1) "
-          "already exists.)");
+    gives(f, QUERY_EXEC, "CREATE TABLE checked (name text, n int CHECK (n > 0))", NULL, "0");
+    gives(f, QUERY_EXEC, "CREATE VIEW few AS SELECT * FROM checked WHERE n < 100 WITH CHECK OPTION",
+          NULL, "0");
+    gives(f, QUERY_EXEC, "INSERT INTO checked VALUES ('an \"odd\" secret', 70000)", NULL, "1");
+    for (size_t i = 0; i < sizeof quoting / sizeof *quoting; i++)
+        says(f, quoting[i].sql, quoting[i].plain);
+    struct fixture other = *f;
+    other.conf.full_errors = true;
+    fixture_open(&other, 1);
+    for (size_t i = 0; i < sizeof quoting / sizeof *quoting; i++)
+        says(&other, quoting[i].sql, quoting[i].full);
+    fixture_close(&other);
+    gives(f, QUERY_EXEC, "DROP TABLE checked CASCADE", NULL, "0");
+}
+
+/* No server of the tests speaks another language: results that look as if one did. */
+static void values_are_hidden_in_any_language(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *said, *told;
+    } cases[] = {
+        {"ungültige Eingabesyntax für Typ integer: »secret«", "a value cannot be taken"},
+        {"invalid input syntax for type integer: \"secret cut",
+         "invalid input syntax for type integer: \"...\""},
+        {"division by zero", "division by zero"},
+        {"value \"ä\" is odd", "value \"...\" is odd"},
+        {"\"", "\"...\""},
+        {"\"\"", "\"...\""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[ERR_TEXT_MAX];
+        strcpy(text, cases[i].said);
+        pg_error_hide_value(text);
+        assert_string_equal(text, cases[i].told);
+    }
+}
+
+static void errors_carry_the_sqlstate(void **state)
+{
+    struct fixture *f = *state;
+    fails(f, QUERY_EXEC, "INSERT INTO item VALUES (1)", NULL, ERR_BACKEND, "23505 duplicate key");
     fails(f, QUERY_ROW, "SELECT nope FROM item", NULL, ERR_BACKEND,
           "42703 column \"nope\" does not exist");
     fails(f, QUERY_ROW, "-- nothing", NULL, ERR_BAD_REQUEST, "empty");
@@ -215,7 +300,9 @@ int main(void)
         cmocka_unit_test(bin_and_str_go_into_bytea_whole),
         cmocka_unit_test(a_wrong_count_says_so),
         cmocka_unit_test(what_cannot_be_sent_is_named),
-        cmocka_unit_test(errors_carry_the_sqlstate_and_the_detail),
+        cmocka_unit_test(errors_carry_the_sqlstate),
+        cmocka_unit_test(errors_quote_no_rows_but_in_development),
+        cmocka_unit_test(values_are_hidden_in_any_language),
         cmocka_unit_test(what_changes_a_shared_connection_is_refused),
         cmocka_unit_test(race_21_each_query_reads_what_is_committed_by_then),
     };

@@ -55,6 +55,14 @@ static int check_text(const struct asked *a, const char *what, struct slice text
     return 0;
 }
 
+int rights_check_text(const struct conf_user *u, struct slice method, bool pattern,
+                      struct slice text, struct err *e)
+{
+    const struct rpc_msg m = {.method = method};
+    const struct asked a = {.user = u, .msg = &m, .e = e};
+    return u ? check_text(&a, pattern ? "pattern" : "key", text) : 0;
+}
+
 /* One text, or an array of them. */
 static int check_texts(const struct asked *a, struct mp_reader *at, const char *what)
 {

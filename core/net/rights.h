@@ -32,6 +32,11 @@ unsigned rights_at_once(const struct conf_user *u);
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
                  const struct rpc_msg *m, struct err *e) MUST_USE;
 
+/* Of a key or a pattern that a method finds in its arguments itself. u NULL: there are no users.
+ * 0 or ERR_DENIED. */
+int rights_check_text(const struct conf_user *u, struct slice method, bool pattern,
+                      struct slice text, struct err *e) MUST_USE;
+
 bool rights_key(const struct conf_user *u, struct slice key);
 /* Whether one of u's patterns matches whatever this one matches. false where that is not seen: it
  * takes u's stars for the pattern's stars, which is never wrong that way. */

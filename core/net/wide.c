@@ -3,6 +3,7 @@
 #include "net/commands.h"
 
 #include "base/log.h"
+#include "net/rights.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -121,6 +122,17 @@ static int read_lift(struct params *p, struct lift *what, bool *all, struct err 
     return rc;
 }
 
+/* All floors are those of the keys that the pattern * matches. */
+static int check_lift(const struct target *t, const struct params *p, const struct lift *what,
+                      bool all, struct err *e)
+{
+    const struct conf_user *user = t->conn ? t->conn->user : NULL;
+    struct slice method = slice_str(p->method);
+    if (what->key.size > 0)
+        return rights_check_text(user, method, false, what->key, e);
+    return rights_check_text(user, method, true, all ? slice_str("*") : what->match, e);
+}
+
 /* What the log says of it: somebody has taken a promise back. */
 static void log_lift(const struct target *t, const struct lift *what, bool all, bool had)
 {
@@ -142,6 +154,8 @@ void wide_lift_floors(const struct target *t, struct params *p)
     bool all = false, had = false;
     struct err e;
     int rc = read_lift(p, &what, &all, &e);
+    if (rc == 0)
+        rc = check_lift(t, p, &what, all, &e);
     if (rc == 0) {
         what.hash = store_hash(io->options.store, what.key);
         rc = change_lift(io->options.changes, &what, &had, &e);

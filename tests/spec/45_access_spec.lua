@@ -118,6 +118,7 @@ describe("access", function()
     for _, ask in ipairs {
       { "get", "user:1" }, { "get", "a:x:b" }, { "get_many", { "user:1", "user:2" } }, { "set", "user:1", 1 },
       { "invalidate_match", "user:1*" }, { "subscribe", { patterns = "user:*", keys = { "a:1:b" } } }, { "stats" },
+      { "lift_floors", { key = "user:1" } }, { "lift_floors", { match = "user:1*" } },
     } do
       assert.is_nil(code_of(c, ask[1], { unpack(ask, 2) }), ask[1])
     end
@@ -125,7 +126,8 @@ describe("access", function()
       { "get", "users:1" }, { "get", "a:x:c" }, { "get_many", { "user:1", "other" } }, { "set", "other", 1 },
       { "invalidate_match", "*" }, { "invalidate_match", "use*" }, { "invalidate_tag", "t" },
       { "subscribe", { patterns = "*" } }, { "subscribe", { keys = { "user:1", "x" } } },
-      { "subscribe", { tags = "t" } },
+      { "subscribe", { tags = "t" } }, { "lift_floors", { key = "users:1" } }, { "lift_floors", { match = "use*" } },
+      { "lift_floors", { all = true } },
     } do
       assert.equal("DENIED", code_of(c, ask[1], { unpack(ask, 2) }), ask[1])
     end

@@ -59,6 +59,9 @@ static void check_top(struct reading *r, const config_setting_t *root)
     if ((c->shards & (c->shards - 1)) != 0)
         setting_wrong(r, place_of(root, "shards", "shards"),
                       "\"shards\" is %lld; it must be a power of two", (long long)c->shards);
+    if ((c->tag_slots & (c->tag_slots - 1)) != 0)
+        setting_wrong(r, place_of(root, "tag_slots", "tag_slots"),
+                      "\"tag_slots\" is %lld; it must be a power of two", (long long)c->tag_slots);
     if (c->memory_bytes / c->shards < SHARD_LEAST)
         setting_wrong(r, place_of(root, "memory", "shards"),
                       "\"memory\" (%s) is too small for %lld shards; they need %s",

@@ -73,10 +73,9 @@ static int check_backends(const struct conf *conf, struct buf *out)
  * runs already. */
 static int check_start(const struct conf *conf, struct buf *out)
 {
-    struct addrs found[CONF_LISTEN_MAX];
     struct err e;
     int problems = 0;
-    if (listen_resolve(conf, found, &e) != 0)
+    if (listen_check(conf, &e) != 0)
         problems += report(out, e.text);
     if (conf->user && !getpwnam(conf->user)) {
         err_set(&e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);

@@ -29,7 +29,8 @@ static int check_twice(const struct addrs *all, const struct addr *a, struct err
     return 0;
 }
 
-int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e)
+/* The addresses of each text of `listen`, in its order; found has room for CONF_LISTEN_MAX. */
+static int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e)
 {
     int rc = 0;
     for (size_t i = 0; i < conf->listen_count && rc == 0; i++) {
@@ -41,6 +42,12 @@ int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e)
     if (rc != 0)
         err_prefix(e, "listen");
     return rc;
+}
+
+/* This machine does not have the address. */
+static bool is_missing(int rc)
+{
+    return rc == ERR_IO && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
 }
 
 static bool is_open_to_all(const struct server *s, const struct addr *a)
@@ -91,14 +98,40 @@ static int listen_all(struct server *s, struct addrs all, struct err *e)
         if (any_port && s->listener_count > first)
             addr_set_port(&all.at[i], port_of(&s->listeners[first]));
         rc = listen_at(s, &all.at[i], e);
-        bool missing = rc == ERR_IO && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
-        if (rc != 0 && !missing)
+        if (rc != 0 && !is_missing(rc))
             return rc;
         if (rc != 0)
             log_warn("listen.left_out", "address=%s error=%s", log_q(all.at[i].text),
                      log_q(e->text));
     }
     return s->listener_count > first ? 0 : rc;
+}
+
+/* Any of them will do but for those that cannot be had for another reason. */
+static int check_all(const struct addrs *all, struct err *e)
+{
+    bool any = false;
+    int rc = 0;
+    for (unsigned i = 0; i < all->count; i++) {
+        rc = addr_check(&all->at[i], e);
+        if (rc != 0 && !is_missing(rc))
+            return rc;
+        any |= rc == 0;
+    }
+    return any ? 0 : rc;
+}
+
+int listen_check(const struct conf *conf, struct err *e)
+{
+    struct addrs found[CONF_LISTEN_MAX];
+    int rc = listen_resolve(conf, found, e);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < conf->listen_count && rc == 0; i++)
+        rc = check_all(&found[i], e);
+    if (rc != 0)
+        err_prefix(e, "listen");
+    return rc;
 }
 
 int listen_open(struct server *s, struct err *e)

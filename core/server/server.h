@@ -77,8 +77,8 @@ void server_free(struct server *s);
 void drain_begin(struct server *s);
 
 /* listen.c */
-/* The addresses of each text of `listen`, in its order; found has room for CONF_LISTEN_MAX. */
-int listen_resolve(const struct conf *conf, struct addrs found[], struct err *e) MUST_USE;
+/* What listen_open would say, as far as it can be looked at beside a server that runs already. */
+int listen_check(const struct conf *conf, struct err *e) MUST_USE;
 int listen_open(struct server *s, struct err *e) MUST_USE;
 void listen_start(struct server *s);
 void listen_close(struct server *s);

@@ -17,7 +17,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define UNIX_PREFIX "unix:"
+#define UNIX_PREFIX   "unix:"
+#define CANNOT_LISTEN "cannot listen on %s: %s"
+#define NO_SOCKET     "cannot listen on %s: the file exists and is no socket"
 
 static void set_unix(struct addr *a, const char *path)
 {
@@ -161,8 +163,7 @@ static int listen_unix(int fd, const struct addr *a, int backlog, struct err *e)
     if (rc != 0 && errno == EADDRINUSE) {
         struct stat st;
         if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-            rc = err_set(e, ERR_IO, "cannot listen on %s: the file exists and is no socket",
-                         a->text);
+            rc = err_set(e, ERR_IO, NO_SOCKET, a->text);
         else if (unix_answers(a))
             rc = err_set(e, ERR_IO, "cannot listen on %s: address in use, a server answers there",
                          a->text);
@@ -173,9 +174,39 @@ static int listen_unix(int fd, const struct addr *a, int backlog, struct err *e)
             rc = bind_and_listen(fd, a, backlog);
     }
     if (rc == -1)
-        rc = err_set(e, ERR_IO, "cannot listen on %s: %s", a->text, strerror(errno));
+        rc = err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
     if (lock >= 0)
         close(lock);
+    return rc;
+}
+
+static int check_unix(const struct addr *a, struct err *e)
+{
+    char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+    const char *path = ((const struct sockaddr_un *)&a->sa)->sun_path;
+    struct stat st;
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return err_set(e, ERR_IO, NO_SOCKET, a->text);
+    snprintf(folder, sizeof folder, "%.*s/", (int)(strrchr(path, '/') - path), path);
+    return stat(folder, &st) == 0 ? 0 : err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
+}
+
+int addr_check(const struct addr *a, struct err *e)
+{
+    const int on = 1;
+    if (addr_is_unix(a))
+        return check_unix(a, e);
+    int s = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* With SO_REUSEADDR this is in nobody's way, for it does not listen. */
+    bool ok = s >= 0 && setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+              bind(s, (const struct sockaddr *)&a->sa, a->sa_size) == 0;
+    int reason = ok ? 0 : errno;
+    if (s >= 0)
+        close(s);
+    int rc = 0;
+    if (reason != 0 && reason != EADDRINUSE && reason != EACCES)
+        rc = err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(reason));
+    errno = reason;
     return rc;
 }
 
@@ -196,7 +227,7 @@ int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, str
         if (ok && a->sa.ss_family == AF_INET6)
             ok = setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
         if (!ok || bind_and_listen(s, a, backlog) != 0)
-            rc = err_set(e, ERR_IO, "cannot listen on %s: %s", a->text, strerror(errno));
+            rc = err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
     }
     int reason = errno;
     if (rc != 0)

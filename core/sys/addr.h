@@ -44,6 +44,10 @@ bool addr_is_loopback(const struct addr *a); /* true for Unix sockets too */
 int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd,
                 struct err *e) MUST_USE;
 
+/* Whether addr_listen may be had, looked at beside a server that listens there already and by a
+ * user who may have fewer rights. ERR_IO as addr_listen says it, with errno. */
+int addr_check(const struct addr *a, struct err *e) MUST_USE;
+
 /* The address a listening socket really has ("127.0.0.1:40123" for port 0). */
 void addr_of_socket(int fd, char *text, size_t size);
 

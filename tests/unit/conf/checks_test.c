@@ -151,6 +151,7 @@ static void options_that_contradict_one_another_are_refused(void **state)
     assert_says("floor_ttl = \"5s\"; defaults = { load_timeout = \"6s\"; wait_timeout = \"1s\" }\n",
                 1, "\"load_timeout\" (6s) is above \"floor_ttl\" (5s)");
     assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
+    assert_says("tag_slots = 1000\n", 1, "\"tag_slots\" is 1000; it must be a power of two");
     assert_says("memory = \"1mb\"; shards = 64\n", 1,
                 "\"memory\" (1mb) is too small for 64 shards; they need 3mb");
     assert_says("memory = \"65gb\"\n", 1,

@@ -103,9 +103,10 @@ static void bound_by_start(const struct seat *seat, struct outcome *o)
     int64_t left_ms = until_ms - clock_ms();
     if (!g->can_write || load_began_ms(seat->load) >= until_ms)
         return;
+    bool for_ever = o->ttl_ms == 0 && o->end != END_ABSENT; /* of an absence 0 is not at all */
     if (left_ms <= 0)
         o->ttl_ms = TTL_OVER;
-    else if (o->ttl_ms == 0 || o->ttl_ms > left_ms)
+    else if (for_ever || o->ttl_ms > left_ms)
         o->ttl_ms = left_ms;
 }
 

@@ -139,6 +139,22 @@ describe("a write that a killed server had in the air", function()
     assert.is_true(ttl_ms > 0 and ttl_ms <= 60000)
     source.db:open(GATE)
   end)
+
+  it("leaves an absence that is not to be kept unkept", function()
+    local server, source = Source.sqlite {
+      scripts = { ["writer.lua"] = WRITER },
+      loaders = { { pattern = "user:*", script = "writer.lua", negative_ttl = "0s", write_timeout = "1min" } },
+    }
+    finally(function()
+      source:close()
+      server:stop()
+    end)
+    local cache = server:connect()
+    expect.absent(cache:get "user:1")
+    expect.absent(cache:peek "user:1")
+    source:put("user:1", "there", { version = 1 })
+    assert.equal("there", expect.value(cache:get "user:1"))
+  end)
 end)
 
 describe("lifted floors", function()

@@ -92,15 +92,15 @@ static int pack_array(const struct json_in *in, json_t *v, int depth)
     return rc;
 }
 
-/* Recursion ends at JSON_IN_DEPTH. */
+/* Recursion ends at MP_DEPTH_MAX. */
 static int pack_value(const struct json_in *in, json_t *v, int depth)
 {
     struct buf *out = in->out;
     uint64_t number;
     int rc;
 
-    if ((json_is_object(v) || json_is_array(v)) && depth == JSON_IN_DEPTH)
-        return err_set(in->e, ERR_BAD_VALUE, "nested deeper than %d", JSON_IN_DEPTH);
+    if ((json_is_object(v) || json_is_array(v)) && depth == MP_DEPTH_MAX)
+        return err_set(in->e, ERR_BAD_VALUE, "nested deeper than %d", MP_DEPTH_MAX);
     switch (json_typeof(v)) {
     case JSON_OBJECT: return pack_object(in, v, depth);
     case JSON_ARRAY: return pack_array(in, v, depth);

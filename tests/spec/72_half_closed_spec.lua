@@ -4,6 +4,7 @@
 local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local msgpack = require "rtcache.msgpack"
+local process = require "spec.support.process"
 local socket = require "socket"
 local wait = require "spec.support.wait"
 
@@ -129,6 +130,18 @@ describe("the nesting of a value", function()
     assert.same(nested(16), assert(cache:get "k:put"))
     assert.same(nested(16), assert(cache:get_many { "k:set" })[1].value)
     assert.same(nested(16), assert(cache:get_entry "k:set").value)
+  end)
+
+  it("counts from the value in the tool as well", function()
+    local function tool(...) return process.run { Server.tool, "-s", "unix:" .. server.socket_path, ... } end
+    local deepest, deeper = ("["):rep(16) .. ("]"):rep(16), ("["):rep(17) .. ("]"):rep(17)
+    for _, verb in ipairs { "set", "put" } do
+      local status, text = tool(verb, "k:tool", deepest)
+      assert.equal(0, status, text)
+      assert.equal(deepest .. "\n", select(2, tool("--json", "get", "k:tool")))
+      status, text = tool(verb, "k:tool", deeper)
+      assert.equal(2, status, text)
+    end
   end)
 
   it("is refused above 16, whichever way it comes", function()

@@ -64,7 +64,7 @@ static void what_cannot_be_stored_is_said(void **state)
         {"{\"$bin\": 5}", "\"$bin\" takes base64"},
         {"{\"$ext\": [1]}", "\"$ext\" takes"},
         {"{\"$ext\": [200, \"\"]}", "\"$ext\" takes"},
-        {"[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]", "deeper than 14"},
+        {"[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "deeper than 16"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf out;

@@ -38,9 +38,14 @@ describe("a change of a file behind a link", function()
 
   local function prepare(scripts) server = Server.prepare(options(scripts)) end
 
-  local function start()
+  -- A folder with a script that answers `value`.
+  local function release(name, value) files.write(folder(name) .. "/k.lua", script(value)) end
+
+  -- It answers `value` at first.
+  local function start(value)
     server:launch()
     cache = server:connect()
+    assert.equal(value, expect.value(cache:get "k:1"))
   end
 
   local function await(value)
@@ -51,10 +56,9 @@ describe("a change of a file behind a link", function()
 
   it("is seen where the folder of scripts is a link to a release", function()
     prepare "current"
-    for _, n in ipairs { "1", "2", "3" } do files.write(folder("r" .. n) .. "/k.lua", script(n)) end
+    for _, n in ipairs { "1", "2", "3" } do release("r" .. n, n) end
     link("r1", "current")
-    start()
-    assert.equal("1", expect.value(cache:get "k:1"))
+    start "1"
     switch("r2", "current")
     await "2"
     switch("r3", "current") -- the link is watched again where it led to before, too
@@ -70,22 +74,20 @@ describe("a change of a file behind a link", function()
     folder "app"
     for _, n in ipairs { "1", "2" } do
       folder("r" .. n)
-      files.write(folder("r" .. n .. "/scripts") .. "/k.lua", script(n))
+      release("r" .. n .. "/scripts", n)
     end
     link("../r1", "app/current")
-    start()
-    assert.equal("1", expect.value(cache:get "k:1"))
+    start "1"
     switch("../r2", "app/current")
     await "2"
   end)
 
   it("is seen where a script is a link, edited at its place and switched", function()
     prepare "scripts"
-    files.write(folder "shared" .. "/k.lua", script "1")
+    release("shared", "1")
     files.write(folder "other" .. "/any name", script "elsewhere")
     link("../shared/k.lua", "scripts/k.lua")
-    start()
-    assert.equal("1", expect.value(cache:get "k:1"))
+    start "1"
     files.write(server.folder .. "/shared/k.lua", script "2")
     await "2"
     files.replace(server.folder .. "/shared/k.lua", script "3")
@@ -100,13 +102,10 @@ describe("a change of a file behind a link", function()
   it("is seen in a ConfigMap", function()
     prepare "config"
     folder "config"
-    for _, n in ipairs { "1", "2", "3" } do
-      files.write(folder("config/..2026_" .. n) .. "/k.lua", script(n))
-    end
+    for _, n in ipairs { "1", "2", "3" } do release("config/..2026_" .. n, n) end
     link("..2026_1", "config/..data")
     link("..data/k.lua", "config/k.lua")
-    start()
-    assert.equal("1", expect.value(cache:get "k:1"))
+    start "1"
     switch("..2026_2", "config/..data")
     await "2"
     run("rm", "-r", server.folder .. "/config/..2026_1")
@@ -118,10 +117,9 @@ describe("a change of a file behind a link", function()
     prepare "a/scripts"
     folder "a"
     folder "b"
-    files.write(folder "a/scripts" .. "/k.lua", script "1")
-    files.write(folder "b/scripts" .. "/k.lua", script "2")
-    start()
-    assert.equal("1", expect.value(cache:get "k:1"))
+    release("a/scripts", "1")
+    release("b/scripts", "2")
+    start "1"
     run("mv", server.folder .. "/a", server.folder .. "/old")
     run("mv", server.folder .. "/b", server.folder .. "/a")
     await "2"
@@ -142,18 +140,17 @@ describe("a change of a file behind a link", function()
     os.remove(server.conf)
     link("v1", "v")
     link("v/rtcache.conf", "rtcache.conf")
-    start()
-    assert.equal("old", expect.value(cache:get "k:1"))
+    start "old"
     switch("v2", "v")
     await "new"
   end)
 
   it("is not taken for one where the bytes are the same", function()
     prepare "current"
-    for _, n in ipairs { "1", "2" } do files.write(folder("r" .. n) .. "/k.lua", script "same") end
-    files.write(folder "r3" .. "/k.lua", script "other")
+    for _, n in ipairs { "1", "2" } do release("r" .. n, "same") end
+    release("r3", "other")
     link("r1", "current")
-    start()
+    start "same"
     switch("r2", "current")
     switch("r3", "current")
     await "other"

@@ -11,13 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool matches(const char *pattern, const char *key)
+/* Until the next one. */
+static struct glob *compiled(const char *pattern)
 {
-    char room[GLOB_MAX];
-    struct glob g;
+    static char room[GLOB_MAX];
+    static struct glob g;
     assert_int_equal(glob_check(slice_str(pattern), NULL), 0);
     glob_compile(&g, slice_str(pattern), room);
-    return glob_matches(&g, slice_str(key), NULL);
+    return &g;
+}
+
+static bool matches(const char *pattern, const char *key)
+{
+    return glob_matches(compiled(pattern), slice_str(key), NULL);
 }
 
 static void stars_match_any_run_of_bytes(void **state)
@@ -52,11 +58,8 @@ static void an_escaped_star_is_a_star(void **state)
 static void captures_are_what_the_stars_matched(void **state)
 {
     (void)state;
-    char room[GLOB_MAX];
-    struct glob g;
     struct glob_match m;
-    glob_compile(&g, slice_str("a*:b*"), room);
-    assert_true(glob_matches(&g, slice_str("a1:b2:b3"), &m));
+    assert_true(glob_matches(compiled("a*:b*"), slice_str("a1:b2:b3"), &m));
     assert_int_equal(m.captures, 2);
     assert_true(slice_eq_str(m.capture[0], "1"));
     assert_true(slice_eq_str(m.capture[1], "2:b3"));
@@ -118,17 +121,15 @@ static void race_37_a_uuid_has_lower_case_digits_and_hyphens(void **state)
 static void a_text_is_characters_and_not_empty(void **state)
 {
     (void)state;
-    char room[GLOB_MAX];
-    struct glob g;
     assert_true(matches("{s:text}", "\xc3\xbc\n"));
     assert_false(matches("{s:text}", ""));
     assert_false(matches("a{s:text}b", "ab"));
     assert_true(matches("a{s:text}b", "abb"));
     assert_false(matches("{s:text}", "a\xff"));
     assert_false(matches("{s:text}:*", "a:\xff"));
-    glob_compile(&g, slice_str("{s:text}"), room);
-    assert_false(glob_matches(&g, slice_of("a\0", 2), NULL));
-    assert_true(glob_matches(&g, slice_of("\0a", 1), NULL) == false);
+    const struct glob *g = compiled("{s:text}");
+    assert_false(glob_matches(g, slice_of("a\0", 2), NULL));
+    assert_true(glob_matches(g, slice_of("\0a", 1), NULL) == false);
 }
 
 /* ---- the definition itself ---- */
@@ -170,13 +171,10 @@ static bool naive(const char *p, struct slice key, struct glob_match *m)
 
 static void compare(const char *pattern, const char *text)
 {
-    char room[GLOB_MAX];
-    struct glob g;
     struct slice key = slice_str(text);
     struct glob_match got, want = {.captures = 0};
-    glob_compile(&g, slice_str(pattern), room);
     bool expected = naive(pattern, key, &want);
-    if (glob_matches(&g, key, &got) != expected)
+    if (glob_matches(compiled(pattern), key, &got) != expected)
         fail_msg("\"%s\" %s \"%s\"", pattern, expected ? "does not match" : "matches", text);
     if (!expected)
         return;
@@ -240,18 +238,16 @@ static void long_patterns_agree_with_the_definition(void **state)
 static void what_fits_but_for_types_is_a_misfit(void **state)
 {
     (void)state;
-    char room[GLOB_MAX];
-    struct glob g;
-    glob_compile(&g, slice_str("user:{id:int}"), room);
-    assert_true(g.typed);
-    assert_true(glob_fits_rest(&g, slice_str("user:08")));
-    assert_true(glob_fits_rest(&g, slice_str("user:")));
-    g.misfits = true;
-    assert_true(glob_matches(&g, slice_str("user:08"), NULL));
-    assert_true(glob_matches(&g, slice_str("user:"), NULL));
-    assert_false(glob_matches(&g, slice_str("user:8"), NULL));
-    assert_false(glob_matches(&g, slice_str("team:08"), NULL));
-    assert_false(glob_matches(&g, slice_str("use"), NULL));
+    struct glob *g = compiled("user:{id:int}");
+    assert_true(g->typed);
+    assert_true(glob_fits_rest(g, slice_str("user:08")));
+    assert_true(glob_fits_rest(g, slice_str("user:")));
+    g->misfits = true;
+    assert_true(glob_matches(g, slice_str("user:08"), NULL));
+    assert_true(glob_matches(g, slice_str("user:"), NULL));
+    assert_false(glob_matches(g, slice_str("user:8"), NULL));
+    assert_false(glob_matches(g, slice_str("team:08"), NULL));
+    assert_false(glob_matches(g, slice_str("use"), NULL));
 }
 
 static void a_hostile_key_costs_no_more_than_its_length(void **state)
@@ -259,16 +255,12 @@ static void a_hostile_key_costs_no_more_than_its_length(void **state)
     (void)state;
     enum { SIZE = 65535 };
     static char key[SIZE];
-    char room[GLOB_MAX];
-    struct glob g;
-    const char *pattern = "*1{a:int}a*1{b:int}a*1{c:int}a*1{d:int}b";
-    assert_int_equal(glob_check(slice_str(pattern), NULL), 0);
-    glob_compile(&g, slice_str(pattern), room);
+    const struct glob *g = compiled("*1{a:int}a*1{b:int}a*1{c:int}a*1{d:int}b");
     memset(key, '1', sizeof key);
     for (size_t i = 20; i < SIZE; i += 20)
         key[i] = 'a';
     for (int round = 0; round < 100; round++)
-        assert_false(glob_matches(&g, slice_of(key, sizeof key), NULL));
+        assert_false(glob_matches(g, slice_of(key, sizeof key), NULL));
 }
 
 static void wrong_patterns_are_refused(void **state)

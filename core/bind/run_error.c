@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CLASSES_MAX 8 /* from an error object up */
+
 /* ---- codes ---- */
 
 /* Those of the server's that a script may give: what a query, a value or a request can be. */
@@ -151,6 +153,25 @@ static int push_field(lua_State *L, int index, const char *name)
     return lua_type(L, -1);
 }
 
+/* The same of an object or of its classes: where an __index is a table, the field is looked for
+ * there. No code of the script runs for it. */
+static int push_inherited(lua_State *L, int index, const char *name)
+{
+    lua_pushvalue(L, index);
+    int at = lua_gettop(L), type;
+    for (int classes = 0;; classes++) {
+        type = push_field(L, at, name);
+        if (type != LUA_TNIL || classes == CLASSES_MAX || !luaL_getmetafield(L, at, "__index") ||
+            !lua_istable(L, -1))
+            break;
+        lua_replace(L, at);
+        lua_settop(L, at);
+    }
+    lua_settop(L, at + 1);
+    lua_replace(L, at);
+    return type;
+}
+
 /* The mark of rtcache.poison. */
 static void read_poison(lua_State *L, const struct run *r, int index, struct run_result *out)
 {
@@ -175,11 +196,16 @@ static bool is_of_query(lua_State *L, const struct run *r, int index)
 static void read_message(lua_State *L, const struct run *r, int index, char *out, size_t room)
 {
     int type = push_field(L, index, "message");
-    if (type == LUA_TSTRING || type == LUA_TNUMBER || push_own_text(L, r, index))
+    bool found = type == LUA_TSTRING || type == LUA_TNUMBER || push_own_text(L, r, index);
+    if (!found && type == LUA_TNIL) {
+        type = push_inherited(L, index, "message");
+        found = type == LUA_TSTRING || type == LUA_TNUMBER;
+    }
+    if (found)
         take_text(text_at(L, -1), out, room);
     else if (type != LUA_TNIL)
         snprintf(out, room, "the error's message is a %s, not a text", lua_typename(L, type));
-    else if (push_field(L, index, "code") == LUA_TSTRING)
+    else if (push_inherited(L, index, "code") == LUA_TSTRING)
         take_text(text_at(L, -1), out, room);
     else
         snprintf(out, room, "an error table without a message");
@@ -189,7 +215,7 @@ static void read_message(lua_State *L, const struct run *r, int index, char *out
 static void read_code(lua_State *L, const struct run *r, int index, struct run_result *out)
 {
     char name[48], text[ERR_TEXT_MAX];
-    int type = push_field(L, index, "code");
+    int type = push_inherited(L, index, "code");
     int code = ERR_LOAD_FAILED;
     const char *refused = NULL;
     struct slice word = {0};
@@ -238,7 +264,7 @@ static void read_table(lua_State *L, const struct run *r, int index, const char 
         err_set(&out->err, ERR_LOAD_FAILED, "%s", message);
     read_code(L, r, index, out);
     out->divisible = is_of_a_key(out->err.code, message);
-    if (out->err.code != ERR_SCRIPT && push_field(L, index, "retryable") == LUA_TBOOLEAN)
+    if (out->err.code != ERR_SCRIPT && push_inherited(L, index, "retryable") == LUA_TBOOLEAN)
         out->err.retry = lua_toboolean(L, -1) ? 1 : -1;
 }
 

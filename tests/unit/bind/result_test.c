@@ -316,6 +316,28 @@ static void asks_an_object_for_its_text(void **state)
 #undef OBJECT
 }
 
+static void an_object_has_what_its_class_has(void **state)
+{
+    struct bench *b = *state;
+#define CLASS                                                                                      \
+    "local Base = { code = 'NO_CREDIT', retryable = true } Base.__index = Base\n"                  \
+    "local Class = setmetatable({ message = 'of the class' }, Base) Class.__index = Class\n"
+    struct ending end;
+    bench_eval(b, CLASS "error(setmetatable({}, Class))", &end);
+    assert_int_equal(end.err.code, ERR_OWN);
+    assert_string_equal(err_word(&end.err), "NO_CREDIT");
+    assert_true(end.retryable);
+    expect_text(&end.err, ".lua:4: of the class");
+    ending_fini(&end);
+    expect_failure(b, CLASS "return nil, setmetatable({ code = 'MINE', message = 'm' }, Class)",
+                   ERR_OWN, ": m");
+    expect_failure(b, CLASS "return nil, setmetatable({ message = 'm' }, { __index = type })",
+                   ERR_LOAD_FAILED, ": m"); /* no code is run for it */
+    expect_failure(b, "local t = { message = 'm' } t.__index = t error(setmetatable(t, t))",
+                   ERR_LOAD_FAILED, ".lua:2: m");
+#undef CLASS
+}
+
 static void takes_any_message_and_makes_one_line_of_it(void **state)
 {
     struct bench *b = *state;
@@ -392,6 +414,7 @@ int main(void)
         CASE(refuses_codes_that_mean_something_else),
         CASE(keeps_the_code_of_a_query_that_no_script_may_give),
         CASE(asks_an_object_for_its_text),
+        CASE(an_object_has_what_its_class_has),
         CASE(takes_any_message_and_makes_one_line_of_it),
         CASE(says_whether_a_retry_may_help),
         CASE(names_the_path_to_what_cannot_be_packed),

@@ -172,9 +172,11 @@ int flights_lift_match(struct flights *fl, const struct glob *g, bool all, int64
     if (rc == 0 && !all && !shared)
         rc = err_set(e, ERR_NOMEM, "no memory for a pattern");
     for (unsigned i = 0; i < fl->shard_count && rc == 0; i++)
-        if (lift(&fl->shards[i], shared, now_ms) != 0)
+        if (lift(&fl->shards[i], shared, now_ms) != 0) {
             rc = err_set(e, ERR_OVERLOADED,
                          "%d patterns were lifted within floor_ttl: lift all instead", FLOOR_LIFTS);
+            e->retry = -1; /* not soon */
+        }
     if (shared)
         shared_glob_unref(shared);
     return rc;

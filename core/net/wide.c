@@ -159,7 +159,7 @@ void wide_lift_floors(const struct target *t, struct params *p)
     if (rc == 0) {
         what.hash = store_hash(io->options.store, what.key);
         rc = change_lift(io->options.changes, &what, &had, &e);
-        if (rc == ERR_OVERLOADED)
+        if (rc == ERR_OVERLOADED && err_may_retry(&e))
             e.retry_after_ms = RETRY_MS;
         if (rc != 0)
             err_prefix(&e, "%s", p->method);

@@ -229,6 +229,22 @@ describe("lifted floors", function()
     is_back "team:3"
   end)
 
+  it("of more patterns than are kept are refused, with no time after which it would help", function()
+    local err
+    -- What is lifted is scanned for as well, and only so many scans go on at once.
+    local function lift(what)
+      local lifted
+      lifted, err = cache:lift_floors(what)
+      return lifted or not err.message:find("max_globs", 1, true)
+    end
+    for n = 1, 65 do
+      wait.until_true("a scan more", function() return lift { match = "some:" .. n .. ":*" } end)
+    end
+    expect.error("OVERLOADED", "lift all instead", nil, err)
+    assert.is_nil(err.retry_after_ms)
+    wait.until_true("all are lifted", function() return lift { all = true } end)
+  end)
+
   it("take with them what is stored, whose version would keep the new ones out", function()
     source:put("user:4", "old", { version = 100 })
     assert.equal("old", expect.value(cache:get "user:4"))

@@ -113,7 +113,7 @@ stage_spec-asan() {
 # Those in which several threads have work for one another.
 thread_specs=(
     tests/spec/0[1-9]_*_spec.lua tests/spec/1[0-2]_*_spec.lua tests/spec/1[678]_*_spec.lua
-    tests/spec/46_*_spec.lua
+    tests/spec/46_*_spec.lua tests/spec/75_*_spec.lua
 )
 
 stage_spec-tsan() {

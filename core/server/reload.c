@@ -24,6 +24,7 @@ struct reload {
     uint64_t fingerprint;
     bool changed;
     const char *again; /* why another round follows this one */
+    bool stopped;      /* the threads are about to end: what they answer leads to nothing more */
 };
 
 static void reload_start(struct reload *r, const char *why);
@@ -55,6 +56,13 @@ static void answer_asked(struct reload *r, const struct err *e)
         asked->message.recv = asked->answered;
         mailbox_send(asked->answer_to, &asked->message);
     }
+}
+
+static void refuse_asked(struct reload *r)
+{
+    struct err e;
+    err_set(&e, ERR_SHUTDOWN, "the server is going down");
+    answer_asked(r, &e);
 }
 
 /* The round is over; e is NULL where the configuration was taken over. */
@@ -164,7 +172,7 @@ static void recv_io_changed(struct message *m, void *owner)
 {
     (void)m;
     struct server *s = owner;
-    if (--s->reload->pending == 0)
+    if (--s->reload->pending == 0 && !s->reload->stopped)
         on_everywhere(s->reload);
 }
 
@@ -204,7 +212,7 @@ static void recv_loader_changed(struct message *m, void *owner)
     struct loader_change *c = container_of(m, struct loader_change, message);
     if (c->rc != 0 && r->err.code == 0)
         r->err = c->err;
-    if (--r->pending > 0)
+    if (--r->pending > 0 || r->stopped)
         return;
     switch (c->step) {
     case LOADER_PREPARE: step(r, r->err.code == 0 ? LOADER_COMMIT : LOADER_ABORT); break;
@@ -273,7 +281,7 @@ void reload_begin(struct reload *r, const char *why)
 {
     if (r->next || r->first_done)
         r->again = why;
-    else if (!r->server->draining)
+    else if (!r->server->draining && !r->stopped)
         reload_start(r, why);
 }
 
@@ -289,13 +297,21 @@ void reload_recv_request(struct message *m, void *owner)
     struct io_reload *asked = container_of(m, struct io_reload, message);
     bool busy = s->reload->next != NULL;
     list_push_back(busy ? &s->reload->later : &s->reload->asked, &asked->link);
-    if (!s->draining) {
+    if (s->draining || s->reload->stopped)
+        refuse_asked(s->reload);
+    else
         reload_begin(s->reload, "request");
+}
+
+void reload_stop(struct reload *r)
+{
+    if (!r || r->stopped)
         return;
-    }
-    struct err e;
-    err_set(&e, ERR_SHUTDOWN, "the server is going down");
-    answer_asked(s->reload, &e);
+    r->stopped = true;
+    r->again = NULL;
+    refuse_asked(r);
+    list_splice(&r->asked, &r->later);
+    refuse_asked(r);
 }
 
 void reload_free(struct reload *r)

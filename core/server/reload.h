@@ -17,7 +17,10 @@
 #include "server/server.h"
 
 int reload_new(struct reload **out, struct server *s, struct err *e) MUST_USE;
-void reload_free(struct reload *r);
+/* Before the threads end. A round that is under way goes no further, whichever step it is at, and
+ * who asked for it hears that the server is going down. r may be NULL. */
+void reload_stop(struct reload *r);
+void reload_free(struct reload *r); /* no thread runs any more */
 
 /* The first take-over, with the configuration the server was made of. done runs once. */
 void reload_first(struct reload *r, void (*done)(struct server *s, const struct err *e));

@@ -187,6 +187,21 @@ static void start_signal(struct server *s, ev_signal *watcher, int signum,
     ev_signal_start(s->loop, watcher);
 }
 
+/* One that comes from here on is late: what it asks for is under way, and without a watcher it
+ * would kill the process in the middle of that. */
+static void stop_signals(struct server *s)
+{
+    sigset_t late;
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    sigaddset(&late, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
+    ev_signal_stop(s->loop, &s->on_term);
+    ev_signal_stop(s->loop, &s->on_int);
+    ev_signal_stop(s->loop, &s->on_hup);
+}
+
 static void make_loop(struct server *s)
 {
     s->loop = ev_default_loop(EVFLAG_AUTO);
@@ -272,9 +287,12 @@ static void server_on_first(struct server *s, const struct err *e)
              s->io_count, s->loader_count);
 }
 
-/* Loads end first: their waiters hear of it from I/O threads that still run. */
+/* The one order of ending, from whatever is under way: first what the main thread would still ask
+ * of the others, for nothing may be sent to one that has ended; then loads, whose waiters hear of
+ * it from I/O threads that still run; then those. */
 static void stop_threads(struct server *s)
 {
+    reload_stop(s->reload);
     if (s->feeds) {
         feeds_stop(s->feeds);
         feeds_join(s->feeds);
@@ -318,9 +336,7 @@ void server_free(struct server *s)
     for (unsigned i = 0; i < s->io_count; i++)
         io_free(s->ios[i]);
     if (s->loop) {
-        ev_signal_stop(s->loop, &s->on_term);
-        ev_signal_stop(s->loop, &s->on_int);
-        ev_signal_stop(s->loop, &s->on_hup);
+        stop_signals(s);
         ev_timer_stop(s->loop, &s->tick);
         mailbox_fini(&s->control);
     }

@@ -268,6 +268,11 @@ void glob_index_remove(struct glob_index *ix, struct glob_item *item)
         drop_node(ix, n);
 }
 
+const struct glob *glob_item_glob(const struct glob_item *item)
+{
+    return &item->node->glob;
+}
+
 /* ---- walks ---- */
 
 void glob_index_walk(struct glob_index *ix, struct slice key)

@@ -37,6 +37,9 @@ void glob_index_free(struct glob_index *ix);      /* empty; NULL is allowed */
 int glob_index_add(struct glob_index *ix, struct glob_item *item, struct slice pattern) MUST_USE;
 void glob_index_remove(struct glob_index *ix, struct glob_item *item);
 
+/* The pattern of an item that is in an index, compiled. */
+const struct glob *glob_item_glob(const struct glob_item *item);
+
 /* A walk over the items whose patterns match the key, which is borrowed until its end. Items may
  * come and go between its steps: who is there all the time is met once. */
 void glob_index_walk(struct glob_index *ix, struct slice key);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/auth.h"
 #include "net/conn_tls.h"
+#include "net/subscribe.h"
 #include "net/subscriptions.h"
 
 #include <stdlib.h>
@@ -39,6 +40,10 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct io *io = watcher->data;
     struct list *link;
     io->shaken = 0;
+    if (!list_empty(&io->slices.waiting)) {
+        io_read_clock(io);
+        slices_run(&io->slices);
+    }
     flush_outboxes(io);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
@@ -113,6 +118,8 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     ev_timer_init(&io->sweep, io_on_sweep, SWEEP_SECONDS, SWEEP_SECONDS);
     io->sweep.data = io;
     ev_timer_start(io->worker.loop, &io->sweep);
+    slices_init(&io->slices, io->worker.loop);
+    telling_init(&io->telling, io);
     *out = io;
     return 0;
 }
@@ -262,7 +269,10 @@ void io_free(struct io *io)
         return;
     ev_prepare_stop(io->worker.loop, &io->flush);
     ev_timer_stop(io->worker.loop, &io->sweep);
+    slices_stop(&io->slices);
     worker_fini(&io->worker);
+    telling_fini(&io->telling);
+    subscribe_fini(io);
     subscriptions_free(io->subscriptions);
     snapshot_unref(io->snapshot);
     buf_fini(&io->spare);

@@ -20,6 +20,8 @@
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "metrics/metrics.h"
+#include "net/slices.h"
+#include "net/telling.h"
 #include "sys/worker.h"
 
 #define IO_READ_BYTES (64 * 1024)
@@ -61,7 +63,9 @@ struct io {
     int64_t now_ms, now_us; /* of this turn */
     struct list conns;
     size_t conn_count, parked_count;
-    struct subscriptions *subscriptions; /* subscribe.h; NULL before the first */
+    struct slices slices;
+    struct telling telling;
+    struct subscriptions *subscriptions; /* NULL before the first */
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
     struct buf sink;   /* answers nobody asked for */

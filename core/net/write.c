@@ -2,6 +2,7 @@
 #include "net/commands.h"
 
 #include "load/spread.h"
+#include "net/job.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -144,38 +145,68 @@ void write_invalidate(const struct target *t, struct params *p)
         answer_true(t, rc > 0);
 }
 
+struct invalidate_many {
+    struct job job;
+    struct mp_reader keys; /* that are left */
+    uint32_t count;
+    struct how how;
+    int64_t dropped;
+};
+
+#define KEYS_EACH 32 /* keys of one step */
+
+static void invalidate_many_moved(struct job *j, const char *from, const char *to)
+{
+    job_move_reader(&container_of(j, struct invalidate_many, job)->keys, from, to);
+}
+
+/* It is all keys, or an error that says that some may be left. */
+static bool invalidate_many_step(struct job *j)
+{
+    struct invalidate_many *m = container_of(j, struct invalidate_many, job);
+    struct io *io = j->target.io;
+    struct mp_token token;
+    struct err e;
+    int rc = 0;
+    for (int i = 0; i < KEYS_EACH && m->count > 0 && rc >= 0; i++, m->count--) {
+        if (mp_next(&m->keys, &token) == MP_OK)
+            rc = invalidate(io, token.bytes, store_hash(io->options.store, token.bytes), &m->how,
+                            &e);
+        m->dropped += rc > 0;
+    }
+    if (rc < 0) {
+        answer_error(&j->target, &e);
+        return false;
+    }
+    if (m->count > 0)
+        return true;
+    struct answer a;
+    answer_begin(&a, &j->target);
+    answer_done(&a, mpw_int(a.out, m->dropped));
+    return false;
+}
+
 void write_invalidate_many(const struct target *t, struct params *p)
 {
+    static const struct job_kind kind = {sizeof(struct invalidate_many), invalidate_many_step,
+                                         invalidate_many_moved, NULL};
+    struct invalidate_many m = {.job = {.kind = &kind, .target = *t}};
     struct err e;
-    int64_t dropped = 0;
-    struct how how = {.version = 0};
-    uint32_t count = 0;
     struct mp_token token = {0};
     struct slice key;
-    int rc = params_array(p, &count, &e);
-    struct params keys = *p;
-    for (uint32_t i = 0; i < count && rc == 0; i++)
+    int rc = params_array(p, &m.count, &e);
+    m.keys = p->at;
+    for (uint32_t i = 0; i < m.count && rc == 0; i++)
         if (mp_next(&p->at, &token) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "invalidate_many: the array of keys is malformed");
         else
             rc = params_check_key(p, &token, &key, &e);
     if (rc == 0)
-        rc = read_how(p, &how, &e);
-    /* All is well formed: from here on it is all keys, or an error that says that some may be left.
-     */
-    for (uint32_t i = 0; i < count && rc >= 0; i++) {
-        if (mp_next(&keys.at, &token) == MP_OK)
-            rc = invalidate(t->io, token.bytes, store_hash(t->io->options.store, token.bytes), &how,
-                            &e);
-        dropped += rc > 0;
-    }
-    if (rc < 0) {
+        rc = read_how(p, &m.how, &e);
+    if (rc == 0)
+        job_start(&m.job, p->msg->params);
+    else
         answer_error(t, &e);
-        return;
-    }
-    struct answer a;
-    answer_begin(&a, t);
-    answer_done(&a, mpw_int(a.out, dropped));
 }
 
 void write_expire(const struct target *t, struct params *p)

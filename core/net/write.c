@@ -29,65 +29,131 @@ static void settle_deadlines(struct io *io, const struct policy *policy, int loa
     p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);
 }
 
-static int take_tags(const struct io *io, const struct params *p, struct slice packed,
-                     uint32_t *slots, struct put *put, struct err *e)
+/* A set. One of a large value has its room made in slices, for which many small entries may have to
+ * leave; then it is stored, as a small one is at once. */
+struct set {
+    struct job job;
+    struct put put;
+    struct room room;
+    bool has_tags;
+    uint32_t slots[MARKS_TAGS_MAX];
+};
+
+static int take_tags(struct set *s, const struct params *p, struct slice packed, struct err *e)
 {
     static const struct texts_rule rule = {
         .what = "tag", .longest = MARKS_TAG_SIZE, .most = MARKS_TAGS_MAX};
-    const struct marks *marks = io->options.changes->marks;
+    const struct marks *marks = s->job.target.io->options.changes->marks;
     struct texts tags;
     struct slice tag;
     int rc = texts_of(&tags, p, packed, &rule, e);
     while (rc == 0 && texts_next(&tags, &tag))
-        slots[put->tag_count++] = marks_slot(marks, tag);
-    put->tags = slots;
-    put->tag_texts = packed;
-    put->since = marks_now(marks);
+        s->slots[s->put.tag_count++] = marks_slot(marks, tag);
+    s->put.tags = s->slots;
+    s->put.tag_texts = packed;
+    s->put.since = marks_now(marks);
     return rc;
 }
 
 /* Loads of its loader give tags, and the client has not said which this value has: every tag is
  * taken for one of them. */
-static void carry_any_tag(const struct io *io, uint32_t *slots, struct put *put)
+static void carry_any_tag(struct set *s)
 {
-    slots[0] = marks_any_tag(io->options.changes->marks);
-    put->tag_count = 1;
+    s->slots[0] = marks_any_tag(s->job.target.io->options.changes->marks);
+    s->put.tag_count = 1;
+}
+
+static int read_set(struct set *s, struct params *p, struct err *e)
+{
+    struct io *io = s->job.target.io;
+    struct slice key, value, packed_tags = {0};
+    int rc = params_key(p, &key, e);
+    if (rc == 0)
+        rc = params_value(p, &value, e);
+    if (rc != 0)
+        return rc;
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
+    s->put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
+    s->put.value = value;
+    const struct option_spec specs[] = {
+        {"tags", OPTION_RAW, &packed_tags, &s->has_tags},
+        {"ttl_ms", OPTION_MS, &s->put.ttl_ms, NULL},
+        {"stale_ttl_ms", OPTION_MS, &s->put.stale_ttl_ms, NULL},
+        {"version", OPTION_INT, &s->put.version, &s->put.has_version},
+    };
+    rc = params_options(p, specs, 4, e);
+    if (rc == 0)
+        rc = take_tags(s, p, packed_tags, e);
+    if (rc == 0 && route_is_misfit(loader))
+        rc = snapshot_refuse(io->snapshot, key, loader, e);
+    if (rc == 0 && !s->has_tags && snapshot_gives_tags(io->snapshot, loader))
+        carry_any_tag(s);
+    return rc;
+}
+
+/* By the configuration of now. */
+static int store_set(struct set *s, struct err *e)
+{
+    struct io *io = s->job.target.io;
+    int loader;
+    const struct policy *policy = snapshot_policy(io->snapshot, s->put.key, &loader);
+    if (route_is_misfit(loader)) /* since a reload, as below */
+        return snapshot_refuse(io->snapshot, s->put.key, loader, e);
+    settle_deadlines(io, policy, loader, &s->put);
+    if (!s->has_tags && s->put.tag_count == 0 && snapshot_gives_tags(io->snapshot, loader))
+        carry_any_tag(s);
+    return change_set(io->options.changes, &s->put, io->now_ms, e);
+}
+
+static void finish_set(struct set *s)
+{
+    struct err e;
+    if (store_set(s, &e) != 0)
+        answer_error(&s->job.target, &e);
+    else
+        answer_true(&s->job.target, true);
+}
+
+static bool set_step(struct job *j)
+{
+    struct set *s = container_of(j, struct set, job);
+    if (store_make_room(j->target.io->options.store, &s->put, &s->room))
+        return true;
+    s->put.room = &s->room;
+    finish_set(s);
+    entry_unref(s->room.entry);
+    return false;
+}
+
+static void set_moved(struct job *j, const char *from, const char *to)
+{
+    struct set *s = container_of(j, struct set, job);
+    job_move_slice(&s->put.key, from, to);
+    job_move_slice(&s->put.value, from, to);
+    job_move_slice(&s->put.tag_texts, from, to);
+    s->put.tags = s->slots;
+}
+
+static void set_drop(struct job *j)
+{
+    entry_unref(container_of(j, struct set, job)->room.entry);
 }
 
 void write_set(const struct target *t, struct params *p)
 {
-    struct io *io = t->io;
-    struct slice key, value;
+    static const struct job_kind kind = {sizeof(struct set), set_step, set_moved, set_drop};
+    struct set s;
     struct err e;
-    if (params_key(p, &key, &e) != 0 || params_value(p, &value, &e) != 0) {
+    s.job = (struct job){.kind = &kind, .target = *t};
+    s.room = (struct room){.entry = NULL};
+    s.has_tags = false;
+    if (read_set(&s, p, &e) != 0)
         answer_error(t, &e);
-        return;
-    }
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
-    struct slice packed_tags = {0};
-    bool has_tags = false;
-    uint32_t slots[MARKS_TAGS_MAX];
-    put.value = value;
-    const struct option_spec specs[] = {
-        {"tags", OPTION_RAW, &packed_tags, &has_tags},
-        {"ttl_ms", OPTION_MS, &put.ttl_ms, NULL},
-        {"stale_ttl_ms", OPTION_MS, &put.stale_ttl_ms, NULL},
-        {"version", OPTION_INT, &put.version, &put.has_version},
-    };
-    if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e) ||
-        (route_is_misfit(loader) && snapshot_refuse(io->snapshot, key, loader, &e) != 0)) {
-        answer_error(t, &e);
-        return;
-    }
-    settle_deadlines(io, policy, loader, &put);
-    if (!has_tags && snapshot_gives_tags(io->snapshot, loader))
-        carry_any_tag(io, slots, &put);
-    if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
-        answer_error(t, &e);
+    else if (s.put.value.size >= STORE_ROOM_LEAST)
+        job_start(&s.job, p->msg->params);
     else
-        answer_true(t, true);
+        finish_set(&s);
 }
 
 /* The trailing options of invalidate and invalidate_many. */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/auth.h"
 #include "net/conn_tls.h"
+#include "net/park.h"
 #include "net/subscribe.h"
 #include "net/subscriptions.h"
 
@@ -120,6 +121,7 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     ev_timer_start(io->worker.loop, &io->sweep);
     slices_init(&io->slices, io->worker.loop);
     telling_init(&io->telling, io);
+    park_init(io);
     *out = io;
     return 0;
 }
@@ -240,6 +242,7 @@ static void io_recv_stop(struct message *m, void *owner)
     io_read_clock(io);
     /* The loader threads have ended every load by now: what they delivered is answered by messages
      * before this one. What is written already goes out as far as the sockets take it. */
+    park_finish(io);
     list_for_each_safe (link, next, &io->conns) {
         struct conn *c = container_of(link, struct conn, link);
         c->finish = true;

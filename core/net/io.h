@@ -54,6 +54,14 @@ struct io_options {
     void (*recv_auth)(struct message *m, void *owner);
 };
 
+/* Slots of flights whose waiters are not all answered yet; park.h. */
+struct deliveries {
+    struct slice_work work;
+    struct io *io;
+    struct message *first, *last;
+    bool at_once;
+};
+
 struct io {
     struct worker worker;
     struct io_options options;
@@ -65,6 +73,7 @@ struct io {
     size_t conn_count, parked_count;
     struct slices slices;
     struct telling telling;
+    struct deliveries deliveries;
     struct subscriptions *subscriptions; /* NULL before the first */
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */

@@ -122,7 +122,8 @@ void dispatch(struct conn *c, const struct rpc_msg *m)
         return;
     }
     if (__builtin_expect(!(method->right & c->may), 0) &&
-        rights_check(c->user, method->right, method->names, m, &e) != 0) {
+        rights_check(c->user, method->right, method->names, m,
+                     (size_t)io->snapshot->conf->max_batch, &e) != 0) {
         metrics_inc(io->metrics, M_DENIED);
         answer_error(&t, &e);
         return;

@@ -34,9 +34,12 @@ bool rights_pattern(const struct conf_user *u, struct slice pattern)
 
 /* ---- requests ---- */
 
+#define WISHES 3 /* names that the map of subscribe has at most, each of them once */
+
 struct asked {
     const struct conf_user *user;
     const struct rpc_msg *msg;
+    size_t max_batch;
     struct err *e;
 };
 
@@ -60,6 +63,7 @@ static int check_texts(const struct asked *a, struct mp_reader *at, const char *
 {
     struct mp_token t;
     uint32_t count = 1;
+    size_t tokens = 2 * a->max_batch + 1000; /* params_tokens_max: above it the method refuses */
     int rc = 0;
     struct mp_reader first = *at;
     if (mp_next(&first, &t) != MP_OK)
@@ -68,11 +72,10 @@ static int check_texts(const struct asked *a, struct mp_reader *at, const char *
         count = t.count;
         *at = first;
     }
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        struct slice element;
-        if (mp_take(at, &element) != MP_OK)
+    for (uint32_t i = 0; i < count && count <= a->max_batch && rc == 0; i++) {
+        struct mp_reader one = *at;
+        if (mp_skip_some(at, &tokens) != MP_OK)
             return 0;
-        struct mp_reader one = mp_reader_of(element);
         if (mp_next(&one, &t) == MP_OK && (t.type == MP_STR || t.type == MP_BIN))
             rc = check_text(a, what, t.bytes);
     }
@@ -83,7 +86,7 @@ static int check_wishes(const struct asked *a, struct mp_reader *at)
 {
     struct mp_token map, name;
     int rc = 0;
-    if (mp_next(at, &map) != MP_OK || map.type != MP_MAP)
+    if (mp_next(at, &map) != MP_OK || map.type != MP_MAP || map.count > WISHES)
         return 0;
     for (uint32_t i = 0; i < map.count && rc == 0; i++) {
         if (mp_next(at, &name) != MP_OK || (name.type != MP_STR && name.type != MP_BIN))
@@ -113,9 +116,9 @@ static int check_names(const struct asked *a, enum rights_names names)
 }
 
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
-                 const struct rpc_msg *m, struct err *e)
+                 const struct rpc_msg *m, size_t max_batch, struct err *e)
 {
-    const struct asked a = {.user = u, .msg = m, .e = e};
+    const struct asked a = {.user = u, .msg = m, .max_batch = max_batch, .e = e};
     char method[SHOW_KEY_TEXT];
     show_key(method, m->method);
     if (right == RIGHT_ANYBODY)

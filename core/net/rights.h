@@ -28,9 +28,9 @@ enum rights_names {
 unsigned rights_at_once(const struct conf_user *u);
 
 /* Of a method that is not among these. 0, or ERR_UNAUTHENTICATED or ERR_DENIED. A request whose
- * arguments are of a wrong type passes: the method refuses it. */
+ * arguments are of a wrong type, or more than max_batch, passes: the method refuses it. */
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
-                 const struct rpc_msg *m, struct err *e) MUST_USE;
+                 const struct rpc_msg *m, size_t max_batch, struct err *e) MUST_USE;
 
 bool rights_key(const struct conf_user *u, struct slice key);
 /* Whether one of u's patterns matches whatever this one matches. false where that is not seen: it

@@ -73,6 +73,7 @@ void conn_close(struct conn *c)
     ev_io_stop(io->worker.loop, &c->reading);
     ev_io_stop(io->worker.loop, &c->writing);
     close(c->reading.fd);
+    list_walk_passes(&io->swept, &c->link);
     list_remove(&c->link);
     list_remove(&c->dirty);
     conn_drop_in(c);

@@ -62,6 +62,13 @@ struct deliveries {
     bool at_once;
 };
 
+/* Requests whose client has left, on their way from their flights; park.h. */
+struct departures {
+    struct slice_work work;
+    struct io *io;
+    struct list requests;
+};
+
 struct io {
     struct worker worker;
     struct io_options options;
@@ -74,13 +81,16 @@ struct io {
     struct slices slices;
     struct telling telling;
     struct deliveries deliveries;
+    struct departures departures;
     struct subscriptions *subscriptions; /* NULL before the first */
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
     struct buf sink;   /* answers nobody asked for */
     struct outbox *outboxes; /* by loader thread: flights of this turn */
     struct ev_prepare flush;
-    struct ev_timer sweep; /* idle connections */
+    struct ev_timer sweep; /* begins a look at all connections, for those that are idle */
+    struct slice_work sweeping;
+    struct list_walk swept;
     struct message begin, stop;
     bool draining;
     struct message *drained; /* sent to control when nothing is parked any more */

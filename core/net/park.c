@@ -8,6 +8,7 @@
 
 #define AGAIN_FIRST_MS 10 /* doubles up to 32 times that */
 #define DELIVER_EACH   64 /* waiters of one step */
+#define LEAVE_EACH     16 /* requests of one step whose client has left */
 
 static struct slice request_key(const struct request *r)
 {
@@ -324,24 +325,6 @@ static bool deliver_on_slice(struct slice_work *w)
     return false;
 }
 
-void park_init(struct io *io)
-{
-    io->deliveries = (struct deliveries){.work.run = deliver_on_slice, .io = io};
-    list_init(&io->deliveries.work.link);
-}
-
-void park_finish(struct io *io)
-{
-    struct deliveries *d = &io->deliveries;
-    d->at_once = true;
-    while (d->first) {
-        struct message *m = d->first;
-        d->first = m->next;
-        while (deliver_some(m)) {
-        }
-    }
-}
-
 void park_recv_delivery(struct message *m, void *owner)
 {
     struct io *io = owner;
@@ -361,20 +344,73 @@ void park_recv_delivery(struct message *m, void *owner)
     slices_add(&io->slices, &d->work);
 }
 
-void park_client_left(struct conn *c)
+/* One whose client has left is taken from its flight. */
+static void leave(struct request *r)
+{
+    struct many *many = r->target.many;
+    if (r->timer_is != PARK_AGAIN && !flights_leave(r->target.io->options.flights, &r->waiter))
+        return; /* its delivery frees it */
+    unpark(r);
+    if (many)
+        many_release(many);
+}
+
+static bool leave_on_slice(struct slice_work *w)
+{
+    struct departures *d = container_of(w, struct departures, work);
+    struct list *link;
+    for (unsigned n = 1; (link = list_pop_front(&d->requests)); n++) {
+        leave(container_of(link, struct request, link));
+        if (n % LEAVE_EACH == 0 && slices_over(&d->io->slices))
+            return true;
+    }
+    return false;
+}
+
+static void leave_all(struct io *io)
 {
     struct list *link;
-    while ((link = list_pop_front(&c->parked))) {
+    while ((link = list_pop_front(&io->departures.requests)))
+        leave(container_of(link, struct request, link));
+}
+
+void park_client_left(struct conn *c)
+{
+    struct io *io = c->io;
+    if (list_empty(&c->parked))
+        return;
+    list_for_each (link, &c->parked) {
         struct request *r = container_of(link, struct request, link);
-        struct target gone = r->target;
-        c->parked_count--;
         r->target.conn = NULL;
         if (r->target.many)
             many_client_left(r->target.many);
-        if (r->timer_is != PARK_AGAIN && !flights_leave(c->io->options.flights, &r->waiter))
-            continue; /* its delivery frees it */
-        unpark(r);
-        if (gone.many)
-            many_release(gone.many);
     }
+    c->parked_count = 0;
+    list_splice(&io->departures.requests, &c->parked);
+    if (io->deliveries.at_once)
+        leave_all(io);
+    else
+        slices_add(&io->slices, &io->departures.work);
+}
+
+void park_init(struct io *io)
+{
+    io->deliveries = (struct deliveries){.work.run = deliver_on_slice, .io = io};
+    list_init(&io->deliveries.work.link);
+    io->departures = (struct departures){.work.run = leave_on_slice, .io = io};
+    list_init(&io->departures.work.link);
+    list_init(&io->departures.requests);
+}
+
+void park_finish(struct io *io)
+{
+    struct deliveries *d = &io->deliveries;
+    d->at_once = true;
+    while (d->first) {
+        struct message *m = d->first;
+        d->first = m->next;
+        while (deliver_some(m)) {
+        }
+    }
+    leave_all(io);
 }

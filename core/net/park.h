@@ -12,7 +12,7 @@
 
 struct request {
     struct waiter waiter;
-    struct list link; /* conn->parked; alone once the client has left */
+    struct list link; /* conn->parked; io->departures once the client has left */
     struct target target;
     ev_timer timer;
     int64_t parked_us, deadline_ms, wait_ms; /* wait_ms: what the deadline was made of */
@@ -43,7 +43,7 @@ void park_init(struct io *io);
 /* The thread ends: what is delivered is answered at once, now and from now on. */
 void park_finish(struct io *io);
 
-/* Takes away the requests of a connection that closes. */
+/* Takes away the requests of a connection that closes; in slices, and they know it no more. */
 void park_client_left(struct conn *c);
 
 /* Answers with what is stored past its time, marked as `why` tells, or, where nothing is, with why.

@@ -390,8 +390,9 @@ void read_get_many(const struct target *t, struct params *p)
     int rc = params_array(p, &m.count, &e);
     m.keys = *p;
     size_t tokens = params_tokens_max(p);
+    struct mp_token ignored;
     for (uint32_t i = 0; i < m.count && rc == 0; i++)
-        if (mp_skip_some(&p->at, &tokens) != MP_OK)
+        if (mp_next_some(&p->at, &ignored, &tokens) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
         rc = read_options(&m.read, p, true, &e);

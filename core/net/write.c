@@ -63,7 +63,20 @@ static void carry_any_tag(struct set *s)
     s->put.tag_count = 1;
 }
 
-static int read_set(struct set *s, struct params *p, struct err *e)
+/* Where its key leads. */
+struct set_route {
+    const struct policy *policy;
+    int loader;
+};
+
+static struct set_route route_set(const struct set *s, struct slice key)
+{
+    struct set_route r;
+    r.policy = snapshot_policy(s->job.target.io->snapshot, key, &r.loader);
+    return r;
+}
+
+static int read_set(struct set *s, struct params *p, struct set_route *to, struct err *e)
 {
     struct io *io = s->job.target.io;
     struct slice key, value, packed_tags = {0};
@@ -72,9 +85,8 @@ static int read_set(struct set *s, struct params *p, struct err *e)
         rc = params_value(p, &value, e);
     if (rc != 0)
         return rc;
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    s->put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
+    *to = route_set(s, key);
+    s->put = deadlines_of(to->policy, key, params_hash(p, io->options.store, key));
     s->put.value = value;
     const struct option_spec specs[] = {
         {"tags", OPTION_RAW, &packed_tags, &s->has_tags},
@@ -85,34 +97,38 @@ static int read_set(struct set *s, struct params *p, struct err *e)
     rc = params_options(p, specs, 4, e);
     if (rc == 0)
         rc = take_tags(s, p, packed_tags, e);
-    if (rc == 0 && route_is_misfit(loader))
-        rc = snapshot_refuse(io->snapshot, key, loader, e);
-    if (rc == 0 && !s->has_tags && snapshot_gives_tags(io->snapshot, loader))
+    if (rc == 0 && route_is_misfit(to->loader))
+        rc = snapshot_refuse(io->snapshot, key, to->loader, e);
+    if (rc == 0 && !s->has_tags && snapshot_gives_tags(io->snapshot, to->loader))
         carry_any_tag(s);
     return rc;
 }
 
-/* By the configuration of now. */
-static int store_set(struct set *s, struct err *e)
+static void store_set(struct set *s, const struct set_route *to)
 {
     struct io *io = s->job.target.io;
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, s->put.key, &loader);
-    if (route_is_misfit(loader)) /* since a reload, as below */
-        return snapshot_refuse(io->snapshot, s->put.key, loader, e);
-    settle_deadlines(io, policy, loader, &s->put);
-    if (!s->has_tags && s->put.tag_count == 0 && snapshot_gives_tags(io->snapshot, loader))
-        carry_any_tag(s);
-    return change_set(io->options.changes, &s->put, io->now_ms, e);
-}
-
-static void finish_set(struct set *s)
-{
     struct err e;
-    if (store_set(s, &e) != 0)
+    settle_deadlines(io, to->policy, to->loader, &s->put);
+    if (change_set(io->options.changes, &s->put, io->now_ms, &e) != 0)
         answer_error(&s->job.target, &e);
     else
         answer_true(&s->job.target, true);
+}
+
+/* By the configuration of now, which may be another one than when it came. */
+static void store_in_room(struct set *s)
+{
+    const struct snapshot *now = s->job.target.io->snapshot;
+    struct set_route to = route_set(s, s->put.key);
+    struct err e;
+    if (route_is_misfit(to.loader) && snapshot_refuse(now, s->put.key, to.loader, &e) != 0) {
+        answer_error(&s->job.target, &e);
+        return;
+    }
+    if (!s->has_tags && s->put.tag_count == 0 && snapshot_gives_tags(now, to.loader))
+        carry_any_tag(s);
+    s->put.room = &s->room;
+    store_set(s, &to);
 }
 
 static bool set_step(struct job *j)
@@ -120,8 +136,7 @@ static bool set_step(struct job *j)
     struct set *s = container_of(j, struct set, job);
     if (store_make_room(j->target.io->options.store, &s->put, &s->room))
         return true;
-    s->put.room = &s->room;
-    finish_set(s);
+    store_in_room(s);
     entry_unref(s->room.entry);
     return false;
 }
@@ -144,16 +159,19 @@ void write_set(const struct target *t, struct params *p)
 {
     static const struct job_kind kind = {sizeof(struct set), set_step, set_moved, set_drop};
     struct set s;
+    struct set_route to;
     struct err e;
-    s.job = (struct job){.kind = &kind, .target = *t};
-    s.room = (struct room){.entry = NULL};
+    s.job.target = *t;
     s.has_tags = false;
-    if (read_set(&s, p, &e) != 0)
+    if (read_set(&s, p, &to, &e) != 0) {
         answer_error(t, &e);
-    else if (s.put.value.size >= STORE_ROOM_LEAST)
+    } else if (s.put.value.size < STORE_ROOM_LEAST) {
+        store_set(&s, &to);
+    } else {
+        s.job = (struct job){.kind = &kind, .target = *t};
+        s.room = (struct room){.entry = NULL};
         job_start(&s.job, p->msg->params);
-    else
-        finish_set(&s);
+    }
 }
 
 /* The trailing options of invalidate and invalidate_many. */

@@ -129,6 +129,18 @@ static inline int MUST_USE mp_next_whole(struct mp_reader *r, struct mp_token *t
     return rc;
 }
 
+/* The same for a value of at most *most tokens, which are taken off it; MP_BAD also past that. */
+static inline int MUST_USE mp_next_some(struct mp_reader *r, struct mp_token *t, size_t *most)
+{
+    struct mp_reader ahead = *r;
+    int rc = mp_next(&ahead, t);
+    if (rc != MP_OK || *most == 0 || t->type == MP_ARRAY || t->type == MP_MAP)
+        return mp_skip_some(r, most);
+    --*most;
+    *r = ahead;
+    return MP_OK;
+}
+
 /* 0 where s is exactly one well-formed value: complete, no deeper than MP_DEPTH_MAX, nothing after.
  */
 int mp_check(struct slice s, struct err *e) MUST_USE;

@@ -288,4 +288,17 @@ describe("docs/protocol.md", function()
     end
     server:stop()
   end)
+
+  it("tells what each method costs", function()
+    local server = Server.start {}
+    local section = files.read("docs/protocol.md"):match "\n## What a request costs\n(.-)\n## "
+    local told = {}
+    for methods in section:gmatch "\n| (`[^|]+) |" do
+      for name in methods:gmatch "`([%l_]+)`" do told[name] = true end
+    end
+    for _, name in ipairs(expect.value(server:connect():hello()).methods) do
+      assert.is_true(told[name], name)
+    end
+    server:stop()
+  end)
 end)

@@ -25,9 +25,12 @@ static bool job_on_slice(struct slice_work *w)
     struct conn *c = j->target.conn;
     if (go_on(j))
         return true;
-    c->job = NULL;
+    bool last = c->job == j; /* its end may have begun another one */
     job_free(j);
-    conn_go_on(c);
+    if (last) {
+        c->job = NULL;
+        conn_go_on(c);
+    }
     io_unparked(io);
     return false;
 }

@@ -20,7 +20,8 @@ struct job;
 /* Of one method. */
 struct job_kind {
     size_t size; /* of its struct, which begins with a struct job */
-    /* A small part. false: that was the last one, and the request is answered. */
+    /* A small part. false: that was the last one, and the request is answered, or another job of
+     * it begun. */
     bool (*step)(struct job *j);
     /* It has been copied: what it borrows of the arguments at `from` lies at `to` now. */
     void (*moved)(struct job *j, const char *from, const char *to);

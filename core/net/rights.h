@@ -32,6 +32,24 @@ unsigned rights_at_once(const struct conf_user *u);
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
                  const struct rpc_msg *m, size_t max_batch, struct err *e) MUST_USE;
 
+/* The same in parts, for a request that names very many. First whether the group of the method is
+ * among the user's: 0, ERR_UNAUTHENTICATED or ERR_DENIED. */
+int rights_group(const struct conf_user *u, unsigned right, const struct rpc_msg *m,
+                 struct err *e) MUST_USE;
+
+/* Then one text after the other. All is borrowed from the message. */
+struct rights_walk {
+    struct slice method;
+    struct mp_reader at;
+    size_t max_batch, tokens;
+    uint32_t names, texts; /* that are left: of the map of wishes, and of what is looked at */
+    const char *what;      /* "key", "pattern" or "tag" */
+};
+void rights_begin(struct rights_walk *w, enum rights_names names, const struct rpc_msg *m,
+                  size_t max_batch);
+/* One text. false: that was all, with *rc 0, or ERR_DENIED. */
+bool rights_step(struct rights_walk *w, const struct conf_user *u, int *rc, struct err *e);
+
 bool rights_key(const struct conf_user *u, struct slice key);
 /* Whether one of u's patterns matches whatever this one matches. false where that is not seen: it
  * takes u's stars for the pattern's stars, which is never wrong that way. */

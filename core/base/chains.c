@@ -51,8 +51,8 @@ static void split(struct chains *c)
     size_t segment = segment_of(bucket);
     if (segment >= CHAINS_SEGMENTS)
         return;
-    if (!c->segments[segment])
-        c->segments[segment] = calloc(segment_start(segment), sizeof *c->segments[segment]);
+    if (!c->segments[segment]) /* above the first; as large as all before it */
+        c->segments[segment] = calloc(bucket, sizeof *c->segments[segment]);
     if (!c->segments[segment])
         return;
     struct chain_link **stay = bucket_at(c, bucket - half), **go = bucket_at(c, bucket);

@@ -68,9 +68,13 @@ bool glob_covers(const struct glob *g, const struct glob *p)
         struct slice literal = glob_segment(g, i);
         if (i > 0) {
             memset(next, 0, s.count + 1);
-            for (size_t n = 0; n <= s.count; n++)
-                if (reached[n])
-                    take_star(&s, n, (enum glob_type)g->type[i - 1], next);
+            enum glob_type type = (enum glob_type)g->type[i - 1];
+            bool all = false; /* what a loose star takes from its first place holds the rest */
+            for (size_t n = 0; n <= s.count && !all; n++)
+                if (reached[n]) {
+                    take_star(&s, n, type, next);
+                    all = type <= GLOB_TEXT;
+                }
             bool *old = reached;
             reached = next;
             next = old;

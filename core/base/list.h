@@ -74,6 +74,43 @@ static inline void list_splice(struct list *to, struct list *from)
     list_init(from);
 }
 
+/* A walk over a list that changes between its steps. Whoever takes a link out says so first, with
+ * list_walk_passes, and whoever ends the list, with list_walk_ends. What is added at the end is
+ * met. {0} is over. */
+struct list_walk {
+    struct list *head, *next;
+};
+
+static inline void list_walk_begin(struct list_walk *w, struct list *head)
+{
+    w->head = head;
+    w->next = head->next;
+}
+
+/* NULL: it is over. */
+static inline struct list *list_walk_next(struct list_walk *w)
+{
+    struct list *link = w->next;
+    if (!w->head || link == w->head) {
+        w->head = w->next = NULL;
+        return NULL;
+    }
+    w->next = link->next;
+    return link;
+}
+
+static inline void list_walk_passes(struct list_walk *w, const struct list *link)
+{
+    if (w->next == link)
+        w->next = link->next;
+}
+
+static inline void list_walk_ends(struct list_walk *w, const struct list *head)
+{
+    if (w->head == head)
+        w->head = w->next = NULL;
+}
+
 #define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 #define list_for_each_safe(it, tmp, head)                                                          \
     for (struct list *it = (head)->next, *tmp = it->next; it != (head); it = tmp, tmp = it->next)

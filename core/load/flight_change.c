@@ -14,6 +14,13 @@ bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, 
     return found != LOOKUP_MISS && hit.has_version;
 }
 
+void flight_make_room(struct flights *fl, const struct put *p, struct room *room)
+{
+    bool more = !p->negative && p->value.size >= STORE_ROOM_LEAST;
+    while (more)
+        more = store_make_room(fl->store, p, room);
+}
+
 static void detach(struct flight_shard *s, struct slice key, uint64_t hash)
 {
     struct flight *f = flight_table_find(s, key, hash);
@@ -254,6 +261,10 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
         .floor_ttl_ms = w->floor_ttl_ms,
     };
     int64_t had;
+    struct room room = {0};
+    struct put put = *p;
+    put.room = &room;
+    flight_make_room(fl, p, &room);
     pthread_mutex_lock(&s->lock);
     uint64_t epoch = s->epoch; /* which its own floor may move */
     int rc = raise_floor(s, &i);
@@ -266,9 +277,10 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
         *stored = false;
         store_remove(fl->store, p->key, p->hash, w->now_ms);
     } else {
-        *stored = store_put(fl->store, p, w->now_ms, NULL) == 0;
+        *stored = store_put(fl->store, &put, w->now_ms, NULL) == 0;
     }
     pthread_mutex_unlock(&s->lock);
+    entry_unref(room.entry);
     return rc;
 }
 

@@ -6,12 +6,9 @@
 
 #define TTL_OVER (-1) /* stale from now on */
 
-/* keep false: it is delivered only. */
-static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o, bool keep,
-                          int64_t now_ms)
+static struct put put_of(const struct flight *f, const struct outcome *o)
 {
-    int rc;
-    struct put p = {
+    return (struct put){
         .key = flight_key(f),
         .hash = f->hash,
         .value = o->value,
@@ -29,6 +26,15 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
         .tag_texts = o->tag_texts,
         .since = f->since,
     };
+}
+
+/* keep false: it is delivered only. */
+static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o, bool keep,
+                          struct room *room, int64_t now_ms)
+{
+    int rc;
+    struct put p = put_of(f, o);
+    p.room = room;
     if (keep && !(p.negative && p.ttl_ms <= 0)) {
         rc = store_put(fl->store, &p, now_ms, NULL);
         if (rc == ERR_TOO_LARGE) {
@@ -40,6 +46,16 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
     /* Not to be kept: then what was stored is known to be old. */
     store_remove(fl->store, p.key, p.hash, now_ms);
     return false;
+}
+
+/* For a large value many entries may have to leave, which nobody who needs the lock waits for. */
+static void make_room(struct flights *fl, const struct flight *f, const struct outcome *o,
+                      struct room *room)
+{
+    struct put p = put_of(f, o);
+    if (o->end != END_FOUND || !o->store || o->unchanged)
+        return;
+    flight_make_room(fl, &p, room);
 }
 
 static void enter_backoff(struct flights *fl, struct flight_shard *s, struct flight *f,
@@ -186,6 +202,8 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
     struct err *err = o->err ? malloc(sizeof *err) : NULL;
     if (err)
         *err = *o->err;
+    struct room room = {0};
+    make_room(fl, f, o, &room);
     *v = (struct verdict){0};
     pthread_mutex_lock(&s->lock);
     struct floor_seen floor = floors_see(&s->floors, flight_key(f), f->hash, now_ms);
@@ -194,6 +212,7 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         v->below = true;
         v->floor = floor.there ? floor.version : INT64_MIN;
         entry_unref(value);
+        entry_unref(room.entry);
         free(err);
         return;
     }
@@ -210,7 +229,7 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms)) {
             v->wasted = is_wasted(fl, f, o, now_ms);
             if (!v->wasted)
-                v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), now_ms);
+                v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), &room, now_ms);
         }
         v->too_large = f->too_large;
         v->largest = f->largest;
@@ -219,4 +238,5 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
     }
     hand_over_waiters(f);
     pthread_mutex_unlock(&s->lock);
+    entry_unref(room.entry);
 }

@@ -53,6 +53,9 @@ struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint6
 /* The version of what is stored, a value of any age; false: nothing is, or it has none. */
 bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
                            int64_t *version);
+/* Room for a large value, before a lock is taken; what put has not taken of it is given back by
+ * entry_unref. */
+void flight_make_room(struct flights *fl, const struct put *p, struct room *room);
 /* The load has ended, or will never begin. */
 void flight_uncount(struct flights *fl, const struct flight *f);
 /* Takes over one reference. */

@@ -19,6 +19,7 @@
 /* X(enumerator, name, what it counts) */
 #define METRIC_COUNTERS(X)                                                                         \
     X(M_REQUESTS, "requests", "requests and notifications taken")                                  \
+    X(M_SLICED, "sliced", "requests that were served in more than one turn of their thread")       \
     X(M_HITS, "hits", "reads answered fresh from memory")                                          \
     X(M_HITS_STALE, "hits_stale", "reads answered stale from memory")                              \
     X(M_HITS_NEGATIVE, "hits_negative", "reads answered nil from memory")                          \

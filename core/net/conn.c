@@ -4,6 +4,7 @@
 #include "net/auth.h"
 #include "net/conn_tls.h"
 #include "net/dispatch.h"
+#include "net/job.h"
 #include "net/park.h"
 #include "net/put.h"
 #include "net/subscribe.h"
@@ -63,6 +64,7 @@ void conn_close(struct conn *c)
 {
     struct io *io = c->io;
     auth_client_left(c);
+    job_client_left(c);
     park_client_left(c);
     put_client_left(c);
     subscribe_client_left(c);
@@ -71,6 +73,7 @@ void conn_close(struct conn *c)
     ev_io_stop(io->worker.loop, &c->reading);
     ev_io_stop(io->worker.loop, &c->writing);
     close(c->reading.fd);
+    list_walk_passes(&io->swept, &c->link);
     list_remove(&c->link);
     list_remove(&c->dirty);
     conn_drop_in(c);
@@ -210,12 +213,12 @@ void conn_flush(struct conn *c)
             ev_io_stop(loop, &c->writing);
         if (c->linger) {
             conn_linger(c);
-        } else if (c->finish || (c->ended && c->parked_count == 0)) {
+        } else if (c->finish || (c->ended && c->parked_count == 0 && !c->job)) {
             conn_close(c);
         } else {
-            if (!ev_is_active(&c->reading) && !c->ended && !c->io->draining && !c->auth)
+            if (!ev_is_active(&c->reading) && !c->ended && !c->io->draining && !c->halted)
                 ev_io_start(loop, &c->reading);
-            subscribe_drained(c);
+            telling_drained(c);
         }
         return;
     }
@@ -337,10 +340,16 @@ void conn_halt(struct conn *c)
 
 void conn_resume(struct conn *c)
 {
+    if (!c->io->draining)
+        conn_go_on(c);
+    else
+        c->halted = c->broken || c->linger;
+}
+
+void conn_go_on(struct conn *c)
+{
     c->halted = c->broken || c->linger; /* TLS may have failed meanwhile */
     c->active_ms = c->io->now_ms;
-    if (c->io->draining)
-        return;
     c->in_turn = true;
     if (c->in.size > 0)
         conn_take_kept(c);
@@ -404,6 +413,7 @@ void conn_input_ended(struct conn *c)
     if (!conn_has_left(c))
         return;
     c->finish = true;
+    job_client_left(c);
     park_client_left(c);
     put_client_left(c);
 }

@@ -39,6 +39,7 @@ struct conn {
     unsigned may;                 /* what it may do without a further look; net/rights.h */
     const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
     struct auth_request *auth;    /* in the air; NULL: none */
+    struct job *job;              /* a request that goes on in slices; NULL: none */
     int64_t opened_ms;
     int64_t frame_ms;   /* since when a frame is incomplete, or its rate was looked at last */
     size_t frame_bytes; /* that were there of it then */
@@ -51,7 +52,7 @@ struct conn {
     bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
     int64_t linger_until_ms;
     bool broken; /* close at the next safe point */
-    bool halted; /* no further message is taken: it ends, or its auth is in the air */
+    bool halted; /* no further message is taken: it ends, or its auth or its job goes on */
     bool known;  /* it is a user, or there are none */
 };
 
@@ -104,6 +105,8 @@ void conn_finish(struct conn *c);
 /* What comes from now on is kept unread until conn_resume. */
 void conn_halt(struct conn *c);
 void conn_resume(struct conn *c);
+/* The same, also where the thread takes no new requests: what was read already is answered. */
+void conn_go_on(struct conn *c);
 
 /* For conn_tls. Plain bytes of the client; in: borrowed until it returns. */
 void conn_process(struct conn *c, struct slice in);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/auth.h"
+#include "net/job.h"
 #include "net/park.h"
 #include "net/put.h"
 
@@ -155,6 +156,7 @@ static void conn_tls_fail(struct conn *c, const char *why)
     if (c->tls->state == TLS_OPEN)
         metrics_inc(c->io->metrics, M_PROTOCOL_ERRORS);
     leave_handshake(c, TLS_FAILED);
+    job_client_left(c);
     park_client_left(c);
     put_client_left(c);
     buf_clear(&c->out);

@@ -2,6 +2,7 @@
 
 #include "base/show.h"
 #include "net/commands.h"
+#include "net/job.h"
 #include "net/rights.h"
 
 struct method {
@@ -96,6 +97,96 @@ void dispatch_ahead(const struct io *io, struct rpc_msg *msgs, unsigned count)
             store_prefetch_entry(s, msgs[i].first_hash);
 }
 
+/* ---- rights ---- */
+
+#define AT_ONCE     4096 /* bytes of params that are looked through at once */
+#define RIGHTS_EACH 16   /* texts of one step */
+
+static void run(const struct target *t, const struct method *method, const struct rpc_msg *m)
+{
+    struct params p;
+    params_init(&p, method->name, m, t->io->snapshot->conf);
+    method->run(t, &p);
+}
+
+static void refuse(const struct target *t, const struct err *e)
+{
+    metrics_inc(t->io->metrics, M_DENIED);
+    answer_error(t, e);
+}
+
+/* A request that names so much that the look at its rights is done in slices. */
+struct call {
+    struct job job;
+    const struct method *method;
+    struct rpc_msg msg;
+    struct rights_walk rights;
+    uint64_t generation; /* of the configuration that they are looked up in */
+    bool free;           /* no further look is needed */
+};
+
+/* Begins the look at its rights, as they are now. */
+static int call_begin(struct call *call, struct err *e)
+{
+    const struct conn *c = call->job.target.conn;
+    const struct snapshot *now = c->io->snapshot;
+    call->generation = now->generation;
+    call->free = (call->method->right & c->may) != 0;
+    rights_begin(&call->rights, call->method->names, &call->msg, (size_t)now->conf->max_batch);
+    return call->free ? 0 : rights_group(c->user, call->method->right, &call->msg, e);
+}
+
+/* What is looked at and what runs are of one configuration: after a reload it begins again. */
+static bool call_step(struct job *j)
+{
+    struct call *call = container_of(j, struct call, job);
+    const struct conn *c = j->target.conn;
+    struct err e;
+    int rc = call->generation != c->io->snapshot->generation ? call_begin(call, &e) : 0;
+    for (int i = 0; i < RIGHTS_EACH && rc == 0; i++)
+        if (call->free || (!rights_step(&call->rights, c->user, &rc, &e) && rc == 0)) {
+            run(&j->target, call->method, &call->msg);
+            return false;
+        }
+    if (rc != 0)
+        refuse(&j->target, &e);
+    return rc == 0;
+}
+
+static void call_moved(struct job *j, const char *from, const char *to)
+{
+    struct call *call = container_of(j, struct call, job);
+    struct rpc_msg *m = &call->msg;
+    job_move_slice(&m->method, from, to);
+    job_move_slice(&m->params, from, to);
+    job_move_slice(&call->rights.method, from, to);
+    job_move_reader(&call->rights.at, from, to);
+    for (uint32_t i = 0; i < m->end_count; i++)
+        m->ends[i] = to + (m->ends[i] - from);
+    m->behind_first = NULL;
+    m->first_hash = 0;
+}
+
+static void check_and_run(const struct target *t, const struct method *method,
+                          const struct rpc_msg *m)
+{
+    static const struct job_kind kind = {sizeof(struct call), call_step, call_moved, NULL};
+    struct call call = {.job = {.kind = &kind, .target = *t}, .method = method, .msg = *m};
+    struct err e;
+    if (m->params.size <= AT_ONCE) {
+        size_t max_batch = (size_t)t->io->snapshot->conf->max_batch;
+        if (rights_check(t->conn->user, method->right, method->names, m, max_batch, &e) == 0)
+            run(t, method, m);
+        else
+            refuse(t, &e);
+    } else if (call_begin(&call, &e) == 0) {
+        const char *start = m->method.data, *end = m->params.data + m->params.size;
+        job_start(&call.job, slice_of(start, (size_t)(end - start)));
+    } else {
+        refuse(t, &e);
+    }
+}
+
 void dispatch(struct conn *c, const struct rpc_msg *m)
 {
     struct io *io = c->io;
@@ -121,13 +212,9 @@ void dispatch(struct conn *c, const struct rpc_msg *m)
         answer_error(&t, &e);
         return;
     }
-    if (__builtin_expect(!(method->right & c->may), 0) &&
-        rights_check(c->user, method->right, method->names, m, &e) != 0) {
-        metrics_inc(io->metrics, M_DENIED);
-        answer_error(&t, &e);
+    if (__builtin_expect(!(method->right & c->may), 0)) {
+        check_and_run(&t, method, m);
         return;
     }
-    struct params p;
-    params_init(&p, method->name, m, io->snapshot->conf);
-    method->run(&t, &p);
+    run(&t, method, m);
 }

@@ -4,12 +4,15 @@
 #include "base/log.h"
 #include "net/auth.h"
 #include "net/conn_tls.h"
+#include "net/park.h"
+#include "net/subscribe.h"
 #include "net/subscriptions.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #define SWEEP_SECONDS 1.0
+#define SWEEP_EACH    32 /* connections between two looks at the clock */
 
 struct mailbox *io_mailbox(struct io *io)
 {
@@ -39,6 +42,10 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct io *io = watcher->data;
     struct list *link;
     io->shaken = 0;
+    if (!list_empty(&io->slices.waiting)) {
+        io_read_clock(io);
+        slices_run(&io->slices);
+    }
     flush_outboxes(io);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
@@ -58,33 +65,47 @@ static void sweep_slow(struct conn *c)
     conn_close(c);
 }
 
-static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
+/* Closes c where its time is over. */
+static void sweep_conn(struct conn *c, int64_t now_ms)
 {
-    (void)loop, (void)events;
-    struct io *io = watcher->data;
-    int64_t idle_ms = io->snapshot ? io->snapshot->conf->idle_timeout_ms : 0;
-    int64_t now_ms = clock_ms();
-    list_for_each_safe (link, next, &io->conns) {
-        struct conn *c = container_of(link, struct conn, link);
-        if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms))) {
-            conn_close(c);
-            continue;
-        }
-        if (auth_is_overdue(c, now_ms)) {
-            sweep_unknown(c);
-            continue;
-        }
-        if (conn_is_slow(c, now_ms)) {
-            sweep_slow(c);
-            continue;
-        }
-        if (idle_ms <= 0 || c->active_ms > now_ms - idle_ms || c->parked_count > 0 || c->subscriber)
-            continue;
+    struct io *io = c->io;
+    int64_t idle_ms = io->snapshot->conf->idle_timeout_ms;
+    if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms))) {
+        conn_close(c);
+    } else if (auth_is_overdue(c, now_ms)) {
+        sweep_unknown(c);
+    } else if (conn_is_slow(c, now_ms)) {
+        sweep_slow(c);
+    } else if (idle_ms > 0 && c->active_ms <= now_ms - idle_ms && c->parked_count == 0 &&
+               !c->subscriber) {
         metrics_inc(io->metrics, M_CONNECTIONS_IDLE);
         log_info("conn.idle", "id=%llu idle_ms=%lld", (unsigned long long)c->id,
                  (long long)idle_ms);
         conn_close(c);
     }
+}
+
+static bool sweep_on_slice(struct slice_work *w)
+{
+    struct io *io = container_of(w, struct io, sweeping);
+    int64_t now_ms = clock_ms();
+    struct list *link;
+    for (unsigned n = 1; (link = list_walk_next(&io->swept)); n++) {
+        sweep_conn(container_of(link, struct conn, link), now_ms);
+        if (n % SWEEP_EACH == 0 && slices_over(&io->slices))
+            return true;
+    }
+    return false;
+}
+
+static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct io *io = watcher->data;
+    if (list_empty(&io->conns) || !list_empty(&io->sweeping.link))
+        return;
+    list_walk_begin(&io->swept, &io->conns);
+    slices_add(&io->slices, &io->sweeping);
 }
 
 int io_new(struct io **out, const struct io_options *o, struct err *e)
@@ -113,6 +134,11 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     ev_timer_init(&io->sweep, io_on_sweep, SWEEP_SECONDS, SWEEP_SECONDS);
     io->sweep.data = io;
     ev_timer_start(io->worker.loop, &io->sweep);
+    slices_init(&io->slices, io->worker.loop);
+    telling_init(&io->telling, io);
+    park_init(io);
+    io->sweeping.run = sweep_on_slice;
+    list_init(&io->sweeping.link);
     *out = io;
     return 0;
 }
@@ -233,6 +259,7 @@ static void io_recv_stop(struct message *m, void *owner)
     io_read_clock(io);
     /* The loader threads have ended every load by now: what they delivered is answered by messages
      * before this one. What is written already goes out as far as the sockets take it. */
+    park_finish(io);
     list_for_each_safe (link, next, &io->conns) {
         struct conn *c = container_of(link, struct conn, link);
         c->finish = true;
@@ -262,7 +289,10 @@ void io_free(struct io *io)
         return;
     ev_prepare_stop(io->worker.loop, &io->flush);
     ev_timer_stop(io->worker.loop, &io->sweep);
+    slices_stop(&io->slices);
     worker_fini(&io->worker);
+    telling_fini(&io->telling);
+    subscribe_fini(io);
     subscriptions_free(io->subscriptions);
     snapshot_unref(io->snapshot);
     buf_fini(&io->spare);

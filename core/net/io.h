@@ -20,6 +20,8 @@
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "metrics/metrics.h"
+#include "net/slices.h"
+#include "net/telling.h"
 #include "sys/worker.h"
 
 #define IO_READ_BYTES (64 * 1024)
@@ -52,6 +54,21 @@ struct io_options {
     void (*recv_auth)(struct message *m, void *owner);
 };
 
+/* Slots of flights whose waiters are not all answered yet; park.h. */
+struct deliveries {
+    struct slice_work work;
+    struct io *io;
+    struct message *first, *last;
+    bool at_once;
+};
+
+/* Requests whose client has left, on their way from their flights; park.h. */
+struct departures {
+    struct slice_work work;
+    struct io *io;
+    struct list requests;
+};
+
 struct io {
     struct worker worker;
     struct io_options options;
@@ -61,13 +78,19 @@ struct io {
     int64_t now_ms, now_us; /* of this turn */
     struct list conns;
     size_t conn_count, parked_count;
-    struct subscriptions *subscriptions; /* subscribe.h; NULL before the first */
+    struct slices slices;
+    struct telling telling;
+    struct deliveries deliveries;
+    struct departures departures;
+    struct subscriptions *subscriptions; /* NULL before the first */
     struct list dirty; /* connections with answers that were made outside their own turn */
     struct buf spare;  /* lent to the connection that is answering, so that idle ones hold none */
     struct buf sink;   /* answers nobody asked for */
     struct outbox *outboxes; /* by loader thread: flights of this turn */
     struct ev_prepare flush;
-    struct ev_timer sweep; /* idle connections */
+    struct ev_timer sweep; /* begins a look at all connections, for those that are idle */
+    struct slice_work sweeping;
+    struct list_walk swept;
     struct message begin, stop;
     bool draining;
     struct message *drained; /* sent to control when nothing is parked any more */

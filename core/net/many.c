@@ -34,6 +34,11 @@ void many_hold(struct many *m)
     m->pending++;
 }
 
+void many_cut(struct many *m, uint32_t count)
+{
+    m->pending -= count;
+}
+
 void many_client_left(struct many *m)
 {
     m->target.conn = NULL;

@@ -15,6 +15,8 @@ struct many *many_new(const struct target *t, uint32_t count);
 void many_hold(struct many *m);
 void many_release(struct many *m);
 void many_client_left(struct many *m);
+/* So many of its items will not be asked for any more: its client has left. */
+void many_cut(struct many *m, uint32_t count);
 
 /* Where items are packed, one at a time, and the word that one is there: from offset to the end. */
 struct buf *many_items(struct many *m);

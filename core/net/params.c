@@ -85,30 +85,38 @@ int params_array(struct params *p, uint32_t *count, struct err *e)
     return 0;
 }
 
-int params_value(struct params *p, struct slice *packed, struct err *e)
+/* The next argument, of which it is mostly known where it ends. */
+static bool take(struct params *p, struct slice *packed)
 {
-    if (p->left == 0 || mp_take(&p->at, packed) != MP_OK)
-        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u, the value, is missing or malformed",
-                       p->method, p->index);
+    if (p->left == 0)
+        return false;
+    if (p->index > p->msg->end_count) {
+        if (mp_take(&p->at, packed) != MP_OK)
+            return false;
+    } else {
+        *packed = slice_of(p->at.at, (size_t)(p->msg->ends[p->index - 1] - p->at.at));
+        p->at.at = p->msg->ends[p->index - 1];
+    }
     p->left--;
     p->index++;
+    return true;
+}
+
+int params_value(struct params *p, struct slice *packed, struct err *e)
+{
+    if (!take(p, packed))
+        return err_set(e, ERR_BAD_REQUEST, "%s: argument %u, the value, is missing or malformed",
+                       p->method, p->index);
     if (packed->size > (size_t)p->conf->max_value)
         return err_set(e, ERR_TOO_LARGE, "%s: a value of %zu bytes; max_value is %lld", p->method,
                        packed->size, (long long)p->conf->max_value);
-    if (mp_check(*packed, e) != 0) {
-        e->code = ERR_BAD_VALUE;
-        err_prefix(e, "%s: the value", p->method);
-        return ERR_BAD_VALUE;
-    }
     return 0;
 }
 
 int params_raw(struct params *p, struct slice *packed, struct err *e)
 {
-    if (p->left == 0 || mp_take(&p->at, packed) != MP_OK)
+    if (!take(p, packed))
         return err_set(e, ERR_BAD_REQUEST, "%s: argument %u is missing", p->method, p->index);
-    p->left--;
-    p->index++;
     return 0;
 }
 
@@ -142,7 +150,12 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
 {
     struct mp_token t = {.type = MP_NIL};
     bool raw = s->type == OPTION_RAW;
-    int got = raw ? mp_take(&p->at, s->to) : mp_next(&p->at, &t);
+    size_t tokens = params_tokens_max(p);
+    const char *start = p->at.at;
+    int got = raw ? mp_skip_some(&p->at, &tokens) : mp_next(&p->at, &t);
+    if (raw && tokens == 0)
+        return err_set(e, ERR_BAD_REQUEST, "%s: option %s holds too many values", p->method,
+                       s->name);
     if (got != MP_OK)
         return err_set(e, ERR_BAD_REQUEST, "%s: option %s is cut off", p->method, s->name);
     bool fits = raw;
@@ -173,7 +186,7 @@ static int read_option(struct params *p, const struct option_spec *s, struct err
         if (fits)
             *(struct slice *)s->to = t.bytes;
         break;
-    case OPTION_RAW: break;
+    case OPTION_RAW: *(struct slice *)s->to = slice_of(start, (size_t)(p->at.at - start)); break;
     }
     if (!fits)
         return refuse_option(p, s, &t, wanted, e);
@@ -224,6 +237,8 @@ int params_options(struct params *p, const struct option_spec *specs, size_t cou
             k++;
         if (k == count)
             return unknown_option(p, t.bytes, specs, count, e);
+        if (i >= count)
+            return err_set(e, ERR_BAD_REQUEST, "%s: an option is given twice", p->method);
         rc = read_option(p, &specs[k], e);
         if (rc != 0)
             return rc;

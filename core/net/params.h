@@ -58,6 +58,12 @@ static inline uint64_t params_hash(const struct params *p, const struct store *s
 {
     return p->msg->first_hash ? p->msg->first_hash : store_hash(s, key);
 }
+/* As many values as a request may hold beside those of a value that is stored: a text or an array
+ * of them, and some that are refused one by one. */
+static inline size_t params_tokens_max(const struct params *p)
+{
+    return 2 * (size_t)p->conf->max_batch + 1000;
+}
 /* Checks a key that is one token already (an element of get_many's array). */
 int params_check_key(const struct params *p, const struct mp_token *t, struct slice *key,
                      struct err *e) MUST_USE;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #define AGAIN_FIRST_MS 10 /* doubles up to 32 times that */
+#define DELIVER_EACH   64 /* waiters of one step */
+#define LEAVE_EACH     16 /* requests of one step whose client has left */
 
 static struct slice request_key(const struct request *r)
 {
@@ -283,43 +285,132 @@ static bool is_too_old_outcome(const struct request *r, const struct flight *f)
     return f->end == END_FOUND && is_too_old(&r->target, f->has_version, f->version);
 }
 
+static void deliver(struct request *r, const struct flight *f)
+{
+    if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
+        metrics_inc(r->target.io->metrics, M_REJOINED);
+        park_rejoin(r);
+    } else if (r->target.conn && is_too_old_outcome(r, f)) {
+        park_again(r);
+    } else {
+        answer_outcome(r, f);
+        unpark(r);
+    }
+}
+
+/* Some of a slot's waiters. false: it has no more, and is gone. */
+static bool deliver_some(struct message *m)
+{
+    struct flight_slot *slot = container_of(m, struct flight_slot, message);
+    struct list *link;
+    for (int i = 0; i < DELIVER_EACH && (link = list_pop_front(&slot->waiters)); i++)
+        deliver(container_of(container_of(link, struct waiter, link), struct request, waiter),
+                slot->flight);
+    if (!list_empty(&slot->waiters))
+        return true;
+    flight_unref(slot->flight);
+    return false;
+}
+
+static bool deliver_on_slice(struct slice_work *w)
+{
+    struct deliveries *d = container_of(w, struct deliveries, work);
+    while (d->first) {
+        struct message *m = d->first, *next = m->next;
+        while (deliver_some(m))
+            if (slices_over(&d->io->slices))
+                return true;
+        d->first = next;
+    }
+    return false;
+}
+
 void park_recv_delivery(struct message *m, void *owner)
 {
     struct io *io = owner;
-    struct flight_slot *slot = container_of(m, struct flight_slot, message);
+    struct deliveries *d = &io->deliveries;
     io_read_clock(io);
+    bool more = deliver_some(m);
+    while (more && d->at_once)
+        more = deliver_some(m);
+    if (!more)
+        return;
+    m->next = NULL;
+    if (d->first)
+        d->last->next = m;
+    else
+        d->first = m;
+    d->last = m;
+    slices_add(&io->slices, &d->work);
+}
+
+/* One whose client has left is taken from its flight. */
+static void leave(struct request *r)
+{
+    struct many *many = r->target.many;
+    if (r->timer_is != PARK_AGAIN && !flights_leave(r->target.io->options.flights, &r->waiter))
+        return; /* its delivery frees it */
+    unpark(r);
+    if (many)
+        many_release(many);
+}
+
+static bool leave_on_slice(struct slice_work *w)
+{
+    struct departures *d = container_of(w, struct departures, work);
     struct list *link;
-    while ((link = list_pop_front(&slot->waiters))) {
-        struct request *r =
-            container_of(container_of(link, struct waiter, link), struct request, waiter);
-        const struct flight *f = slot->flight;
-        if (f->overtaken && r->waiter.seq > f->since && r->target.conn) {
-            metrics_inc(io->metrics, M_REJOINED);
-            park_rejoin(r);
-        } else if (r->target.conn && is_too_old_outcome(r, f)) {
-            park_again(r);
-        } else {
-            answer_outcome(r, f);
-            unpark(r);
-        }
+    for (unsigned n = 1; (link = list_pop_front(&d->requests)); n++) {
+        leave(container_of(link, struct request, link));
+        if (n % LEAVE_EACH == 0 && slices_over(&d->io->slices))
+            return true;
     }
-    flight_unref(slot->flight);
+    return false;
+}
+
+static void leave_all(struct io *io)
+{
+    struct list *link;
+    while ((link = list_pop_front(&io->departures.requests)))
+        leave(container_of(link, struct request, link));
 }
 
 void park_client_left(struct conn *c)
 {
-    struct list *link;
-    while ((link = list_pop_front(&c->parked))) {
+    struct io *io = c->io;
+    if (list_empty(&c->parked))
+        return;
+    list_for_each (link, &c->parked) {
         struct request *r = container_of(link, struct request, link);
-        struct target gone = r->target;
-        c->parked_count--;
         r->target.conn = NULL;
         if (r->target.many)
             many_client_left(r->target.many);
-        if (r->timer_is != PARK_AGAIN && !flights_leave(c->io->options.flights, &r->waiter))
-            continue; /* its delivery frees it */
-        unpark(r);
-        if (gone.many)
-            many_release(gone.many);
     }
+    c->parked_count = 0;
+    list_splice(&io->departures.requests, &c->parked);
+    if (io->deliveries.at_once)
+        leave_all(io);
+    else
+        slices_add(&io->slices, &io->departures.work);
+}
+
+void park_init(struct io *io)
+{
+    io->deliveries = (struct deliveries){.work.run = deliver_on_slice, .io = io};
+    list_init(&io->deliveries.work.link);
+    io->departures = (struct departures){.work.run = leave_on_slice, .io = io};
+    list_init(&io->departures.work.link);
+    list_init(&io->departures.requests);
+}
+
+void park_finish(struct io *io)
+{
+    struct deliveries *d = &io->deliveries;
+    d->at_once = true;
+    while (d->first) {
+        struct message *m = d->first;
+        d->first = m->next;
+        while (deliver_some(m)) {
+        }
+    }
+    leave_all(io);
 }

@@ -12,7 +12,7 @@
 
 struct request {
     struct waiter waiter;
-    struct list link; /* conn->parked; alone once the client has left */
+    struct list link; /* conn->parked; io->departures once the client has left */
     struct target target;
     ev_timer timer;
     int64_t parked_us, deadline_ms, wait_ms; /* wait_ms: what the deadline was made of */
@@ -36,10 +36,14 @@ void request_free(struct request *r);
 /* r is on its flight: arms its timer. soft_ms < 0: there is no stale value to fall back on. */
 void park(struct request *r, int64_t soft_ms, int64_t hard_ms);
 
-/* A flight's slot has been delivered to this thread. */
+/* A flight's slot has been delivered to this thread. Where very many wait there, they are answered
+ * in slices. */
 void park_recv_delivery(struct message *m, void *owner);
+void park_init(struct io *io);
+/* The thread ends: what is delivered is answered at once, now and from now on. */
+void park_finish(struct io *io);
 
-/* Takes away the requests of a connection that closes. */
+/* Takes away the requests of a connection that closes; in slices, and they know it no more. */
 void park_client_left(struct conn *c);
 
 /* Answers with what is stored past its time, marked as `why` tells, or, where nothing is, with why.

@@ -3,6 +3,7 @@
 
 #include "base/show.h"
 #include "load/early.h"
+#include "net/job.h"
 #include "net/many.h"
 #include "net/park.h"
 #include "wire/mpw.h"
@@ -313,63 +314,105 @@ void read_get_entry(const struct target *t, struct params *p)
     read_one(&entry, p);
 }
 
-#define MANY_AHEAD 16 /* keys that are looked at before the first of them is read */
+#define MANY_AHEAD  16  /* keys that are looked at before the first of them is read */
+#define MANY_EACH   64  /* keys of one step */
+#define MANY_SLICED 128 /* keys of a get_many that is done in slices, if it takes that long */
 
-/* The keys of a get_many, of which it is known that they are so many values. item: r's target. */
-static void read_keys(struct read *r, struct target *item, struct params *keys, uint32_t count)
+/* A get_many, as far as its keys are read. */
+struct read_many {
+    struct job job;
+    struct read read;
+    struct target item; /* read's target */
+    struct params keys; /* of which it is known that they are so many values */
+    uint32_t begin, count;
+};
+
+static void read_keys(struct read_many *m, uint32_t n)
 {
-    const struct store *s = r->target->io->options.store;
+    struct read *r = &m->read;
+    const struct store *s = m->item.io->options.store;
     struct mp_token tokens[MANY_AHEAD];
     uint64_t hashes[MANY_AHEAD];
-    for (uint32_t begin = 0; begin < count; begin += MANY_AHEAD) {
-        uint32_t n = count - begin < MANY_AHEAD ? count - begin : MANY_AHEAD;
-        for (uint32_t i = 0; i < n; i++) {
-            if (mp_next_whole(&keys->at, &tokens[i]) != MP_OK)
-                tokens[i] = (struct mp_token){.type = MP_NIL};
-            bool text = tokens[i].type == MP_STR || tokens[i].type == MP_BIN;
-            hashes[i] = text ? store_hash(s, tokens[i].bytes) : 0;
-            store_prefetch(s, hashes[i]);
-        }
-        for (uint32_t i = 0; i < n; i++)
-            store_prefetch_entry(s, hashes[i]);
-        for (uint32_t i = 0; i < n; i++) {
-            struct err e;
-            item->index = begin + i;
-            r->hash = hashes[i];
-            if (params_check_key(keys, &tokens[i], &r->key, &e) == 0)
-                read_key(r);
-            else
-                answer_error(r->target, &e);
-        }
+    for (uint32_t i = 0; i < n; i++) {
+        if (mp_next_whole(&m->keys.at, &tokens[i]) != MP_OK)
+            tokens[i] = (struct mp_token){.type = MP_NIL};
+        bool text = tokens[i].type == MP_STR || tokens[i].type == MP_BIN;
+        hashes[i] = text ? store_hash(s, tokens[i].bytes) : 0;
+        store_prefetch(s, hashes[i]);
     }
+    for (uint32_t i = 0; i < n; i++)
+        store_prefetch_entry(s, hashes[i]);
+    for (uint32_t i = 0; i < n; i++) {
+        struct err e;
+        m->item.index = m->begin++;
+        r->hash = hashes[i];
+        if (params_check_key(&m->keys, &tokens[i], &r->key, &e) == 0)
+            read_key(r);
+        else
+            answer_error(r->target, &e);
+    }
+}
+
+static bool read_many_step(struct job *j)
+{
+    struct read_many *m = container_of(j, struct read_many, job);
+    uint32_t rest = m->count - m->begin, end = m->begin + (rest < MANY_EACH ? rest : MANY_EACH);
+    m->keys.conf = m->item.io->snapshot->conf;
+    while (m->begin < end)
+        read_keys(m, end - m->begin < MANY_AHEAD ? end - m->begin : MANY_AHEAD);
+    if (m->begin < m->count)
+        return true;
+    many_release(m->item.many);
+    return false;
+}
+
+static void read_many_moved(struct job *j, const char *from, const char *to)
+{
+    struct read_many *m = container_of(j, struct read_many, job);
+    job_move_reader(&m->keys.at, from, to);
+    m->read.target = &m->item;
+}
+
+static void read_many_drop(struct job *j)
+{
+    struct read_many *m = container_of(j, struct read_many, job);
+    many_client_left(m->item.many);
+    many_cut(m->item.many, m->count - m->begin);
+    many_release(m->item.many);
 }
 
 void read_get_many(const struct target *t, struct params *p)
 {
-    struct target item = *t;
-    struct read r = {.target = &item};
+    static const struct job_kind kind = {sizeof(struct read_many), read_many_step, read_many_moved,
+                                         read_many_drop};
+    struct read_many m = {.job = {.kind = &kind, .target = *t}, .item = *t};
     struct err e;
-    uint32_t count = 0;
-    int rc = params_array(p, &count, &e);
-    struct params keys = *p;
+    int rc = params_array(p, &m.count, &e);
+    m.keys = *p;
+    size_t tokens = params_tokens_max(p);
     struct mp_token ignored;
-    for (uint32_t i = 0; i < count && rc == 0; i++)
-        if (mp_next_whole(&p->at, &ignored) != MP_OK)
+    for (uint32_t i = 0; i < m.count && rc == 0; i++)
+        if (mp_next_some(&p->at, &ignored, &tokens) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
-        rc = read_options(&r, p, true, &e);
-    item.many = rc == 0 ? many_new(t, count) : NULL;
-    if (rc == 0 && !item.many)
-        rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", count);
+        rc = read_options(&m.read, p, true, &e);
+    m.item.many = rc == 0 ? many_new(t, m.count) : NULL;
+    if (rc == 0 && !m.item.many)
+        rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", m.count);
     if (rc != 0) {
         answer_error(t, &e);
         return;
     }
-    many_hold(item.many);
-    r.bulk = count > BULK_LEAST;
-    item.form = FORM_ITEM;
-    read_keys(&r, &item, &keys, count);
-    many_release(item.many);
+    many_hold(m.item.many);
+    m.read.target = &m.item;
+    m.read.bulk = m.count > BULK_LEAST;
+    m.item.form = FORM_ITEM;
+    if (m.count >= MANY_SLICED) {
+        job_start(&m.job, p->msg->params);
+        return;
+    }
+    while (read_many_step(&m.job)) {
+    }
 }
 
 void read_peek(const struct target *t, struct params *p)

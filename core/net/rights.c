@@ -34,96 +34,106 @@ bool rights_pattern(const struct conf_user *u, struct slice pattern)
 
 /* ---- requests ---- */
 
-struct asked {
-    const struct conf_user *user;
-    const struct rpc_msg *msg;
-    struct err *e;
-};
+#define WISHES 3 /* names that the map of subscribe has at most, each of them once */
 
-static int deny(const struct asked *a, const char *what, struct slice text)
+static int deny(const struct rights_walk *w, const struct conf_user *u, struct slice text,
+                struct err *e)
 {
     char method[SHOW_KEY_TEXT], shown[SHOW_KEY_TEXT];
-    return err_set(a->e, ERR_DENIED, "%s: the user \"%s\" has no right to the %s %s",
-                   show_key(method, a->msg->method), a->user->name, what, show_key(shown, text));
+    return err_set(e, ERR_DENIED, "%s: the user \"%s\" has no right to the %s %s",
+                   show_key(method, w->method), u->name, w->what, show_key(shown, text));
 }
 
-static int check_text(const struct asked *a, const char *what, struct slice text)
+static int check_text(const struct rights_walk *w, const struct conf_user *u, struct slice text,
+                      struct err *e)
 {
-    bool pattern = what[0] == 'p';
-    if (what[0] == 't' || !(pattern ? rights_pattern(a->user, text) : rights_key(a->user, text)))
-        return deny(a, what, text);
+    bool pattern = w->what[0] == 'p';
+    if (w->what[0] == 't' || !(pattern ? rights_pattern(u, text) : rights_key(u, text)))
+        return deny(w, u, text, e);
     return 0;
 }
 
 int rights_check_text(const struct conf_user *u, struct slice method, bool pattern,
                       struct slice text, struct err *e)
 {
-    const struct rpc_msg m = {.method = method};
-    const struct asked a = {.user = u, .msg = &m, .e = e};
-    return u ? check_text(&a, pattern ? "pattern" : "key", text) : 0;
+    const struct rights_walk w = {.method = method, .what = pattern ? "pattern" : "key"};
+    return u ? check_text(&w, u, text, e) : 0;
 }
 
-/* One text, or an array of them. */
-static int check_texts(const struct asked *a, struct mp_reader *at, const char *what)
+/* One text, or an array of them. What no method takes is left to it. */
+static void begin_texts(struct rights_walk *w, const char *what)
 {
     struct mp_token t;
-    uint32_t count = 1;
-    int rc = 0;
-    struct mp_reader first = *at;
+    struct mp_reader first = w->at;
+    w->what = what;
+    w->tokens = 2 * w->max_batch + 1000; /* params_tokens_max: above it the method refuses */
     if (mp_next(&first, &t) != MP_OK)
-        return 0;
-    if (t.type == MP_ARRAY) {
-        count = t.count;
-        *at = first;
-    }
-    for (uint32_t i = 0; i < count && rc == 0; i++) {
-        struct slice element;
-        if (mp_take(at, &element) != MP_OK)
-            return 0;
-        struct mp_reader one = mp_reader_of(element);
-        if (mp_next(&one, &t) == MP_OK && (t.type == MP_STR || t.type == MP_BIN))
-            rc = check_text(a, what, t.bytes);
-    }
-    return rc;
+        return;
+    w->texts = t.type == MP_ARRAY ? t.count : 1;
+    if (t.type == MP_ARRAY)
+        w->at = first;
+    if (w->texts > w->max_batch)
+        w->texts = w->names = 0;
 }
 
-static int check_wishes(const struct asked *a, struct mp_reader *at)
+static void begin_wishes(struct rights_walk *w)
 {
-    struct mp_token map, name;
-    int rc = 0;
-    if (mp_next(at, &map) != MP_OK || map.type != MP_MAP)
-        return 0;
-    for (uint32_t i = 0; i < map.count && rc == 0; i++) {
-        if (mp_next(at, &name) != MP_OK || (name.type != MP_STR && name.type != MP_BIN))
-            return 0;
-        rc = check_texts(a, at,
-                         slice_eq_str(name.bytes, "tags")       ? "tag"
-                         : slice_eq_str(name.bytes, "patterns") ? "pattern"
-                                                                : "key");
-    }
-    return rc;
+    struct mp_token map;
+    if (mp_next(&w->at, &map) == MP_OK && map.type == MP_MAP && map.count <= WISHES)
+        w->names = map.count;
 }
 
-static int check_names(const struct asked *a, enum rights_names names)
+static void next_wish(struct rights_walk *w)
 {
-    struct mp_reader at = mp_reader_of(a->msg->params);
-    if (a->user->keys.count == 0 || a->msg->param_count == 0)
-        return 0;
+    struct mp_token name;
+    w->names--;
+    if (mp_next(&w->at, &name) != MP_OK || (name.type != MP_STR && name.type != MP_BIN)) {
+        w->names = 0;
+        return;
+    }
+    begin_texts(w, slice_eq_str(name.bytes, "tags")       ? "tag"
+                   : slice_eq_str(name.bytes, "patterns") ? "pattern"
+                                                          : "key");
+}
+
+void rights_begin(struct rights_walk *w, enum rights_names names, const struct rpc_msg *m,
+                  size_t max_batch)
+{
+    *w = (struct rights_walk){
+        .method = m->method, .at = mp_reader_of(m->params), .max_batch = max_batch};
+    if (m->param_count == 0)
+        return;
     switch (names) {
-    case NAMES_NOTHING: return 0;
+    case NAMES_NOTHING: break;
     case NAMES_KEY:
-    case NAMES_KEYS: return check_texts(a, &at, "key");
-    case NAMES_TAGS: return check_texts(a, &at, "tag");
-    case NAMES_PATTERN: return check_texts(a, &at, "pattern");
-    case NAMES_WISHES: return check_wishes(a, &at);
+    case NAMES_KEYS: begin_texts(w, "key"); break;
+    case NAMES_TAGS: begin_texts(w, "tag"); break;
+    case NAMES_PATTERN: begin_texts(w, "pattern"); break;
+    case NAMES_WISHES: begin_wishes(w); break;
     }
-    return 0;
 }
 
-int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
-                 const struct rpc_msg *m, struct err *e)
+bool rights_step(struct rights_walk *w, const struct conf_user *u, int *rc, struct err *e)
 {
-    const struct asked a = {.user = u, .msg = m, .e = e};
+    struct mp_reader one = w->at;
+    struct mp_token t;
+    *rc = 0;
+    if (u->keys.count == 0 || (w->texts == 0 && w->names == 0))
+        return false;
+    if (w->texts == 0) {
+        next_wish(w);
+        return true;
+    }
+    w->texts--;
+    if (mp_skip_some(&w->at, &w->tokens) != MP_OK)
+        return false;
+    if (mp_next(&one, &t) == MP_OK && (t.type == MP_STR || t.type == MP_BIN))
+        *rc = check_text(w, u, t.bytes, e);
+    return *rc == 0;
+}
+
+int rights_group(const struct conf_user *u, unsigned right, const struct rpc_msg *m, struct err *e)
+{
     char method[SHOW_KEY_TEXT];
     show_key(method, m->method);
     if (right == RIGHT_ANYBODY)
@@ -134,5 +144,18 @@ int rights_check(const struct conf_user *u, unsigned right, enum rights_names na
     if (!(u->rights & right))
         return err_set(e, ERR_DENIED, "%s: the user \"%s\" has no right \"%s\"", method, u->name,
                        conf_right_name(right));
-    return check_names(&a, names);
+    return 0;
+}
+
+int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
+                 const struct rpc_msg *m, size_t max_batch, struct err *e)
+{
+    struct rights_walk w;
+    int rc = rights_group(u, right, m, e);
+    if (rc != 0 || right == RIGHT_ANYBODY)
+        return rc;
+    rights_begin(&w, names, m, max_batch);
+    while (rights_step(&w, u, &rc, e)) {
+    }
+    return rc;
 }

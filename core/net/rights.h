@@ -28,9 +28,27 @@ enum rights_names {
 unsigned rights_at_once(const struct conf_user *u);
 
 /* Of a method that is not among these. 0, or ERR_UNAUTHENTICATED or ERR_DENIED. A request whose
- * arguments are of a wrong type passes: the method refuses it. */
+ * arguments are of a wrong type, or more than max_batch, passes: the method refuses it. */
 int rights_check(const struct conf_user *u, unsigned right, enum rights_names names,
-                 const struct rpc_msg *m, struct err *e) MUST_USE;
+                 const struct rpc_msg *m, size_t max_batch, struct err *e) MUST_USE;
+
+/* The same in parts, for a request that names very many. First whether the group of the method is
+ * among the user's: 0, ERR_UNAUTHENTICATED or ERR_DENIED. */
+int rights_group(const struct conf_user *u, unsigned right, const struct rpc_msg *m,
+                 struct err *e) MUST_USE;
+
+/* Then one text after the other. All is borrowed from the message. */
+struct rights_walk {
+    struct slice method;
+    struct mp_reader at;
+    size_t max_batch, tokens;
+    uint32_t names, texts; /* that are left: of the map of wishes, and of what is looked at */
+    const char *what;      /* "key", "pattern" or "tag" */
+};
+void rights_begin(struct rights_walk *w, enum rights_names names, const struct rpc_msg *m,
+                  size_t max_batch);
+/* One text. false: that was all, with *rc 0, or ERR_DENIED. */
+bool rights_step(struct rights_walk *w, const struct conf_user *u, int *rc, struct err *e);
 
 /* Of a key or a pattern that a method finds in its arguments itself. u NULL: there are no users.
  * 0 or ERR_DENIED. */

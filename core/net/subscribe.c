@@ -1,160 +1,49 @@
 #include "net/subscribe.h"
 
 #include "net/commands.h"
+#include "net/job.h"
 #include "net/subscriptions.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
 
-#define NOTIFICATION 2
+#define BATCH 16 /* texts of one step */
 
-/* ---- telling ---- */
+/* ---- who subscribes ---- */
 
-/* [2, "invalidated", [{key | tag | pattern | all, cause, version?}]] */
-static int pack_notice(struct buf *out, const struct news *n)
-{
-    static const char *const names[] = {
-        [NEWS_KEY] = "key", [NEWS_TAG] = "tag", [NEWS_MATCH] = "pattern", [NEWS_ALL] = "all"};
-    int rc = mpw_array(out, 3) | mpw_int(out, NOTIFICATION) | mpw_cstr(out, "invalidated");
-    rc |= mpw_array(out, 1) | mpw_map(out, n->has_version ? 3 : 2) | mpw_cstr(out, names[n->what]);
-    rc |= n->what == NEWS_ALL ? mpw_bool(out, true) : mpw_text(out, n->text);
-    rc |= mpw_cstr(out, "cause") | mpw_cstr(out, news_cause_name(n->cause));
-    if (n->has_version)
-        rc |= mpw_cstr(out, "version") | mpw_int(out, n->version);
-    return rc;
-}
-
-static void send_notice(struct conn *c, const struct news *n)
-{
-    struct buf *out = conn_out(c);
-    size_t mark = out->size;
-    if (pack_notice(out, n) != 0) {
-        out->size = mark;
-        conn_break(c, "no room for its notifications");
-        return;
-    }
-    metrics_inc(c->io->metrics, M_NOTICES);
-    conn_touch(c);
-}
-
-struct telling {
+struct listener {
+    struct subscriber subscriber;
+    struct slice_work leaving;
     struct io *io;
-    const struct news *news;
 };
 
-static void tell(struct subscriber *r, void *arg)
+static void listen_if_anyone(struct io *io)
 {
-    const struct telling *t = arg;
-    struct conn *c = r->conn;
-    if (r->told == t->io->subscriptions->events || r->lost)
-        return;
-    r->told = t->io->subscriptions->events;
-    size_t half = (size_t)t->io->snapshot->conf->max_output / 2;
-    if (conn_unread(c) > (half < CONN_OUT_PAUSE ? half : CONN_OUT_PAUSE)) {
-        r->lost = true;
-        metrics_inc(t->io->metrics, M_NOTICES_LOST);
-        return;
-    }
-    if (t->news->cause == CAUSE_LOST)
-        metrics_inc(t->io->metrics, M_NOTICES_LOST);
-    send_notice(c, t->news);
+    news_listen(io->options.changes->news, io->options.index, io->subscriptions->count > 0);
 }
 
-void subscribe_drained(struct conn *c)
+/* false: it has none any more. */
+static bool remove_some(struct subscriptions *s, struct subscriber *r, uint32_t left)
 {
-    if (!c->subscriber || !c->subscriber->lost)
-        return;
-    c->subscriber->lost = false;
-    send_notice(c, &(struct news){.what = NEWS_ALL, .cause = CAUSE_LOST});
+    for (int i = 0; i < BATCH && subscriber_count(r) > left; i++)
+        subscriptions_remove_last(s, r);
+    return subscriber_count(r) > left;
 }
 
-/* Whether no key matches both: their literal beginnings differ. */
-static bool excludes(const struct glob *a, const struct glob *b)
+/* The subscriptions of a connection that is gone. */
+static bool leave_on_slice(struct slice_work *w)
 {
-    struct slice x = glob_segment(a, 0), y = glob_segment(b, 0);
-    size_t common = x.size < y.size ? x.size : y.size;
-    return memcmp(x.data, y.data, common) != 0;
-}
-
-static bool concerns(const struct subscriber *r, const struct glob *g)
-{
-    if (r->count[SUBSCRIBED_TAG] > 0)
-        return true; /* who knows which keys carry it */
-    list_for_each (link, &r->all) {
-        const struct subscription *one = container_of(link, struct subscription, link);
-        if (one->kind == SUBSCRIBED_PATTERN ? !excludes(one->glob, g)
-                                            : glob_matches(g, subscription_text(one), NULL))
+    struct listener *l = container_of(w, struct listener, leaving);
+    struct io *io = l->io;
+    while (remove_some(io->subscriptions, &l->subscriber, 0))
+        if (slices_over(&io->slices))
             return true;
-    }
+    subscriptions_leave(io->subscriptions, &l->subscriber);
+    listen_if_anyone(io);
+    free(l);
     return false;
 }
-
-static void tell_all(struct telling *t, bool (*wanted)(const struct subscriber *r, const void *arg),
-                     const void *arg)
-{
-    list_for_each (link, &t->io->subscriptions->subscribers) {
-        struct subscriber *r = container_of(link, struct subscriber, link);
-        if (!wanted || wanted(r, arg))
-            tell(r, t);
-    }
-}
-
-static bool has_keys(const struct subscriber *r, const void *arg)
-{
-    (void)arg;
-    return r->count[SUBSCRIBED_KEY] + r->count[SUBSCRIBED_PATTERN] > 0;
-}
-
-static bool is_concerned(const struct subscriber *r, const void *arg)
-{
-    return concerns(r, arg);
-}
-
-static void tell_match(struct telling *t)
-{
-    char room[GLOB_MAX];
-    struct glob g;
-    glob_compile(&g, t->news->text, room);
-    tell_all(t, is_concerned, &g);
-}
-
-static void tell_news(struct telling *t)
-{
-    struct subscriptions *s = t->io->subscriptions;
-    struct slice text = t->news->text;
-    s->events++;
-    switch (t->news->what) {
-    case NEWS_KEY:
-        subscriptions_find(s, SUBSCRIBED_KEY, text, tell, t);
-        list_for_each (link, &s->patterns) {
-            struct subscription *one = container_of(link, struct subscription, chain);
-            if (glob_matches(one->glob, text, NULL))
-                tell(one->subscriber, t);
-        }
-        break;
-    case NEWS_TAG:
-        subscriptions_find(s, SUBSCRIBED_TAG, text, tell, t);
-        tell_all(t, has_keys, NULL);
-        break;
-    case NEWS_MATCH: tell_match(t); break;
-    case NEWS_ALL: tell_all(t, NULL, NULL); break;
-    }
-}
-
-void subscribe_recv_news(struct message *m, void *owner)
-{
-    struct io *io = owner;
-    struct telling t = {.io = io, .news = news_of(m)};
-    if (t.news->what == NEWS_ALL)
-        news_done(io->options.changes->news, m); /* what is lost from here on is told anew */
-    if (io->subscriptions)
-        tell_news(&t);
-    if (t.news->what != NEWS_ALL)
-        news_done(io->options.changes->news, m);
-}
-
-/* ---- subscribing ---- */
 
 static struct subscriber *subscriber_of(struct conn *c, struct err *e)
 {
@@ -162,11 +51,14 @@ static struct subscriber *subscriber_of(struct conn *c, struct err *e)
     if (!io->subscriptions)
         io->subscriptions = subscriptions_new(rng_next(&io->rng));
     if (!c->subscriber && io->subscriptions) {
-        c->subscriber = calloc(1, sizeof *c->subscriber);
-        if (c->subscriber) {
-            c->subscriber->conn = c;
-            list_init(&c->subscriber->all);
-            list_push_back(&io->subscriptions->subscribers, &c->subscriber->link);
+        struct listener *l = calloc(1, sizeof *l);
+        if (l) {
+            l->subscriber.conn = c;
+            l->leaving.run = leave_on_slice;
+            l->io = io;
+            list_init(&l->leaving.link);
+            subscriptions_enter(io->subscriptions, &l->subscriber);
+            c->subscriber = &l->subscriber;
         }
     }
     if (!c->subscriber)
@@ -174,31 +66,78 @@ static struct subscriber *subscriber_of(struct conn *c, struct err *e)
     return c->subscriber;
 }
 
-static void listen_if_anyone(struct io *io)
+void subscribe_client_left(struct conn *c)
 {
-    news_listen(io->options.changes->news, io->options.index, io->subscriptions->count > 0);
+    struct subscriber *r = c->subscriber;
+    if (!r)
+        return;
+    metrics_add(c->io->metrics, M_UNSUBSCRIBED, subscriber_count(r));
+    r->conn = NULL;
+    c->subscriber = NULL;
+    slices_add(&c->io->slices, &container_of(r, struct listener, subscriber)->leaving);
 }
 
-struct wishes {
+void subscribe_fini(struct io *io)
+{
+    struct subscriptions *s = io->subscriptions;
+    while (s && !list_empty(&s->subscribers)) {
+        struct subscriber *r = container_of(s->subscribers.next, struct subscriber, link);
+        while (remove_some(s, r, 0)) {
+        }
+        subscriptions_leave(s, r);
+        free(container_of(r, struct listener, subscriber));
+    }
+}
+
+/* ---- subscribe and unsubscribe ---- */
+
+/* What a call names, done in slices: first all patterns are checked, then it is all or nothing. */
+struct wish {
+    struct job job;
+    const char *method;
+    struct texts patterns; /* to be checked */
     struct texts texts[SUBSCRIBED_KINDS];
-    uint32_t count;
+    uint32_t before, given;
+    bool everything; /* of unsubscribe */
+    bool undo;       /* err says why */
+    struct err err;
 };
 
-static int check_patterns(struct texts patterns, const struct params *p, struct err *e)
+static void wish_moved(struct job *j, const char *from, const char *to)
+{
+    struct wish *w = container_of(j, struct wish, job);
+    job_move_reader(&w->patterns.at, from, to);
+    for (int kind = 0; kind < SUBSCRIBED_KINDS; kind++)
+        job_move_reader(&w->texts[kind].at, from, to);
+}
+
+/* Some patterns. ERR_BAD_REQUEST says which one is wrong. */
+static int check_some(struct wish *w)
 {
     struct slice pattern;
     int rc = 0;
-    while (rc == 0 && texts_next(&patterns, &pattern))
-        rc = glob_check(pattern, e);
+    for (int i = 0; i < BATCH && rc == 0 && texts_next(&w->patterns, &pattern); i++)
+        rc = glob_check(pattern, &w->err);
     if (rc != 0) {
-        e->code = ERR_BAD_REQUEST;
-        err_prefix(e, "%s", p->method);
+        w->err.code = ERR_BAD_REQUEST;
+        err_prefix(&w->err, "%s", w->method);
     }
     return rc;
 }
 
+/* The next text that it names. false: there is none. */
+static bool next_wish(struct wish *w, enum subscription_kind *kind, struct slice *text)
+{
+    for (int k = 0; k < SUBSCRIBED_KINDS; k++)
+        if (texts_next(&w->texts[k], text)) {
+            *kind = (enum subscription_kind)k;
+            return true;
+        }
+    return false;
+}
+
 /* The one argument of both methods. */
-static int read_wishes(struct params *p, struct wishes *w, struct err *e)
+static int read_wishes(struct params *p, struct wish *w, struct err *e)
 {
     const struct texts_rule rules[SUBSCRIBED_KINDS] = {
         [SUBSCRIBED_KEY] = {.what = "key", .longest = (size_t)p->conf->max_key},
@@ -211,13 +150,13 @@ static int read_wishes(struct params *p, struct wishes *w, struct err *e)
         {"patterns", OPTION_RAW, &packed[SUBSCRIBED_PATTERN], NULL},
         {"tags", OPTION_RAW, &packed[SUBSCRIBED_TAG], NULL},
     };
-    *w = (struct wishes){.count = 0};
     int rc = params_options(p, specs, SUBSCRIBED_KINDS, e);
     for (int kind = 0; kind < SUBSCRIBED_KINDS && rc == 0; kind++) {
         rc = texts_of(&w->texts[kind], p, packed[kind], &rules[kind], e);
-        w->count += w->texts[kind].count;
+        w->given += w->texts[kind].count;
     }
-    return rc != 0 ? rc : check_patterns(w->texts[SUBSCRIBED_PATTERN], p, e);
+    w->patterns = w->texts[SUBSCRIBED_PATTERN];
+    return rc;
 }
 
 static void answer_count(const struct target *t, uint32_t count)
@@ -227,87 +166,139 @@ static void answer_count(const struct target *t, uint32_t count)
     answer_done(&a, mpw_uint(a.out, count));
 }
 
-/* All or nothing. */
-static int add_all(struct subscriptions *s, struct subscriber *r, struct wishes *w, int64_t most,
-                   struct err *e)
+static uint32_t count_of(const struct wish *w)
 {
-    uint32_t before = subscriber_count(r);
-    struct slice text;
-    int rc = 0;
-    for (int kind = 0; kind < SUBSCRIBED_KINDS; kind++)
-        while (rc == 0 && texts_next(&w->texts[kind], &text)) {
-            rc = subscriptions_add(s, r, (enum subscription_kind)kind, text);
-            if (rc != 0)
-                err_set(e, rc, "subscribe: no memory for a subscription");
-            else if (subscriber_count(r) > most)
-                rc = err_set(e, ERR_OVERLOADED,
-                             "subscribe: more than max_subscriptions (%lld) of one connection",
-                             (long long)most);
-        }
+    const struct subscriber *r = w->job.target.conn->subscriber;
+    return r ? subscriber_count(r) : 0;
+}
+
+static int add_one(struct wish *w, struct subscriber *r, enum subscription_kind kind,
+                   struct slice text)
+{
+    struct io *io = w->job.target.io;
+    int64_t most = io->snapshot->conf->max_subscriptions;
+    int rc = subscriptions_add(io->subscriptions, r, kind, text);
     if (rc != 0)
-        subscriptions_cut(s, r, before);
-    return rc;
+        return err_set(&w->err, rc, "subscribe: no memory for a subscription");
+    if (subscriber_count(r) > most)
+        return err_set(&w->err, ERR_OVERLOADED,
+                       "subscribe: more than max_subscriptions (%lld) of one connection",
+                       (long long)most);
+    return 0;
+}
+
+/* Some of what it names. false: it has all, or has to undo what it has. */
+static bool add_some(struct wish *w, struct subscriber *r)
+{
+    enum subscription_kind kind;
+    struct slice text;
+    for (int i = 0; i < BATCH && !w->undo; i++) {
+        if (!next_wish(w, &kind, &text))
+            return false;
+        w->undo = add_one(w, r, kind, text) != 0;
+    }
+    return true;
+}
+
+static bool subscribe_step(struct job *j)
+{
+    struct wish *w = container_of(j, struct wish, job);
+    struct io *io = j->target.io;
+    struct subscriber *r = j->target.conn->subscriber;
+    if (w->patterns.count > 0 && !w->undo) {
+        w->undo = check_some(w) != 0;
+        return true;
+    }
+    if (w->undo ? remove_some(io->subscriptions, r, w->before) : add_some(w, r))
+        return true;
+    listen_if_anyone(io);
+    if (w->undo) {
+        answer_error(&j->target, &w->err);
+        return false;
+    }
+    subscriptions_settle(r);
+    metrics_add(io->metrics, M_SUBSCRIBED, count_of(w) - w->before);
+    answer_count(&j->target, count_of(w));
+    return false;
+}
+
+/* What it has so far is counted, as what the connection takes away is. */
+static void subscribe_drop(struct job *j)
+{
+    const struct wish *w = container_of(j, struct wish, job);
+    metrics_add(j->target.io->metrics, M_SUBSCRIBED, count_of(w) - w->before);
 }
 
 void subscribe_subscribe(const struct target *t, struct params *p)
 {
-    struct io *io = t->io;
-    struct wishes w;
+    static const struct job_kind kind = {sizeof(struct wish), subscribe_step, wish_moved,
+                                         subscribe_drop};
+    struct wish w = {.job = {.kind = &kind, .target = *t}, .method = p->method};
     struct err e;
     int rc = read_wishes(p, &w, &e);
-    if (rc == 0 && w.count == 0)
+    if (rc == 0 && w.given == 0)
         rc = err_set(&e, ERR_BAD_REQUEST,
                      "subscribe: it takes a map of keys, patterns and tags, "
                      "at least one of any");
-    struct subscriber *r = rc == 0 ? subscriber_of(t->conn, &e) : NULL;
-    if (!r) {
+    if (rc != 0 || !subscriber_of(t->conn, &e)) {
         answer_error(t, &e);
         return;
     }
-    uint32_t before = subscriber_count(r);
-    rc = add_all(io->subscriptions, r, &w, io->snapshot->conf->max_subscriptions, &e);
-    listen_if_anyone(io);
-    metrics_add(io->metrics, M_SUBSCRIBED, subscriber_count(r) - before);
-    if (rc != 0)
-        answer_error(t, &e);
-    else
-        answer_count(t, subscriber_count(r));
+    w.before = count_of(&w);
+    job_start(&w.job, p->msg->params);
+}
+
+/* Some of what it names. false: there is no more. */
+static bool remove_named(struct wish *w, struct subscriptions *s, struct subscriber *r)
+{
+    enum subscription_kind kind;
+    struct slice text;
+    for (int i = 0; i < BATCH; i++) {
+        if (!next_wish(w, &kind, &text))
+            return false;
+        subscriptions_remove(s, r, kind, text);
+    }
+    return true;
+}
+
+static bool unsubscribe_step(struct job *j)
+{
+    struct wish *w = container_of(j, struct wish, job);
+    struct io *io = j->target.io;
+    struct subscriber *r = j->target.conn->subscriber;
+    if (w->patterns.count > 0) {
+        if (check_some(w) == 0)
+            return true;
+        answer_error(&j->target, &w->err);
+        return false;
+    }
+    if (r && (w->everything ? remove_some(io->subscriptions, r, 0)
+                            : remove_named(w, io->subscriptions, r)))
+        return true;
+    metrics_add(io->metrics, M_UNSUBSCRIBED, w->before - count_of(w));
+    if (r)
+        listen_if_anyone(io);
+    answer_count(&j->target, count_of(w));
+    return false;
+}
+
+static void unsubscribe_drop(struct job *j)
+{
+    const struct wish *w = container_of(j, struct wish, job);
+    metrics_add(j->target.io->metrics, M_UNSUBSCRIBED, w->before - count_of(w));
 }
 
 void subscribe_unsubscribe(const struct target *t, struct params *p)
 {
-    struct io *io = t->io;
-    struct subscriber *r = t->conn->subscriber;
-    struct wishes w;
-    struct slice text;
+    static const struct job_kind kind = {sizeof(struct wish), unsubscribe_step, wish_moved,
+                                         unsubscribe_drop};
+    struct wish w = {
+        .job = {.kind = &kind, .target = *t}, .method = p->method, .everything = p->left == 0};
     struct err e;
-    bool everything = p->left == 0;
     if (read_wishes(p, &w, &e) != 0) {
         answer_error(t, &e);
         return;
     }
-    uint32_t before = r ? subscriber_count(r) : 0;
-    if (r && everything)
-        subscriptions_cut(io->subscriptions, r, 0);
-    for (int kind = 0; r && kind < SUBSCRIBED_KINDS; kind++)
-        while (texts_next(&w.texts[kind], &text))
-            subscriptions_remove(io->subscriptions, r, (enum subscription_kind)kind, text);
-    uint32_t left = r ? subscriber_count(r) : 0;
-    metrics_add(io->metrics, M_UNSUBSCRIBED, before - left);
-    if (r)
-        listen_if_anyone(io);
-    answer_count(t, left);
-}
-
-void subscribe_client_left(struct conn *c)
-{
-    struct subscriber *r = c->subscriber;
-    if (!r)
-        return;
-    metrics_add(c->io->metrics, M_UNSUBSCRIBED, subscriber_count(r));
-    subscriptions_cut(c->io->subscriptions, r, 0);
-    listen_if_anyone(c->io);
-    list_remove(&r->link);
-    free(r);
-    c->subscriber = NULL;
+    w.before = count_of(&w);
+    job_start(&w.job, p->msg->params);
 }

@@ -3,6 +3,7 @@
 #include "net/commands.h"
 
 #include "base/log.h"
+#include "net/job.h"
 #include "net/rights.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
@@ -16,32 +17,81 @@ static int take_argument(struct params *p, struct slice *packed, struct err *e)
     return rc != 0 ? rc : params_options(p, NULL, 0, e);
 }
 
-static void mark_tags(const struct target *t, struct params *p, bool soft)
+/* Many texts, each of which is told of. */
+struct mark_many {
+    struct job job;
+    struct texts texts; /* that are left */
+    bool soft, keys;    /* keys: expire_many; else they are tags */
+    int64_t there;      /* keys that had an entry */
+};
+
+#define TEXTS_EACH 32 /* of one step */
+
+static void mark_many_moved(struct job *j, const char *from, const char *to)
 {
-    static const struct texts_rule rule = {.what = "tag", .longest = MARKS_TAG_SIZE};
-    struct slice packed, tag;
-    struct texts tags;
+    job_move_reader(&container_of(j, struct mark_many, job)->texts.at, from, to);
+}
+
+static int mark_one(struct mark_many *m, struct slice text, struct err *e)
+{
+    struct io *io = m->job.target.io;
+    const struct changes *c = io->options.changes;
+    if (!m->keys)
+        return change_tag(c, text, m->soft, m->soft ? CAUSE_EXPIRE : CAUSE_INVALIDATE, e);
+    m->there += change_expire(c, text, store_hash(io->options.store, text), io->now_ms);
+    return 0;
+}
+
+static bool mark_many_step(struct job *j)
+{
+    struct mark_many *m = container_of(j, struct mark_many, job);
+    struct slice text;
+    struct err e;
+    int rc = 0;
+    for (int i = 0; i < TEXTS_EACH && rc == 0 && texts_next(&m->texts, &text); i++)
+        rc = mark_one(m, text, &e);
+    if (rc != 0) {
+        answer_error(&j->target, &e);
+        return false;
+    }
+    if (m->texts.count > 0)
+        return true;
+    if (m->keys) {
+        struct answer a;
+        answer_begin(&a, &j->target);
+        answer_done(&a, mpw_int(a.out, m->there));
+    } else {
+        answer_true(&j->target, true);
+    }
+    return false;
+}
+
+static void mark_many(const struct target *t, struct params *p, bool soft, bool keys)
+{
+    static const struct job_kind kind = {sizeof(struct mark_many), mark_many_step, mark_many_moved,
+                                         NULL};
+    const struct texts_rule rule = {.what = keys ? "key" : "tag",
+                                    .longest = keys ? (size_t)p->conf->max_key : MARKS_TAG_SIZE};
+    struct mark_many m = {.job = {.kind = &kind, .target = *t}, .soft = soft, .keys = keys};
+    struct slice packed;
     struct err e;
     int rc = take_argument(p, &packed, &e);
     if (rc == 0)
-        rc = texts_of(&tags, p, packed, &rule, &e);
-    while (rc == 0 && texts_next(&tags, &tag))
-        rc = change_tag(t->io->options.changes, tag, soft, soft ? CAUSE_EXPIRE : CAUSE_INVALIDATE,
-                        &e);
-    if (rc != 0)
-        answer_error(t, &e);
+        rc = texts_of(&m.texts, p, packed, &rule, &e);
+    if (rc == 0)
+        job_start(&m.job, p->msg->params);
     else
-        answer_true(t, true);
+        answer_error(t, &e);
 }
 
 void wide_invalidate_tag(const struct target *t, struct params *p)
 {
-    mark_tags(t, p, false);
+    mark_many(t, p, false, false);
 }
 
 void wide_expire_tag(const struct target *t, struct params *p)
 {
-    mark_tags(t, p, true);
+    mark_many(t, p, true, false);
 }
 
 static void mark_match(const struct target *t, struct params *p, bool soft)
@@ -81,25 +131,7 @@ void wide_expire_match(const struct target *t, struct params *p)
 
 void wide_expire_many(const struct target *t, struct params *p)
 {
-    struct io *io = t->io;
-    const struct texts_rule rule = {.what = "key", .longest = (size_t)p->conf->max_key};
-    struct slice packed, key;
-    struct texts keys;
-    struct err e;
-    int64_t there = 0;
-    int rc = take_argument(p, &packed, &e);
-    if (rc == 0)
-        rc = texts_of(&keys, p, packed, &rule, &e);
-    if (rc != 0) {
-        answer_error(t, &e);
-        return;
-    }
-    while (texts_next(&keys, &key))
-        there +=
-            change_expire(io->options.changes, key, store_hash(io->options.store, key), io->now_ms);
-    struct answer a;
-    answer_begin(&a, t);
-    answer_done(&a, mpw_int(a.out, there));
+    mark_many(t, p, true, true);
 }
 
 static int read_lift(struct params *p, struct lift *what, bool *all, struct err *e)

@@ -2,6 +2,7 @@
 #include "net/commands.h"
 
 #include "load/spread.h"
+#include "net/job.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -28,65 +29,149 @@ static void settle_deadlines(struct io *io, const struct policy *policy, int loa
     p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);
 }
 
-static int take_tags(const struct io *io, const struct params *p, struct slice packed,
-                     uint32_t *slots, struct put *put, struct err *e)
+/* A set. One of a large value has its room made in slices, for which many small entries may have to
+ * leave; then it is stored, as a small one is at once. */
+struct set {
+    struct job job;
+    struct put put;
+    struct room room;
+    bool has_tags;
+    uint32_t slots[MARKS_TAGS_MAX];
+};
+
+static int take_tags(struct set *s, const struct params *p, struct slice packed, struct err *e)
 {
     static const struct texts_rule rule = {
         .what = "tag", .longest = MARKS_TAG_SIZE, .most = MARKS_TAGS_MAX};
-    const struct marks *marks = io->options.changes->marks;
+    const struct marks *marks = s->job.target.io->options.changes->marks;
     struct texts tags;
     struct slice tag;
     int rc = texts_of(&tags, p, packed, &rule, e);
     while (rc == 0 && texts_next(&tags, &tag))
-        slots[put->tag_count++] = marks_slot(marks, tag);
-    put->tags = slots;
-    put->tag_texts = packed;
-    put->since = marks_now(marks);
+        s->slots[s->put.tag_count++] = marks_slot(marks, tag);
+    s->put.tags = s->slots;
+    s->put.tag_texts = packed;
+    s->put.since = marks_now(marks);
     return rc;
 }
 
 /* Loads of its loader give tags, and the client has not said which this value has: every tag is
  * taken for one of them. */
-static void carry_any_tag(const struct io *io, uint32_t *slots, struct put *put)
+static void carry_any_tag(struct set *s)
 {
-    slots[0] = marks_any_tag(io->options.changes->marks);
-    put->tag_count = 1;
+    s->slots[0] = marks_any_tag(s->job.target.io->options.changes->marks);
+    s->put.tag_count = 1;
+}
+
+/* Where its key leads. */
+struct set_route {
+    const struct policy *policy;
+    int loader;
+};
+
+static struct set_route route_set(const struct set *s, struct slice key)
+{
+    struct set_route r;
+    r.policy = snapshot_policy(s->job.target.io->snapshot, key, &r.loader);
+    return r;
+}
+
+static int read_set(struct set *s, struct params *p, struct set_route *to, struct err *e)
+{
+    struct io *io = s->job.target.io;
+    struct slice key, value, packed_tags = {0};
+    int rc = params_key(p, &key, e);
+    if (rc == 0)
+        rc = params_value(p, &value, e);
+    if (rc != 0)
+        return rc;
+    *to = route_set(s, key);
+    s->put = deadlines_of(to->policy, key, params_hash(p, io->options.store, key));
+    s->put.value = value;
+    const struct option_spec specs[] = {
+        {"tags", OPTION_RAW, &packed_tags, &s->has_tags},
+        {"ttl_ms", OPTION_TTL, &s->put.ttl_ms, NULL},
+        {"stale_ttl_ms", OPTION_TTL, &s->put.stale_ttl_ms, NULL},
+        {"version", OPTION_INT, &s->put.version, &s->put.has_version},
+    };
+    rc = params_options(p, specs, 4, e);
+    if (rc == 0)
+        rc = take_tags(s, p, packed_tags, e);
+    if (rc == 0 && route_is_misfit(to->loader))
+        rc = snapshot_refuse(io->snapshot, key, to->loader, e);
+    if (rc == 0 && !s->has_tags && snapshot_gives_tags(io->snapshot, to->loader))
+        carry_any_tag(s);
+    return rc;
+}
+
+static void store_set(struct set *s, const struct set_route *to)
+{
+    struct io *io = s->job.target.io;
+    struct err e;
+    settle_deadlines(io, to->policy, to->loader, &s->put);
+    if (change_set(io->options.changes, &s->put, io->now_ms, &e) != 0)
+        answer_error(&s->job.target, &e);
+    else
+        answer_true(&s->job.target, true);
+}
+
+/* By the configuration of now, which may be another one than when it came. */
+static void store_in_room(struct set *s)
+{
+    const struct snapshot *now = s->job.target.io->snapshot;
+    struct set_route to = route_set(s, s->put.key);
+    struct err e;
+    if (route_is_misfit(to.loader) && snapshot_refuse(now, s->put.key, to.loader, &e) != 0) {
+        answer_error(&s->job.target, &e);
+        return;
+    }
+    if (!s->has_tags && s->put.tag_count == 0 && snapshot_gives_tags(now, to.loader))
+        carry_any_tag(s);
+    s->put.room = &s->room;
+    store_set(s, &to);
+}
+
+static bool set_step(struct job *j)
+{
+    struct set *s = container_of(j, struct set, job);
+    if (store_make_room(j->target.io->options.store, &s->put, &s->room))
+        return true;
+    store_in_room(s);
+    entry_unref(s->room.entry);
+    return false;
+}
+
+static void set_moved(struct job *j, const char *from, const char *to)
+{
+    struct set *s = container_of(j, struct set, job);
+    job_move_slice(&s->put.key, from, to);
+    job_move_slice(&s->put.value, from, to);
+    job_move_slice(&s->put.tag_texts, from, to);
+    s->put.tags = s->slots;
+}
+
+static void set_drop(struct job *j)
+{
+    entry_unref(container_of(j, struct set, job)->room.entry);
 }
 
 void write_set(const struct target *t, struct params *p)
 {
-    struct io *io = t->io;
-    struct slice key, value;
+    static const struct job_kind kind = {sizeof(struct set), set_step, set_moved, set_drop};
+    struct set s;
+    struct set_route to;
     struct err e;
-    if (params_key(p, &key, &e) != 0 || params_value(p, &value, &e) != 0) {
+    s.job.target = *t;
+    s.has_tags = false;
+    if (read_set(&s, p, &to, &e) != 0) {
         answer_error(t, &e);
-        return;
+    } else if (s.put.value.size < STORE_ROOM_LEAST) {
+        store_set(&s, &to);
+    } else {
+        s.job = (struct job){.kind = &kind, .target = *t};
+        s.room = (struct room){.entry = NULL};
+        job_start(&s.job, p->msg->params);
     }
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
-    struct slice packed_tags = {0};
-    bool has_tags = false;
-    uint32_t slots[MARKS_TAGS_MAX];
-    put.value = value;
-    const struct option_spec specs[] = {
-        {"tags", OPTION_RAW, &packed_tags, &has_tags},
-        {"ttl_ms", OPTION_TTL, &put.ttl_ms, NULL},
-        {"stale_ttl_ms", OPTION_TTL, &put.stale_ttl_ms, NULL},
-        {"version", OPTION_INT, &put.version, &put.has_version},
-    };
-    if (params_options(p, specs, 4, &e) != 0 || take_tags(io, p, packed_tags, slots, &put, &e) ||
-        (route_is_misfit(loader) && snapshot_refuse(io->snapshot, key, loader, &e) != 0)) {
-        answer_error(t, &e);
-        return;
-    }
-    settle_deadlines(io, policy, loader, &put);
-    if (!has_tags && snapshot_gives_tags(io->snapshot, loader))
-        carry_any_tag(io, slots, &put);
-    if (change_set(io->options.changes, &put, io->now_ms, &e) != 0)
-        answer_error(t, &e);
-    else
-        answer_true(t, true);
 }
 
 /* The trailing options of invalidate and invalidate_many. */
@@ -144,38 +229,68 @@ void write_invalidate(const struct target *t, struct params *p)
         answer_true(t, rc > 0);
 }
 
+struct invalidate_many {
+    struct job job;
+    struct mp_reader keys; /* that are left */
+    uint32_t count;
+    struct how how;
+    int64_t dropped;
+};
+
+#define KEYS_EACH 32 /* keys of one step */
+
+static void invalidate_many_moved(struct job *j, const char *from, const char *to)
+{
+    job_move_reader(&container_of(j, struct invalidate_many, job)->keys, from, to);
+}
+
+/* It is all keys, or an error that says that some may be left. */
+static bool invalidate_many_step(struct job *j)
+{
+    struct invalidate_many *m = container_of(j, struct invalidate_many, job);
+    struct io *io = j->target.io;
+    struct mp_token token;
+    struct err e;
+    int rc = 0;
+    for (int i = 0; i < KEYS_EACH && m->count > 0 && rc >= 0; i++, m->count--) {
+        if (mp_next(&m->keys, &token) == MP_OK)
+            rc = invalidate(io, token.bytes, store_hash(io->options.store, token.bytes), &m->how,
+                            &e);
+        m->dropped += rc > 0;
+    }
+    if (rc < 0) {
+        answer_error(&j->target, &e);
+        return false;
+    }
+    if (m->count > 0)
+        return true;
+    struct answer a;
+    answer_begin(&a, &j->target);
+    answer_done(&a, mpw_int(a.out, m->dropped));
+    return false;
+}
+
 void write_invalidate_many(const struct target *t, struct params *p)
 {
+    static const struct job_kind kind = {sizeof(struct invalidate_many), invalidate_many_step,
+                                         invalidate_many_moved, NULL};
+    struct invalidate_many m = {.job = {.kind = &kind, .target = *t}};
     struct err e;
-    int64_t dropped = 0;
-    struct how how = {.version = 0};
-    uint32_t count = 0;
     struct mp_token token = {0};
     struct slice key;
-    int rc = params_array(p, &count, &e);
-    struct params keys = *p;
-    for (uint32_t i = 0; i < count && rc == 0; i++)
+    int rc = params_array(p, &m.count, &e);
+    m.keys = p->at;
+    for (uint32_t i = 0; i < m.count && rc == 0; i++)
         if (mp_next(&p->at, &token) != MP_OK)
             rc = err_set(&e, ERR_BAD_REQUEST, "invalidate_many: the array of keys is malformed");
         else
             rc = params_check_key(p, &token, &key, &e);
     if (rc == 0)
-        rc = read_how(p, &how, &e);
-    /* All is well formed: from here on it is all keys, or an error that says that some may be left.
-     */
-    for (uint32_t i = 0; i < count && rc >= 0; i++) {
-        if (mp_next(&keys.at, &token) == MP_OK)
-            rc = invalidate(t->io, token.bytes, store_hash(t->io->options.store, token.bytes), &how,
-                            &e);
-        dropped += rc > 0;
-    }
-    if (rc < 0) {
+        rc = read_how(p, &m.how, &e);
+    if (rc == 0)
+        job_start(&m.job, p->msg->params);
+    else
         answer_error(t, &e);
-        return;
-    }
-    struct answer a;
-    answer_begin(&a, t);
-    answer_done(&a, mpw_int(a.out, dropped));
 }
 
 void write_expire(const struct target *t, struct params *p)

@@ -5,7 +5,7 @@
 #include "base/rng.h"
 #include "load/prefetch.h"
 #include "net/park.h"
-#include "net/subscribe.h"
+#include "net/telling.h"
 #include "server/reload.h"
 #include "server/verifier.h"
 #include "server/watch.h"
@@ -128,7 +128,7 @@ static int make_store(struct server *s, struct err *e)
     rc = flights_new(&s->flights, &fo, e);
     if (rc == 0)
         rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
-                          subscribe_recv_news, e);
+                          telling_recv_news, e);
     s->changes = (struct changes){
         .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
     return rc;

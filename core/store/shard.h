@@ -56,6 +56,8 @@ void shard_fini(struct shard *s);
 
 enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
                       unsigned want, struct buf *out, struct hit *hit);
+/* As store_make_room; one hold of the lock. */
+bool shard_make_room(struct shard *s, const struct put *p, struct room *room) MUST_USE;
 int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
 bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);

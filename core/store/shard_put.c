@@ -179,9 +179,83 @@ static void overwrite(struct shard *s, struct entry *e, const struct put *p, int
     link_in(s, e);
 }
 
+static uint32_t units_of(const struct put *p)
+{
+    return (uint32_t)((entry_size(p) + HEAP_UNIT - 1) / HEAP_UNIT);
+}
+
+static bool is_sound(const struct shard *s, const struct put *p)
+{
+    return entry_size(p) <= shard_largest(s) && p->value.size <= UINT32_MAX &&
+           p->tag_count <= MARKS_TAGS_MAX && p->tag_texts.size <= UINT16_MAX;
+}
+
+bool shard_make_room(struct shard *s, const struct put *p, struct room *room)
+{
+    struct making m = {.units = units_of(p), .passed = room->passed, .bound = room->bound};
+    bool more = false;
+    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX || !is_sound(s, p))
+        return false; /* it will be refused */
+    pthread_mutex_lock(&s->lock);
+    heap_collect(&s->heap);
+    struct entry *e = make_some_room(s, &m, table_find(&s->table, p->key, p->hash), &more);
+    if (e)
+        entry_shape(e, p);
+    pthread_mutex_unlock(&s->lock);
+    *room = (struct room){
+        .entry = e,
+        .passed = m.passed,
+        .bound = m.bound,
+        .key_size = p->key.size,
+        .value_size = p->value.size,
+        .texts_size = p->tag_texts.size,
+        .tag_count = p->tag_count,
+        .has_version = p->has_version,
+    };
+    return more;
+}
+
+/* The room that was made for p; NULL: there is none, or p has become another one. */
+static struct entry *take_room(const struct put *p)
+{
+    struct room *r = p->room;
+    if (!r || p->negative || r->key_size != p->key.size || r->value_size != p->value.size ||
+        r->texts_size != p->tag_texts.size || r->tag_count != p->tag_count ||
+        r->has_version != p->has_version)
+        return NULL;
+    struct entry *e = r->entry;
+    r->entry = NULL;
+    return e;
+}
+
+/* e is filled. Gives the lock back. */
+static int finish(struct shard *s, const struct put *p, struct entry *old, struct entry *e,
+                  int64_t now, int64_t now_ms)
+{
+    int rc = old ? 0 : reserve(s);
+    if (rc == 0) {
+        entry_set_deadlines(e, p, now);
+        entry_set_load(e, p, now - now_ms);
+        entry_set_loader(e, p);
+        put_in(s, old, e, p->hash);
+    } else {
+        shard_let_go(s, e);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+/* A long value is copied before the lock is taken. */
+static int put_in_room(struct shard *s, const struct put *p, struct entry *e, int64_t now_ms)
+{
+    entry_fill(e, p);
+    int64_t now = shard_lock(s, now_ms);
+    return finish(s, p, table_find(&s->table, p->key, p->hash), e, now, now_ms);
+}
+
 static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
 {
-    struct making m = {.units = (uint32_t)((entry_size(p) + HEAP_UNIT - 1) / HEAP_UNIT)};
+    struct making m = {.units = units_of(p)};
     bool is_long = p->value.size > STORE_COPY_MAX, more = true;
     struct entry *old = NULL, *e = NULL;
     int64_t now = 0;
@@ -203,23 +277,10 @@ static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
     entry_shape(e, p);
     if (is_long) {
         pthread_mutex_unlock(&s->lock);
-        entry_fill(e, p);
-        now = shard_lock(s, now_ms);
-        old = table_find(&s->table, p->key, p->hash);
-    } else {
-        entry_fill(e, p);
+        return put_in_room(s, p, e, now_ms);
     }
-    int rc = old ? 0 : reserve(s);
-    if (rc == 0) {
-        entry_set_deadlines(e, p, now);
-        entry_set_load(e, p, now - now_ms);
-        entry_set_loader(e, p);
-        put_in(s, old, e, p->hash);
-    } else {
-        shard_let_go(s, e);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return rc;
+    entry_fill(e, p);
+    return finish(s, p, old, e, now, now_ms);
 }
 
 /* What was stored is known to be old. */
@@ -261,9 +322,10 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
         return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
                        ENTRY_KEY_MAX);
     size_t size = entry_size(p), largest = shard_largest(s);
-    bool fits = size <= largest && p->value.size <= UINT32_MAX && p->tag_count <= MARKS_TAGS_MAX &&
-                p->tag_texts.size <= UINT16_MAX;
-    int rc = fits ? put_entry(s, p, now_ms) : ERR_TOO_LARGE;
+    struct entry *e = is_sound(s, p) ? take_room(p) : NULL;
+    int rc = e                ? put_in_room(s, p, e, now_ms)
+             : is_sound(s, p) ? put_entry(s, p, now_ms)
+                              : ERR_TOO_LARGE;
     if (rc == 0)
         return 0;
     refuse(s, p, now_ms);

@@ -139,6 +139,11 @@ int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *
     return shard_put(shard_of(s, p->hash), p, since_start(s, now_ms), e);
 }
 
+bool store_make_room(struct store *s, const struct put *p, struct room *room)
+{
+    return shard_make_room(shard_of(s, p->hash), p, room);
+}
+
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
     return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms));

@@ -95,6 +95,16 @@ struct put {
     unsigned tag_count;
     struct slice tag_texts; /* with tags: as they were given, packed, for entry_tag_texts */
     uint64_t since;         /* marks_now when its load began; of use only with tags */
+    struct room *room;      /* of store_make_room; NULL: there is none */
+};
+
+/* Room for one large entry, had before its put, which takes it. {0} begins. */
+struct room {
+    struct entry *entry; /* NULL: not yet, or it was taken; else to be given back, by entry_unref */
+    uint64_t passed, bound;
+    size_t key_size, value_size, texts_size; /* of the put that it is for */
+    unsigned tag_count;
+    bool has_version;
 };
 
 /* Summed over shards when read. */
@@ -132,6 +142,12 @@ enum lookup store_get(struct store *s, struct slice key, uint64_t hash, int64_t 
  * known to be old), ERR_NOMEM (with the same effect), ERR_BAD_KEY (empty, or over 65,535 bytes). e
  * may be NULL. A negative ttl_ms stores an entry that is past fresh_until already. */
 int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
+
+/* What takes a put long that many small entries have to leave for, in steps of about 0.1 ms. true:
+ * call again. Else room->entry is there, or the put has to look for itself. A put of other sizes
+ * than p's leaves the room alone. */
+#define STORE_ROOM_LEAST 16384 /* bytes of a value for which it is worth while */
+bool store_make_room(struct store *s, const struct put *p, struct room *room) MUST_USE;
 
 /* Whether there was an entry (an expired one does not count). */
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);

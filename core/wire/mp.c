@@ -149,14 +149,6 @@ static inline int span_of(const char *at, size_t n, struct span *s)
     return MP_OK;
 }
 
-static uint64_t owed(const struct mp_scan *scan)
-{
-    uint64_t sum = 0;
-    for (uint32_t d = 1; d <= scan->depth; d++)
-        sum += scan->left[d];
-    return sum;
-}
-
 static int scan_fault(struct mp_scan *scan, enum mp_fault fault, uint64_t needed)
 {
     scan->fault = fault;
@@ -182,24 +174,36 @@ int mp_scan_step(struct mp_scan *scan, struct slice s, size_t max_bytes)
             return MP_MORE;
         if (span.container && scan->depth == depth_max)
             return scan_fault(scan, MP_FAULT_DEPTH, 0);
-        /* This token is one of those owed, so at depth > 0 it is counted in owed() already. */
-        uint64_t needed = at + span.bytes + span.children + owed(scan) - (scan->depth > 0 ? 1 : 0);
+        /* This token is one of those owed at depth > 0. */
+        uint32_t before = scan->depth;
+        uint64_t owed = scan->owed - (before > 0) + span.children;
+        uint64_t needed = at + span.bytes + owed;
         if (needed > max_bytes)
             return scan_fault(scan, MP_FAULT_SIZE, needed);
         if (span.bytes > s.size - at)
             return MP_MORE;
         scan->offset += (size_t)span.bytes;
-        if (scan->depth > 0)
-            scan->left[scan->depth]--;
+        scan->owed = owed;
+        if (before > 0)
+            scan->left[before]--;
         if (span.children > 0)
             scan->left[++scan->depth] = span.children;
         while (scan->depth > 0 && scan->left[scan->depth] == 0)
             scan->depth--;
+        if (before >= scan->mark_depth && scan->depth <= scan->mark_depth && scan->mark_depth > 0 &&
+            scan->mark_count < MP_MARKS)
+            scan->marks[scan->mark_count++] = scan->offset;
     }
     return MP_OK;
 }
 
 int mp_skip(struct mp_reader *r)
+{
+    size_t most = SIZE_MAX;
+    return mp_skip_some(r, &most);
+}
+
+int mp_skip_some(struct mp_reader *r, size_t *most)
 {
     uint64_t left[MP_DEPTH_MAX + 1];
     uint32_t depth = 0;
@@ -207,6 +211,10 @@ int mp_skip(struct mp_reader *r)
 
     do {
         struct span span;
+        if ((*most)-- == 0) {
+            *most = 0;
+            return MP_BAD;
+        }
         int rc = span_of(at, (size_t)(r->end - at), &span);
         if (rc != MP_OK)
             return rc;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define MP_DEPTH_MAX   16
+#define MP_MARKS       3
 #define MP_DEPTH_EXTRA 4 /* at most, for struct mp_scan.extra_depth */
 
 enum mp_type {
@@ -113,6 +114,8 @@ static inline bool mp_next_uint32(struct mp_reader *r, uint32_t *v)
 /* Steps over one whole value. MP_OK, MP_MORE or MP_BAD (too deep, 0xc1); at is moved on MP_OK only.
  */
 int mp_skip(struct mp_reader *r) MUST_USE;
+/* The same for a value of at most *most tokens, which are taken off it; MP_BAD also past that. */
+int mp_skip_some(struct mp_reader *r, size_t *most) MUST_USE;
 
 /* The next value's first token; steps over all of the value. MP_OK, MP_MORE or MP_BAD. */
 static inline int MUST_USE mp_next_whole(struct mp_reader *r, struct mp_token *t)
@@ -124,6 +127,18 @@ static inline int MUST_USE mp_next_whole(struct mp_reader *r, struct mp_token *t
     if (rc == MP_OK)
         *r = ahead;
     return rc;
+}
+
+/* The same for a value of at most *most tokens, which are taken off it; MP_BAD also past that. */
+static inline int MUST_USE mp_next_some(struct mp_reader *r, struct mp_token *t, size_t *most)
+{
+    struct mp_reader ahead = *r;
+    int rc = mp_next(&ahead, t);
+    if (rc != MP_OK || *most == 0 || t->type == MP_ARRAY || t->type == MP_MAP)
+        return mp_skip_some(r, most);
+    --*most;
+    *r = ahead;
+    return MP_OK;
 }
 
 /* 0 where s is exactly one well-formed value: complete, no deeper than MP_DEPTH_MAX, nothing after.
@@ -148,7 +163,11 @@ struct mp_scan {
     uint32_t extra_depth; /* levels allowed past MP_DEPTH_MAX: a client's envelopes */
     enum mp_fault fault;  /* after MP_BAD */
     uint64_t needed;      /* MP_FAULT_SIZE: bytes that the value takes at least */
-    uint64_t left[MP_DEPTH_MAX + MP_DEPTH_EXTRA + 1]; /* values still owed at each depth */
+    uint64_t owed;        /* values, at all depths together */
+    uint64_t left[MP_DEPTH_MAX + MP_DEPTH_EXTRA + 1]; /* of these at each depth */
+    /* Where the first values at mark_depth end; 0: not asked for. */
+    uint32_t mark_depth, mark_count;
+    size_t marks[MP_MARKS];
 };
 
 /* s: the value's bytes from its first one on, as many as there are. MP_OK: complete, scan->offset

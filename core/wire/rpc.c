@@ -74,6 +74,7 @@ static int next_direct(struct slice in, size_t max_frame, struct rpc_msg *msg, s
     const char *params = r.at;
     msg->behind_first = NULL;
     msg->first_hash = 0;
+    msg->end_count = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (mp_next(&r, &t) != MP_OK)
             return RPC_MORE;
@@ -202,14 +203,16 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
     int rc = read_head(visible, msg, e);
     if (rc < 0)
         return rc;
-    scan->mp.extra_depth = ENVELOPE;
+    scan->mp.extra_depth = scan->mp.mark_depth = ENVELOPE;
     rc = rpc_scan_step(scan, in, limits->max_frame, e);
     if (rc != RPC_MESSAGE)
         return rc;
     *used = scan->mp.offset;
     msg->params.size = (size_t)(in.data + *used - msg->params.data);
+    for (msg->end_count = 0; msg->end_count < scan->mp.mark_count; msg->end_count++)
+        msg->ends[msg->end_count] = in.data + scan->mp.marks[msg->end_count];
     scan->mp.offset = 0;
-    scan->mp.depth = 0;
+    scan->mp.depth = scan->mp.mark_count = 0;
     return RPC_MESSAGE;
 }
 

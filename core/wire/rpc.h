@@ -29,6 +29,9 @@ struct rpc_msg {
     struct mp_token first;
     const char *behind_first;
     uint64_t first_hash; /* the caller's; 0 as it comes */
+    /* Of one that was scanned: where its first params end. end_count 0: not known. */
+    uint32_t end_count;
+    const char *ends[MP_MARKS];
 };
 
 /* State kept between calls while a frame is incomplete; 0 in every field starts one. */

@@ -32,9 +32,9 @@ static void ask_rights(const struct rpc_msg *m)
     some.keys.count = 2;
     for (enum rights_names names = NAMES_NOTHING; names <= NAMES_WISHES; names++) {
         struct err e;
-        expect(rights_check(&all, RIGHT_READ, names, m, &e) == 0);
-        expect(rights_check(NULL, RIGHT_READ, names, m, &e) == ERR_UNAUTHENTICATED);
-        int rc = rights_check(&some, RIGHT_READ, names, m, &e);
+        expect(rights_check(&all, RIGHT_READ, names, m, 10000, &e) == 0);
+        expect(rights_check(NULL, RIGHT_READ, names, m, 10000, &e) == ERR_UNAUTHENTICATED);
+        int rc = rights_check(&some, RIGHT_READ, names, m, 10000, &e);
         expect(rc == 0 || rc == ERR_DENIED);
     }
 }

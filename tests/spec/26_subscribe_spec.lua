@@ -165,6 +165,97 @@ describe("a subscription", function()
   end)
 end)
 
+describe("requests of many parts", function()
+  local server, cache, near
+
+  setup(function()
+    server = Server.start { options = { io_threads = 1, loader_threads = 1, max_subscriptions = 10000 } }
+  end)
+  teardown(function() server:stop() end)
+  before_each(function() cache, near = server:connect(), server:connect() end)
+  after_each(function()
+    cache:close()
+    near:close()
+  end)
+
+  local function list(count, format)
+    local out = {}
+    for i = 1, count do out[i] = format:format(i) end
+    return out
+  end
+
+  local function sliced() return expect.value(cache:stats()).counters.sliced end
+
+  it("are done in slices, and what comes behind them on their connection stays behind them", function()
+    local before = sliced()
+    local keys = list(10000, "many:%d")
+    for i = 1, 10000, 500 do
+      local ids = {}
+      for k = i, i + 499 do ids[#ids + 1] = near:send("set", keys[k], k) end
+      for _, id in ipairs(ids) do assert.is_nil(select(2, near:receive(id))) end
+    end
+    local ids = {}
+    local function send(...) ids[#ids + 1] = assert(near:send(...)) end
+    send("get_many", keys)
+    send("invalidate_many", keys)
+    send("get_many", { "many:1", "many:10000" })
+    send("set", "many:7", "again")
+    send("get", "many:7")
+    send("expire_many", keys)
+    send("invalidate_tag", keys)
+    send("ping")
+    local answers = {}
+    for i, id in ipairs(ids) do answers[i] = { near:receive(id) } end
+    for i, item in ipairs(answers[1][1]) do assert.equal(i, item.value) end
+    assert.equal(10000, answers[2][1])
+    for _, item in ipairs(answers[3][1]) do assert.truthy(item.error:find "^NO_LOADER") end
+    assert.same({ true, "again", 1, true, "pong" },
+      { answers[4][1], answers[5][1], answers[6][1], answers[7][1], answers[8][1] })
+    assert.truthy(sliced() > before)
+  end)
+
+  it("subscribe all or nothing, also where it takes many slices", function()
+    local before = sliced()
+    assert.equal(1, expect.value(near:subscribe { keys = { "first" } }))
+    expect.error("OVERLOADED", "max_subscriptions", near:subscribe { patterns = list(10000, "*:%d:*:x") })
+    expect.error("BAD_REQUEST", "lone backslash",
+      near:subscribe { keys = list(5000, "k%d"), patterns = { "ok*", "a\\b" } })
+    expect.value(cache:set("u:77:v:x", 1))
+    expect.value(cache:set("k7", 1))
+    expect.value(cache:set("first", 1))
+    local _, params = near:notification()
+    assert.same({ key = "first", cause = "set" }, params[1])
+    assert.equal(10000, expect.value(near:subscribe { patterns = list(9999, "*:%d:*:x") }))
+    expect.value(cache:set("u:77:v:y", 1))
+    expect.value(cache:set("u:77:v:x", 1))
+    _, params = near:notification()
+    assert.same({ key = "u:77:v:x", cause = "set" }, params[1])
+    assert.equal(1, expect.value(near:unsubscribe { patterns = list(9999, "*:%d:*:x") }))
+    assert.equal(0, expect.value(near:unsubscribe()))
+    assert.truthy(sliced() > before)
+  end)
+
+  it("do not outlive their connection", function()
+    local function open()
+      local counters = expect.value(cache:stats()).counters
+      return counters.subscribed - counters.unsubscribed
+    end
+    local before = open()
+    for _ = 1, 5 do
+      local client = server:connect()
+      client:send("subscribe", { patterns = list(10000, "gone:%d:*") })
+      client:send("get_many", list(10000, "gone:%d"))
+      client:close()
+      client = server:connect()
+      client:send("invalidate_many", list(10000, "gone:%d"))
+      client:send("get_many", list(10000, "gone:%d"))
+      client:close()
+    end
+    wait.until_true("the subscriptions are gone", function() return open() == before end)
+    expect.value(cache:ping())
+  end)
+end)
+
 describe("max_notices", function()
   it("bounds what is on its way; past it everybody hears that something was lost", function()
     local server = Server.start { options = { max_notices = 1, io_threads = 2, loader_threads = 1 } }
@@ -194,6 +285,19 @@ describe("docs/protocol.md", function()
       assert.is_true(methods[name], name)
       assert.truthy(files.read("docs/protocol.md"):find("`" .. name .. "`", 1, true)
         or files.read("docs/protocol.md"):find("`" .. name .. "(", 1, true), name .. " is not in docs/protocol.md")
+    end
+    server:stop()
+  end)
+
+  it("tells what each method costs", function()
+    local server = Server.start {}
+    local section = files.read("docs/protocol.md"):match "\n## What a request costs\n(.-)\n## "
+    local told = {}
+    for methods in section:gmatch "\n| (`[^|]+) |" do
+      for name in methods:gmatch "`([%l_]+)`" do told[name] = true end
+    end
+    for _, name in ipairs(expect.value(server:connect():hello()).methods) do
+      assert.is_true(told[name], name)
     end
     server:stop()
   end)

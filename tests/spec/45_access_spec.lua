@@ -133,6 +133,30 @@ describe("access", function()
     end
   end)
 
+  it("holds each of ten thousand texts against a user's keys before it does anything", function()
+    start({ user("app", ALL, { keys = { "user:*", "a:*:b" } }) }, { io_threads = 1 })
+    local c, fine, odd, wide = enter "app", {}, {}, {}
+    for i = 1, 9999 do
+      fine[i], odd[i], wide[i] = "user:" .. i, "user:" .. i, "user:" .. i .. ":*"
+    end
+    odd[9999], wide[9999] = "other", "*"
+    expect.value(c:set("user:1", "stays"))
+    for _, ask in ipairs {
+      { "invalidate_many", odd }, { "get_many", odd }, { "expire_many", odd }, { "subscribe", { patterns = wide } },
+      { "subscribe", { keys = fine, patterns = wide } },
+    } do
+      -- What stands behind it is answered behind it, and with nothing done.
+      local id, after = c:send(ask[1], ask[2]), c:send("peek", "user:1")
+      expect.error("DENIED", ask[1], c:receive(id))
+      assert.equal("stays", expect.value(c:receive(after)).value)
+    end
+    assert.equal(0, expect.value(c:unsubscribe()))
+    assert.equal(9999, expect.value(c:subscribe { keys = fine }))
+    assert.equal(9999, expect.value(c:invalidate_many(fine) and c:unsubscribe { keys = {} }))
+    assert.equal("BAD_REQUEST", code_of(c, "subscribe", { { keys = fine, tags = {}, patterns = "user:*", more = 1 } }))
+    assert.truthy(expect.value(c:stats()).counters.sliced > 0)
+  end)
+
   it("tells a wrong password and an unknown name alike, and closes in the end", function()
     start({ user("app", ALL), OPS }, { max_auth_failures = 3 })
     local c = server:connect { tcp = true }

@@ -141,6 +141,44 @@ static void no_array(struct params p, const char *text)
     is_error(rc, &e, ERR_BAD_REQUEST, text);
 }
 
+static void an_argument_whose_end_is_known_is_not_looked_through(void **state)
+{
+    (void)state;
+    static const char packed[] = "\xa1k\x92\x01"; /* the second value of the array is missing */
+    struct rpc_msg m = {.params = slice_of(packed, sizeof packed - 1),
+                        .param_count = 2,
+                        .end_count = 2,
+                        .ends = {packed + 2, packed + 4}};
+    struct params p;
+    struct slice key, value;
+    struct err e;
+    params_init(&p, "set", &m, &conf);
+    assert_int_equal(params_key(&p, &key, &e), 0);
+    assert_int_equal(params_value(&p, &value, &e), 0);
+    assert_int_equal(value.size, 2);
+    assert_int_equal(params_options(&p, NULL, 0, &e), 0);
+}
+
+static void options_that_would_take_long_are_refused(void **state)
+{
+    (void)state;
+    static char many[8192] = "\x81\xa3raw\xdd\x00\x00\x1f\x00";
+    struct slice raw = {0};
+    int64_t n = 0;
+    struct err e;
+    const struct option_spec specs[] = {{"raw", OPTION_RAW, &raw, NULL},
+                                        {"n", OPTION_INT, &n, NULL}};
+    struct params p = params_of("get", many, 10 + 0x1f00, 1);
+    is_error(params_options(&p, specs, 2, &e), &e, ERR_BAD_REQUEST,
+             "get: option raw holds too many values");
+    p = CALL("get", 1, "\x83\xa1n\x01\xa1n\x02\xa1n\x03");
+    is_error(params_options(&p, specs, 2, &e), &e, ERR_BAD_REQUEST,
+             "get: an option is given twice");
+    p = CALL("get", 1, "\x81\xa3raw\x92\x91\x01\x02");
+    assert_int_equal(params_options(&p, specs, 2, &e), 0);
+    assert_int_equal(raw.size, 4);
+}
+
 static void an_array_of_keys_is_bounded(void **state)
 {
     (void)state;
@@ -351,6 +389,8 @@ int main(void)
         cmocka_unit_test(a_key_that_is_none_is_named_with_what_it_is),
         cmocka_unit_test(arguments_are_taken_in_order_and_counted),
         cmocka_unit_test(a_value_is_whole_and_within_its_bound),
+        cmocka_unit_test(an_argument_whose_end_is_known_is_not_looked_through),
+        cmocka_unit_test(options_that_would_take_long_are_refused),
         cmocka_unit_test(an_array_of_keys_is_bounded),
         cmocka_unit_test(options_that_are_not_given_are_left_alone),
         cmocka_unit_test(options_come_in_any_order_as_str_or_bin),

@@ -39,7 +39,7 @@ static int check(const struct conf_user *u, unsigned right, enum rights_names na
 {
     const struct rpc_msg m = {
         .method = slice_str("verb"), .param_count = 1, .params = slice_of(packed, size)};
-    return rights_check(u, right, names, &m, e);
+    return rights_check(u, right, names, &m, 10000, e);
 }
 
 #define CHECK(u, right, names, packed, e) check(u, right, names, packed, sizeof(packed) - 1, e)
@@ -156,6 +156,25 @@ static void covers(const char *ours, const char *theirs, bool want)
         fail_msg("%s %s %s", ours, want ? "does not cover" : "covers", theirs);
 }
 
+/* What no method takes is left to it: only what it may take is looked through. */
+static void more_than_a_method_takes_is_not_looked_at(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, "user:*", NULL);
+    const struct rpc_msg three = {
+        .method = slice_str("verb"), .param_count = 1, .params = slice_str("\x93\xa1k\xa1k\xa1k")};
+    assert_int_equal(rights_check(u, RIGHT_READ, NAMES_KEYS, &three, 3, &e), ERR_DENIED);
+    assert_int_equal(rights_check(u, RIGHT_READ, NAMES_KEYS, &three, 2, &e), 0);
+    assert_int_equal(
+        CHECK(u, RIGHT_READ, NAMES_WISHES, "\x83\xa4keys\xc0\xa4keys\xc0\xa4keys\xa1k", &e),
+        ERR_DENIED);
+    assert_int_equal(CHECK(u, RIGHT_READ, NAMES_WISHES,
+                           "\x84\xa4keys\xc0\xa4keys\xc0\xa4keys\xc0\xa4keys\xa1k", &e),
+                     0);
+}
+
 static void a_pattern_must_be_covered(void **state)
 {
     (void)state;
@@ -220,6 +239,7 @@ int main(void)
         cmocka_unit_test(with_patterns_every_key_is_looked_at),
         cmocka_unit_test(with_patterns_tags_are_denied),
         cmocka_unit_test(wishes_are_looked_at_one_by_one),
+        cmocka_unit_test(more_than_a_method_takes_is_not_looked_at),
         cmocka_unit_test(a_pattern_must_be_covered),
         cmocka_unit_test(what_is_covered_matches_nothing_else),
     };

@@ -323,6 +323,18 @@ static void nesting_is_taken_to_its_limit_and_no_further(void **state)
     assert_int_equal(mp_scan_step(&scan, slice_of(deep, MP_DEPTH_MAX + 1), SIZE_MAX), MP_OK);
 }
 
+static void a_skip_of_some_tokens_stops_behind_them(void **state)
+{
+    (void)state;
+    static const char value[] = "\x93\x01\x92\xa1x\xc0\x80";
+    for (size_t most = 0; most <= 8; most++) {
+        struct mp_reader r = mp_reader_of(slice_of(value, sizeof value - 1));
+        size_t left = most;
+        assert_int_equal(mp_skip_some(&r, &left), most < 6 ? MP_BAD : MP_OK);
+        assert_int_equal(left, most < 6 ? 0 : most - 6);
+    }
+}
+
 static void a_million_levels_cost_no_stack(void **state)
 {
     (void)state;
@@ -457,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_scan_fed_byte_by_byte_ends_where_the_whole_one_does),
         cmocka_unit_test(take_hands_over_the_bytes_of_one_value),
         cmocka_unit_test(nesting_is_taken_to_its_limit_and_no_further),
+        cmocka_unit_test(a_skip_of_some_tokens_stops_behind_them),
         cmocka_unit_test(a_million_levels_cost_no_stack),
         cmocka_unit_test(bombs_are_refused_at_their_header),
         cmocka_unit_test(check_says_what_is_wrong_and_where),

@@ -251,6 +251,41 @@ static void garbage_reads_the_same_however_it_is_cut(void **state)
     }
 }
 
+/* Of what is scanned it is known where the params end, however the message comes. */
+static void the_ends_of_the_first_params_are_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        uint32_t count;
+    } cases[] = {
+#define CASE(text, count) {text, sizeof(text) - 1, count}
+        CASE("\x94\x00\x01\xa3get\x90", 0),
+        CASE("\x94\x00\x01\xa3get\x91\x91\x91\x01", 1),
+        CASE("\x94\x00\x01\xa3get\x92\xa1k\x92\x91\x01\x02", 2),
+        CASE("\x94\x00\x01\xa3get\x93\x90\x81\x01\x91\x91\xc0\x80", 3),
+        CASE("\x93\x02\xa3get\x95\x01\x91\x90\xa2xy\x91\x91\x01\x05", 5),
+#undef CASE
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slice in = slice_of(cases[i].bytes, cases[i].size);
+        for (size_t step = 1; step <= in.size; step++) {
+            struct outcome o = in_pieces(in, step);
+            assert_int_equal(o.rc, RPC_MESSAGE);
+            struct mp_reader r = mp_reader_of(o.msg.params);
+            uint32_t most = cases[i].count < MP_MARKS ? cases[i].count : MP_MARKS;
+            assert_int_equal(o.msg.param_count, cases[i].count);
+            assert_true(o.msg.end_count == most || o.msg.end_count == 0);
+            assert_true(cases[i].count == 0 || step == in.size || o.msg.end_count == most);
+            for (uint32_t k = 0; k < o.msg.end_count; k++) {
+                assert_int_equal(mp_skip(&r), MP_OK);
+                assert_ptr_equal(o.msg.ends[k], r.at);
+            }
+        }
+    }
+}
+
 static void a_success_starts_with_its_id(void **state)
 {
     (void)state;
@@ -442,6 +477,7 @@ int main(void)
         cmocka_unit_test(a_frame_of_exactly_max_frame_passes_and_one_more_does_not),
         cmocka_unit_test(a_stream_reads_the_same_however_it_is_cut),
         cmocka_unit_test(garbage_reads_the_same_however_it_is_cut),
+        cmocka_unit_test(the_ends_of_the_first_params_are_known),
         cmocka_unit_test(a_success_starts_with_its_id),
         cmocka_unit_test(an_error_is_one_string),
         cmocka_unit_test(an_error_can_be_a_map),

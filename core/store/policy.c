@@ -127,22 +127,6 @@ static void move_freely(struct policy *p, struct entry *young)
     move_to_main(p, young, 0, score_of(young) + frequency_of(young));
 }
 
-/* The main queue takes its part while entries come and none has to leave. Left to the first victim,
- * all would move at once, their reads gone into scores, and the oldest leave before the next read.
- */
-static void fill_main(struct policy *p)
-{
-    if (p->count <= POLICY_STEPS)
-        return; /* the steps of one pick do for so few */
-    size_t wanted = small_wanted(p);
-    for (int i = 0; i < FILL_STEPS && p->filling; i++) {
-        struct entry *young = oldest(&p->small, NULL);
-        if (!young || !is_free_to_move(p, young, wanted))
-            return;
-        move_freely(p, young);
-    }
-}
-
 void policy_add(struct policy *p, struct entry *e, uint64_t hash)
 {
     struct ghost_past past = {.score = 0};
@@ -155,7 +139,22 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     p->small_bytes += entry_bytes(e);
     near_push_back(&p->small, &e->queue);
     p->in_a_row = false;
-    fill_main(p);
+}
+
+/* The main queue takes its part while entries come and none has to leave. Left to the first victim,
+ * all would move at once, their reads gone into scores, and the oldest leave before the next read.
+ */
+void policy_fill(struct policy *p)
+{
+    if (p->count <= POLICY_STEPS)
+        return; /* the steps of one pick do for so few */
+    size_t wanted = small_wanted(p);
+    for (int i = 0; i < FILL_STEPS && p->filling; i++) {
+        struct entry *young = oldest(&p->small, NULL);
+        if (!young || !is_free_to_move(p, young, wanted))
+            return;
+        move_freely(p, young);
+    }
 }
 
 void policy_replace(struct policy *p, struct entry *old, struct entry *e)

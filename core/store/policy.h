@@ -71,6 +71,9 @@ void policy_fit(struct policy *p);
 /* A key that was not stored. */
 void policy_add(struct policy *p, struct entry *e, uint64_t hash);
 
+/* Brings the main queue a little nearer to its part: to be called for each key that was added. */
+void policy_fill(struct policy *p);
+
 /* e takes the place, the frequency and the score of old: no read. */
 void policy_replace(struct policy *p, struct entry *old, struct entry *e);
 

@@ -169,6 +169,7 @@ static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t
     } else {
         table_add(&s->table, e, hash);
         policy_add(&s->policy, e, hash);
+        policy_fill(&s->policy);
     }
     link_in(s, e);
 }

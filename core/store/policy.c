@@ -15,6 +15,7 @@
 #define MOST_SIZE    8  /* halvings of size that count, and doublings of the time a load takes */
 #define MOST_LOAD    4
 #define WORTH_OF_ONE 0.5 /* reads that each of them is worth */
+#define FILL_STEPS   2   /* moved for one that comes, so that the main queue catches up */
 #define MOST_YOUNG   2   /* reads of the small queue that count in a comparison */
 #define HOLDS_A_READ 2   /* what main's oldest holds off for one of its score */
 
@@ -96,6 +97,36 @@ static void learn(struct policy *p, const struct ghost_past *past)
     p->bias = between(0, p->bias + (too_few ? step : -step) * BIAS_STEPS, MOST_BIAS);
 }
 
+static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, unsigned score)
+{
+    size_t size = entry_bytes(e);
+    *bytes_of(p, e) -= size;
+    p->main_bytes += size;
+    near_remove(&e->queue);
+    near_push_back(&p->main, &e->queue);
+    set_state(e, frequency, score, true);
+}
+
+/* The small queue's part of all bytes; notes whether the main one is far below its own. */
+static size_t small_wanted(struct policy *p)
+{
+    size_t all = p->small_bytes + p->main_bytes, wanted = (size_t)(p->share * (double)all);
+    p->filling |= p->main_bytes < (all - wanted) / 2;
+    return wanted;
+}
+
+/* Whether the main queue has room for it without a comparison. `wanted`: small_wanted's. */
+static bool is_free_to_move(const struct policy *p, const struct entry *young, size_t wanted)
+{
+    return (p->filling || score_of(young) + frequency_of(young) > 0) &&
+           p->small_bytes >= wanted + entry_bytes(young);
+}
+
+static void move_freely(struct policy *p, struct entry *young)
+{
+    move_to_main(p, young, 0, score_of(young) + frequency_of(young));
+}
+
 void policy_add(struct policy *p, struct entry *e, uint64_t hash)
 {
     struct ghost_past past = {.score = 0};
@@ -107,6 +138,23 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     p->count++;
     p->small_bytes += entry_bytes(e);
     near_push_back(&p->small, &e->queue);
+    p->in_a_row = false;
+}
+
+/* The main queue takes its part while entries come and none has to leave. Left to the first victim,
+ * all would move at once, their reads gone into scores, and the oldest leave before the next read.
+ */
+void policy_fill(struct policy *p)
+{
+    if (p->count <= POLICY_STEPS)
+        return; /* the steps of one pick do for so few */
+    size_t wanted = small_wanted(p);
+    for (int i = 0; i < FILL_STEPS && p->filling; i++) {
+        struct entry *young = oldest(&p->small, NULL);
+        if (!young || !is_free_to_move(p, young, wanted))
+            return;
+        move_freely(p, young);
+    }
 }
 
 void policy_replace(struct policy *p, struct entry *old, struct entry *e)
@@ -115,6 +163,7 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
     e->state = old->state;
     near_insert(&old->queue, &e->queue);
     near_remove(&old->queue);
+    p->in_a_row = false;
 }
 
 void policy_leave(struct policy *p, struct entry *e, size_t bytes)
@@ -127,16 +176,6 @@ void policy_leave(struct policy *p, struct entry *e, size_t bytes)
 void policy_remove(struct policy *p, struct entry *e)
 {
     policy_leave(p, e, entry_bytes(e));
-}
-
-static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, unsigned score)
-{
-    size_t size = entry_bytes(e);
-    *bytes_of(p, e) -= size;
-    p->main_bytes += size;
-    near_remove(&e->queue);
-    near_push_back(&p->main, &e->queue);
-    set_state(e, frequency, score, true);
 }
 
 /* Its score, for one of the mean size and the mean load: what is small and what was long in loading
@@ -182,35 +221,48 @@ static void stay(struct policy *p, struct entry *settled)
     move_to_main(p, settled, left, score_of(settled) + 1);
 }
 
-/* Whether the main queue has room for it without a comparison. */
-static bool is_free_to_move(const struct policy *p, const struct entry *young, size_t wanted)
+/* Who leaves where the steps are used up: there may be more that were read than one pick can move,
+ * and what was not read is to leave before them. */
+static struct entry *less_used(struct entry *young, struct entry *settled)
 {
-    return (p->filling || score_of(young) + frequency_of(young) > 0) &&
-           p->small_bytes >= wanted + entry_bytes(young);
+    if (!young || !settled)
+        return young ? young : settled;
+    unsigned held = score_of(settled) + frequency_of(settled);
+    return score_of(young) + frequency_of(young) <= held ? young : settled;
+}
+
+void policy_ends(const struct policy *p, const struct entry *kept, struct entry *ends[2])
+{
+    ends[0] = oldest(&p->main, kept);
+    ends[1] = oldest(&p->small, kept);
 }
 
 struct entry *policy_victim(struct policy *p, const struct entry *kept)
 {
-    size_t all = p->small_bytes + p->main_bytes, wanted = (size_t)(p->share * (double)all);
-    p->filling |= p->main_bytes < (all - wanted) / 2;
-    for (int step = 0;; step++) {
+    size_t wanted = small_wanted(p);
+    for (int step = 0; step < POLICY_STEPS; step++) {
         struct entry *young = oldest(&p->small, kept), *settled = oldest(&p->main, kept);
-        bool last = step == POLICY_STEPS;
         if (young && (!settled || p->small_bytes >= wanted)) {
-            if (!last && is_free_to_move(p, young, wanted)) {
-                move_to_main(p, young, 0, score_of(young) + frequency_of(young));
+            if (is_free_to_move(p, young, wanted)) {
+                move_freely(p, young);
                 continue;
             }
-            p->filling &= last;
-            if (!settled || last)
+            p->filling = false;
+            if (!settled)
                 return young;
             if (frequency_of(settled) == 0)
                 return weaker(p, young, settled);
-        } else if (!settled || last || frequency_of(settled) == 0) {
-            return settled;
+        } else if (!settled) {
+            return NULL;
+        } else if (frequency_of(settled) == 0) {
+            if (!p->in_a_row || score_of(settled) == 0)
+                return settled;
+            move_to_main(p, settled, 0, score_of(settled) - 1);
+            continue;
         }
         stay(p, settled);
     }
+    return less_used(oldest(&p->small, kept), oldest(&p->main, kept));
 }
 
 static void count_loser(struct policy *p, struct policy_losers *losers)
@@ -233,6 +285,7 @@ void policy_evict(struct policy *p, struct entry *e, uint64_t hash)
     fit_ghost(p);
     ghost_add(&p->ghost, hash, score + 1, in_main(e));
     policy_remove(p, e);
+    p->in_a_row = true;
 }
 
 size_t policy_bytes(const struct policy *p)

@@ -19,7 +19,11 @@
  * that its load took against the mean, is worth half a read in that comparison (as
  * GreedyDual-Size-Frequency weighs them: Cherkasova, HP Labs 1998; in logarithms, so that an
  * outlier does not count for more than it should). A main queue that is less than half full takes
- * what comes, without a score: a loop over more than there is room for then hits what stays.
+ * what comes, without a score: a loop over more than there is room for then hits what stays. It
+ * does so with every key that comes, long before the memory is full: so the order and the reads of
+ * a full memory are there when the first one has to leave.
+ * Where many leave in a row (the limit sinks, a table grows, one large entry comes), there is no
+ * time for reads in between: main's oldest then goes to the back for one of its score, too.
  *
  * Two figures follow the load, by the keys that return to the ghost:
  *   share  of the bytes, the small queue's. A key that just left the small queue would have been a
@@ -52,6 +56,7 @@ struct policy {
     size_t count;
     uint8_t held_off; /* by main's oldest, that nothing was paid for */
     bool filling;     /* the main queue takes what comes: it has less than half of its part */
+    bool in_a_row;    /* one was evicted, and none came since: room is made for many */
     double share, bias;
     double mean_load; /* logarithm to the base 2 of what a key took to load, in us */
     struct policy_losers kept_out, replaced; /* of the main queue */
@@ -66,12 +71,18 @@ void policy_fit(struct policy *p);
 /* A key that was not stored. */
 void policy_add(struct policy *p, struct entry *e, uint64_t hash);
 
+/* Brings the main queue a little nearer to its part: to be called for each key that was added. */
+void policy_fill(struct policy *p);
+
 /* e takes the place, the frequency and the score of old: no read. */
 void policy_replace(struct policy *p, struct entry *old, struct entry *e);
 
 void policy_remove(struct policy *p, struct entry *e);
 /* The same, for whoever knows entry_bytes(e) already. */
 void policy_leave(struct policy *p, struct entry *e, size_t bytes);
+
+/* The oldest of the main queue and of the small one, but not `kept`; NULL: there is none. */
+void policy_ends(const struct policy *p, const struct entry *kept, struct entry *ends[2]);
 
 /* Who is to leave next, but not `kept` (NULL is allowed); it stays until policy_evict. NULL: there
  * is no one. */

@@ -37,8 +37,27 @@ static void gather(struct shard *s, struct making *m, uint32_t wanted)
     m->passed = seen ? m->passed + seen : m->bound; /* nothing to move: no more of it */
 }
 
+/* One that waits at a queue's end, and that a tag has overtaken: nobody will get it any more. */
+static struct entry *overtaken(const struct shard *s, const struct entry *kept)
+{
+    struct entry *ends[2];
+    policy_ends(&s->policy, kept, ends);
+    for (int i = 0; i < 2; i++)
+        if (ends[i] && !entry_is_quiet(ends[i], s->marks) &&
+            entry_judge_tags(ends[i], s->marks) == MARK_HARD)
+            return ends[i];
+    return NULL;
+}
+
 static bool evict_one(struct shard *s, struct making *m)
 {
+    struct entry *dead = overtaken(s, m->kept);
+    if (dead) {
+        shard_take_out(s, dead, table_hash(&s->table, dead));
+        s->marked++;
+        m->evicted++;
+        return true;
+    }
     struct entry *e = policy_victim(&s->policy, m->kept);
     if (!e)
         return false;
@@ -151,6 +170,7 @@ static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t
     } else {
         table_add(&s->table, e, hash);
         policy_add(&s->policy, e, hash);
+        policy_fill(&s->policy);
     }
     link_in(s, e);
 }

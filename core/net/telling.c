@@ -1,6 +1,7 @@
 #include "net/telling.h"
 
 #include "net/conn.h"
+#include "net/rights.h"
 #include "net/subscriptions.h"
 #include "wire/mpw.h"
 
@@ -37,6 +38,15 @@ static void send_notice(struct conn *c, const struct news *n)
     conn_touch(c);
 }
 
+/* What a user may know of it. Who has keys of his own reads no names of tags, and of patterns those
+ * alone that his keys cover: they tell of what others have. */
+static struct news shown_to(const struct conf_user *u, const struct news *n)
+{
+    bool hidden = u && u->keys.count > 0 &&
+                  (n->what == NEWS_TAG || (n->what == NEWS_MATCH && !rights_pattern(u, n->text)));
+    return hidden ? (struct news){.what = NEWS_ALL, .cause = n->cause} : *n;
+}
+
 static void tell(struct telling *t, struct subscriber *r)
 {
     struct io *io = t->io;
@@ -51,7 +61,8 @@ static void tell(struct telling *t, struct subscriber *r)
     }
     if (t->now.cause == CAUSE_LOST)
         metrics_inc(io->metrics, M_NOTICES_LOST);
-    send_notice(c, &t->now);
+    struct news shown = shown_to(c->user, &t->now);
+    send_notice(c, &shown);
 }
 
 void telling_drained(struct conn *c)

@@ -109,6 +109,29 @@ describe("a user without the right to read", function()
     end
   end)
 
+  it("hears of tags and of others' patterns that something has gone, and not what they are called", function()
+    local few, reader, other = enter "few", enter "reader", enter "reader"
+    expect.value(few:subscribe { patterns = "k:1*" })
+    expect.value(reader:subscribe { patterns = "k:1*" })
+    local function hear(c)
+      local _, params = c:notification()
+      return params[1]
+    end
+    local ALL = { all = true, cause = "invalidate" }
+    expect.value(other:invalidate_tag "customer:ann")
+    assert.same({ tag = "customer:ann", cause = "invalidate" }, hear(reader))
+    assert.same(ALL, hear(few))
+    expect.value(other:invalidate_match "k:*9")
+    assert.same({ pattern = "k:*9", cause = "invalidate" }, hear(reader))
+    assert.same(ALL, hear(few))
+    for _, pattern in ipairs { "k:1*", "k:12*" } do
+      expect.value(other:invalidate_match(pattern))
+      assert.same({ pattern = pattern, cause = "invalidate" }, hear(few))
+    end
+    expect.value(other:invalidate("k:1", { version = 7 }))
+    assert.same({ key = "k:1", cause = "invalidate", version = 7 }, hear(few))
+  end)
+
   it("hears nothing any more of what somebody else subscribed to on its connection", function()
     local c, other = enter "reader", enter "reader"
     expect.value(c:subscribe { patterns = "k:*" })

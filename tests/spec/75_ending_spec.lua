@@ -82,7 +82,7 @@ local STEPS = {
     assert(server.mute:accept())
   end,
   ["subscriptions, and news on their way to them"] = function(server)
-    for i = 1, 10 do
+    for _ = 1, 10 do
       local c = server:connect()
       assert(c:subscribe { patterns = "k:*", keys = "k:1", tags = "t" })
     end

@@ -171,7 +171,7 @@ describe("values of PostgreSQL", function()
   it("that a query cannot take are refused: a NUL in a text, a text for a number", function()
     local _, err = cache:get "param:nul"
     assert.truthy(err and err.message:find("NUL", 1, true), tostring(err))
-    expect.error("BACKEND_ERROR", { "22P02", "twelve" }, cache:get "param:wrong")
+    expect.error("BACKEND_ERROR", { "22P02", "type integer" }, cache:get "param:wrong")
   end)
 
   it("of a wrong query are an error with SQLSTATE, the database's words, script and line", function()

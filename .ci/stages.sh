@@ -150,7 +150,7 @@ stage_sim() {
 
 stage_fuzz() { .ci/fuzz 10; }
 
-# Adds up what cmocka, busted and our own checks say they counted: "PASSED FAILED".
+# Adds up what cmocka, busted and our own checks say they counted: "PASSED FAILED SEEDS".
 count_results() {
     awk '
         match($0, /PASSED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); passed += w[3] }
@@ -159,22 +159,28 @@ count_results() {
         /^PASS / { passed++ }
         /^FAIL / { failed++ }
         /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
-        END { print passed + 0, failed + 0 }' "$1"
+        /^[0-9]+ seeds passed, [0-9]+ failed$/ { seeds += $1; failed += $4 }
+        END { print passed + 0, failed + 0, seeds + 0 }' "$1"
 }
 
+# Whether a stage runs again, under a sanitizer, tests that another one has counted.
+repeats() { [[ $1 == *-asan || $1 == *-tsan ]]; }
+
 total_passed=0
+total_repeated=0
+total_seeds=0
 total_failed=0
 failures=()
 lines=()
 
 run_stage() {
-    local name=$1 log began=$SECONDS status=0 passed failed word=ok
+    local name=$1 log began=$SECONDS status=0 passed failed seeds word=ok
     log=build/logs/$name.log
     mkdir -p build/logs
     printf '\n== %s: %s\n' "$name" "${stage_titles[$name]}"
     # A process of its own: `set -e` holds in it, which it would not in a function behind `||`.
     ./dev stage "$name" >"$log" 2>&1 || status=$?
-    read -r passed failed < <(count_results "$log")
+    read -r passed failed seeds < <(count_results "$log")
     if [ $status != 0 ]; then
         word=FAILED
         tail -n 40 "$log"
@@ -183,7 +189,12 @@ run_stage() {
     elif [ $((passed + failed)) = 0 ]; then
         passed=1
     fi
-    total_passed=$((total_passed + passed))
+    if repeats "$name"; then
+        total_repeated=$((total_repeated + passed))
+    else
+        total_passed=$((total_passed + passed))
+    fi
+    total_seeds=$((total_seeds + seeds))
     total_failed=$((total_failed + failed))
     lines+=("$(printf '%-10s %-6s %5d passed %3d failed %5d s' \
         "$name" $word "$passed" "$failed" $((SECONDS - began)))")
@@ -208,6 +219,8 @@ stages_run() {
     printf '\n== all stages, %d s\n' "$SECONDS"
     printf '%s\n' "${lines[@]}"
     for name in "${failures[@]}"; do echo "failed: $name"; done
+    printf '%d distinct tests, %d repetitions under sanitizers, %d seeds of the simulator\n' \
+        "$total_passed" "$total_repeated" "$total_seeds"
     echo "$total_passed passed, $total_failed failed"
     [ "$total_failed" = 0 ] && [ ${#failures[@]} = 0 ]
 }

@@ -80,7 +80,7 @@ static int run(uint64_t from, uint64_t count)
         show(s, seed, &f);
     printf("%" PRIu64 " seeds from %" PRIu64 ", %" PRIu64 " events, %.1f s\n", passed, from, events,
            (double)(clock() - began) / CLOCKS_PER_SEC);
-    printf("%" PRIu64 " passed, %d failed\n", passed, good ? 0 : 1);
+    printf("%" PRIu64 " seeds passed, %d failed\n", passed, good ? 0 : 1);
     check_free(c);
     sim_free(s);
     return good ? 0 : 1;

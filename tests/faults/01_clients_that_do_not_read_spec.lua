@@ -33,9 +33,8 @@ describe("clients that ask and do not read", function()
     if not Server.is_sanitized() then
       assert.truthy(process.resident(server.pid) - before < 60 * MEBIBYTE)
     end
-    wait.until_true("they are cut", function()
-      return expect.value(witness:stats()).counters.connections_cut > 0
-        or expect.value(witness:stats()).counters.connections_closed > 0
+    wait.until_true("each of them is cut", function()
+      return expect.value(witness:stats()).counters.connections_cut == #lazy
     end)
     for _, c in ipairs(lazy) do c:close() end
     wait.until_true("all are gone", function()

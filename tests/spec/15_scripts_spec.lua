@@ -1,5 +1,6 @@
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
+local files = require "spec.support.files"
 
 describe("a loader script", function()
   local server, source, cache
@@ -15,6 +16,7 @@ describe("a loader script", function()
         { pattern = "bad:*", script = "bad.lua" },
         { pattern = "sandbox:*", script = "sandbox.lua" },
         { pattern = "hostile:*", script = "hostile.lua" },
+        { pattern = "sees:*", script = "sees.lua" },
         { pattern = "module:*", script = "module.lua" },
         { pattern = "context:*:of:*", script = "context.lua" },
         { pattern = "*", script = "any.lua" },
@@ -117,9 +119,18 @@ describe("a loader script", function()
               elseif what == "change library" then
                 string.upper = function() return "hijacked" end
                 return ("a"):upper()
+              elseif what == "change module" then
+                require("shared").greet = function() return "hijacked" end
+                return "changed"
               end
             end,
           }
+        ]],
+        ["sees.lua"] = [[
+          return { load = function()
+            return { upper = ("a"):upper(), field = string.upper("b"), leaked = tostring(leaked),
+              shared = require("shared").greet "you" }
+          end }
         ]],
         ["hostile.lua"] = [[
           local hostile = {
@@ -207,20 +218,21 @@ describe("a loader script", function()
   end)
 
   it("can require neither ffi nor files elsewhere", function()
-    local _, err = cache:get "sandbox:require ffi"
-    assert.truthy(err, "require 'ffi' must fail")
-    local _, other = cache:get "sandbox:require path"
-    assert.truthy(other, "require '../secret' must fail")
+    files.write(server.folder .. "/secret.lua", "return 'secret'")
+    for what, name in pairs { ffi = '"ffi"', path = "takes a module's name" } do
+      expect.error("SCRIPT_ERROR", { "sandbox.lua", name }, cache:get("sandbox:require " .. what))
+    end
   end)
 
   it("cannot change what other scripts see", function()
-    cache:get "sandbox:string metatable"
-    cache:get "sandbox:change library"
-    cache:get "sandbox:write global"
+    local seen = { upper = "A", field = "B", leaked = "nil", shared = "hello you" }
+    assert.same(seen, expect.value(cache:get "sees:before"))
+    for _, what in ipairs { "string metatable", "change library", "write global", "change module" } do
+      cache:get("sandbox:" .. what)
+      assert.same(seen, expect.value(cache:get("sees:after " .. what)), what)
+    end
     assert.equal("user 43", expect.value(cache:get "user:43"))
-    assert.equal("any lower", expect.value(cache:get "lower"))
-    local leaked = cache:get "module:x"
-    assert.equal("hello x", leaked)
+    assert.equal("hello x", expect.value(cache:get "module:x"))
   end)
 
   for _, what in ipairs {
@@ -244,8 +256,7 @@ describe("a loader script", function()
   end)
 
   it("cannot yield of its own accord", function()
-    local _, yielded = cache:get "hostile:yield"
-    assert.truthy(yielded, "a bare yield must fail")
+    expect.error("SCRIPT_ERROR", { "hostile.lua", "yield" }, cache:get "hostile:yield")
     assert.equal("any still here", expect.value(cache:get "still here"))
   end)
 

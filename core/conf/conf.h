@@ -154,10 +154,11 @@ struct conf {
     int64_t io_threads, loader_threads;
     int64_t max_key, max_value, max_frame;
     int64_t max_connections;
-    int64_t max_parked;      /* requests of one connection that wait for loads */
-    int64_t max_output;      /* unread bytes of one connection, past which it is closed */
-    int64_t max_batch;       /* keys of one get_many */
-    int64_t idle_timeout_ms; /* 0: never */
+    int64_t max_parked;        /* requests of one connection that wait for loads */
+    int64_t max_output;        /* unread bytes of one connection, past which it is closed */
+    int64_t max_batch;         /* keys of one get_many */
+    int64_t idle_timeout_ms;   /* 0: never */
+    int64_t output_timeout_ms; /* how long a client may leave its answers unread; 0: for ever */
     int64_t drain_timeout_ms;
     int64_t failed_keys;       /* keys in backoff that are remembered */
     int64_t floor_ttl_ms;      /* how long an invalidated version stays out */

@@ -66,6 +66,8 @@
     X(M_CONNECTIONS_UNKNOWN, "connections_unknown",                                                \
       "closed for auth_timeout or max_auth_failures, or because the user was changed")             \
     X(M_CONNECTIONS_SLOW, "connections_slow", "closed for frame_rate")                             \
+    X(M_CONNECTIONS_UNREAD, "connections_unread", "closed for output_timeout")                     \
+    X(M_PAUSED, "paused", "times that a connection had to read before more was answered")          \
     X(M_CONNECTIONS_RESERVED, "connections_reserved", "accepted out of reserved_connections")      \
     X(M_AUTHS, "auths", "auths that succeeded")                                                    \
     X(M_AUTHS_CACHED, "auths_cached", "of these, recognized without hashing the password")         \

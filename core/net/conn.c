@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -131,7 +130,7 @@ static enum sent judge_sent(struct conn *c, ssize_t n)
 {
     if (n > 0) {
         metrics_add(c->io->metrics, M_BYTES_OUT, (uint64_t)n);
-        c->active_ms = c->io->now_ms;
+        c->active_ms = c->sent_ms = c->io->now_ms;
         return SENT_SOME;
     }
     if (n < 0 && errno == EINTR)
@@ -193,9 +192,25 @@ static void conn_linger(struct conn *c)
         ev_io_start(c->io->worker.loop, &c->reading);
 }
 
-bool conn_lingered(const struct conn *c, int64_t now_ms)
+/* So much may be unread when a further message is taken: with its answer it stays below max_output,
+ * as far as that is one value. */
+static size_t conn_pause_at(const struct conn *c)
 {
-    return c->linger_until_ms != 0 && now_ms >= c->linger_until_ms;
+    return c->known ? c->io->out_pause : CONN_NOBODY_PAUSE;
+}
+
+static bool conn_is_full(const struct conn *c)
+{
+    return conn_unread(c) + c->gathered > conn_pause_at(c);
+}
+
+void conn_fill_if(struct conn *c)
+{
+    if (c->full || !conn_is_full(c))
+        return;
+    c->full = true;
+    metrics_inc(c->io->metrics, M_PAUSED);
+    conn_halt(c);
 }
 
 void conn_flush(struct conn *c)
@@ -218,6 +233,8 @@ void conn_flush(struct conn *c)
         } else {
             if (!ev_is_active(&c->reading) && !c->ended && !c->io->draining && !c->halted)
                 ev_io_start(loop, &c->reading);
+            if (c->full) /* it goes on in a turn of its own, beside all others */
+                ev_io_start(loop, &c->writing);
             telling_drained(c);
         }
         return;
@@ -231,17 +248,27 @@ void conn_flush(struct conn *c)
         conn_close(c);
         return;
     }
-    if (unread > CONN_OUT_PAUSE)
+    if (unread > conn_pause_at(c))
         conn_stop_reading(c);
+    if (!ev_is_active(&c->writing))
+        c->sent_ms = c->io->now_ms;
     ev_io_start(loop, &c->writing);
 }
 
 static void conn_on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
-    (void)loop, (void)events;
+    (void)events;
     struct conn *c = watcher->data;
     io_read_clock(c->io);
-    conn_flush(c);
+    if (!c->full || conn_unread(c) > 0) {
+        conn_flush(c);
+        return;
+    }
+    ev_io_stop(loop, &c->writing);
+    if (conn_is_full(c))
+        return; /* of what is gathered: its end brings us back */
+    c->full = false;
+    conn_resume(c);
 }
 
 /* ---- in ---- */
@@ -299,6 +326,9 @@ static size_t conn_take(struct conn *c, struct slice in)
         while (done < b.count && !c->halted) {
             dispatch(c, &b.msgs[done]);
             at = b.ends[done++];
+            /* Looked at as it grows: 64 KiB of input may ask for gigabytes. */
+            if (__builtin_expect(c->out.size + c->shares.bytes > CONN_NOBODY_PAUSE, 0))
+                conn_fill_if(c);
         }
         if (done < b.count || (b.rc < 0 && c->halted)) {
             c->scan = (struct rpc_scan){0}; /* what follows is read again, if at all */
@@ -351,35 +381,13 @@ void conn_go_on(struct conn *c)
     c->halted = c->broken || c->linger; /* TLS may have failed meanwhile */
     c->active_ms = c->io->now_ms;
     c->in_turn = true;
+    c->halted |= c->full;
     if (c->in.size > 0)
         conn_take_kept(c);
     if (c->tls && conn_tls_ended(c) && !c->halted)
         conn_input_ended(c);
     c->in_turn = false;
     conn_touch(c);
-}
-
-/* The bytes that have come of a request before its last: of a frame, and of a record of TLS. */
-static size_t conn_unfinished(const struct conn *c)
-{
-    return c->in.size + (c->tls ? conn_tls_unread(c) : 0);
-}
-
-bool conn_is_slow(struct conn *c, int64_t now_ms)
-{
-    const struct conf *conf = c->io->snapshot->conf;
-    size_t unfinished = conn_unfinished(c);
-    if (unfinished == 0 || conf->frame_rate == 0)
-        return false;
-    int64_t took_ms = now_ms - c->frame_ms;
-    bool looked_at = ev_is_active(&c->reading); /* else it is us who do not read */
-    if (looked_at && took_ms < conf->frame_grace_ms)
-        return false;
-    /* A record that ends leaves fewer bytes of the frame than it had. */
-    size_t came = unfinished > c->frame_bytes ? unfinished - c->frame_bytes : 0;
-    c->frame_ms = now_ms;
-    c->frame_bytes = unfinished;
-    return looked_at && (int64_t)came < conf->frame_rate * took_ms / 1000;
 }
 
 void conn_process(struct conn *c, struct slice in)
@@ -395,14 +403,6 @@ void conn_process(struct conn *c, struct slice in)
     } else {
         c->broken = true;
     }
-}
-
-/* A Unix socket tells who has left from who has closed one half. Over TCP both are a FIN: there the
- * first answer that is sent brings the reset, and until then each request has its deadline. */
-static bool conn_has_left(const struct conn *c)
-{
-    struct pollfd p = {.fd = c->reading.fd};
-    return c->broken || (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)));
 }
 
 void conn_input_ended(struct conn *c)

@@ -5,9 +5,10 @@
  * buffer that the thread lends. All messages of one read are answered with one write, and the
  * memory that their keys lead to is asked for before the first of them is looked up. Long values
  * are sent from where they lie (shares.h). Over TLS conn_tls.h stands between it and the socket.
- * Thread: its I/O thread's. Limits: max_frame, or max_frame_before_auth; frame_rate; max_output
- * (past it the connection is cut); a high-water mark of CONN_OUT_PAUSE unread bytes, above which
- * nothing more is read from it.
+ * Thread: its I/O thread's. Limits: max_frame, or max_frame_before_auth; frame_rate;
+ * output_timeout; a high-water mark of unread bytes (io's out_pause, CONN_NOBODY_PAUSE), looked at
+ * behind each message, above which none is taken; max_output, at which the connection is cut, for
+ * what loads bring that it waits for.
  */
 #ifndef RTCACHE_NET_CONN_H
 #define RTCACHE_NET_CONN_H
@@ -16,9 +17,10 @@
 #include "net/shares.h"
 #include "wire/rpc.h"
 
-#define CONN_OUT_PAUSE (1024 * 1024)
-#define CONN_LINGER_MS 1000
-#define CONN_FINISH_MS 10000 /* for the last answers to be taken */
+#define CONN_OUT_PAUSE    (1024 * 1024)
+#define CONN_NOBODY_PAUSE 4096 /* of one that is nobody yet */
+#define CONN_LINGER_MS    1000
+#define CONN_FINISH_MS    10000 /* for the last answers to be taken */
 
 struct conn {
     struct list link;   /* io->conns */
@@ -35,6 +37,8 @@ struct conn {
     struct buf sealed;    /* of these, what TLS has made records of */
     struct rpc_scan scan;
     int64_t active_ms;
+    int64_t sent_ms; /* when the client took bytes last, or there was nothing for it to take */
+    size_t gathered; /* bytes of its get_manys that wait for the rest of their items */
     uint32_t parked_count;
     unsigned may;                 /* what it may do without a further look; net/rights.h */
     const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
@@ -52,7 +56,9 @@ struct conn {
     bool linger;  /* with what is wrong said first: the client's unread bytes would reset it away */
     int64_t linger_until_ms;
     bool broken; /* close at the next safe point */
-    bool halted; /* no further message is taken: it ends, or its auth or its job goes on */
+    bool halted; /* no further message is taken: it ends, its auth or its job goes on, or it is full
+                  */
+    bool full;   /* it has to read before more is answered: what it sent behind is kept */
     bool known;  /* it is a user, or there are none */
 };
 
@@ -62,6 +68,15 @@ void conn_open(struct io *io, int fd, bool tls);
 bool conn_lingered(const struct conn *c, int64_t now_ms);
 /* From now on it is sending a frame, of which nothing has come. */
 void conn_frame_begins(struct conn *c);
+/* Whether it has not taken a byte for output_timeout, with some there for it. */
+bool conn_is_unread(const struct conn *c, int64_t now_ms);
+/* Whether its client has left. A Unix socket tells who has left from who has closed one half. Over
+ * TCP both are a FIN: there the first answer that is sent brings the reset, and until then each
+ * request has its deadline. */
+bool conn_has_left(const struct conn *c);
+/* Whether it is full with nothing to be written, so that the loop does not look at it, and its
+ * client has left. */
+bool conn_is_deserted(const struct conn *c);
 /* Whether the frame that it is sending comes in more slowly than frame_rate. */
 bool conn_is_slow(struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
@@ -102,6 +117,8 @@ void conn_cut(struct conn *c);
 void conn_stop_reading(struct conn *c);
 /* It is closed once what is answered has been written. */
 void conn_finish(struct conn *c);
+/* Where there is more for its client to read than may be: no further message is taken before. */
+void conn_fill_if(struct conn *c);
 /* What comes from now on is kept unread until conn_resume. */
 void conn_halt(struct conn *c);
 void conn_resume(struct conn *c);

@@ -35,6 +35,12 @@ void io_submit(struct io *io, const struct join_result *joined)
         loader_submit(io->options.loaders[i], f, &io->outboxes[i]);
 }
 
+static __attribute__((noinline)) void io_run_slices(struct io *io)
+{
+    io_read_clock(io);
+    slices_run(&io->slices);
+}
+
 /* Answers that were made outside their connection's turn go out before the loop sleeps. */
 static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
@@ -42,10 +48,8 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct io *io = watcher->data;
     struct list *link;
     io->shaken = 0;
-    if (!list_empty(&io->slices.waiting)) {
-        io_read_clock(io);
-        slices_run(&io->slices);
-    }
+    if (__builtin_expect(!list_empty(&io->slices.waiting), 0))
+        io_run_slices(io);
     flush_outboxes(io);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
@@ -55,6 +59,13 @@ static void sweep_unknown(struct conn *c)
 {
     metrics_inc(c->io->metrics, M_CONNECTIONS_UNKNOWN);
     log_info("conn.auth_timeout", "id=%llu", (unsigned long long)c->id);
+    conn_close(c);
+}
+
+static void sweep_unread(struct conn *c)
+{
+    metrics_inc(c->io->metrics, M_CONNECTIONS_UNREAD);
+    log_warn("conn.unread", "id=%llu bytes=%zu", (unsigned long long)c->id, conn_unread(c));
     conn_close(c);
 }
 
@@ -70,12 +81,15 @@ static void sweep_conn(struct conn *c, int64_t now_ms)
 {
     struct io *io = c->io;
     int64_t idle_ms = io->snapshot->conf->idle_timeout_ms;
-    if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms))) {
+    if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms)) ||
+        conn_is_deserted(c)) {
         conn_close(c);
     } else if (auth_is_overdue(c, now_ms)) {
         sweep_unknown(c);
     } else if (conn_is_slow(c, now_ms)) {
         sweep_slow(c);
+    } else if (conn_is_unread(c, now_ms)) {
+        sweep_unread(c);
     } else if (idle_ms > 0 && c->active_ms <= now_ms - idle_ms && c->parked_count == 0 &&
                !c->subscriber) {
         metrics_inc(io->metrics, M_CONNECTIONS_IDLE);
@@ -192,12 +206,22 @@ void io_adopt(struct io *io, int fd, bool tls)
     mailbox_send(&io->worker.mailbox, &a->message);
 }
 
+/* With one value more it stays within max_output, at which a connection is closed. */
+static size_t out_pause_of(const struct conf *conf)
+{
+    size_t most = (size_t)conf->max_output, pause = CONN_OUT_PAUSE;
+    size_t beside = conf->max_value < conf->max_output ? most - (size_t)conf->max_value : 0;
+    pause = most / 2 < pause ? most / 2 : pause;
+    return beside < pause ? beside : pause;
+}
+
 static void io_recv_change(struct message *m, void *owner)
 {
     struct io *io = owner;
     struct io_change *c = container_of(m, struct io_change, message);
     struct snapshot *before = io->snapshot;
     io->snapshot = snapshot_ref(c->snapshot);
+    io->out_pause = out_pause_of(io->snapshot->conf);
     if (before)
         auth_changed(io, before->conf);
     snapshot_unref(before);

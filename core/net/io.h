@@ -99,6 +99,7 @@ struct io {
     struct buf spare_sealed; /* as spare, for TLS records */
     size_t handshake_count;  /* in progress */
     unsigned shaken;         /* of them, went on in this turn */
+    size_t out_pause;        /* bytes unread, past which no further message of a client is taken */
 };
 
 int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;

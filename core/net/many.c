@@ -25,7 +25,8 @@ struct many *many_new(const struct target *t, uint32_t count)
     m->count = count;
     m->pending = count;
     m->in_order = true;
-    buf_init(&m->items, (size_t)t->io->snapshot->conf->max_output);
+    /* What may be unread when it is asked for, and it, come to max_output. */
+    buf_init(&m->items, (size_t)t->io->snapshot->conf->max_output - t->io->out_pause);
     return m;
 }
 
@@ -44,13 +45,25 @@ void many_client_left(struct many *m)
     m->target.conn = NULL;
 }
 
+/* Its bytes are not gathered for the connection any more. */
+static void many_let_go(struct many *m)
+{
+    struct conn *c = m->target.conn;
+    if (!c)
+        return;
+    c->gathered -= m->items.size;
+    if (c->full)
+        conn_touch(c);
+}
+
 static void many_answer(struct many *m)
 {
     struct answer a;
     if (m->rc != 0) {
         struct err e;
-        err_set(&e, ERR_TOO_LARGE, "get_many: an answer above max_output (%zu bytes)",
-                m->items.max);
+        err_set(&e, ERR_TOO_LARGE,
+                "get_many: an answer, beside those that wait, above max_output (%zu bytes)",
+                (size_t)m->target.io->snapshot->conf->max_output);
         answer_error(&m->target, &e);
         return;
     }
@@ -77,6 +90,7 @@ void many_release(struct many *m)
 {
     if (--m->pending > 0)
         return;
+    many_let_go(m);
     if (m->target.conn)
         many_answer(m);
     buf_fini(&m->items);
@@ -85,9 +99,22 @@ void many_release(struct many *m)
 
 void many_item_done(struct many *m, uint32_t index, size_t offset, int rc)
 {
-    m->rc |= rc;
+    struct conn *c = m->target.conn;
     m->in_order &= index == m->came++;
     m->at[index].offset = offset;
     m->at[index].size = m->items.size - offset;
+    m->rc |= rc;
+    if (c) {
+        c->gathered += m->at[index].size;
+        if (c->gathered > (size_t)m->target.io->snapshot->conf->max_output)
+            m->rc |= ERR_TOO_LARGE;
+        if (__builtin_expect(c->gathered > CONN_NOBODY_PAUSE, 0))
+            conn_fill_if(c);
+    }
+    if (m->rc != 0) { /* nothing of it will be answered */
+        if (c)
+            c->gathered -= m->items.size;
+        buf_clear(&m->items);
+    }
     many_release(m);
 }

@@ -261,14 +261,17 @@ describe("TLS", function()
       assert.equal("pong", assert(connect()):ping())
     end)
 
-    it("do not read their answers: they are cut at max_output", function()
-      start(nil, nil, { max_output = "2mb" })
+    it("do not read their answers: they have to, and are closed after output_timeout", function()
+      start(nil, nil, { max_output = "2mb", output_timeout = "500ms" })
       local cache = assert(connect())
       assert.is_true(cache:set("big", ("b"):rep(1000000)))
       local requests = {}
       for i = 1, 100 do requests[i] = client.encode_request(i, "get", "big") end
       assert(cache:write(table.concat(requests)))
-      await_counter("connections_cut", 1)
+      for i = 1, 30 do assert.equal(1000000, #expect.value(cache:receive(i))) end
+      assert.truthy(counters().paused >= 1)
+      await_counter("connections_unread", 1)
+      assert.equal(0, counters().connections_cut)
     end)
   end)
 

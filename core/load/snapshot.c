@@ -47,6 +47,8 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(cpu_stops)                                                                                   \
     X(memory_stops)                                                                                \
     X(call_stops)                                                                                  \
+    X(collections)                                                                                 \
+    X(replaced)                                                                                    \
     X(memory_bytes)                                                                                \
     X(parked)
 

@@ -138,6 +138,8 @@ static int pack_scripts(struct buf *out, const struct snapshot *snapshot)
         {"cpu_stops", s.cpu_stops},
         {"memory_stops", s.memory_stops},
         {"call_stops", s.call_stops},
+        {"collections", s.collections},
+        {"replaced", s.replaced},
         {"memory_bytes", s.memory_bytes},
         {"parked", s.parked},
     };

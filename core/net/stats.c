@@ -96,6 +96,7 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
             {"stale", b.stale},
             {"lost", b.lost},
             {"retired", b.retired},
+            {"grown", b.grown},
             {"unprepared", b.unprepared},
             {"statements_shared", b.statements_shared},
             {"statements_alone", b.statements_alone},

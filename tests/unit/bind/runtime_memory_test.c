@@ -181,6 +181,8 @@ static void tells_of_loads_that_fill_it_together(void **state)
     fake_answer_nothing(fake_oldest(&b->main));
     expect_int(&parked[0], 65);
     expect_int(&parked[1], 65);
+    for (int i = 0; i < 3; i++)
+        ending_fini(&parked[i]);
     bench_run(b, bench_script(b, "b.lua", "return { load = function() return 1 end }"), &end);
     expect_int(&end, 1);
     ending_fini(&end);

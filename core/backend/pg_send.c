@@ -22,6 +22,7 @@
 static void append_step(struct pg_conn *c, struct pg_step *step, enum pg_step_kind kind)
 {
     step->kind = kind;
+    step->results = 0;
     step->ends = false;
     step->exposed = pg_signal_active(&c->cancel);
     step->seq = ++c->sent;

@@ -284,18 +284,6 @@ static void remember_last_words(struct pg_conn *c, const PGresult *res)
         snprintf(c->last_words, sizeof c->last_words, "%.255s", said.text);
 }
 
-/* A description is a Parse and a Describe. */
-static unsigned results_of(const struct pg_step *step)
-{
-    return step->kind == PG_STEP_DESCRIBE ? 2 : 1;
-}
-
-static void count_result(struct pg_step *step)
-{
-    if (step->results < results_of(step))
-        step->results++;
-}
-
 static void take_run_result(struct pg_conn *c, struct pg_call *call, const PGresult *res)
 {
     bool parse = call->parses;
@@ -307,21 +295,9 @@ static void take_run_result(struct pg_conn *c, struct pg_call *call, const PGres
         pg_group_error(c, call);
     if (parse || PQresultStatus(res) == PGRES_SINGLE_TUPLE)
         return;
-    count_result(&call->step);
+    pg_step_count(&call->step);
     if (!call->step.ends)
         c->at = pg_group_next(&call->step);
-}
-
-/* Whether each step of the oldest transaction has its results. */
-static bool is_answered(const struct pg_conn *c)
-{
-    const struct pg_step *step = container_of(c->steps.next, struct pg_step, link);
-    while (step->results == results_of(step)) {
-        if (step->ends)
-            return true;
-        step = pg_group_next(step);
-    }
-    return false;
 }
 
 /* From here on nothing that comes can be told whose it is. */
@@ -336,19 +312,19 @@ static void take_result(struct pg_conn *c, const PGresult *res)
 {
     struct pg_step *step = c->at;
     remember_last_words(c, res);
-    bool more = step->results == results_of(step);
+    bool more = pg_step_has_all(step);
     if (more && PQresultStatus(res) != PGRES_FATAL_ERROR) { /* one may come of the commit */
         out_of_step(c);
         return;
     }
     switch (step->kind) {
     case PG_STEP_DESCRIBE:
-        count_result(step);
+        pg_step_count(step);
         pg_describe_result(container_of(step, struct pg_stmt, step), res);
         break;
     case PG_STEP_RUN: take_run_result(c, container_of(step, struct pg_call, step), res); break;
     case PG_STEP_CLOSE:
-        count_result(step);
+        pg_step_count(step);
         if (step->known && pg_error_is_lost(res))
             pg_pool_unprepare(c->pool, res);
         break;
@@ -359,7 +335,7 @@ static void take_result(struct pg_conn *c, const PGresult *res)
 static void end_steps(struct pg_conn *c)
 {
     struct list ended, *link;
-    if (!is_answered(c)) {
+    if (!pg_step_answered(c)) {
         out_of_step(c);
         return;
     }

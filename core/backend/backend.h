@@ -69,6 +69,7 @@ struct backend_stats {
     uint64_t stale;                 /* postgres: queries run again by a newer description */
     uint64_t lost;                  /* postgres: queries run again for their name was not there */
     uint64_t retired;               /* postgres: connections closed for their age */
+    uint64_t grown;                 /* postgres: connections closed for a row's size */
     uint32_t connections, idle, in_flight, queued;
     uint32_t statements_shared, statements_alone; /* postgres: by what was shown of them */
     uint32_t unprepared; /* postgres: threads that have given up names, for a pooler's sake */

@@ -195,7 +195,7 @@ void pg_conn_open(struct pg_conn *c)
     struct pg_pool *p = c->pool;
     struct err e;
     c->state = PG_RESOLVING;
-    c->proven = false;
+    c->proven = c->grown = false;
     c->last_words[0] = '\0';
     c->opened_ms = clock_ms();
     ev_now_update(p->loop);

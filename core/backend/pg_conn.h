@@ -6,10 +6,10 @@
  *
  * Shape: a PGconn in pipeline mode, one ev_io, one ev_timer, the list of steps in the order of
  * sending. A sync ends a transaction, and with it what an error touches: a write, a description
- * and a close have one each, and SELECTs of one turn of the loop share one (pg_group). Seven files:
+ * and a close have one each, and SELECTs of one turn of the loop share one (pg_group). Nine files:
  * pg_conn opens and closes, pg_send sends, pg_flow reads, pg_describe keeps what is known of a
  * statement young, pg_group says what shares a transaction, pg_cancel stops queries that were given
- * up, pg_pool shares out.
+ * up, pg_size bounds what libpq holds, pg_step counts results, pg_pool shares out.
  * Thread: its loop's. Limits: `pipeline` calls in the air, `group` of them in a transaction,
  * `connect_timeout`, `statements`, `connection_age`.
  */
@@ -52,6 +52,7 @@ struct pg_conn {
     int64_t draining_ms; /* since when nobody wants the oldest step; 0: somebody does */
     double cancel_wait_s;
     bool proven;          /* a query has ended on it */
+    bool grown;           /* libpq's buffers have, for good: it closes when it is idle */
     char last_words[256]; /* the server's, before it closes */
 };
 
@@ -159,8 +160,23 @@ void pg_flow_renew(struct pg_call *call);
 /* The call goes back to the head of the queue as one that was not sent. Any connection may run it.
  */
 void pg_flow_give_back(struct pg_call *call);
+/* Gives back what is in the air and may run twice. */
+void pg_flow_hand_over(struct pg_conn *c);
 /* It waits until the catalog has told of its types, and runs then. */
 void pg_flow_await_types(struct pg_call *call);
+
+/* pg_step.c. A result of the step has come, but for rows, and for the Parse before a query. */
+void pg_step_count(struct pg_step *step);
+bool pg_step_has_all(const struct pg_step *step);
+/* Whether each step of the oldest transaction has. */
+bool pg_step_answered(const struct pg_conn *c);
+
+/* pg_size.c: what libpq holds of rows and parameters. It took so many bytes at once. */
+void pg_size_note(struct pg_conn *c, uint64_t took);
+/* The message that libpq has begun to read is past what a row may take: the call that it is for
+ * fails, and the connection closes. */
+bool pg_size_is_too_much(const struct pg_conn *c, uint64_t took);
+void pg_size_refuse(struct pg_conn *c, struct pg_call *call);
 
 void pg_cancel_init(struct pg_conn *c);
 /* Whether nobody wants the oldest step any more, or a cancel is under way: then nothing new is

@@ -60,10 +60,18 @@ static bool is_busy(struct pg_conn *c)
 {
     uint64_t before = memory_allocated();
     bool busy = PQisBusy(c->pg);
-    struct pg_call *call = c->whole ? call_at(c) : NULL;
-    if (!call)
+    uint64_t took = memory_allocated() - before;
+    struct pg_call *call = call_at(c);
+    bool collects = c->whole && call && call->many; /* rows that nobody wants, till the cancel */
+    if (!collects)
+        pg_size_note(c, took);
+    if (busy && !collects && pg_size_is_too_much(c, took)) {
+        pg_size_refuse(c, call);
+        return true;
+    }
+    if (!c->whole || !call)
         return busy;
-    c->taken += memory_allocated() - before;
+    c->taken += took;
     if (busy && c->taken > WHOLE_MAX) {
         call->stmt->many = call->many = true;
         pg_cancel_now(c);
@@ -76,7 +84,7 @@ static bool is_busy(struct pg_conn *c)
 static unsigned redo_for(const struct pg_call *call, const PGresult *res)
 {
     if (pg_error_is_cancel(res) && call->step.exposed && call->stmt->repeats)
-        return (call->many ? PG_REDO_MANY : PG_REDO_CANCEL) & ~call->redone;
+        return call->many && !(call->redone & PG_REDO_MANY) ? PG_REDO_MANY : PG_REDO_CANCEL;
     if (call->serial != 0 && pg_error_is_lost(res))
         return PG_REDO_LOST & ~call->redone;
     return 0;
@@ -138,6 +146,8 @@ static int take_rows(struct pg_conn *c, struct pg_call *call, const PGresult *re
     int rc = check_columns(c, call, res);
     if (rc == 0)
         rc = pg_row_add(&call->rows, q, &st->desc, res);
+    if (rc == ERR_TOO_LARGE) /* where the allocator does not count */
+        pg_size_note(c, PQresultMemorySize(res));
     if (rc != 0 || PQresultStatus(res) == PGRES_SINGLE_TUPLE)
         return rc;
     rc = pg_row_finish(&call->rows, q, &st->desc, res);
@@ -204,6 +214,34 @@ void pg_flow_give_back(struct pg_call *call)
     pg_pool_again(p, call);
 }
 
+/* What waits for a description with no error of its own. */
+static void hand_over_waiting(struct pg_stmt *st)
+{
+    list_for_each_safe (link, next, &st->waiting) {
+        struct pg_call *call = container_of(link, struct pg_call, step.link);
+        if (call->doubt != PG_SURE)
+            continue;
+        list_remove(link);
+        pg_flow_give_back(call);
+    }
+}
+
+void pg_flow_hand_over(struct pg_conn *c)
+{
+    for (struct list *link = c->steps.prev, *prev; link != &c->steps; link = prev) {
+        struct pg_step *step = container_of(link, struct pg_step, link);
+        struct pg_call *call = container_of(step, struct pg_call, step);
+        prev = link->prev;
+        if (step->kind == PG_STEP_DESCRIBE)
+            hand_over_waiting(container_of(step, struct pg_stmt, step));
+        if (step->kind != PG_STEP_RUN || !call->q || !call->stmt->nameable || call->q->code != 0)
+            continue;
+        list_remove(link);
+        pg_flow_give_back(call);
+    }
+    c->at = NULL;
+}
+
 void pg_flow_await_types(struct pg_call *call)
 {
     struct pg_pool *p = call->conn->pool;
@@ -255,18 +293,38 @@ static void take_run_result(struct pg_conn *c, struct pg_call *call, const PGres
         run_result(c, call, res);
     if (PQresultStatus(res) == PGRES_FATAL_ERROR && pg_group_is_shared(c))
         pg_group_error(c, call);
-    if (!parse && PQresultStatus(res) != PGRES_SINGLE_TUPLE && !call->step.ends)
+    if (parse || PQresultStatus(res) == PGRES_SINGLE_TUPLE)
+        return;
+    pg_step_count(&call->step);
+    if (!call->step.ends)
         c->at = pg_group_next(&call->step);
+}
+
+/* From here on nothing that comes can be told whose it is. */
+static void out_of_step(struct pg_conn *c)
+{
+    struct err why;
+    err_set(&why, ERR_BACKEND_DOWN, "the server's answers do not fit what was asked");
+    pg_conn_close(c, &why);
 }
 
 static void take_result(struct pg_conn *c, const PGresult *res)
 {
     struct pg_step *step = c->at;
     remember_last_words(c, res);
+    bool more = pg_step_has_all(step);
+    if (more && PQresultStatus(res) != PGRES_FATAL_ERROR) { /* one may come of the commit */
+        out_of_step(c);
+        return;
+    }
     switch (step->kind) {
-    case PG_STEP_DESCRIBE: pg_describe_result(container_of(step, struct pg_stmt, step), res); break;
+    case PG_STEP_DESCRIBE:
+        pg_step_count(step);
+        pg_describe_result(container_of(step, struct pg_stmt, step), res);
+        break;
     case PG_STEP_RUN: take_run_result(c, container_of(step, struct pg_call, step), res); break;
     case PG_STEP_CLOSE:
+        pg_step_count(step);
         if (step->known && pg_error_is_lost(res))
             pg_pool_unprepare(c->pool, res);
         break;
@@ -277,6 +335,10 @@ static void take_result(struct pg_conn *c, const PGresult *res)
 static void end_steps(struct pg_conn *c)
 {
     struct list ended, *link;
+    if (!pg_step_answered(c)) {
+        out_of_step(c);
+        return;
+    }
     bool failed = pg_group_take(c, &ended);
     pg_flow_begin(c);
     while ((link = list_pop_front(&ended)) != NULL) {

@@ -128,17 +128,21 @@ static bool opens_soon(const struct pg_pool *p)
     return false;
 }
 
-/* Settings of a role or a database (search_path) are those of the time when a session began. */
+/* Settings of a role or a database (search_path) are those of the time when a session began; and
+ * libpq gives nothing back of what a connection has grown by. */
 static void retire_old(struct pg_pool *p)
 {
     struct err why;
     int64_t now_ms = clock_ms();
-    err_set(&why, ERR_BACKEND_DOWN, "the connection is older than connection_age");
     for (unsigned i = 0; i < p->conn_count; i++) {
         struct pg_conn *c = &p->conns[i];
         if (c->state == PG_READY && is_old(p, c, now_ms) && c->in_air == 0 &&
-            list_empty(&c->steps) && !pg_cancel_drains(c))
+            list_empty(&c->steps) && !pg_cancel_drains(c)) {
+            err_set(&why, ERR_BACKEND_DOWN, "%s",
+                    c->grown ? "libpq's buffers have grown past max_result"
+                             : "the connection is older than connection_age");
             pg_conn_close(c, &why);
+        }
     }
 }
 
@@ -294,6 +298,11 @@ void pg_pool_lost(struct pg_pool *p, struct pg_conn *c, bool was_open, const str
         p->stats.disconnects++;
     if (why->code == ERR_SHUTDOWN)
         return;
+    if (was_open && c->grown) {
+        p->stats.grown++;
+        log_info("pg.grown", "backend=%s reason=%s", p->name, log_q(why->text));
+        return;
+    }
     if (was_open && clock_ms() >= c->retire_ms) {
         p->stats.retired++;
         log_debug("pg.retired", "backend=%s reason=%s", p->name, log_q(why->text));

@@ -14,6 +14,7 @@
 #include "backend/pg_pool.h"
 #include "backend/pg_pure.h"
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 static void append_step(struct pg_conn *c, struct pg_step *step, enum pg_step_kind kind)
 {
     step->kind = kind;
+    step->results = 0;
     step->ends = false;
     step->exposed = pg_signal_active(&c->cancel);
     step->seq = ++c->sent;
@@ -87,7 +89,7 @@ static bool has_name(const struct pg_conn *c, const struct pg_call *call, const 
            !list_empty(&st->lru);
 }
 
-static bool send_query(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
+static bool put_query(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
 {
     struct pg_params *p = &c->pool->params;
     int count = st->desc.params;
@@ -97,6 +99,14 @@ static bool send_query(struct pg_conn *c, struct pg_call *call, struct pg_stmt *
     if (call->parses && !PQsendPrepare(c->pg, st->name, st->sql, count, st->desc.param_types))
         return false;
     return PQsendQueryPrepared(c->pg, st->name, count, p->values, p->lengths, p->formats, 0) != 0;
+}
+
+static bool send_query(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
+{
+    uint64_t before = memory_allocated();
+    bool sent = put_query(c, call, st);
+    pg_size_note(c, memory_allocated() - before);
+    return sent;
 }
 
 static void name_call(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)

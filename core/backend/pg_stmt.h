@@ -26,10 +26,11 @@ enum pg_step_kind { PG_STEP_DESCRIBE, PG_STEP_RUN, PG_STEP_CLOSE };
 struct pg_step {
     struct list link;
     enum pg_step_kind kind;
-    bool ends;    /* a sync follows it: its transaction ends with it */
-    bool exposed; /* a cancel was under way while it was in the air, and may have hit it */
-    bool known;   /* of a close: the server had said that it knows the name */
-    uint64_t seq; /* in the order of sending, from 1 */
+    bool ends;        /* a sync follows it: its transaction ends with it */
+    bool exposed;     /* a cancel was under way while it was in the air, and may have hit it */
+    bool known;       /* of a close: the server had said that it knows the name */
+    uint64_t seq;     /* in the order of sending, from 1 */
+    unsigned results; /* that came; of a query without its rows and its Parse */
 };
 
 /* What is known of whether a statement may share a transaction; pg_pure keeps it. */

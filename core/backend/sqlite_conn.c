@@ -17,7 +17,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define BUCKETS        256  /* of statements */
+#define BUCKETS 256 /* of statements */
+/* Bytes of one value, and of one row, inside SQLite: so many times max_result. */
+#define VALUE_TIMES 4
+#define VALUE_LEAST ((size_t)1024 * 1024)
+#define VALUE_MOST  ((size_t)1000 * 1000 * 1000)
+
 #define PROGRESS_STEPS 1000 /* of SQLite's machine between two looks at given_up: some 10 us */
 
 struct sqlite_conn {
@@ -197,8 +202,18 @@ static int conn_use_wal(struct sqlite_conn *c)
     return (rc & 0xFF) == SQLITE_READONLY || (rc & 0xFF) == SQLITE_BUSY ? SQLITE_OK : rc;
 }
 
+/* Values that a query makes on its way may be larger than what it answers, within reason. */
+static int longest_value(const struct sqlite_settings *s)
+{
+    if (s->max_result == 0 || s->max_result > VALUE_MOST / VALUE_TIMES)
+        return VALUE_MOST;
+    size_t bytes = s->max_result * VALUE_TIMES;
+    return (int)(bytes > VALUE_LEAST ? bytes : VALUE_LEAST);
+}
+
 static int conn_set_up(struct sqlite_conn *c)
 {
+    sqlite3_limit(c->db, SQLITE_LIMIT_LENGTH, longest_value(c->settings));
     sqlite3_progress_handler(c->db, PROGRESS_STEPS, conn_on_progress, c);
     int rc = sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     if (rc == SQLITE_OK)

@@ -14,7 +14,10 @@ int sqlite_stmt_failed(sqlite3 *db, int rc, struct err *e)
     switch (rc & 0xFF) {
     case SQLITE_NOMEM: return err_set(e, ERR_NOMEM, "no memory for SQLite");
     case SQLITE_INTERRUPT: return err_set(e, ERR_CANCELLED, "the query was given up");
-    case SQLITE_TOOBIG: code = ERR_TOO_LARGE; break;
+    case SQLITE_TOOBIG:
+        return err_set(e, ERR_TOO_LARGE,
+                       "too big: a value or a row of more than %d bytes (4 x max_result)",
+                       db ? sqlite3_limit(db, SQLITE_LIMIT_LENGTH, -1) : 0);
     case SQLITE_BUSY:
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR: code = ERR_BACKEND_DOWN; break;

@@ -147,6 +147,20 @@ static int protected_prepare(lua_State *L)
     return 0;
 }
 
+/* Where there is no memory for it, once more after a full collection. */
+static int prepare(struct preparing *p, struct err *e)
+{
+    struct runtime *rt = p->r->rt;
+    int rc = vm_protect(rt->vm, protected_prepare, p, e);
+    if (rc != ERR_NOMEM)
+        return rc;
+    runtime_look(rt);
+    rc = vm_protect(rt->vm, protected_prepare, p, e);
+    if (rc == ERR_NOMEM)
+        runtime_tell_most(rt, e);
+    return rc;
+}
+
 struct reading {
     struct run *r;
     struct run_result *out;
@@ -167,12 +181,6 @@ static int protected_read(lua_State *L)
         result_read(L, g->r, count, g->out);
     else
         run_error_read_thrown(L, g->r, g->out);
-    return 0;
-}
-
-static int protected_collect(lua_State *L)
-{
-    lua_gc(L, LUA_GCCOLLECT, 0);
     return 0;
 }
 
@@ -210,6 +218,7 @@ static bool read_bound(struct run *r, struct vm_cost cost, int status, struct ru
     if (status == LUA_ERRMEM || (cost.refused && strstr(text, "not enough memory"))) {
         vm_where(r->co, where, sizeof where);
         rt->stats.memory_stops++;
+        out->full = cost.full;
         err_set(&out->err, ERR_SCRIPT,
                 "%s: not enough memory: one load may use %zu KiB, all scripts %zu KiB", where,
                 rt->run_bytes / 1024, rt->vm->max / 1024);
@@ -218,22 +227,62 @@ static bool read_bound(struct run *r, struct vm_cost cost, int status, struct ru
     return false;
 }
 
-static void end(struct run *r, struct vm_cost cost, int status)
+/* What the run ended with, where no bound ended it. */
+static void read_result(struct run *r, int status, struct run_result *out)
+{
+    struct reading g = {.r = r, .out = out, .status = status};
+    struct err e;
+    r->rt->reading_us = r->cpu_left_us;
+    if (vm_protect(r->rt->vm, protected_read, &g, &e) == 0)
+        return;
+    out->outcome = RUN_FAILED;
+    out->err = e;
+    out->full = e.code == ERR_NOMEM;
+    out->retryable = err_retryable(e.code);
+}
+
+/* The run holds nothing any more. Memory that is short is looked at, and a load whose script keeps
+ * more than it may has failed. */
+static void look(struct run *r, struct run_result *out)
 {
     struct runtime *rt = r->rt;
+    runtime_look(rt);
+    if (out->outcome == RUN_FAILED && strstr(out->err.text, "not enough memory"))
+        runtime_tell_most(rt, &out->err);
+    bool loads = r->what == RUN_LOAD || r->what == RUN_LOAD_MANY;
+    if (out->outcome == RUN_FAILED || !loads || !runtime_keeps_too_much(rt, r->script))
+        return;
+    char where[VM_WHERE_MAX];
+    run_position(r, where, sizeof where);
+    rt->stats.memory_stops++;
+    result_drop_many(out);
+    out->outcome = RUN_FAILED;
+    out->retryable = false;
+    err_set(&out->err, ERR_SCRIPT,
+            "%s: not enough memory: %s keeps %zu KiB between its loads, and may keep %zu KiB",
+            where, rt->scripts[r->script].file, rt->scripts[r->script].kept / 1024,
+            rt->run_bytes / 1024);
+}
+
+/* r holds nothing any more, and is told to whom it concerns. */
+static void tell(struct run *r, struct run_result *result)
+{
+    if (result->outcome == RUN_FAILED)
+        r->rt->stats.failures++;
+    if (r->out)
+        *r->out = NULL;
+    r->done(r, result, r->arg);
+    result_fini(result);
+    release(r);
+}
+
+static void end(struct run *r, struct vm_cost cost, int status)
+{
     struct run_result result;
-    struct err e;
-    result_init(&result, rt->value_max);
+    result_init(&result, r->rt->value_max);
     bool bound = read_bound(r, cost, status, &result);
-    rt->reading_us = r->cpu_left_us;
-    if (!bound) {
-        struct reading g = {.r = r, .out = &result, .status = status};
-        if (vm_protect(rt->vm, protected_read, &g, &e) != 0) {
-            result.outcome = RUN_FAILED;
-            result.err = e;
-            result.retryable = err_retryable(e.code);
-        }
-    }
+    if (!bound)
+        read_result(r, status, &result);
     if (result.outcome == RUN_FAILED)
         result_drop_many(&result);
     detach(r);
@@ -243,15 +292,27 @@ static void end(struct run *r, struct vm_cost cost, int status)
         lua_settop(r->co, 0);
     else
         forget_coroutine(r);
-    if (bound && vm_protect(rt->vm, protected_collect, NULL, &e) != 0)
-        log_warn("script.collect", "problem=%s", log_q(e.text));
-    if (result.outcome == RUN_FAILED)
-        rt->stats.failures++;
-    if (r->out)
-        *r->out = NULL;
-    r->done(r, &result, r->arg);
-    result_fini(&result);
-    release(r);
+    if (bound || cost.refused || result.full || runtime_is_short(r->rt))
+        look(r, &result);
+    tell(r, &result);
+}
+
+void runtime_end_runs(struct runtime *rt)
+{
+    runtime_ref(rt);
+    while (!list_empty(&rt->runs)) {
+        struct run *r = container_of(rt->runs.next, struct run, link);
+        struct run_result result;
+        result_init(&result, rt->value_max);
+        result.full = result.retryable = true;
+        err_set(&result.err, ERR_NOMEM, "the memory of all scripts was full, and not for this run");
+        detach(r);
+        result.effect = r->effect;
+        result.health = r->health;
+        forget_coroutine(r);
+        tell(r, &result);
+    }
+    runtime_unref(rt);
 }
 
 static void step(struct run *r)
@@ -281,6 +342,8 @@ static void step(struct run *r)
     lua_settop(r->co, 0);
     r->parked = true;
     rt->stats.parked++;
+    if (cost.refused || runtime_is_short(rt))
+        runtime_look(rt);
 }
 
 /* Steps the runs that are ready, unless that is what is going on already further down the stack. */
@@ -343,7 +406,7 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     if (q->what == RUN_LOAD_MANY && !(r->many = run_many_new(q)))
         rc = err_set(e, ERR_NOMEM, "no memory for a run of %u keys", q->key_count);
     if (rc == 0)
-        rc = vm_protect(rt->vm, protected_prepare, &p, e);
+        rc = prepare(&p, e);
     if (rc != 0) {
         detach(r);
         release(r);

@@ -98,16 +98,22 @@ int runtime_new(struct runtime **out, const struct runtime_options *o, struct er
     list_init(&rt->spare);
     buf_init(&rt->scratch, o->value_max);
     buf_init(&rt->second, o->value_max);
+    rt->most = -1;
+    rt->look_at = SIZE_MAX;
+    rt->full = o->full;
+    rt->full_arg = o->arg;
     int rc = copy_backends(rt, o, e);
     if (rc == 0)
         rc = vm_new(&rt->vm, o->memory_max, e);
     if (rc == 0) {
         rt->vm->block_max =
             o->value_max > RUNTIME_BLOCK_MAX / 4 ? o->value_max * 4 : RUNTIME_BLOCK_MAX;
-        rc = sandbox_init(&rt->sandbox, rt->vm, o->scripts_dir, o->lua_dir, e);
+        rc = sandbox_init(&rt->sandbox, rt->vm, o->scripts_dir, o->lua_dir,
+                          o->again ? &o->again->sandbox : NULL, e);
     }
     if (rc == 0)
         rc = vm_protect(rt->vm, protected_setup, rt, e);
+    rt->look_at = runtime_look_from(o->memory_max, 0);
     if (rc != 0) {
         runtime_free(rt);
         return rc;

@@ -25,6 +25,13 @@ struct entry; /* store/store.h */
 struct runtime;
 struct run;
 
+/* Why a VM is to be replaced. */
+struct runtime_full {
+    const char *script; /* that keeps most between its runs; NULL: none is known to keep any */
+    size_t kept_bytes;
+    size_t used_bytes, max_bytes; /* of the VM, after a full collection */
+};
+
 struct runtime_options {
     struct ev_loop *loop;    /* NULL: compile and validate only, nothing can be run */
     const char *scripts_dir; /* absolute; scripts and what they require */
@@ -37,6 +44,12 @@ struct runtime_options {
         *backends; /* by index of the configuration; borrowed by this call, which refs them */
     const char *const *backend_names; /* valid with loop NULL too, where backends is NULL */
     size_t backend_count;
+    /* The VM stays nearly full, or a script keeps more than one may: runtime_replace is due. NULL:
+     * nobody replaces it. */
+    void (*full)(void *arg, const struct runtime_full *f);
+    void *arg;
+    /* Its scripts' texts are read as that one read them, not from their files. NULL: none. */
+    const struct runtime *again;
 };
 
 int runtime_new(struct runtime **out, const struct runtime_options *o, struct err *e) MUST_USE;
@@ -60,12 +73,25 @@ struct runtime *runtime_ref(struct runtime *rt);
 /* A run holds a reference of its own. NULL is allowed. */
 void runtime_unref(struct runtime *rt);
 
+/* rt has the scripts of before, and takes its place: counts go on, and before asks for no other.
+ * What runs there may end there. */
+void runtime_replace(struct runtime *rt, struct runtime *before);
+/* Whether no run of it is left. */
+bool runtime_is_idle(const struct runtime *rt);
+/* Fails each run that is left, as one that the VM had no room for. */
+void runtime_end_runs(struct runtime *rt);
+/* Adds what was counted of before since it was replaced. */
+void runtime_absorb(struct runtime *rt, const struct runtime *before);
+
 struct runtime_stats {
     uint64_t runs, failures, cpu_stops, memory_stops, call_stops;
+    uint64_t collections; /* full ones, because memory was short */
+    uint64_t replaced;    /* VMs that were full, and another took their place */
     uint64_t memory_bytes;
     uint32_t parked; /* runs that wait for a backend or a sleep */
 };
 void runtime_read_stats(const struct runtime *rt, struct runtime_stats *out);
+void runtime_add_stats(struct runtime_stats *to, const struct runtime_stats *more);
 
 enum run_outcome {
     RUN_FOUND,     /* value; of a save: the row as it is now, to be stored */
@@ -97,6 +123,8 @@ struct run_result {
     struct buf value; /* packed */
     enum run_effect effect;
     enum run_health health;
+    bool full;      /* RUN_FAILED: the VM had no room where the run itself might have had more. It
+                       was emptied, or has been replaced: worth one more run */
     bool retryable; /* RUN_FAILED: err_retryable(err.code), unless the script's error said otherwise
                      */
     /* From the options table that a loader may return beside the value; -1 / false where not given.

@@ -30,6 +30,7 @@ struct script {
     int fn[RUNTIME_WHATS];   /* registry references, LUA_NOREF where absent */
     int line[RUNTIME_WHATS]; /* where each is defined */
     uint64_t fingerprint;    /* of its text and of what it required meanwhile */
+    size_t kept;             /* bytes between its runs, when that was looked at last */
     struct log_site log_site;
 };
 
@@ -71,6 +72,10 @@ struct runtime {
     struct run_result *many; /* the results of the keys of the run that ends now, and the room for
                                 values that those before had; owned */
     unsigned many_room;
+    size_t look_at; /* bytes of the VM from which on it is looked at: runtime_memory.c */
+    int most;       /* the script that kept most then; -1: that is not known */
+    void (*full)(void *arg, const struct runtime_full *f);
+    void *full_arg;
     struct runtime_stats stats;
 };
 
@@ -108,6 +113,23 @@ void runtime_drop(struct runtime *rt, struct script *s);
 
 /* Lets the run go on: now, or when the one that runs now has parked or ended. */
 void run_wake(struct run *r);
+
+/* Memory was refused, or is becoming short: collects, finds out what each script keeps, and asks to
+ * be replaced where that is due. A run that goes on meanwhile keeps what it has. */
+void runtime_look(struct runtime *rt);
+static inline bool runtime_is_short(const struct runtime *rt)
+{
+    return rt->vm->used > rt->look_at;
+}
+/* Whether the script keeps more than one may. */
+static inline bool runtime_keeps_too_much(const struct runtime *rt, int script)
+{
+    return rt->scripts[script].kept > rt->run_bytes;
+}
+/* The bytes from which on a VM of max is looked at, where so many are in use after a look. */
+size_t runtime_look_from(size_t max, size_t used);
+/* Adds to an error about memory who keeps most of it. */
+void runtime_tell_most(const struct runtime *rt, struct err *e);
 
 /* Frees runs that were kept for their coroutine. */
 void run_free_spare(struct runtime *rt);

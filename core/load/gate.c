@@ -56,9 +56,8 @@ void gate_fini(struct gate *g)
     ev_timer_stop(loader_of(g)->worker.loop, &g->window);
 }
 
-void gate_know_script(struct gate *g)
+void gate_know_script(struct gate *g, const struct runtime *rt)
 {
-    struct runtime *rt = g->set->runtime;
     bool many = runtime_has(rt, g->script, RUN_LOAD_MANY);
     g->many_only = many && !runtime_has(rt, g->script, RUN_LOAD);
     g->can_write = runtime_has(rt, g->script, RUN_SAVE) || runtime_has(rt, g->script, RUN_REMOVE);

@@ -154,7 +154,7 @@ static void load_attempt(struct load *ld)
     } else {
         rc = err_set(&err, ERR_NOMEM, "no memory for a batch of %u keys", n);
     }
-    if (rc != 0)
+    if (rc != 0 && (rc != ERR_NOMEM || !load_runs_again(ld)))
         load_fail(ld, &err, false);
     if (n > 1) {
         free(keys);

@@ -371,8 +371,22 @@ static void batch_failed(struct load *ld, uint32_t n, const struct run_result *r
     load_goes_on(ld);
 }
 
+bool load_runs_again(struct load *ld)
+{
+    struct loader *l = load_loader(ld);
+    if (ld->emptied || l->stopping)
+        return false;
+    ld->emptied = true;
+    metrics_inc(l->metrics, M_LOADS_RETRIED);
+    loader_count(&ld->gate->counters->retried, 1);
+    again_in(ld, 0);
+    return true;
+}
+
 void load_take_run(struct load *ld, struct run_result *r)
 {
+    if (r->outcome == RUN_FAILED && r->full && load_runs_again(ld))
+        return;
     ld->retry = RETRY_UNDECIDED;
     ld->health = r->health;
     if (r->many)

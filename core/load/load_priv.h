@@ -29,6 +29,7 @@ struct load {
     bool probe;             /* of its gate's breaker */
     bool found;             /* at least one seat got a value */
     bool failed;            /* at least one seat got an error */
+    bool emptied;           /* it ran again because the scripts' memory had been full */
     bool blamed;            /* an error said that the source is unwell */
     enum run_health health; /* as its last run saw it */
     int64_t wait_ms; /* before the next attempt of what is left of the part; -1: no time for it */
@@ -50,6 +51,9 @@ static inline const struct policy *load_policy(const struct load *ld)
 uint32_t load_part_size(const struct load *ld);
 /* What a run for them ended with: they end, or run again. Then ld may be gone. */
 void load_take_run(struct load *ld, struct run_result *r);
+/* The scripts' memory was full, and has been emptied: whether the current part runs again for that,
+ * which it does once in a load. */
+bool load_runs_again(struct load *ld);
 /* None of the current part, or of all, can be had. Ends what that leaves. */
 void load_fail(struct load *ld, const struct err *why, bool all);
 

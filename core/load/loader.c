@@ -219,7 +219,8 @@ static void loader_on_telling(struct ev_loop *loop, ev_timer *timer, int events)
         snapshot_tell_backend(set->snapshot, l->options.index, i, &now);
     }
     struct runtime_stats now = {0};
-    runtime_read_stats(set->runtime, &now);
+    loader_vm_reap(set);
+    loader_vm_read_stats(set, &now);
     snapshot_tell_scripts(set->snapshot, l->options.index, &now);
 }
 

@@ -33,6 +33,9 @@ struct loader_set {
     int refs; /* one for being current or prepared, one per seat */
     struct snapshot *snapshot;
     struct runtime *runtime;
+    struct runtime *ending; /* whose place that took, while it has runs; or NULL */
+    bool replacing;
+    int64_t replace_from_ms; /* the last try failed: there is none before */
     struct backend **backends;
     struct turns *turns; /* by index of the backends; the last is for loaders without */
     struct gate *gates;  /* by index of the configuration */
@@ -137,12 +140,22 @@ int loader_set_new(struct loader_set **out, struct loader *l, struct snapshot *s
 struct loader_set *loader_set_ref(struct loader_set *set);
 void loader_set_unref(struct loader_set *set); /* NULL is allowed */
 void loader_set_carry(struct loader_set *set, const struct loader_set *before);
+/* Reads the scripts of the set into a new runtime, whose indexes the gates have then. again: one
+ * that has them, whose place it takes; NULL: none. */
+int loader_set_read(struct loader_set *set, const struct runtime *again, struct runtime **out,
+                    struct err *e) MUST_USE;
+
+/* loader_vm.c: runtime_options.full of the set at arg. */
+void loader_vm_full(void *arg, const struct runtime_full *f);
+/* Lets the one that was replaced go, once its last run has ended. */
+void loader_vm_reap(struct loader_set *set);
+void loader_vm_read_stats(const struct loader_set *set, struct runtime_stats *out);
 
 /* gate.c: admission, queues, and who goes next. */
 void gate_init(struct gate *g, struct loader_set *set, size_t index);
 void gate_fini(struct gate *g); /* nothing is queued */
 /* Its script is read: whether it takes many keys at once. */
-void gate_know_script(struct gate *g);
+void gate_know_script(struct gate *g, const struct runtime *rt);
 /* Takes over the flight's reference. */
 void gate_admit(struct gate *g, struct flight *f);
 /* Somebody waits for a flight that came for nobody. */

@@ -19,6 +19,7 @@ void loader_set_unref(struct loader_set *set)
     for (size_t i = 0; set->turns && i <= set->snapshot->conf->backend_count; i++)
         list_remove(&set->turns[i].marked);
     runtime_unref(set->runtime);
+    runtime_unref(set->ending);
     if (set->backends)
         for (size_t i = 0; i < set->snapshot->conf->backend_count; i++)
             if (set->backends[i])
@@ -64,7 +65,23 @@ static int open_backends(struct loader_set *set, struct err *e)
     return 0;
 }
 
-static int open_runtime(struct loader_set *set, struct err *e)
+static int read_loaders(struct loader_set *set, struct runtime *rt, struct err *e)
+{
+    const struct conf *conf = set->snapshot->conf;
+    int *scripts = calloc(conf->loader_count + 1, sizeof *scripts);
+    int rc = scripts ? 0 : err_set(e, ERR_NOMEM, "no memory for %zu loaders", conf->loader_count);
+    for (size_t i = 0; i < conf->loader_count && rc == 0; i++)
+        rc = runtime_add_loader(rt, set->gates[i].conf, &scripts[i], e);
+    for (size_t i = 0; i < conf->loader_count && rc == 0; i++) {
+        set->gates[i].script = scripts[i];
+        gate_know_script(&set->gates[i], rt);
+    }
+    free(scripts);
+    return rc;
+}
+
+int loader_set_read(struct loader_set *set, const struct runtime *again, struct runtime **out,
+                    struct err *e)
 {
     const struct conf *conf = set->snapshot->conf;
     const char **names = calloc(conf->backend_count + 1, sizeof *names);
@@ -83,15 +100,16 @@ static int open_runtime(struct loader_set *set, struct err *e)
         .backends = set->backends,
         .backend_names = names,
         .backend_count = conf->backend_count,
+        .full = loader_vm_full,
+        .arg = set,
+        .again = again,
     };
-    int rc = runtime_new(&set->runtime, &o, e);
+    int rc = runtime_new(out, &o, e);
     free(names);
-    for (size_t i = 0; i < conf->loader_count && rc == 0; i++) {
-        struct gate *g = &set->gates[i];
-        rc = runtime_add_loader(set->runtime, g->conf, &g->script, e);
-        if (rc == 0)
-            gate_know_script(g);
-    }
+    if (rc != 0 || (rc = read_loaders(set, *out, e)) == 0)
+        return rc;
+    runtime_unref(*out);
+    *out = NULL;
     return rc;
 }
 
@@ -166,7 +184,7 @@ int loader_set_new(struct loader_set **out, struct loader *l, struct snapshot *s
     if (rc == 0)
         rc = open_backends(set, e);
     if (rc == 0)
-        rc = open_runtime(set, e);
+        rc = loader_set_read(set, NULL, &set->runtime, e);
     if (rc != 0) {
         loader_set_unref(set);
         return rc;

@@ -34,6 +34,7 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(stale)                                                                                       \
     X(lost)                                                                                        \
     X(retired)                                                                                     \
+    X(grown)                                                                                       \
     X(unprepared)                                                                                  \
     X(statements_shared)                                                                           \
     X(statements_alone)                                                                            \
@@ -47,6 +48,8 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     X(cpu_stops)                                                                                   \
     X(memory_stops)                                                                                \
     X(call_stops)                                                                                  \
+    X(collections)                                                                                 \
+    X(replaced)                                                                                    \
     X(memory_bytes)                                                                                \
     X(parked)
 

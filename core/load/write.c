@@ -291,6 +291,8 @@ static void run(struct write_state *st)
     struct err err;
     struct run *started = NULL;
     int rc = run_start(&started, st->set->runtime, &q, &err);
+    if (rc == ERR_NOMEM) /* nothing has run, and another VM may have taken the full one's place */
+        rc = run_start(&started, st->set->runtime, &q, &err);
     if (rc != 0) {
         write_failed(st, &err, EFFECT_NONE);
         write_ended(st);

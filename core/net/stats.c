@@ -96,6 +96,7 @@ static int pack_backends(struct buf *out, const struct snapshot *snapshot)
             {"stale", b.stale},
             {"lost", b.lost},
             {"retired", b.retired},
+            {"grown", b.grown},
             {"unprepared", b.unprepared},
             {"statements_shared", b.statements_shared},
             {"statements_alone", b.statements_alone},
@@ -138,6 +139,8 @@ static int pack_scripts(struct buf *out, const struct snapshot *snapshot)
         {"cpu_stops", s.cpu_stops},
         {"memory_stops", s.memory_stops},
         {"call_stops", s.call_stops},
+        {"collections", s.collections},
+        {"replaced", s.replaced},
         {"memory_bytes", s.memory_bytes},
         {"parked", s.parked},
     };

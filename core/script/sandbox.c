@@ -241,28 +241,54 @@ static int compile(lua_State *L, const char *text, size_t size, const char *chun
     return status;
 }
 
+/* The text as it was before, where that is to be read again; else as it is now. */
+static int read_text(struct sandbox *sb, const char *dir, const char *file, struct slice *text,
+                     struct err *e)
+{
+    if (sb->again && texts_find(sb->texts, dir, file, text))
+        return 0;
+    struct buf b;
+    buf_init(&b, SANDBOX_FILE_MAX);
+    int rc = script_file_read(dir, file, &b, e);
+    if (rc == 0 && !texts_keep(sb->texts, dir, file, buf_slice(&b)))
+        rc = err_set(e, ERR_NOMEM, "%s: no memory for it", file);
+    if (rc == 0)
+        (void)texts_find(sb->texts, dir, file, text);
+    buf_fini(&b);
+    return rc;
+}
+
 /* Reads and compiles; pushes the function. An error's text is in e. */
 static int load_file(lua_State *L, struct sandbox *sb, const char *dir, const char *file,
                      struct err *e)
 {
-    struct buf text;
-    buf_init(&text, SANDBOX_FILE_MAX);
-    int rc = script_file_read(dir, file, &text, e);
-    if (rc == 0)
-        sb->read = hash_slice(buf_slice(&text), sb->read);
-    if (rc == 0 && text.size != 0 && text.data[0] == LUA_SIGNATURE[0]) {
-        rc = err_set(e, ERR_SCRIPT, "%s:1: this is bytecode; a script is text", file);
-    } else if (rc == 0) {
-        char chunk[256];
-        snprintf(chunk, sizeof chunk, "@%s", file);
-        int status = compile(L, text.data ? text.data : "", text.size, chunk, sb->jit);
-        if (status == LUA_ERRMEM)
-            rc = err_set(e, ERR_NOMEM, "%s: not enough memory to compile it", file);
-        else if (status != 0)
-            rc = err_set(e, ERR_SCRIPT, "%s", lua_tostring(L, -1));
-    }
-    buf_fini(&text);
-    return rc;
+    struct slice text = {0};
+    char chunk[256];
+    int rc = read_text(sb, dir, file, &text, e);
+    if (rc != 0)
+        return rc;
+    sb->read = hash_slice(text, sb->read);
+    if (text.size != 0 && text.data[0] == LUA_SIGNATURE[0])
+        return err_set(e, ERR_SCRIPT, "%s:1: this is bytecode; a script is text", file);
+    snprintf(chunk, sizeof chunk, "@%s", file);
+    int status = compile(L, text.data, text.size, chunk, sb->jit);
+    if (status == LUA_ERRMEM)
+        return err_set(e, ERR_NOMEM, "%s: not enough memory to compile it", file);
+    return status == 0 ? 0 : err_set(e, ERR_SCRIPT, "%s", lua_tostring(L, -1));
+}
+
+/* Where the module is, or was when it is to be read again; NULL: nowhere. */
+static const char *folder_of(const struct sandbox *sb, const char *file)
+{
+    const char *const dirs[] = {sb->scripts_dir, sb->lua_dir};
+    struct slice text;
+    for (int i = 0; i < 2 && sb->again; i++)
+        if (dirs[i] && texts_find(sb->texts, dirs[i], file, &text))
+            return dirs[i];
+    for (int i = 0; i < 2; i++)
+        if (dirs[i] && script_file_exists(dirs[i], file))
+            return dirs[i];
+    return NULL;
 }
 
 static int raw_load_module(lua_State *L)
@@ -275,11 +301,9 @@ static int raw_load_module(lua_State *L)
         file[n] = name[n] == '.' ? '/' : name[n];
     strcpy(file + n, ".lua");
     struct err e;
-    if (script_file_exists(sb->scripts_dir, file)) {
-        if (load_file(L, sb, sb->scripts_dir, file, &e) != 0)
-            vm_fail(L, "require \"%s\": %s", name, e.text);
-    } else if (sb->lua_dir && script_file_exists(sb->lua_dir, file)) {
-        if (load_file(L, sb, sb->lua_dir, file, &e) != 0)
+    const char *dir = folder_of(sb, file);
+    if (dir) {
+        if (load_file(L, sb, dir, file, &e) != 0)
             vm_fail(L, "require \"%s\": %s", name, e.text);
     } else if (lua_toboolean(L, 2)) {
         lua_pushnil(L);
@@ -387,13 +411,15 @@ static int protected_open(lua_State *L)
 }
 
 int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, const char *lua_dir,
-                 struct err *e)
+                 const struct sandbox *before, struct err *e)
 {
     *sb = (struct sandbox){.vm = vm};
     sb->scripts_dir = strdup(scripts_dir);
     sb->lua_dir = lua_dir ? strdup(lua_dir) : NULL;
+    sb->again = before != NULL;
+    sb->texts = before ? texts_ref(before->texts) : texts_new();
     int rc = 0;
-    if (!sb->scripts_dir || (lua_dir && !sb->lua_dir))
+    if (!sb->scripts_dir || !sb->texts || (lua_dir && !sb->lua_dir))
         rc = err_set(e, ERR_NOMEM, "no memory for the sandbox");
     if (rc == 0)
         rc = vm_reserve(vm, e);
@@ -410,6 +436,8 @@ void sandbox_fini(struct sandbox *sb)
     free(sb->scripts_dir);
     free(sb->lua_dir);
     sb->scripts_dir = sb->lua_dir = NULL;
+    texts_unref(sb->texts);
+    sb->texts = NULL;
 }
 
 /* From then on it is each function's own mark that keeps it interpreted. */

@@ -8,6 +8,7 @@
 #ifndef RTCACHE_SCRIPT_SANDBOX_H
 #define RTCACHE_SCRIPT_SANDBOX_H
 
+#include "script/texts.h"
 #include "script/value.h"
 
 #define SANDBOX_FILE_MAX ((size_t)4 * 1024 * 1024)
@@ -16,15 +17,18 @@ struct sandbox {
     struct vm *vm;
     struct value_marks marks;
     char *scripts_dir, *lua_dir; /* owned; lua_dir may be NULL */
+    struct texts *texts;         /* a reference */
+    bool again;                  /* what is in texts is not read from its file */
     int new_env;                 /* a Lua function in the registry */
     bool jit;                    /* for what is compiled now; sandbox_jit_on */
     bool jit_is_open;
     uint64_t read; /* a hash of all texts that were read since it was set to 0 */
 };
 
-/* Opens libraries and the prelude in a new VM, which stays the caller's. */
+/* Opens libraries and the prelude in a new VM, which stays the caller's. before: what it has read
+ * is read again as it was; NULL: nothing. */
 int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, const char *lua_dir,
-                 struct err *e) MUST_USE;
+                 const struct sandbox *before, struct err *e) MUST_USE;
 void sandbox_fini(struct sandbox *sb);
 
 /* What sandbox_load and `require` read between these two may become machine code, in which hooks do

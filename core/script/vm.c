@@ -158,6 +158,15 @@ static bool is_small(const struct vm *vm, size_t size)
     return size - 1 < VM_LOOK_BYTES - 1 && size <= vm->block_max && vm->used + size <= vm->limit;
 }
 
+/* more: bytes beside those that are in use. */
+static void *refuse(struct vm *vm, size_t more)
+{
+    vm->refused = true;
+    if (vm->used <= vm->own_limit && more <= vm->own_limit - vm->used)
+        vm->full = true;
+    return NULL;
+}
+
 static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
 {
     struct vm *vm = ud;
@@ -177,11 +186,12 @@ static void *allocate(void *ud, void *old, size_t old_size, size_t new_size)
         return NULL;
     }
     if (new_size > old_size) {
-        if (new_size > vm->block_max || new_size - old_size > vm->limit ||
-            vm->used > vm->limit - (new_size - old_size)) {
+        if (new_size > vm->block_max) {
             vm->refused = true;
             return NULL;
         }
+        if (new_size - old_size > vm->limit || vm->used > vm->limit - (new_size - old_size))
+            return refuse(vm, new_size - old_size);
         if (new_size >= VM_LOOK_BYTES && vm->L)
             vm_overdue(vm);
     }
@@ -209,7 +219,7 @@ int vm_new(struct vm **out, size_t memory_max, struct err *e)
     if (!vm)
         return err_set(e, ERR_NOMEM, "no memory for a Lua state");
     vm->max = memory_max;
-    vm->limit = vm->block_max = SIZE_MAX;
+    vm->limit = vm->own_limit = vm->block_max = SIZE_MAX;
     vm->budget_us = INT64_MAX;
     /* This LuaJIT crashes when an allocation fails inside lua_newstate: it has a reserve so long,
      * and is held to the limit only afterwards. */
@@ -241,7 +251,7 @@ void vm_free(struct vm *vm)
     free(vm);
 }
 
-/* There is no collection in time of need: the collector has to keep ahead of the limit. */
+/* Nothing is collected inside an allocation: the collector has to keep ahead of the limit. */
 static void tune_collector(struct vm *vm)
 {
     bool tight = vm->used > vm->max / 2;
@@ -258,13 +268,14 @@ void vm_enter(struct vm *vm, int64_t budget_us, size_t bytes)
     int every = wanted_interval(vm);
     if (every != vm->hook_every)
         set_interval(vm, every);
-    vm->stopped = vm->refused = vm->started = false;
+    vm->stopped = vm->refused = vm->full = vm->started = false;
     vm->where[0] = '\0';
     vm->stack_base = __builtin_frame_address(0);
     vm->wall_start_us = clock_us();
     vm->budget_us = budget_us;
     vm->used_start = vm->used;
-    vm->limit = vm->used < vm->max && bytes < vm->max - vm->used ? vm->used + bytes : vm->max;
+    vm->own_limit = bytes < SIZE_MAX - vm->used ? vm->used + bytes : SIZE_MAX;
+    vm->limit = vm->own_limit < vm->max ? vm->own_limit : vm->max;
 }
 
 struct vm_cost vm_leave(struct vm *vm)
@@ -273,6 +284,7 @@ struct vm_cost vm_leave(struct vm *vm)
         .bytes = (int64_t)vm->used - (int64_t)vm->used_start,
         .stopped = vm->stopped,
         .refused = vm->refused,
+        .full = vm->full,
     };
     if (vm->started) {
         cost.cpu_us = clock_thread_cpu_us() - vm->cpu_start_us;
@@ -282,6 +294,7 @@ struct vm_cost vm_leave(struct vm *vm)
     }
     vm->budget_us = INT64_MAX;
     vm->limit = vm->max;
+    vm->own_limit = SIZE_MAX;
     if (vm->stopped) {
         vm->stopped = false;
         set_interval(vm, wanted_interval(vm));
@@ -298,7 +311,7 @@ bool vm_has_stack(const struct vm *vm)
 bool vm_charge(struct vm *vm, size_t bytes)
 {
     if (bytes > vm->limit || vm->used > vm->limit - bytes) {
-        vm->refused = true;
+        refuse(vm, bytes);
         return false;
     }
     vm->used += bytes;
@@ -324,6 +337,27 @@ int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e)
         rc = err_set(e, ERR_SCRIPT, "%s", text ? text : "an error that is no text");
     lua_settop(vm->L, top);
     return rc;
+}
+
+int vm_protect_past_max(struct vm *vm, lua_CFunction fn, void *ud, struct err *e)
+{
+    size_t limit = vm->limit, block_max = vm->block_max;
+    vm->limit = vm->block_max = SIZE_MAX;
+    int rc = vm_protect(vm, fn, ud, e);
+    vm->limit = limit;
+    vm->block_max = block_max;
+    return rc;
+}
+
+static int protected_collect(lua_State *L)
+{
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+int vm_collect(struct vm *vm, struct err *e)
+{
+    return vm_protect_past_max(vm, protected_collect, NULL, e);
 }
 
 bool vm_position(lua_State *L, struct vm_position *out)

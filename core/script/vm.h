@@ -37,7 +37,9 @@ struct vm {
     size_t block_max;           /* SIZE_MAX in a new VM; the owner may lower it */
     uint32_t big[VM_BIG_KINDS]; /* living blocks of VM_BIG_BYTES << kind and more */
     int hook_every;             /* instructions between two looks at the deadline */
-    bool refused;               /* an allocation hit the limit since vm_enter */
+    size_t own_limit;           /* of `used`, for what runs now, whatever others hold */
+    bool refused;               /* an allocation hit a limit since vm_enter */
+    bool full;                  /* and what runs now had room left, but the state had none */
     bool stopped;               /* the deadline passed since vm_enter */
     bool started;               /* cpu_start_us is known */
     bool tight; /* the collector works harder, for more than half of max is in use */
@@ -68,8 +70,8 @@ void vm_enter(struct vm *vm, int64_t budget_us, size_t bytes);
 
 struct vm_cost {
     int64_t cpu_us;
-    int64_t bytes; /* below 0 when more was collected than allocated */
-    bool stopped, refused;
+    int64_t bytes;               /* below 0 when more was collected than allocated */
+    bool stopped, refused, full; /* as in struct vm */
 };
 /* Lifts the bounds and says what was used since vm_enter. */
 struct vm_cost vm_leave(struct vm *vm);
@@ -92,6 +94,13 @@ void vm_discharge(struct vm *vm, size_t bytes);
 /* Runs fn with ud as its only argument on the main state, protected and outside of a script's
  * bounds. ERR_NOMEM, or ERR_SCRIPT with the error's text. */
 int vm_protect(struct vm *vm, lua_CFunction fn, void *ud, struct err *e) MUST_USE;
+/* The same, past `max` too: for what gives memory back, or looks at who holds it. */
+int vm_protect_past_max(struct vm *vm, lua_CFunction fn, void *ud, struct err *e) MUST_USE;
+
+/* Collects all garbage, also where every byte of `max` is in use. The collector takes memory
+ * itself, for a smaller table of strings; refused that in the middle of a cycle it never ends it.
+ */
+int vm_collect(struct vm *vm, struct err *e) MUST_USE;
 
 /* A line of a script: taken often, printed only for an error. */
 struct vm_position {

@@ -30,7 +30,7 @@ static void make_world(void)
 {
     struct err e;
     expect(vm_new(&vm, 256 << 20, &e) == 0);
-    expect(sandbox_init(&sandbox, vm, "/nonexistent", NULL, &e) == 0);
+    expect(sandbox_init(&sandbox, vm, "/nonexistent", NULL, NULL, &e) == 0);
 }
 
 static bool is_number(enum mp_type type)

@@ -30,7 +30,7 @@ static inline int with_lab(void **state)
     strcpy(lab->dir, "/tmp/rtcache-script-XXXXXX");
     assert_non_null(mkdtemp(lab->dir));
     assert_int_equal(vm_new(&lab->vm, 64 << 20, &e), 0);
-    assert_int_equal(sandbox_init(&lab->sandbox, lab->vm, lab->dir, NULL, &e), 0);
+    assert_int_equal(sandbox_init(&lab->sandbox, lab->vm, lab->dir, NULL, NULL, &e), 0);
     *state = lab;
     return 0;
 }

@@ -1,0 +1,97 @@
+#include "script/texts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kept_text {
+    struct kept_text *next;
+    char *dir, *file;
+    char *data;
+    size_t size;
+};
+
+struct texts {
+    int refs;
+    struct kept_text *first;
+};
+
+struct texts *texts_new(void)
+{
+    struct texts *t = calloc(1, sizeof *t);
+    if (t)
+        t->refs = 1;
+    return t;
+}
+
+struct texts *texts_ref(struct texts *t)
+{
+    t->refs++;
+    return t;
+}
+
+static void free_text(struct kept_text *k)
+{
+    free(k->dir);
+    free(k->file);
+    free(k->data);
+    free(k);
+}
+
+void texts_unref(struct texts *t)
+{
+    if (!t || --t->refs > 0)
+        return;
+    for (struct kept_text *k = t->first, *next; k; k = next) {
+        next = k->next;
+        free_text(k);
+    }
+    free(t);
+}
+
+static struct kept_text *find(const struct texts *t, const char *dir, const char *file)
+{
+    struct kept_text *k = t->first;
+    while (k && (strcmp(k->file, file) != 0 || strcmp(k->dir, dir) != 0))
+        k = k->next;
+    return k;
+}
+
+bool texts_find(const struct texts *t, const char *dir, const char *file, struct slice *text)
+{
+    const struct kept_text *k = find(t, dir, file);
+    if (k)
+        *text = slice_of(k->data, k->size);
+    return k != NULL;
+}
+
+static struct kept_text *add(struct texts *t, const char *dir, const char *file)
+{
+    struct kept_text *k = calloc(1, sizeof *k);
+    if (!k)
+        return NULL;
+    k->dir = strdup(dir);
+    k->file = strdup(file);
+    if (!k->dir || !k->file) {
+        free_text(k);
+        return NULL;
+    }
+    k->next = t->first;
+    t->first = k;
+    return k;
+}
+
+bool texts_keep(struct texts *t, const char *dir, const char *file, struct slice text)
+{
+    struct kept_text *k = find(t, dir, file);
+    char *data = malloc(text.size + 1);
+    if (!data || (!k && !(k = add(t, dir, file)))) {
+        free(data);
+        return false;
+    }
+    if (text.size > 0)
+        memcpy(data, text.data, text.size);
+    free(k->data);
+    k->data = data;
+    k->size = text.size;
+    return true;
+}

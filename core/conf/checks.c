@@ -361,6 +361,7 @@ void checks_run(struct reading *r, const config_setting_t *root)
     check_top(r, root);
     check_listen(r, root);
     checks_tls(r, root);
+    checks_unix(r, root);
     if (writes(root, "lua") && !is_folder(c->lua_dir))
         setting_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
                       c->lua_dir);

@@ -175,6 +175,7 @@ struct conf {
     int64_t auth_timeout_ms, max_frame_before_auth, max_auth_failures;
     int64_t auth_delay_ms, auth_delay_cap_ms;
     int64_t auth_threads, max_auth_queue, auth_cache_ms;
+    double auth_share_address, auth_share_network; /* of max_auth_queue */
     int64_t reserved_connections, frame_rate, frame_grace_ms;
     int64_t script_memory, script_cpu_ms, script_calls;
     double retry_budget; /* further attempts, as a share of the loads */

@@ -121,21 +121,20 @@ static void gate_drop_unused(struct auth_gate *gate)
 
 /* ---- room ---- */
 
-/* The group that has most, and something that waits, beside `but`, which has to have two less: or
- * it would be the same the other way round. NULL: there is none. */
-static struct auth_group *greediest(const struct list *groups, const struct auth_group *but)
+/* The group that has most, at least so many and something that waits; or NULL. */
+static struct auth_group *greediest(const struct list *groups, int64_t least)
 {
     struct auth_group *most = NULL;
     list_for_each (link, groups) {
         struct auth_group *g = container_of(link, struct auth_group, link);
-        if (g != but && g->waiting > 0 && g->count >= (but ? but->count + 2 : 0) &&
-            (!most || g->count > most->count))
+        if (g->waiting > 0 && g->count >= least && (!most || g->count > most->count))
             most = g;
     }
     return most;
 }
 
-/* false: there is no room. *gone: who has to go first, or NULL. */
+/* false: there is no room. *gone: who has to go first, or NULL: of a group that has two more, or it
+ * would be the same the other way round. */
 static bool find_room(const struct auth_queue *q, const struct auth_group *address,
                       const struct auth_shares *shares, struct auth_item **gone)
 {
@@ -144,10 +143,10 @@ static bool find_room(const struct auth_queue *q, const struct auth_group *addre
     if (address->count >= shares->of_address)
         return false;
     if (network->count >= shares->of_network) {
-        victim = greediest(&network->members, address);
+        victim = greediest(&network->members, address->count + 2);
     } else if (q->count >= shares->all) {
-        const struct auth_group *of = greediest(&q->networks, network);
-        victim = of ? greediest(&of->members, NULL) : NULL;
+        const struct auth_group *of = greediest(&q->networks, network->count + 2);
+        victim = of ? greediest(&of->members, 0) : NULL;
     } else {
         return true;
     }

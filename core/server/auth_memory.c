@@ -149,7 +149,7 @@ bool auth_memory_look(struct auth_memory *m, const struct auth_key *who,
 void auth_memory_right(struct auth_memory *m, const struct auth_key *digest, int64_t now_ms,
                        int64_t until_ms)
 {
-    if (until_ms <= now_ms)
+    if (until_ms <= now_ms || auth_memory_knows(m, digest, now_ms))
         return;
     struct row *row = place(&m->known, digest);
     row->count = 1;

@@ -44,8 +44,8 @@ bool auth_memory_knows(const struct auth_memory *m, const struct auth_key *diges
  * more: guesses would be as fast as digests are. */
 bool auth_memory_look(struct auth_memory *m, const struct auth_key *who,
                       const struct auth_key *digest, int64_t now_ms);
-/* The password was right: its digest is known until then (if that is later than now), its look was
- * none in vain, and its address is a friend of the name. */
+/* The password was right: its digest is known until then, or as long as it is already; its look was
+ * none in vain; and its address is a friend of the name. */
 void auth_memory_right(struct auth_memory *m, const struct auth_key *digest, int64_t now_ms,
                        int64_t until_ms);
 void auth_memory_looked_well(struct auth_memory *m, const struct auth_key *who);

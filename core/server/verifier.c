@@ -110,9 +110,8 @@ static void remember_right(struct attempt *a)
     int64_t now_ms = clock_ms();
     const struct auth_request *r =
         container_of(a->requests.next, struct auth_request, link); /* all are of one address */
-    if (!a->cached)
-        auth_memory_right(memory, &a->digest, now_ms,
-                          now_ms + a->verifier->server->snapshot->conf->auth_cache_ms);
+    auth_memory_right(memory, &a->digest, now_ms,
+                      now_ms + a->verifier->server->snapshot->conf->auth_cache_ms);
     if (a->looked)
         auth_memory_looked_well(memory, &a->item.name);
     auth_memory_befriend(memory, name_of(r), auth_peer_address(&r->peer), now_ms);

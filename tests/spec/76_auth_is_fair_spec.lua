@@ -16,7 +16,7 @@ local ME = process.is_root and 0 or tonumber(ffi.C.getuid())
 describe("auth is fair", function()
   local server, ops
 
-  local function start(more)
+  local function options(more)
     local o = {
       users = {
         { name = "app", password_hash = OTHER, rights = { "read" } },
@@ -26,7 +26,10 @@ describe("auth is fair", function()
       auth_delay = "1min", auth_delay_cap = "1h", auth_timeout = "1h",
     }
     for name, v in pairs(more or {}) do o[name] = v end
-    server = Server.start { options = o }
+    return { options = o }
+  end
+  local function start(more)
+    server = Server.start(options(more))
     ops = server:connect()
   end
   after_each(function()
@@ -132,6 +135,40 @@ describe("auth is fair", function()
     await("auths_held", 1)
     assert.is_true(expect.value(from("127.0.1.1"):auth("app", "other")))
     assert.equal(1, counted "auths")
+  end)
+
+  it("asks digests for who is right as often as he likes", function()
+    start { auth_cache = "0s" } -- all of these are asked for in vain
+    for _ = 1, 12 do assert.is_true(expect.value(from("127.0.0.9"):auth("app", "other"))) end
+    server:write_conf(options { auth_cache = "10min" })
+    expect.value(ops:reload())
+    assert.is_true(expect.value(from("127.0.0.9"):auth("app", "other")))
+    assert.equal(0, counted "auths_cached")
+    fail_once("127.0.0.9", "app")
+    assert.is_true(expect.value(from("127.0.0.9"):auth("app", "other"))) -- out of its turn
+    assert.equal(1, counted "auths_cached")
+    assert.equal(0, counted "auths_held")
+  end)
+
+  it("hashes no password again that was found right while it waited", function()
+    start { auth_delay = "200ms" }
+    fail_once("127.0.0.1", "app")
+    local c = from "127.0.0.1"
+    local id = c:send("auth", "app", "other")
+    await("auths_held", 1)
+    assert.is_true(expect.value(from("127.0.1.1"):auth("app", "other")))
+    assert.is_true(expect.value(c:receive(id)))
+    assert.equal(1, counted "auths_cached")
+  end)
+
+  it("holds back what follows a failure on the same connection, of whatever name", function()
+    start()
+    local c = from "127.0.0.1"
+    expect.error("AUTH_FAILED", {}, c:auth("app", "wrong"))
+    c:send("auth", "jobs", "other")
+    await("auths_held", 1)
+    assert.equal(0, counted "auths")
+    assert.is_true(expect.value(from("127.0.0.2"):auth("jobs", "other")))
   end)
 
   it("verifies equal ones of one address once", function()

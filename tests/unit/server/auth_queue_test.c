@@ -302,6 +302,38 @@ static void in_a_full_queue_the_network_that_has_most_gives_way(void **state)
     leave_all("ABMXYP");
 }
 
+static void who_has_one_less_gets_no_place_of_another(void **state)
+{
+    (void)state;
+    const struct auth_shares s = {.all = 3, .of_network = 3, .of_address = 3};
+    char gone;
+    assert_int_equal(push_at('A', "n.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(push_at('B', "n.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(push_at('X', "own.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(push_at('Y', "own.1", NULL, 0, &s, &gone), ERR_OVERLOADED);
+    assert_int_equal(push_at('Z', "new.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(gone, 'B');
+    leave_all("AXZ");
+}
+
+/* The network that has most has nothing that waits: the next one gives way. */
+static void what_is_under_way_is_passed_over(void **state)
+{
+    (void)state;
+    const struct auth_shares s = {.all = 5, .of_network = 5, .of_address = 5};
+    int64_t wait_ms;
+    char gone;
+    for (char c = 'A'; c <= 'C'; c++)
+        assert_int_equal(push_at(c, "n.1", NULL, 0, &s, &gone), 0);
+    for (char c = 'A'; c <= 'C'; c++)
+        assert_int_equal(take(0, &wait_ms), c);
+    assert_int_equal(push_at('M', "m.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(push_at('N', "m.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(push_at('X', "own.1", NULL, 0, &s, &gone), 0);
+    assert_int_equal(gone, 'N');
+    leave_all("ABCMX");
+}
+
 static void a_flood_of_any_size_leaves_room_for_the_next(void **state)
 {
     (void)state;
@@ -343,6 +375,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(within_a_full_network_who_has_most_gives_way, make, drop),
         cmocka_unit_test_setup_teardown(in_a_full_queue_the_network_that_has_most_gives_way, make,
                                         drop),
+        cmocka_unit_test_setup_teardown(who_has_one_less_gets_no_place_of_another, make, drop),
+        cmocka_unit_test_setup_teardown(what_is_under_way_is_passed_over, make, drop),
         cmocka_unit_test_setup_teardown(a_flood_of_any_size_leaves_room_for_the_next, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,12 +358,23 @@ static void check_loaders(struct reading *r, const config_setting_t *root)
     check_patterns(r, groups);
 }
 
+static void check_shares(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    if (c->auth_share_address > c->auth_share_network &&
+        (writes(root, "auth_share_address") || writes(root, "auth_share_network")))
+        setting_wrong(r, place_of(root, "auth_share_address", "auth_share_network"),
+                      "\"auth_share_address\" (%g) is above \"auth_share_network\" (%g)",
+                      c->auth_share_address, c->auth_share_network);
+}
+
 void checks_run(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
     check_top(r, root);
     check_listen(r, root);
     checks_tls(r, root);
+    checks_unix(r, root);
     if (writes(root, "lua") && !is_folder(c->lua_dir))
         setting_wrong(r, place_of(root, "lua", "lua"), "\"lua\": there is no folder %s",
                       c->lua_dir);
@@ -380,5 +391,6 @@ void checks_run(struct reading *r, const config_setting_t *root)
     }
     check_loaders(r, root);
     check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);
+    check_shares(r, root);
     users_check(r, root);
 }

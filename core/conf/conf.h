@@ -145,10 +145,14 @@ struct conf {
     size_t file_count;
     const char *listen[CONF_LISTEN_MAX];
     size_t listen_count;
-    const char *scripts_dir, *lua_dir; /* absolute */
-    const char *user;                  /* to run as when started as root; NULL: no change */
-    const char *errors;                /* what is told of a database's: "plain" or "full" */
-    const char *log_level, *log_file;  /* log_file NULL: standard error */
+    const char *scripts_dir, *lua_dir;  /* absolute */
+    const char *user;                   /* to run as when started as root; NULL: no change */
+    const char *errors;                 /* what is told of a database's: "plain" or "full" */
+    const char *log_level, *log_file;   /* log_file NULL: standard error */
+    const char *unix_mode, *unix_group; /* of the files of Unix sockets, as they are written */
+    int64_t unix_bits, unix_gid;        /* the same as numbers; -1: as the process makes them */
+    const char *unix_file;              /* where unix_group is written */
+    int unix_line;
     int64_t memory_bytes;
     int64_t shards;
     int64_t io_threads, loader_threads;
@@ -172,6 +176,7 @@ struct conf {
     int64_t auth_timeout_ms, max_frame_before_auth, max_auth_failures;
     int64_t auth_delay_ms, auth_delay_cap_ms;
     int64_t auth_threads, max_auth_queue, auth_cache_ms;
+    double auth_share_address, auth_share_network; /* of max_auth_queue */
     int64_t reserved_connections, frame_rate, frame_grace_ms;
     int64_t script_memory, script_cpu_ms, script_calls;
     double retry_budget; /* further attempts, as a share of the loads */

@@ -72,7 +72,10 @@
     X(M_AUTHS, "auths", "auths that succeeded")                                                    \
     X(M_AUTHS_CACHED, "auths_cached", "of these, recognized without hashing the password")         \
     X(M_AUTHS_FAILED, "auths_failed", "auths of an unknown user or with a wrong password")         \
-    X(M_AUTHS_REFUSED, "auths_refused", "auths past max_auth_queue")                               \
+    X(M_AUTHS_HELD, "auths_held", "auths held back after failures, or behind another of the name") \
+    X(M_AUTHS_REFUSED, "auths_refused", "auths past max_auth_queue, or a share of it")             \
+    X(M_AUTHS_DISPLACED, "auths_displaced",                                                        \
+      "of these, whose place went to somebody who has fewer")                                      \
     X(M_DENIED, "denied", "requests without the right to them")                                    \
     X(M_PROTOCOL_ERRORS, "protocol_errors", "connections closed for malformed bytes")              \
     X(M_BYTES_IN, "bytes_in", "bytes read from clients")                                           \

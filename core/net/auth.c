@@ -7,9 +7,7 @@
 #include "net/rights.h"
 #include "net/subscribe.h"
 
-#include <arpa/inet.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,31 +26,12 @@ int64_t auth_peer_uid(int fd)
     return cred.uid;
 }
 
-/* The address that failures are counted by: an IPv6 one by its first 64 bits. */
 static void read_peer(int fd, struct auth_request *r)
 {
     struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof sa;
-    char host[INET6_ADDRSTRLEN] = "";
     (void)getpeername(fd, (struct sockaddr *)&sa, &size);
-    if (sa.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)&sa;
-        memcpy(r->peer_bytes, &in->sin_addr, 4);
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(r->peer_text, sizeof r->peer_text, "%s:%u", host, ntohs(in->sin_port));
-        r->peer = slice_of(r->peer_bytes, 4);
-    } else if (sa.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const void *)&sa;
-        memcpy(r->peer_bytes, &in->sin6_addr, 8);
-        inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
-        snprintf(r->peer_text, sizeof r->peer_text, "[%s]:%u", host, ntohs(in->sin6_port));
-        r->peer = slice_of(r->peer_bytes, 8);
-    } else {
-        int64_t uid = auth_peer_uid(fd);
-        memcpy(r->peer_bytes, &uid, sizeof uid);
-        snprintf(r->peer_text, sizeof r->peer_text, "unix:uid=%lld", (long long)uid);
-        r->peer = slice_of(r->peer_bytes, 9);
-    }
+    auth_peer_of(&r->peer, &sa, auth_peer_uid(fd));
 }
 
 static void become(struct conn *c, const struct conf_user *u)
@@ -152,11 +131,11 @@ static void tell_log(const struct auth_request *r, int rc)
     char text[SHOW_KEY_TEXT];
     const char *user = log_q(show_key(text, slice_of(r->name, r->name_size)));
     if (rc == 0)
-        log_debug("auth.ok", "address=%s user=%s", log_q(r->peer_text), user);
+        log_debug("auth.ok", "address=%s user=%s", log_q(r->peer.text), user);
     else if (rc == ERR_AUTH_FAILED)
-        log_warn("auth.failed", "address=%s user=%s", log_q(r->peer_text), user);
+        log_warn("auth.failed", "address=%s user=%s", log_q(r->peer.text), user);
     else
-        log_warn("auth.refused", "address=%s user=%s error=%s", log_q(r->peer_text), user,
+        log_warn("auth.refused", "address=%s user=%s error=%s", log_q(r->peer.text), user,
                  log_q(r->err.text));
 }
 

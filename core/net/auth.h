@@ -12,11 +12,11 @@
 #ifndef RTCACHE_NET_AUTH_H
 #define RTCACHE_NET_AUTH_H
 
+#include "net/auth_peer.h"
 #include "net/conn.h"
 #include "net/params.h"
 
 #define AUTH_PASSWORD_MAX 512 /* bytes */
-#define AUTH_PEER_TEXT    64
 
 /* A client's `auth`: to the main thread and back. */
 struct auth_request {
@@ -27,8 +27,7 @@ struct auth_request {
     struct conn *conn; /* the I/O thread's; NULL once the client has left */
     uint32_t msgid;
     bool notify;
-    struct slice peer; /* of its address: what failures are counted by */
-    char peer_bytes[16], peer_text[AUTH_PEER_TEXT];
+    struct auth_peer peer;
     unsigned failures; /* of the connection so far */
     size_t name_size, password_size;
     char name[CONF_NAME_MAX + 1];

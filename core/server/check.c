@@ -73,15 +73,20 @@ static int check_backends(const struct conf *conf, struct buf *out)
  * runs already. */
 static int check_start(const struct conf *conf, struct buf *out)
 {
+    struct account account = {.name = NULL};
     struct err e;
     int problems = 0;
     if (listen_check(conf, &e) != 0)
         problems += report(out, e.text);
+    if (listen_check_group(conf, &e) != 0)
+        problems += report(out, e.text);
     if (conf->user && !getpwnam(conf->user)) {
         err_set(&e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);
         problems += report(out, e.text);
+    } else if (account_of(conf, &account, &e) != 0) {
+        problems += report(out, e.text);
     }
-    if (conf->log_file && logfile_check(conf->log_file, &e) != 0)
+    if (conf->log_file && logfile_check(conf->log_file, &account, &e) != 0)
         problems += report(out, e.text);
     return problems;
 }

@@ -1,7 +1,9 @@
-/* SIGTERM: no new connections, no new requests; what is parked ends within drain_timeout. */
+/* SIGTERM: no new connections, no new requests; what is parked ends within drain_timeout.
+ * Passwords that wait for their turn are told at once. */
 #include "server/server.h"
 
 #include "base/log.h"
+#include "server/verifier.h"
 
 static void drain_end(struct server *s)
 {
@@ -39,6 +41,7 @@ void drain_begin(struct server *s)
     ev_timer_init(&s->drain_limit, drain_on_limit, (double)limit_ms / 1e3, 0.);
     s->drain_limit.data = s;
     ev_timer_start(s->loop, &s->drain_limit);
+    verifier_drain(s->verifier);
     s->undrained = s->io_count;
     for (unsigned i = 0; i < s->io_count; i++) {
         s->drained[i].recv = drain_recv_drained;

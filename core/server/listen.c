@@ -65,7 +65,8 @@ static int listen_at(struct server *s, const struct addr *a, struct err *e)
     if (is_open_to_all(s, a))
         log_warn("listen.open", "address=%s reason=\"not loopback, and there are no users\"",
                  log_q(a->text));
-    int rc = addr_listen(a, BACKLOG, false, &l->fd, e);
+    int rc = addr_is_unix(a) ? addr_listen_unix(a, BACKLOG, &s->socket_file, &l->fd, e)
+                             : addr_listen(a, BACKLOG, false, &l->fd, e);
     if (rc != 0)
         return rc;
     size_t prefix = (size_t)snprintf(l->text, sizeof l->text, "%s", a->tls ? "tls:" : "");
@@ -134,10 +135,19 @@ int listen_check(const struct conf *conf, struct err *e)
     return rc;
 }
 
-int listen_open(struct server *s, struct err *e)
+int listen_open(struct server *s, const struct account *a, struct err *e)
 {
     struct addrs found[CONF_LISTEN_MAX];
-    int rc = listen_resolve(s->conf, found, e);
+    s->socket_file = (struct addr_file){
+        .mode = s->conf->unix_bits,
+        .uid = a->name ? (int64_t)a->uid : -1,
+        .gid = s->conf->unix_gid >= 0 ? s->conf->unix_gid
+               : a->name              ? (int64_t)a->gid
+                                      : -1,
+    };
+    int rc = listen_check_group(s->conf, e);
+    if (rc == 0)
+        rc = listen_resolve(s->conf, found, e);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < s->conf->listen_count; i++) {
@@ -155,6 +165,16 @@ int listen_open(struct server *s, struct err *e)
         }
     }
     return 0;
+}
+
+int listen_check_group(const struct conf *conf, struct err *e)
+{
+    if (conf->unix_gid < 0 || account_may_give(conf->unix_gid))
+        return 0;
+    return err_set(e, ERR_CONFIG,
+                   "%s:%d: \"unix_group\": the user that the server runs as is not in the group "
+                   "\"%.64s\", and cannot give it a socket",
+                   conf->unix_file, conf->unix_line, conf->unix_group);
 }
 
 /* ---- accepting ---- */

@@ -10,15 +10,11 @@
 #include "server/verifier.h"
 #include "server/watch.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define TICK_MOST 20000 /* entries expired, and entries judged by patterns, per tick */
@@ -49,7 +45,7 @@ static void server_on_hup(struct ev_loop *loop, ev_signal *signal, int events)
     (void)loop, (void)events;
     struct server *s = signal->data;
     struct err e;
-    if (s->snapshot && logfile_open(s, s->snapshot->conf, &e) != 0)
+    if (s->snapshot && logfile_reopen(s, s->snapshot->conf, &e) != 0)
         log_error("log.reopen_failed", "error=%s", log_q(e.text));
     reload_begin(s->reload, "SIGHUP");
 }
@@ -77,25 +73,20 @@ static void raise_descriptor_limit(const struct conf *conf)
                  (unsigned long long)limit.rlim_cur, (long long)conf->max_connections);
 }
 
-static int drop_privileges(struct server *s, struct err *e)
+/* What root alone can do, and what is made for the user that the server is from then on. */
+static int open_and_become(struct server *s, struct err *e)
 {
-    const struct conf *conf = s->conf;
-    if (!conf->user || geteuid() != 0)
-        return 0;
-    const struct passwd *pw = getpwnam(conf->user);
-    if (!pw)
-        return err_set(e, ERR_CONFIG, "%s: user: there is no user \"%s\"", conf->file, conf->user);
-    /* Who may connect is then for the socket's folder to say. */
-    for (unsigned i = 0; i < s->listener_count; i++) {
-        const struct addr *a = &s->listeners[i].addr;
-        if (addr_is_unix(a) &&
-            lchown(((const struct sockaddr_un *)&a->sa)->sun_path, pw->pw_uid, pw->pw_gid) != 0)
-            return err_set(e, ERR_IO, "user: %s: %s", a->text, strerror(errno));
-    }
-    if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-        setuid(pw->pw_uid) != 0)
-        return err_set(e, ERR_IO, "user: cannot become \"%s\"", conf->user);
-    return 0;
+    struct account account;
+    int rc = account_of(s->conf, &account, e);
+    if (rc == 0)
+        rc = logfile_open(s, s->conf, &account, e);
+    if (rc == 0)
+        rc = notify_init(&s->notify, s->loop, e);
+    if (rc == 0)
+        rc = listen_open(s, &account, e);
+    if (rc == 0)
+        rc = account_become(&account, e);
+    return rc;
 }
 
 static int make_store(struct server *s, struct err *e)
@@ -238,13 +229,7 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
         rc = err_set(e, ERR_CONFIG, "%s: at most %d threads of a kind", conf->file,
                      SERVER_THREADS_MAX);
     if (rc == 0)
-        rc = logfile_open(s, conf, e);
-    if (rc == 0)
-        rc = notify_init(&s->notify, s->loop, e);
-    if (rc == 0)
-        rc = listen_open(s, e);
-    if (rc == 0)
-        rc = drop_privileges(s, e);
+        rc = open_and_become(s, e);
     raise_descriptor_limit(conf);
     if (rc == 0)
         rc = make_store(s, e);

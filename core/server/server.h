@@ -14,6 +14,7 @@
 #include "load/loader.h"
 #include "load/snapshot.h"
 #include "net/io.h"
+#include "server/account.h"
 #include "server/notify.h"
 #include "store/store.h"
 #include "sys/addr.h"
@@ -49,6 +50,7 @@ struct server {
     struct mailbox *slots[SERVER_THREADS_MAX];
     struct io *ios[SERVER_THREADS_MAX];
     unsigned loader_count, io_count, next_io;
+    struct addr_file socket_file; /* what those of Unix sockets are to be */
     struct listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     struct reload *reload;
@@ -79,7 +81,10 @@ void drain_begin(struct server *s);
 /* listen.c */
 /* What listen_open would say, as far as it can be looked at beside a server that runs already. */
 int listen_check(const struct conf *conf, struct err *e) MUST_USE;
-int listen_open(struct server *s, struct err *e) MUST_USE;
+/* Whether the process can give Unix sockets to unix_group. */
+int listen_check_group(const struct conf *conf, struct err *e) MUST_USE;
+/* Unix sockets belong to the account. */
+int listen_open(struct server *s, const struct account *a, struct err *e) MUST_USE;
 void listen_start(struct server *s);
 void listen_close(struct server *s);
 
@@ -87,10 +92,13 @@ void listen_close(struct server *s);
  * out. The exit code. */
 int check_file(const char *path, struct buf *out);
 
-/* logfile.c */
+/* logfile.c: what the account can write, and what it makes there is its own. */
 /* Whether the log could be written there; nothing is made. */
-int logfile_check(const char *path, struct err *e) MUST_USE;
-/* Opens the configured log (again). */
-int logfile_open(struct server *s, const struct conf *conf, struct err *e) MUST_USE;
+int logfile_check(const char *path, struct account *a, struct err *e) MUST_USE;
+/* Opens the configured log. */
+int logfile_open(struct server *s, const struct conf *conf, struct account *a,
+                 struct err *e) MUST_USE;
+/* The same once the server is who it is to be: after the file was moved away. */
+int logfile_reopen(struct server *s, const struct conf *conf, struct err *e) MUST_USE;
 
 #endif

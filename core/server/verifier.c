@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "net/auth.h"
+#include "server/auth_memory.h"
+#include "server/auth_queue.h"
 #include "server/server.h"
 #include "sys/pool.h"
 
@@ -10,33 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAYS         4  /* rows of a table that one key may have */
-#define DOUBLE_MOST  20 /* times that a delay doubles */
-#define DIGEST_BYTES 32
+#define DOUBLE_MOST 20 /* times that a delay doubles */
+#define BUCKETS     256
 
-struct digest {
-    unsigned char bytes[DIGEST_BYTES];
-};
-
-struct strike {
-    struct digest key; /* of address and name */
-    int64_t last_ms;
-    unsigned count; /* 0: the row is free */
-};
-
-struct known {
-    struct digest digest;
-    int64_t until_ms; /* 0: the row is free */
-};
-
-/* One verification, and the equal requests that wait for it. */
+/* One verification, and the equal requests of its address that wait for it. */
 struct attempt {
     struct pool_task task;
+    struct auth_item item;
     struct verifier *verifier;
-    struct list link, requests;
-    ev_timer held;
-    struct digest digest, peer;
-    bool of_user, right;
+    struct list in_bucket, requests;
+    struct auth_key digest;
+    bool of_user, looked, cached, right;
     char hash[CONF_HASH_MAX + 1]; /* "": there is none to spend time on */
     size_t password_size;
     char password[AUTH_PASSWORD_MAX];
@@ -45,127 +31,65 @@ struct attempt {
 struct verifier {
     struct server *server;
     struct pool *pool;
-    unsigned char key[crypto_generichash_KEYBYTES];
-    struct strike strikes[VERIFIER_STRIKES];
-    struct known known[VERIFIER_DIGESTS];
-    struct list attempts;
-    int64_t count;
+    struct auth_queue *queue;
+    struct auth_memory *memory;
+    struct list attempts[BUCKETS]; /* by digest */
+    unsigned running, threads;
+    ev_timer held;
     uint64_t dummy_of; /* the generation of: */
     char dummy[CONF_HASH_MAX + 1];
 };
 
-/* ---- digests and their tables ---- */
+static void verifier_run(struct verifier *v);
 
-/* Each part ends with a NUL, which none of the first ones has. */
-static struct digest digest_of(const struct verifier *v, const struct slice *parts, size_t count)
+/* ---- delays ---- */
+
+static int64_t hold_of(const struct conf *conf, unsigned failures)
 {
-    struct digest d;
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, v->key, sizeof v->key, sizeof d.bytes);
-    for (size_t i = 0; i < count; i++) {
-        crypto_generichash_update(&state, (const unsigned char *)parts[i].data, parts[i].size);
-        crypto_generichash_update(&state, (const unsigned char *)"", 1);
-    }
-    crypto_generichash_final(&state, d.bytes, sizeof d.bytes);
-    sodium_memzero(&state, sizeof state);
-    return d;
+    if (failures == 0)
+        return 0;
+    unsigned doubled = failures - 1 < DOUBLE_MOST ? failures - 1 : DOUBLE_MOST;
+    int64_t ms = conf->auth_delay_ms << doubled;
+    return ms < conf->auth_delay_cap_ms ? ms : conf->auth_delay_cap_ms;
 }
 
-static bool same(const struct digest *a, const struct digest *b)
+/* When the next attempt of the same name may be verified, or one that has come now. */
+static int64_t not_before(const struct verifier *v, const struct auth_key *who, unsigned at_least)
 {
-    return sodium_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
-}
-
-/* The first of the rows in which d may stand. */
-static size_t row_of(const struct digest *d, size_t rows)
-{
-    uint32_t n;
-    memcpy(&n, d->bytes, sizeof n);
-    return n % (rows / WAYS) * WAYS;
-}
-
-static struct digest pair_of(const struct verifier *v, const struct auth_request *r)
-{
-    const struct slice parts[] = {slice_of(r->name, r->name_size), r->peer};
-    return digest_of(v, parts, 2);
-}
-
-static unsigned strikes_of(const struct verifier *v, const struct digest *pair, int64_t now_ms)
-{
-    const struct strike *row = &v->strikes[row_of(pair, VERIFIER_STRIKES)];
-    for (int i = 0; i < WAYS; i++)
-        if (row[i].count > 0 && now_ms - row[i].last_ms < VERIFIER_FORGET_MS &&
-            same(&row[i].key, pair))
-            return row[i].count;
-    return 0;
-}
-
-static void strike(struct verifier *v, const struct auth_request *r)
-{
-    struct digest pair = pair_of(v, r);
     int64_t now_ms = clock_ms();
-    unsigned before = strikes_of(v, &pair, now_ms);
-    struct strike *row = &v->strikes[row_of(&pair, VERIFIER_STRIKES)], *to = row;
-    for (int i = 0; i < WAYS; i++) {
-        if (row[i].count > 0 && same(&row[i].key, &pair)) {
-            to = &row[i];
-            break;
-        }
-        if (row[i].count == 0 || (to->count > 0 && row[i].last_ms < to->last_ms))
-            to = &row[i];
-    }
-    *to = (struct strike){.key = pair, .last_ms = now_ms, .count = before + (before < UINT32_MAX)};
-}
-
-static bool is_known(const struct verifier *v, const struct digest *d)
-{
-    const struct known *row = &v->known[row_of(d, VERIFIER_DIGESTS)];
-    int64_t now_ms = clock_ms();
-    bool found = false;
-    for (int i = 0; i < WAYS; i++)
-        found |= row[i].until_ms > now_ms && same(&row[i].digest, d);
-    return found;
-}
-
-static void remember(struct verifier *v, const struct digest *d)
-{
-    struct known *row = &v->known[row_of(d, VERIFIER_DIGESTS)], *to = row;
-    int64_t for_ms = v->server->snapshot->conf->auth_cache_ms;
-    if (for_ms == 0)
-        return;
-    for (int i = 1; i < WAYS; i++)
-        if (row[i].until_ms < to->until_ms)
-            to = &row[i];
-    *to = (struct known){.digest = *d, .until_ms = clock_ms() + for_ms};
+    unsigned failures = auth_memory_failures(v->memory, who, now_ms);
+    return now_ms + hold_of(v->server->snapshot->conf, failures > at_least ? failures : at_least);
 }
 
 /* ---- attempts ---- */
+
+static struct slice name_of(const struct auth_request *r)
+{
+    return slice_of(r->name, r->name_size);
+}
 
 static void answer_all(struct attempt *a, int rc, const char *text)
 {
     struct list *link;
     while ((link = list_pop_front(&a->requests))) {
         struct auth_request *r = container_of(link, struct auth_request, link);
-        if (rc == ERR_AUTH_FAILED) {
-            strike(a->verifier, r);
+        if (rc == ERR_AUTH_FAILED)
             metrics_inc(metrics_mine(), M_AUTHS_FAILED);
-        }
         if (rc == 0) {
             memcpy(r->hash, a->hash, sizeof r->hash);
             metrics_inc(metrics_mine(), M_AUTHS);
+            metrics_add(metrics_mine(), M_AUTHS_CACHED, a->cached);
         } else {
-            err_set(&r->err, rc, "%s", text);
+            err_set(&r->err, rc, "auth: %s", text);
         }
         auth_request_answer(r, rc);
     }
 }
 
+/* a is out of the queue. */
 static void attempt_free(struct attempt *a)
 {
-    struct verifier *v = a->verifier;
-    ev_timer_stop(v->server->loop, &a->held);
-    list_remove(&a->link);
-    v->count--;
+    list_remove(&a->in_bucket);
     sodium_memzero(a, sizeof *a);
     free(a);
 }
@@ -180,30 +104,44 @@ static void attempt_work(struct pool_task *t, void *worker)
     sodium_memzero(a->password, sizeof a->password);
 }
 
-static void attempt_done(struct pool_task *t)
+static void remember_right(struct attempt *a)
 {
-    struct attempt *a = container_of(t, struct attempt, task);
-    if (a->right)
-        remember(a->verifier, &a->digest);
-    answer_all(a, a->right ? 0 : ERR_AUTH_FAILED,
-               "auth: there is no such user, or the password is another one");
+    struct auth_memory *memory = a->verifier->memory;
+    int64_t now_ms = clock_ms();
+    const struct auth_request *r =
+        container_of(a->requests.next, struct auth_request, link); /* all are of one address */
+    auth_memory_right(memory, &a->digest, now_ms,
+                      now_ms + a->verifier->server->snapshot->conf->auth_cache_ms);
+    if (a->looked)
+        auth_memory_looked_well(memory, &a->item.name);
+    auth_memory_befriend(memory, name_of(r), auth_peer_address(&r->peer), now_ms);
+}
+
+static void attempt_end(struct attempt *a, bool right)
+{
+    struct verifier *v = a->verifier;
+    if (right)
+        remember_right(a);
+    else
+        auth_memory_failed(v->memory, &a->item.name, clock_ms());
+    auth_queue_leave(v->queue, &a->item, not_before(v, &a->item.name, 0));
+    answer_all(a, right ? 0 : ERR_AUTH_FAILED,
+               "there is no such user, or the password is another one");
     attempt_free(a);
 }
 
-static void attempt_on_held(struct ev_loop *loop, ev_timer *timer, int events)
+static struct list *bucket_of(struct verifier *v, const struct auth_key *digest)
 {
-    (void)loop, (void)events;
-    struct attempt *a = timer->data;
-    pool_submit(a->verifier->pool, &a->task);
+    return &v->attempts[digest->bytes[0] % BUCKETS];
 }
 
-static int64_t hold_of(const struct conf *conf, unsigned failures)
+static void attempt_done(struct pool_task *t)
 {
-    if (failures == 0)
-        return 0;
-    unsigned doubled = failures - 1 < DOUBLE_MOST ? failures - 1 : DOUBLE_MOST;
-    int64_t ms = conf->auth_delay_ms << doubled;
-    return ms < conf->auth_delay_cap_ms ? ms : conf->auth_delay_cap_ms;
+    struct attempt *a = container_of(t, struct attempt, task);
+    struct verifier *v = a->verifier;
+    v->running--;
+    attempt_end(a, a->right);
+    verifier_run(v);
 }
 
 /* What a hash costs, as far as it is told. */
@@ -228,6 +166,40 @@ static const char *dummy_of(struct verifier *v)
     return v->dummy;
 }
 
+/* ---- turns ---- */
+
+static void verifier_on_held(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    verifier_run(timer->data);
+}
+
+/* As many as there are threads, so that the order is the queue's and not the pool's. What was found
+ * right meanwhile, of another address, costs no hash; but it has its turn like any other, or what
+ * is held back would be tried with every login. */
+static void verifier_run(struct verifier *v)
+{
+    int64_t wait_ms = -1;
+    while (v->running < v->threads) {
+        struct auth_item *item = auth_queue_take(v->queue, clock_ms(), &wait_ms);
+        if (!item)
+            break;
+        struct attempt *a = container_of(item, struct attempt, item);
+        if (a->of_user && auth_memory_knows(v->memory, &a->digest, clock_ms())) {
+            a->cached = true;
+            attempt_end(a, true);
+            continue;
+        }
+        v->running++;
+        pool_submit(v->pool, &a->task);
+    }
+    ev_timer_stop(v->server->loop, &v->held);
+    if (v->running == v->threads || wait_ms < 0)
+        return;
+    ev_timer_set(&v->held, (double)wait_ms / 1e3, 0.);
+    ev_timer_start(v->server->loop, &v->held);
+}
+
 /* ---- requests ---- */
 
 /* No failure: nobody looked at the password. */
@@ -238,79 +210,136 @@ static void refuse(struct auth_request *r, int code, const char *why)
     auth_request_answer(r, code);
 }
 
-/* An equal attempt; *of_peer: how many that address has. */
-static struct attempt *find(const struct verifier *v, const struct digest *digest,
-                            const struct digest *peer, int64_t *of_peer)
+/* An equal attempt of the same address. One of another has its own turn, which may be sooner. */
+static struct attempt *find(struct verifier *v, const struct auth_key *digest,
+                            const struct auth_key *address)
 {
-    *of_peer = 0;
-    list_for_each (link, &v->attempts) {
-        struct attempt *a = container_of(link, struct attempt, link);
-        if (same(&a->digest, digest))
+    list_for_each (link, bucket_of(v, digest)) {
+        struct attempt *a = container_of(link, struct attempt, in_bucket);
+        if (sodium_memcmp(&a->digest, digest, sizeof *digest) == 0 &&
+            memcmp(&a->item.address, address, sizeof *address) == 0)
             return a;
-        *of_peer += same(&a->peer, peer);
     }
     return NULL;
 }
 
-static void attempt_begin(struct verifier *v, struct attempt *a, const struct auth_request *r,
-                          unsigned failures)
+static int64_t share_of(double part, int64_t all)
 {
-    int64_t hold_ms = hold_of(v->server->snapshot->conf, failures);
+    int64_t n = (int64_t)(part * (double)all);
+    return n > 0 ? n : 1;
+}
+
+/* It made room for an attempt of somebody who has less. */
+static void give_way(struct auth_item *item)
+{
+    struct attempt *a = container_of(item, struct attempt, item);
+    struct list *link;
+    while ((link = list_pop_front(&a->requests))) {
+        metrics_inc(metrics_mine(), M_AUTHS_DISPLACED);
+        refuse(container_of(link, struct auth_request, link), ERR_OVERLOADED,
+               "its place among max_auth_queue went to somebody who has fewer");
+    }
+    attempt_free(a);
+}
+
+/* 0, or why it has no place. */
+static int queue_up(struct verifier *v, struct attempt *a)
+{
+    const struct conf *conf = v->server->snapshot->conf;
+    const struct auth_shares shares = {
+        .all = conf->max_auth_queue,
+        .of_network = share_of(conf->auth_share_network, conf->max_auth_queue),
+        .of_address = share_of(conf->auth_share_address, conf->max_auth_queue),
+    };
+    struct auth_item *gone;
+    int rc = auth_queue_push(v->queue, &a->item, &shares, &gone);
+    if (rc != 0)
+        return rc;
+    if (gone)
+        give_way(gone);
+    if (a->item.not_before_ms > clock_ms() || auth_queue_is_behind(&a->item))
+        metrics_inc(metrics_mine(), M_AUTHS_HELD);
+    return 0;
+}
+
+static struct attempt *attempt_new(struct verifier *v, const struct auth_request *r,
+                                   const struct auth_key *digest, const struct auth_key *who)
+{
+    const struct slice address = auth_peer_address(&r->peer), network = auth_peer_network(&r->peer);
+    struct attempt *a = calloc(1, sizeof *a);
+    if (!a)
+        return NULL;
     a->verifier = v;
+    a->digest = *digest;
+    a->item.name = *who;
+    a->item.address = auth_memory_key(v->memory, &address, 1);
+    a->item.network = auth_memory_key(v->memory, &network, 1);
+    a->item.not_before_ms = not_before(v, who, r->failures);
     a->password_size = r->password_size;
     memcpy(a->password, r->password, r->password_size);
     a->task.work = attempt_work;
     a->task.done = attempt_done;
     list_init(&a->requests);
-    list_push_back(&v->attempts, &a->link);
-    v->count++;
-    ev_timer_init(&a->held, attempt_on_held, (double)hold_ms / 1e3, 0.);
-    a->held.data = a;
-    if (hold_ms > 0)
-        ev_timer_start(v->server->loop, &a->held);
-    else
-        pool_submit(v->pool, &a->task);
+    list_push_back(bucket_of(v, digest), &a->in_bucket);
+    return a;
+}
+
+/* A new attempt with a place in the queue, or NULL: then r is refused. */
+static struct attempt *attempt_begin(struct verifier *v, struct auth_request *r,
+                                     const struct auth_key *digest, const struct auth_key *who)
+{
+    struct attempt *a = attempt_new(v, r, digest, who);
+    int rc = a ? queue_up(v, a) : ERR_NOMEM;
+    if (rc == 0)
+        return a;
+    if (a)
+        attempt_free(a);
+    refuse(r, rc,
+           rc == ERR_NOMEM ? "no memory"
+                           : "max_auth_queue attempts are waiting, or as many of this address or "
+                             "network as may");
+    return NULL;
+}
+
+/* The password was right before. */
+static void recognized(struct verifier *v, struct auth_request *r, const char *hash)
+{
+    metrics_inc(metrics_mine(), M_AUTHS);
+    metrics_inc(metrics_mine(), M_AUTHS_CACHED);
+    auth_memory_befriend(v->memory, name_of(r), auth_peer_address(&r->peer), clock_ms());
+    snprintf(r->hash, sizeof r->hash, "%s", hash);
+    auth_request_answer(r, 0);
 }
 
 static void verify(struct verifier *v, struct auth_request *r)
 {
-    const struct conf *conf = v->server->snapshot->conf;
-    const struct slice name = slice_of(r->name, r->name_size);
-    const struct conf_user *u = conf_user_find(conf, name);
+    const struct conf_user *u = conf_user_find(v->server->snapshot->conf, name_of(r));
+    const struct slice from = auth_peer_address(&r->peer), network = auth_peer_network(&r->peer);
     bool of_user = u && u->password_hash;
     const char *hash = of_user ? u->password_hash : dummy_of(v);
-    const struct slice parts[] = {name, slice_str(hash), slice_of(r->password, r->password_size)};
-    struct digest digest = digest_of(v, parts, 3), peer = digest_of(v, &r->peer, 1);
-    struct digest pair = pair_of(v, r);
-    unsigned failures = strikes_of(v, &pair, clock_ms());
-    if (of_user && failures < VERIFIER_CACHE_FAILURES && is_known(v, &digest)) {
-        metrics_inc(metrics_mine(), M_AUTHS);
-        metrics_inc(metrics_mine(), M_AUTHS_CACHED);
-        snprintf(r->hash, sizeof r->hash, "%s", hash);
-        auth_request_answer(r, 0);
-        return;
-    }
-    int64_t of_peer;
-    struct attempt *a = find(v, &digest, &peer, &of_peer);
-    int64_t share = conf->max_auth_queue / 8 > 0 ? conf->max_auth_queue / 8 : 1;
-    if (!a && (v->count >= conf->max_auth_queue || of_peer >= share)) {
-        refuse(r, ERR_OVERLOADED, "max_auth_queue attempts are waiting, or its share of them");
+    const struct slice parts[] = {name_of(r), slice_str(of_user ? "user" : ""), slice_str(hash),
+                                  slice_of(r->password, r->password_size)};
+    const struct auth_key digest = auth_memory_key(v->memory, parts, 4);
+    const struct auth_key address = auth_memory_key(v->memory, &from, 1);
+    const struct auth_key who = auth_memory_who(v->memory, name_of(r), from, network);
+    struct attempt *a = find(v, &digest, &address);
+    if (!a && of_user && auth_memory_look(v->memory, &who, &digest, clock_ms())) {
+        recognized(v, r, hash);
         return;
     }
     if (!a) {
-        a = calloc(1, sizeof *a);
-        if (!a) {
-            refuse(r, ERR_NOMEM, "no memory");
+        a = attempt_begin(v, r, &digest, &who);
+        if (!a)
             return;
-        }
-        a->digest = digest;
-        a->peer = peer;
-        a->of_user = of_user;
+        a->of_user = a->looked = of_user;
         snprintf(a->hash, sizeof a->hash, "%s", hash);
-        attempt_begin(v, a, r, failures > r->failures ? failures : r->failures);
     }
     list_push_back(&a->requests, &r->link);
     sodium_memzero(r->password, sizeof r->password);
+    if (v->server->draining)
+        verifier_drain(v);
+    else
+        verifier_run(v);
 }
 
 void verifier_recv(struct message *m, void *owner)
@@ -319,35 +348,64 @@ void verifier_recv(struct message *m, void *owner)
     verify(s->verifier, container_of(m, struct auth_request, message));
 }
 
+/* ---- life ---- */
+
 int verifier_new(struct verifier **out, struct server *s, struct err *e)
 {
     *out = NULL;
-    struct verifier *v = sodium_init() < 0 ? NULL : calloc(1, sizeof *v);
+    struct verifier *v = calloc(1, sizeof *v);
     if (!v)
         return err_set(e, ERR_NOMEM, "no memory to verify passwords with");
     const struct pool_options o = {.name = "auth", .threads = (unsigned)s->conf->auth_threads};
     v->server = s;
-    list_init(&v->attempts);
-    randombytes_buf(v->key, sizeof v->key);
-    int rc = pool_new(&v->pool, s->loop, &o, e);
+    v->threads = o.threads;
+    for (size_t i = 0; i < BUCKETS; i++)
+        list_init(&v->attempts[i]);
+    ev_timer_init(&v->held, verifier_on_held, 0., 0.);
+    v->held.data = v;
+    int rc = auth_memory_new(&v->memory, e);
+    if (rc == 0)
+        rc = auth_queue_new(&v->queue, e);
+    if (rc == 0)
+        rc = pool_new(&v->pool, s->loop, &o, e);
     if (rc != 0) {
-        free(v);
+        verifier_free(v);
         return rc;
     }
     *out = v;
     return 0;
 }
 
+/* Those that are on a thread of the pool are left alone, unless the pool is gone. */
+static void answer_shutdown(struct verifier *v, bool taken_too)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        list_for_each_safe (link, next, &v->attempts[i]) {
+            struct attempt *a = container_of(link, struct attempt, in_bucket);
+            if (a->item.taken && !taken_too)
+                continue;
+            auth_queue_leave(v->queue, &a->item, 0);
+            answer_all(a, ERR_SHUTDOWN, "the server is going down");
+            attempt_free(a);
+        }
+    }
+}
+
+void verifier_drain(struct verifier *v)
+{
+    answer_shutdown(v, false);
+}
+
 void verifier_free(struct verifier *v)
 {
     if (!v)
         return;
+    v->threads = 0; /* what ends now is followed by nothing */
     pool_free(v->pool);
-    while (!list_empty(&v->attempts)) {
-        struct attempt *a = container_of(v->attempts.next, struct attempt, link);
-        answer_all(a, ERR_SHUTDOWN, "auth: the server is going down");
-        attempt_free(a);
-    }
+    ev_timer_stop(v->server->loop, &v->held);
+    answer_shutdown(v, true);
+    auth_queue_free(v->queue);
+    auth_memory_free(v->memory);
     sodium_memzero(v, sizeof *v);
     free(v);
 }

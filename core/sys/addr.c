@@ -123,6 +123,46 @@ static int bind_and_listen(int fd, const struct addr *a, int backlog)
     return listen(fd, backlog);
 }
 
+static const char *path_of(const struct addr *a)
+{
+    return ((const struct sockaddr_un *)&a->sa)->sun_path;
+}
+
+/* The owner and the group, where they are others already. */
+static int give(const char *path, const struct addr_file *file)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return -1;
+    uid_t uid = file->uid < 0 || (int64_t)st.st_uid == file->uid ? (uid_t)-1 : (uid_t)file->uid;
+    gid_t gid = file->gid < 0 || (int64_t)st.st_gid == file->gid ? (gid_t)-1 : (gid_t)file->gid;
+    return uid == (uid_t)-1 && gid == (gid_t)-1 ? 0 : lchown(path, uid, gid);
+}
+
+/* The file has its permissions from its first moment, and its owner before somebody is let in:
+ * until the socket listens, whoever connects is refused. -1: errno says why. */
+static int bind_file(int fd, const struct addr *a, int backlog, const struct addr_file *file,
+                     struct err *e)
+{
+    mode_t before = file->mode >= 0 ? umask(~(mode_t)file->mode & 0777) : 0;
+    int rc = bind(fd, (const struct sockaddr *)&a->sa, a->sa_size);
+    int reason = errno;
+    if (file->mode >= 0)
+        umask(before);
+    errno = reason;
+    if (rc != 0)
+        return -1;
+    if (give(path_of(a), file) != 0)
+        rc = err_set(e, ERR_IO, "cannot give %s its owner and group: %s", a->text, strerror(errno));
+    else if (listen(fd, backlog) != 0)
+        rc = -1;
+    reason = errno;
+    if (rc != 0)
+        unlink(path_of(a));
+    errno = reason;
+    return rc;
+}
+
 /* Whether somebody answers on a Unix socket file; when in doubt, yes. */
 static bool unix_answers(const struct addr *a)
 {
@@ -155,12 +195,13 @@ static int folder_lock(const char *path)
     return fd;
 }
 
-static int listen_unix(int fd, const struct addr *a, int backlog, struct err *e)
+static int listen_unix(int fd, const struct addr *a, int backlog, const struct addr_file *file,
+                       struct err *e)
 {
-    const char *path = ((const struct sockaddr_un *)&a->sa)->sun_path;
+    const char *path = path_of(a);
     int lock = folder_lock(path);
-    int rc = bind_and_listen(fd, a, backlog);
-    if (rc != 0 && errno == EADDRINUSE) {
+    int rc = bind_file(fd, a, backlog, file, e);
+    if (rc == -1 && errno == EADDRINUSE) {
         struct stat st;
         if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
             rc = err_set(e, ERR_IO, NO_SOCKET, a->text);
@@ -171,7 +212,7 @@ static int listen_unix(int fd, const struct addr *a, int backlog, struct err *e)
             rc =
                 err_set(e, ERR_IO, "cannot remove the old socket %s: %s", a->text, strerror(errno));
         else
-            rc = bind_and_listen(fd, a, backlog);
+            rc = bind_file(fd, a, backlog, file, e);
     }
     if (rc == -1)
         rc = err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
@@ -210,25 +251,28 @@ int addr_check(const struct addr *a, struct err *e)
     return rc;
 }
 
-int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, struct err *e)
+static int listen_tcp(int fd, const struct addr *a, int backlog, bool reuse_port, struct err *e)
+{
+    const int on = 1;
+    bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+    if (ok && reuse_port)
+        ok = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
+    if (ok && a->sa.ss_family == AF_INET6)
+        ok = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    if (!ok || bind_and_listen(fd, a, backlog) != 0)
+        return err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
+    return 0;
+}
+
+static int listen_on(const struct addr *a, int backlog, bool reuse_port,
+                     const struct addr_file *file, int *fd, struct err *e)
 {
     *fd = -1;
-    const int on = 1;
     int s = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s < 0)
         return err_set(e, ERR_IO, "no socket for %s: %s", a->text, strerror(errno));
-    int rc = 0;
-    if (addr_is_unix(a)) {
-        rc = listen_unix(s, a, backlog, e);
-    } else {
-        bool ok = setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
-        if (ok && reuse_port)
-            ok = setsockopt(s, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
-        if (ok && a->sa.ss_family == AF_INET6)
-            ok = setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
-        if (!ok || bind_and_listen(s, a, backlog) != 0)
-            rc = err_set(e, ERR_IO, CANNOT_LISTEN, a->text, strerror(errno));
-    }
+    int rc = addr_is_unix(a) ? listen_unix(s, a, backlog, file, e)
+                             : listen_tcp(s, a, backlog, reuse_port, e);
     int reason = errno;
     if (rc != 0)
         close(s);
@@ -236,6 +280,18 @@ int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, str
         *fd = s;
     errno = reason;
     return rc;
+}
+
+int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd, struct err *e)
+{
+    const struct addr_file any = {.mode = -1, .uid = -1, .gid = -1};
+    return listen_on(a, backlog, reuse_port, &any, fd, e);
+}
+
+int addr_listen_unix(const struct addr *a, int backlog, const struct addr_file *file, int *fd,
+                     struct err *e)
+{
+    return listen_on(a, backlog, false, file, fd, e);
 }
 
 void addr_of_socket(int fd, char *text, size_t size)

@@ -38,11 +38,20 @@ unsigned addr_port(const struct addr *a); /* 0 of a Unix socket */
 void addr_set_port(struct addr *a, unsigned port);
 bool addr_is_loopback(const struct addr *a); /* true for Unix sockets too */
 
+/* What the file of a Unix socket is to be; -1: what the process makes of it. */
+struct addr_file {
+    int64_t mode, uid, gid;
+};
+
 /* A listening, non-blocking, close-on-exec socket (SO_REUSEADDR; SO_REUSEPORT where asked; IPv6
  * without IPv4). errno is the system's reason after an ERR_IO. An old Unix socket file that nobody
  * answers on is removed first. */
 int addr_listen(const struct addr *a, int backlog, bool reuse_port, int *fd,
                 struct err *e) MUST_USE;
+/* The same for a Unix socket whose file is as told before anybody can connect. With a mode it sets
+ * the umask of the process for a moment: no other thread may make files then. */
+int addr_listen_unix(const struct addr *a, int backlog, const struct addr_file *file, int *fd,
+                     struct err *e) MUST_USE;
 
 /* Whether addr_listen may be had, looked at beside a server that listens there already and by a
  * user who may have fewer rights. ERR_IO as addr_listen says it, with errno. */

@@ -2,7 +2,10 @@
 
 local M = {}
 
-local FLOATS = { jitter = true, retry_budget = true, refresh_ahead = true, early_beta = true }
+local FLOATS = {
+  jitter = true, retry_budget = true, refresh_ahead = true, early_beta = true,
+  auth_share_address = true, auth_share_network = true,
+}
 
 local function sorted_keys(t)
   local keys = {}

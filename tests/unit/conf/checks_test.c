@@ -150,6 +150,10 @@ static void options_that_contradict_one_another_are_refused(void **state)
                 "\"retry_base\" (1s) is above \"load_timeout\" (500ms)");
     assert_says("floor_ttl = \"5s\"; defaults = { load_timeout = \"6s\"; wait_timeout = \"1s\" }\n",
                 1, "\"load_timeout\" (6s) is above \"floor_ttl\" (5s)");
+    assert_says("\nauth_share_address = 0.5\n", 2,
+                "\"auth_share_address\" (0.5) is above \"auth_share_network\" (0.25)");
+    assert_says("auth_share_network = 0.1\n", 1,
+                "\"auth_share_address\" (0.125) is above \"auth_share_network\" (0.1)");
     assert_says("shards = 48\n", 1, "\"shards\" is 48; it must be a power of two");
     assert_says("tag_slots = 1000\n", 1, "\"tag_slots\" is 1000; it must be a power of two");
     assert_says("memory = \"1mb\"; shards = 64\n", 1,

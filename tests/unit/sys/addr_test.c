@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -290,6 +291,67 @@ static void removes_no_file_that_is_not_a_socket(void **state)
     assert_non_null(strstr(e.text, "No such file or directory"));
 }
 
+/* Who may connect is right from the file's first moment: nothing changes it afterwards. */
+static void a_socket_file_has_its_permissions_from_the_beginning(void **state)
+{
+    (void)state;
+    char text[100], events[4096];
+    struct stat st;
+    struct err e;
+    static const int modes[] = {0600, 0660, 0666, 0200};
+    snprintf(text, sizeof text, "unix:%s/mode.sock", folder);
+    struct addr a = parsed(text);
+    mode_t mask = umask(027);
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        int fd, watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        const struct addr_file file = {.mode = modes[i], .uid = -1, .gid = -1};
+        assert_true(inotify_add_watch(watch, folder, IN_CREATE | IN_ATTRIB | IN_MOVED_TO) >= 0);
+        assert_int_equal(addr_listen_unix(&a, 16, &file, &fd, &e), 0);
+        assert_int_equal(stat(text + 5, &st), 0);
+        assert_int_equal(st.st_mode & 07777, modes[i]);
+        assert_true(read(watch, events, sizeof events) > 0);
+        assert_int_equal(((struct inotify_event *)events)->mask, IN_CREATE);
+        assert_int_equal(read(watch, events, sizeof events), -1);
+        assert_int_equal(umask(027), 027); /* that of the process is as it was */
+        expect_echo(&a, fd);
+        close(fd);
+        unlink(text + 5);
+        close(watch);
+    }
+    umask(mask);
+}
+
+static void a_socket_file_belongs_to_whom_it_is_given(void **state)
+{
+    (void)state;
+    char text[100];
+    struct stat st;
+    struct err e;
+    int fd;
+    snprintf(text, sizeof text, "unix:%s/owner.sock", folder);
+    struct addr a = parsed(text);
+    struct addr_file file = {.mode = 0660, .uid = (int64_t)geteuid(), .gid = (int64_t)getegid()};
+    assert_int_equal(addr_listen_unix(&a, 16, &file, &fd, &e), 0);
+    close(fd);
+    unlink(text + 5);
+    file.uid = 64001;
+    file.gid = 64001;
+    if (geteuid() == 0) {
+        assert_int_equal(addr_listen_unix(&a, 16, &file, &fd, &e), 0);
+        assert_int_equal(stat(text + 5, &st), 0);
+        assert_int_equal(st.st_uid, 64001);
+        assert_int_equal(st.st_gid, 64001);
+        assert_int_equal(st.st_mode & 07777, 0660);
+        close(fd);
+        unlink(text + 5);
+    } else {
+        assert_int_equal(addr_listen_unix(&a, 16, &file, &fd, &e), ERR_IO);
+        assert_non_null(strstr(e.text, "owner and group: Operation not permitted"));
+        assert_int_equal(fd, -1);
+        assert_int_equal(access(text + 5, F_OK), -1); /* it leaves none behind */
+    }
+}
+
 int main(void)
 {
     alarm(120); /* a test that hangs ends */
@@ -305,6 +367,8 @@ int main(void)
         cmocka_unit_test(gives_up_a_connect_that_nobody_takes),
         cmocka_unit_test(takes_over_the_socket_of_a_server_that_died),
         cmocka_unit_test(removes_no_file_that_is_not_a_socket),
+        cmocka_unit_test(a_socket_file_has_its_permissions_from_the_beginning),
+        cmocka_unit_test(a_socket_file_belongs_to_whom_it_is_given),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -68,7 +68,7 @@ void conn_open(struct io *io, int fd, bool tls);
 bool conn_lingered(const struct conn *c, int64_t now_ms);
 /* From now on it is sending a frame, of which nothing has come. */
 void conn_frame_begins(struct conn *c);
-/* Whether it has not taken a byte for output_timeout, with some there for it. */
+/* Whether its client has not taken a byte for output_timeout, with some there for it. */
 bool conn_is_unread(const struct conn *c, int64_t now_ms);
 /* Whether its client has left. A Unix socket tells who has left from who has closed one half. Over
  * TCP both are a FIN: there the first answer that is sent brings the reset, and until then each

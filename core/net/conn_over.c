@@ -12,8 +12,8 @@ bool conn_lingered(const struct conn *c, int64_t now_ms)
 bool conn_is_unread(const struct conn *c, int64_t now_ms)
 {
     int64_t most_ms = c->io->snapshot->conf->output_timeout_ms;
-    bool waits = conn_unread(c) > 0 && ev_is_active(&c->writing); /* else it was not offered yet */
-    return most_ms > 0 && waits && now_ms - c->sent_ms >= most_ms;
+    /* All may stand in the kernel's buffer, and the next request waits for room in there. */
+    return most_ms > 0 && ev_is_active(&c->writing) && now_ms - c->sent_ms >= most_ms;
 }
 
 /* The bytes that have come of a request before its last: of a frame, and of a record of TLS. */

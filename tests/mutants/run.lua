@@ -50,7 +50,7 @@ end
 -- The first seed whose history breaks a promise; nil: none does.
 local function failing_seed(copy, log)
   if run(("timeout 300 '%s/build-mutants/sim' --seeds %d >%s 2>&1"):format(copy, SEEDS, log)) then return nil end
-  return tonumber(read(log):match "(%d+) passed, 1 failed") + 1
+  return tonumber(read(log):match "(%d+) seeds passed, 1 failed") + 1
 end
 
 local function build(copy, log, names)

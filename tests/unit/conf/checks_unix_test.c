@@ -6,23 +6,13 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
+#include "conf/loaded.h"
 #include "conf/refused.h"
 
 #include <unistd.h>
 
 #define LISTEN  "listen = \"unix:/run/rtcache.sock\"\n"
 #define NO_MODE "it takes three octal digits and a 0 before them, such as \"0660\""
-
-static struct conf *load(const char *text)
-{
-    struct conf *c;
-    struct err e;
-    err_clear(&e);
-    write_file("rtcache.conf", text);
-    if (conf_load(in_folder("rtcache.conf"), &c, NULL, &e) != 0)
-        fail_msg("%s", e.text);
-    return c;
-}
 
 static void nothing_is_said_where_nothing_is_written(void **state)
 {

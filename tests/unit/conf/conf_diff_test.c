@@ -4,18 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "conf/conf.h"
-#include "conf/folder.h"
-
-static struct conf *load(const char *text)
-{
-    struct conf *c;
-    struct err e;
-    write_file("rtcache.conf", text);
-    if (conf_load(in_folder("rtcache.conf"), &c, NULL, &e) != 0)
-        fail_msg("%s", e.text);
-    return c;
-}
+#include "conf/loaded.h"
 
 static const char *restart(const char *before, const char *after)
 {

@@ -5,24 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "conf/conf.h"
-#include "conf/folder.h"
-
-static struct conf *load_at(const char *path)
-{
-    struct conf *c;
-    struct err e;
-    err_clear(&e);
-    if (conf_load(path, &c, NULL, &e) != 0)
-        fail_msg("%s", e.text);
-    return c;
-}
-
-static struct conf *load(const char *text)
-{
-    write_file("rtcache.conf", text);
-    return load_at(in_folder("rtcache.conf"));
-}
+#include "conf/loaded.h"
 
 static void an_empty_file_is_all_defaults(void **state)
 {

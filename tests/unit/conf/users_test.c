@@ -5,8 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "conf/conf.h"
-#include "conf/folder.h"
+#include "conf/loaded.h"
 
 #define HASH                                                                                       \
     "$argon2id$v=19$m=8,t=1,p=1$rc4Fpwx23OrRFDVAF35K0A$euExscv9avGQSFPF4Rse/"                      \
@@ -17,17 +16,6 @@
 #define APP       "name = \"app\", password_hash = \"" HASH "\", "
 #define READ      "rights = [ \"read\" ]"
 #define USERS(of) "users = (\n { " of " }\n)\n"
-
-static struct conf *load(const char *text)
-{
-    struct conf *c;
-    struct err e;
-    err_clear(&e);
-    write_file("rtcache.conf", text);
-    if (conf_load(in_folder("rtcache.conf"), &c, NULL, &e) != 0)
-        fail_msg("%s", e.text);
-    return c;
-}
 
 /* The one problem that the text has. No message has a part of a hash. */
 static void refused(const char *text, int line, const char *says)

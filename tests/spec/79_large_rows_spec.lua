@@ -58,15 +58,20 @@ describe("a row that is far too large", function()
     expect.error("TOO_LARGE", "max_result", value, err)
   end
 
-  it("is not read from PostgreSQL, and the connection is another one", function()
-    start("postgres", [[
-      return { load = function(key, ctx) return #ctx.db:value("SELECT repeat('x', $1::int)", ctx.match[1]) end }
-    ]])
-    assert.equal(1000, expect.value(cache:get "big:1000"))
+  -- Small rows are had before and after those of so many bytes. size_of: what the script says of one.
+  local function bounds_rows(driver, script, bytes, size_of)
+    start(driver, script)
+    assert.equal(size_of(1000), expect.value(cache:get "big:1000"))
     local before = memory_kib(server, "VmRSS")
-    for i = 1, 3 do assert_refused(200 * MB + i) end
+    for i = 1, 3 do assert_refused(bytes + i) end
     assert_small(server, before)
-    assert.equal(1001, expect.value(cache:get "big:1001"))
+    assert.equal(size_of(1001), expect.value(cache:get "big:1001"))
+  end
+
+  it("is not read from PostgreSQL, and the connection is another one", function()
+    bounds_rows("postgres", [[
+      return { load = function(key, ctx) return #ctx.db:value("SELECT repeat('x', $1::int)", ctx.match[1]) end }
+    ]], 200 * MB, function(n) return n end)
   end)
 
   it("is told of for each query of many at once", function()
@@ -76,13 +81,8 @@ describe("a row that is far too large", function()
   end)
 
   it("is not made by SQLite", function()
-    start("sqlite", [[
+    bounds_rows("sqlite", [[
       return { load = function(key, ctx) return #ctx.db:value("SELECT hex(zeroblob($1))", tonumber(ctx.match[1])) end }
-    ]])
-    assert.equal(2000, expect.value(cache:get "big:1000"))
-    local before = memory_kib(server, "VmRSS")
-    for i = 1, 3 do assert_refused(100 * MB + i) end
-    assert_small(server, before)
-    assert.equal(2002, expect.value(cache:get "big:1001"))
+    ]], 100 * MB, function(n) return 2 * n end)
   end)
 end)

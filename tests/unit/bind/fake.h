@@ -178,6 +178,7 @@ static inline void bench_file(struct bench *b, const char *file, const char *tex
 struct bench_bounds {
     size_t memory_max, value_max;
     int64_t run_cpu_ms, run_calls;
+    const struct runtime *again;
 };
 
 static inline int bench_runtime(struct bench *b, struct runtime **rt, struct bench_bounds bounds,
@@ -196,6 +197,7 @@ static inline int bench_runtime(struct bench *b, struct runtime **rt, struct ben
         .backends = backends,
         .backend_names = names,
         .backend_count = 2,
+        .again = bounds.again,
     };
     return runtime_new(rt, &o, e);
 }

@@ -192,23 +192,10 @@ static void tells_of_loads_that_fill_it_together(void **state)
 
 static struct runtime *take_place(struct bench *b, const char *file, int *script)
 {
-    struct backend *backends[] = {&b->main.head, &b->other.head};
-    const char *names[] = {"main", "other"};
-    struct runtime_options o = {
-        .loop = b->loop,
-        .scripts_dir = b->dir,
-        .lua_dir = b->lua_dir,
-        .memory_max = MEMORY,
-        .run_cpu_ms = 2000,
-        .value_max = 1 << 20,
-        .backends = backends,
-        .backend_names = names,
-        .backend_count = 2,
-        .again = b->rt,
-    };
+    struct bench_bounds bounds = {.memory_max = MEMORY, .again = b->rt};
     struct runtime *next, *before = b->rt;
     struct err e;
-    assert_int_equal(runtime_new(&next, &o, &e), 0);
+    assert_int_equal(bench_runtime(b, &next, bounds, &e), 0);
     assert_int_equal(runtime_add_script(next, file, script, &e), 0);
     runtime_replace(next, before);
     b->rt = next;

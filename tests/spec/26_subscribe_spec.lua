@@ -4,6 +4,12 @@ local expect = require "spec.support.expect"
 local files = require "spec.support.files"
 local wait = require "spec.support.wait"
 
+-- Subscriptions that there are now.
+local function open(cache)
+  local counters = expect.value(cache:stats()).counters
+  return counters.subscribed - counters.unsubscribed
+end
+
 describe("a subscription", function()
   local server, source, cache, near
 
@@ -109,16 +115,12 @@ describe("a subscription", function()
   end)
 
   it("is counted, and ends with its connection", function()
-    local function open()
-      local counters = expect.value(cache:stats()).counters
-      return counters.subscribed - counters.unsubscribed
-    end
-    local before = open()
+    local before = open(cache)
     local client = server:connect()
     expect.value(client:subscribe { keys = { "a", "b" }, patterns = { "c*" } })
-    assert.equal(before + 3, open())
+    assert.equal(before + 3, open(cache))
     client:close()
-    wait.until_true("the subscriptions are gone", function() return open() == before end)
+    wait.until_true("the subscriptions are gone", function() return open(cache) == before end)
   end)
 
   it("past max_subscriptions is refused, and nothing of that call is taken", function()
@@ -236,11 +238,7 @@ describe("requests of many parts", function()
   end)
 
   it("do not outlive their connection", function()
-    local function open()
-      local counters = expect.value(cache:stats()).counters
-      return counters.subscribed - counters.unsubscribed
-    end
-    local before = open()
+    local before = open(cache)
     for _ = 1, 5 do
       local client = server:connect()
       client:send("subscribe", { patterns = list(10000, "gone:%d:*") })
@@ -251,7 +249,7 @@ describe("requests of many parts", function()
       client:send("get_many", list(10000, "gone:%d"))
       client:close()
     end
-    wait.until_true("the subscriptions are gone", function() return open() == before end)
+    wait.until_true("the subscriptions are gone", function() return open(cache) == before end)
     expect.value(cache:ping())
   end)
 end)

@@ -56,9 +56,8 @@ static int read_tcp(struct address *a, const char *text, const char *at, struct 
     for (const char *c = from; c < to; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return err_set(e, ERR_CONFIG, "address \"%s\": a blank in the host", text);
-    memcpy(a->host, from, (size_t)(to - from));
-    a->host[to - from] = '\0';
-    memcpy(a->port, colon + 1, strlen(colon + 1) + 1);
+    memcpy(a->host, from, (size_t)(to - from)); /* the zeros behind it are there already */
+    memcpy(a->port, colon + 1, strlen(colon + 1));
     return 0;
 }
 

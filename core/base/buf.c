@@ -17,15 +17,21 @@ void buf_fini(struct buf *b)
     *b = (struct buf){.max = b->max};
 }
 
+static size_t capacity_for(const struct buf *b, size_t need)
+{
+    size_t capacity = b->capacity ? b->capacity : BUF_FIRST;
+    while (capacity < need)
+        capacity *= 2;
+    return capacity;
+}
+
 static int reserve(struct buf *b, size_t need)
 {
     if (need <= b->capacity)
         return 0;
     if (need > PTRDIFF_MAX)
         return ERR_NOMEM;
-    size_t capacity = b->capacity ? b->capacity : BUF_FIRST;
-    while (capacity < need)
-        capacity *= 2;
+    size_t capacity = capacity_for(b, need);
     char *data = realloc(b->data, capacity);
     if (!data)
         return ERR_NOMEM;
@@ -73,6 +79,23 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     va_end(args);
     b->size += (size_t)n;
     return 0;
+}
+
+size_t buf_growth(const struct buf *b, size_t n)
+{
+    size_t need;
+    if (__builtin_add_overflow(b->size, n, &need) || need > PTRDIFF_MAX)
+        return SIZE_MAX;
+    return need <= b->capacity ? 0 : capacity_for(b, need) - b->capacity;
+}
+
+void buf_fit(struct buf *b)
+{
+    char *data = b->size > 0 && b->size < b->capacity ? realloc(b->data, b->size) : NULL;
+    if (!data)
+        return;
+    b->data = data;
+    b->capacity = b->size;
 }
 
 void buf_consume(struct buf *b, size_t n)

@@ -40,6 +40,11 @@ static inline char *buf_room(struct buf *b, size_t n)
     return b->data + b->size;
 }
 
+/* By how much the capacity would grow for n more bytes. */
+size_t buf_growth(const struct buf *b, size_t n);
+/* Gives room back that is not used; it may not come to that. */
+void buf_fit(struct buf *b);
+
 /* Drops the first n bytes. O(rest). */
 void buf_consume(struct buf *b, size_t n);
 

@@ -28,6 +28,12 @@ static size_t tags_size(size_t count, size_t texts)
     return count ? sizeof(uint64_t) + count * TAG_BYTES + 1 + sizeof(uint16_t) + texts : 0;
 }
 
+bool entry_can_hold(const struct put *p)
+{
+    return p->key.size <= ENTRY_KEY_MAX && value_size_of(p) <= UINT32_MAX &&
+           p->tag_count <= MARKS_TAGS_MAX && p->tag_texts.size <= UINT16_MAX;
+}
+
 size_t entry_size(const struct put *p)
 {
     return offsetof(struct entry, data) + (is_wide(p) ? ENTRY_WIDE : 0) +
@@ -129,33 +135,6 @@ void entry_fill(struct entry *e, const struct put *p)
         memcpy(at, p->tag_texts.data, p->tag_texts.size);
 }
 
-struct entry *entry_new(const struct put *p)
-{
-    if (p->key.size > ENTRY_KEY_MAX || value_size_of(p) > UINT32_MAX ||
-        p->tag_count > MARKS_TAGS_MAX || p->tag_texts.size > UINT16_MAX)
-        return NULL;
-    size_t size = entry_size(p);
-    struct entry *e = malloc(size < sizeof(*e) ? sizeof(*e) : size);
-    if (!e)
-        return NULL;
-    e->life = 0;
-    entry_shape(e, p);
-    e->flags |= ENTRY_OUTSIDE;
-    entry_fill(e, p);
-    return e;
-}
-
-struct entry *entry_new_value(struct slice packed)
-{
-    return entry_new(&(struct put){.value = packed});
-}
-
-struct entry *entry_new_tagged(const struct put *p)
-{
-    return entry_new(&(struct put){
-        .value = p->value, .tags = p->tags, .tag_count = p->tag_count, .tag_texts = p->tag_texts});
-}
-
 uint32_t entry_units(const struct entry *e)
 {
     const char *end = entry_end(e);
@@ -169,32 +148,9 @@ size_t entry_bytes(const struct entry *e)
     return (size_t)entry_units(e) * HEAP_UNIT;
 }
 
-struct entry *entry_ref(struct entry *e)
-{
-    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
-    return e;
-}
-
-struct entry *entry_hold(struct entry *e)
-{
-    if (atomic_load_explicit(&e->refs, memory_order_relaxed) < ENTRY_REFS_MAX)
-        return entry_ref(e);
-    return entry_new_value(entry_value(e));
-}
-
 struct slice entry_key_of(const struct entry *e)
 {
     return entry_key(e);
-}
-
-void entry_unref(struct entry *e)
-{
-    if (!e || atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    if (e->flags & ENTRY_OUTSIDE)
-        free(e);
-    else
-        heap_return(e);
 }
 
 struct slice entry_value(const struct entry *e)

@@ -75,6 +75,8 @@ struct entry {
 
 /* Its bytes. */
 size_t entry_size(const struct put *p);
+/* Whether key, value and tags are within what an entry's header can tell. */
+bool entry_can_hold(const struct put *p);
 
 /* Everything but `life` and the bytes of version, key and value, which entry_fill adds; in no list,
  * without deadlines, one reference, the caller's. */

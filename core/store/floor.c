@@ -1,5 +1,6 @@
 #include "store/floor.h"
 
+#include "base/hash.h"
 #include "store/globs.h"
 
 #include <stdlib.h>
@@ -67,10 +68,9 @@ void floors_fini(struct floors *fl)
     fl->buckets = NULL;
 }
 
-/* The shard was picked by other bits. */
 static struct list *bucket_of(const struct floors *fl, uint64_t hash)
 {
-    return &fl->buckets[(hash >> 8) & (fl->bucket_count - 1)];
+    return &fl->buckets[hash_floors(hash, fl->bucket_count - 1)];
 }
 
 static struct floor *find(const struct floors *fl, uint64_t hash)

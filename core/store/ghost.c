@@ -1,5 +1,7 @@
 #include "store/ghost.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,13 +39,7 @@ void ghost_fit(struct ghost *g, size_t n)
 
 static uint16_t *bucket_of(const struct ghost *g, uint64_t hash)
 {
-    return g->places + (hash & (g->buckets - 1)) * GHOST_WAYS;
-}
-
-/* Bits that the bucket's number does not use. */
-static unsigned print_of(uint64_t hash)
-{
-    return (unsigned)(hash >> 32) & 0xfff;
+    return g->places + hash_ghosts(hash, g->buckets - 1) * GHOST_WAYS;
 }
 
 /* 0 is an empty place: the score of one that is taken is at least 1. */
@@ -74,7 +70,7 @@ void ghost_add(struct ghost *g, uint64_t hash, unsigned score, bool from_main)
     uint16_t *bucket = bucket_of(g, hash);
     memmove(bucket + 1, bucket, BUCKET_BYTES - sizeof(*bucket));
     score = score < 1 ? 1 : score > GHOST_SCORE_MAX ? GHOST_SCORE_MAX : score;
-    bucket[0] = pack(print_of(hash), score, from_main);
+    bucket[0] = pack(hash_print(hash), score, from_main);
 }
 
 bool ghost_take(struct ghost *g, uint64_t hash, struct ghost_past *out)
@@ -82,7 +78,7 @@ bool ghost_take(struct ghost *g, uint64_t hash, struct ghost_past *out)
     if (!g->buckets)
         return false;
     uint16_t *bucket = bucket_of(g, hash);
-    unsigned print = print_of(hash);
+    unsigned print = hash_print(hash);
     bool small_since = false, familiar_since = false;
     for (size_t i = 0; i < GHOST_WAYS && bucket[i]; i++) {
         uint16_t place = bucket[i];

@@ -16,6 +16,7 @@
 #define MOST_LOAD    4
 #define WORTH_OF_ONE 0.5 /* reads that each of them is worth */
 #define FILL_STEPS   2   /* moved for one that comes, so that the main queue catches up */
+#define FILL_EACH    16  /* that come, before any is moved */
 #define MOST_YOUNG   2   /* reads of the small queue that count in a comparison */
 #define HOLDS_A_READ 2   /* what main's oldest holds off for one of its score */
 
@@ -148,8 +149,11 @@ void policy_fill(struct policy *p)
 {
     if (p->count <= POLICY_STEPS)
         return; /* the steps of one pick do for so few */
+    if (++p->unfilled < FILL_EACH)
+        return;
+    p->unfilled = 0;
     size_t wanted = small_wanted(p);
-    for (int i = 0; i < FILL_STEPS && p->filling; i++) {
+    for (int i = 0; i < FILL_STEPS * FILL_EACH && p->filling; i++) {
         struct entry *young = oldest(&p->small, NULL);
         if (!young || !is_free_to_move(p, young, wanted))
             return;

@@ -54,6 +54,7 @@ struct policy {
     struct near small, main; /* new at the back */
     size_t small_bytes, main_bytes;
     size_t count;
+    uint8_t unfilled; /* keys that were added since policy_fill last moved any */
     uint8_t held_off; /* by main's oldest, that nothing was paid for */
     bool filling;     /* the main queue takes what comes: it has less than half of its part */
     bool in_a_row;    /* one was evicted, and none came since: room is made for many */
@@ -71,7 +72,8 @@ void policy_fit(struct policy *p);
 /* A key that was not stored. */
 void policy_add(struct policy *p, struct entry *e, uint64_t hash);
 
-/* Brings the main queue a little nearer to its part: to be called for each key that was added. */
+/* Brings the main queue a little nearer to its part: to be called for each key that was added. It
+ * moves for several keys at once, as those that came in a row lie side by side in memory. */
 void policy_fill(struct policy *p);
 
 /* e takes the place, the frequency and the score of old: no read. */

@@ -5,12 +5,10 @@
 
 #include <stdlib.h>
 
-#define SHARDS_MAX 4096
-
 struct store {
     char *heaps; /* owned; a shard at the start of each */
     unsigned count;
-    unsigned shift; /* hash >> shift is the shard's number */
+    unsigned shift; /* of hash_shard */
     uint64_t seed;
     int64_t start_ms;
     unsigned globs_max;
@@ -24,7 +22,7 @@ static struct shard *shard_at(const struct store *s, size_t i)
 
 static struct shard *shard_of(const struct store *s, uint64_t hash)
 {
-    return shard_at(s, hash >> 1 >> s->shift);
+    return shard_at(s, hash_shard(hash, s->shift));
 }
 
 /* Shards count from the store's start. */
@@ -35,9 +33,9 @@ static int64_t since_start(const struct store *s, int64_t now_ms)
 
 static int check_options(const struct store_options *o, struct err *e)
 {
-    if (o->shards == 0 || o->shards > SHARDS_MAX || (o->shards & (o->shards - 1)) != 0)
+    if (o->shards == 0 || o->shards > HASH_SHARD_MOST || (o->shards & (o->shards - 1)) != 0)
         return err_set(e, ERR_CONFIG, "shards: %u is no power of two between 1 and %d", o->shards,
-                       SHARDS_MAX);
+                       HASH_SHARD_MOST);
     if (o->memory_bytes / o->shards < SHARD_LEAST_BYTES)
         return err_set(e, ERR_CONFIG, "memory: %zu bytes are too few, %u shards need %zu",
                        o->memory_bytes, o->shards, (size_t)o->shards * SHARD_LEAST_BYTES);

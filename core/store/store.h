@@ -78,6 +78,8 @@ struct refresh {
     bool early;       /* its loader has early_beta: for hits */
 };
 
+#define TTL_OVER (-1) /* a put's ttl_ms: it is past fresh_until from now on */
+
 struct put {
     struct slice key;
     uint64_t hash;
@@ -209,6 +211,12 @@ struct entry *entry_hold(struct entry *e);
 void entry_unref(struct entry *e);                /* any thread; NULL is allowed */
 struct slice entry_value(const struct entry *e);  /* borrowed while a reference is held */
 struct slice entry_key_of(const struct entry *e); /* borrowed; empty for entry_new_value's */
+
+/* What e takes where it was made outside the store; else 0: it is the store's. */
+size_t entry_outside_size(const struct entry *e);
+/* What all values that were made outside the store take and are not given back yet, in bytes. Any
+ * thread. */
+size_t entry_outside_bytes(void);
 
 /* What is told of an entry's tags: a packed str or an array of them, borrowed as the value is. */
 enum entry_tagged {

@@ -12,7 +12,7 @@
 #define PLACE_BITS  30
 #define PLACE_MASK  ((1u << PLACE_BITS) - 1)
 #define SLOTS       12
-#define TAG_BITS    10
+#define TAG_BITS    HASH_TAG_BITS
 #define TAG_MASK    ((1u << TAG_BITS) - 1)
 #define BEGIN_MASK  31
 #define MORE_MASK   ((1u << 23) - 1)
@@ -64,7 +64,7 @@ static size_t half_of(const struct table *t)
 
 static size_t bucket_of(const struct table *t, uint64_t hash)
 {
-    size_t i = hash & t->mask;
+    size_t i = hash_bucket(hash, t->mask);
     return i < t->buckets.count ? i : i - half_of(t);
 }
 
@@ -77,7 +77,7 @@ static unsigned tags_begin(size_t bucket, unsigned level)
 
 static inline ALWAYS_INLINE uint32_t tag_in(const struct line *bucket, uint64_t hash)
 {
-    return (uint32_t)(hash >> bucket->begin) & TAG_MASK;
+    return hash_tag(hash, bucket->begin);
 }
 
 /* A bit for each slot whose tag may be this one. */

@@ -1,5 +1,6 @@
 #include "sys/mailbox.h"
 
+#include <assert.h>
 #include <stddef.h>
 
 /* Takes the stack whole, turns it round, and puts it behind what was taken before. */
@@ -85,8 +86,20 @@ void mailbox_send(struct mailbox *mb, struct message *m)
     push(mb, m, m);
 }
 
+/* An outbox is its sender's alone, from its first message until it is flushed. */
+static void check_sender(struct outbox *ob)
+{
+#ifndef NDEBUG
+    if (!ob->newest)
+        ob->sender = pthread_self();
+    assert(pthread_equal(ob->sender, pthread_self()) && "an outbox belongs to its sender's thread");
+#endif
+    (void)ob;
+}
+
 void outbox_add(struct outbox *ob, struct message *m)
 {
+    check_sender(ob);
     m->next = ob->newest;
     if (!ob->newest)
         ob->oldest = m;
@@ -95,6 +108,7 @@ void outbox_add(struct outbox *ob, struct message *m)
 
 void outbox_flush(struct outbox *ob, struct mailbox *mb)
 {
+    check_sender(ob);
     if (ob->newest)
         push(mb, ob->newest, ob->oldest);
     ob->newest = ob->oldest = NULL;

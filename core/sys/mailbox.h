@@ -11,6 +11,7 @@
 #define RTCACHE_SYS_MAILBOX_H
 
 #include <ev.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -36,9 +37,13 @@ void mailbox_fini(struct mailbox *mb);
 void mailbox_send(struct mailbox *mb, struct message *m);
 
 /* Messages of one sender for one mailbox, kept back so that the receiver finds them all at once: a
- * batch is then as large as what asked for it. {0} is empty. Thread: the sender's. */
+ * batch is then as large as what asked for it. {0} is empty. Thread: the sender's, which builds
+ * with asserts make sure of while there is anything in it. */
 struct outbox {
     struct message *newest, *oldest;
+#ifndef NDEBUG
+    pthread_t sender; /* of what is in it */
+#endif
 };
 void outbox_add(struct outbox *ob, struct message *m);
 void outbox_flush(struct outbox *ob, struct mailbox *mb);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "sys/mailbox.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 struct worker {
@@ -30,7 +31,15 @@ void worker_join(struct worker *w);
 /* After join: receives the messages that came after the stop, then frees the loop. */
 void worker_fini(struct worker *w);
 
-/* The caller runs on w's thread (or w is not started yet). */
+/* The caller runs on w's thread; or w is not started, or joined, and belongs to who made it. */
 bool worker_is_mine(const struct worker *w);
+
+/* Stands where state of w's loop is touched: in builds with asserts (debug, sanitizers) the program
+ * ends there when another thread does. */
+static inline void worker_owns(const struct worker *w)
+{
+    assert(worker_is_mine(w) && "a loop's state belongs to its thread");
+    (void)w;
+}
 
 #endif

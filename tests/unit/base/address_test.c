@@ -93,11 +93,46 @@ static void says_what_is_wrong_with_an_address(void **state)
     assert_int_equal(address_read(&a, text, &e), ERR_CONFIG);
 }
 
+static void a_host_has_no_blanks_and_no_controls(void **state)
+{
+    (void)state;
+    for (int c = 1; c < 256; c++) {
+        char text[] = "a?b:80", says[] = "a blank in the host";
+        struct address a;
+        struct err e;
+        text[1] = (char)c;
+        bool blank = c <= ' ' || c == 0x7f;
+        int rc = address_read(&a, text, &e);
+        if (c != ':' && (rc != (blank ? ERR_CONFIG : 0) || (blank && !strstr(e.text, says))))
+            fail_msg("byte %d: %d", c, rc);
+    }
+}
+
+static void a_text_has_as_many_bytes_as_there_is_room_for(void **state)
+{
+    (void)state;
+    for (size_t size = ADDRESS_TEXT_MAX - 2; size <= ADDRESS_TEXT_MAX; size++) {
+        char text[ADDRESS_TEXT_MAX + 1] = {0};
+        struct address a;
+        struct err e;
+        memset(text, 'h', size);
+        memcpy(text + size - 3, ":80", 3);
+        bool fits = size < ADDRESS_TEXT_MAX;
+        assert_int_equal(address_read(&a, text, &e), fits ? 0 : ERR_CONFIG);
+        if (fits)
+            assert_int_equal(strlen(a.host), size - 3);
+        else
+            assert_non_null(strstr(e.text, "hhh...\": longer than 127 bytes"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_forms_that_users_write),
         cmocka_unit_test(says_what_is_wrong_with_an_address),
+        cmocka_unit_test(a_host_has_no_blanks_and_no_controls),
+        cmocka_unit_test(a_text_has_as_many_bytes_as_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,18 @@
 
 #include "base/clock.h"
 
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
+
+static clockid_t looked_at; /* last */
+
+/* Every look at a clock in this program, as libc's. */
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+    looked_at = id;
+    return (int)syscall(SYS_clock_gettime, id, ts);
+}
 
 static void milliseconds_and_microseconds_are_of_one_clock(void **state)
 {
@@ -29,6 +40,12 @@ static void race_29_what_is_compared_neither_jumps_nor_stops_while_the_machine_s
     assert_true((int64_t)before.tv_sec * 1000 + before.tv_nsec / 1000000 <= ms);
     assert_true(us / 1000 <= (int64_t)after.tv_sec * 1000 + after.tv_nsec / 1000000);
     assert_true(ms <= us / 1000);
+    /* A machine that has never slept shows the same time on CLOCK_MONOTONIC, which stops. */
+    (void)clock_ms();
+    assert_int_equal(looked_at, CLOCK_BOOTTIME);
+    (void)clock_thread_cpu_us();
+    (void)clock_us();
+    assert_int_equal(looked_at, CLOCK_BOOTTIME);
 }
 
 static void the_wall_clock_is_that_of_the_system(void **state)

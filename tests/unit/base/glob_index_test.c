@@ -249,6 +249,31 @@ static void a_gram_that_a_key_has_often_is_looked_at_once(void **state)
     assert_true(glob_index_compared(ix) - before <= 200);
 }
 
+/* Up to one that is as long as a pattern may be, and has no star. */
+static void literals_of_every_length_are_found(void **state)
+{
+    struct glob_index *ix = *state;
+    struct err e;
+    char key[GLOB_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (char)('a' + i * 7 % 26);
+    for (int size = 1; size <= GLOB_MAX; size++) {
+        const char *star = size < GLOB_MAX ? "*" : "";
+        snprintf(owners[count++].text, GLOB_MAX + 1, "%.*s%s", size, key, star);
+        snprintf(owners[count++].text, GLOB_MAX + 1, "%s%.*s", star, size, key + GLOB_MAX - size);
+    }
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(glob_check(slice_str(owners[i].text), &e), 0);
+        put_in(ix, &owners[i]);
+    }
+    for (size_t size = 0; size <= sizeof key; size++) {
+        assert_as_defined(ix, count, slice_of(key, size));
+        assert_as_defined(ix, count, slice_of(key + sizeof key - size, size));
+    }
+    assert_int_equal(walk(ix, slice_of(key, sizeof key)), count);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +284,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(patterns_that_match_the_same_are_compared_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(literals_of_every_length_are_found, setup, teardown),
         cmocka_unit_test_setup_teardown(a_gram_that_a_key_has_often_is_looked_at_once, setup,
                                         teardown),
     };

@@ -69,6 +69,34 @@ static void what_is_right_is_taken(void **state)
     }
 }
 
+/* Whether a pattern of these words with a byte between them is taken. */
+static bool takes(const char *before, int byte, const char *after)
+{
+    char pattern[32];
+    struct err e;
+    int size = snprintf(pattern, sizeof pattern, "%s?%s", before, after);
+    pattern[strlen(before)] = (char)byte;
+    return glob_check(slice_of(pattern, (size_t)size), &e) == 0;
+}
+
+static void each_byte_is_taken_where_it_may_stand(void **state)
+{
+    (void)state;
+    static const char first[] = "abcdefghijklmnopqrstuvwxyz_", digits[] = "0123456789";
+    for (int c = 0; c < 256; c++) {
+        bool begins = c != 0 && strchr(first, c), digit = c != 0 && strchr(digits, c);
+        bool special = c == '{' || c == '*' || c == '\\';
+        if (takes("{", c, ":int}") != begins)
+            fail_msg("byte %d as a name", c);
+        if (takes("{a", c, ":int}") != (begins || digit))
+            fail_msg("byte %d in a name", c);
+        if (takes("{a:int}", c, "") != (!digit && !special))
+            fail_msg("byte %d right behind an int star", c);
+        if (takes("{a:uuid}", c, "") != !special || takes("", c, "") != (!special || c == '*'))
+            fail_msg("byte %d of a key", c);
+    }
+}
+
 static void stars_have_names_and_types(void **state)
 {
     (void)state;
@@ -125,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_named_with_its_byte),
         cmocka_unit_test(what_is_right_is_taken),
+        cmocka_unit_test(each_byte_is_taken_where_it_may_stand),
         cmocka_unit_test(stars_have_names_and_types),
         cmocka_unit_test(patterns_that_differ_by_names_are_equal),
     };

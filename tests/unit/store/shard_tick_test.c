@@ -393,6 +393,47 @@ static void a_refresh_is_no_recency(void **state)
     store_free(s);
 }
 
+/* What leaves with no put after it leaves holes: ticks gather them, until they are few beside what
+ * is there, and no value is lost. */
+static void holes_are_gathered_while_nothing_is_put(void **state)
+{
+    (void)state;
+    enum { COUNT = 4000, SIZE = 500, TICKS = 20000 };
+    static char value[SIZE + 1];
+    struct store *s = new_store(8 << 20, 1, 0);
+    struct store_stats before, after;
+    char key[32];
+    memset(value, 'x', SIZE);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        struct put p = put_of(s, key, value);
+        p.ttl_ms = 3600 * 1000;
+        assert_int_equal(store_put(s, &p, 0, NULL), 0);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(key, sizeof key, "key-%d", i);
+        if (i % 4 != 0)
+            assert_true(drop(s, key, 0));
+    }
+    store_read_stats(s, &before);
+    assert_true(before.holes > before.bytes / 2);
+    for (int i = 1; i <= TICKS; i++)
+        store_tick(s, i, SIZE_MAX, NULL);
+    store_read_stats(s, &after);
+    assert_true(after.holes < after.bytes / 2);
+    assert_true(after.bytes < before.bytes - before.holes / 2);
+    for (int i = 0; i < COUNT; i += 4) {
+        struct hit hit;
+        struct buf out;
+        buf_init(&out, 0);
+        snprintf(key, sizeof key, "key-%d", i);
+        assert_int_equal(get(s, key, TICKS, 0, &out, &hit), LOOKUP_FRESH);
+        entry_unref(hit.entry);
+        buf_fini(&out);
+    }
+    store_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +450,7 @@ int main(void)
         cmocka_unit_test(the_value_that_is_stored_is_renewed_in_place),
         cmocka_unit_test(a_renewal_counts_from_its_own_load_for_its_tags),
         cmocka_unit_test(a_refresh_is_no_recency),
+        cmocka_unit_test(holes_are_gathered_while_nothing_is_put),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

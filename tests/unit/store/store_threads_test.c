@@ -222,7 +222,7 @@ static void *ask_ahead(void *arg)
     return NULL;
 }
 
-static void asking_ahead_takes_no_lock(void **state)
+static void asking_ahead_bears_a_table_that_grows_and_shrinks(void **state)
 {
     (void)state;
     enum { WAVES = 4, MANY = 20000, ASKERS = 6 };
@@ -252,7 +252,7 @@ static void asking_ahead_takes_no_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(asking_ahead_takes_no_lock),
+        cmocka_unit_test(asking_ahead_bears_a_table_that_grows_and_shrinks),
         cmocka_unit_test(threads_see_whole_values_of_their_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,10 @@
 
 #include "sys/addr.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +217,20 @@ static void an_address_that_does_not_answer_leaves_time_for_the_next(void **stat
     unlink(open_text + 5);
 }
 
-/* Where /etc/hosts names 127.0.0.1 and ::1 localhost, glibc gives the first one twice. */
+/* As glibc does where /etc/hosts names 127.0.0.1 and ::1 localhost: it gives some twice. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    int (*of_libc)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&of_libc = dlsym(RTLD_NEXT, "getaddrinfo");
+    int rc = of_libc(node, service, hints, found);
+    if (rc != 0 || strcmp(node, "localhost") != 0)
+        return rc;
+    while (*found)
+        found = &(*found)->ai_next;
+    return of_libc(node, service, hints, found);
+}
+
 static void an_address_is_listed_once(void **state)
 {
     (void)state;

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include <stdio.h>
+#include <time.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -330,6 +331,39 @@ static void the_time_of_a_certificate_is_told(void **state)
     tls_context_free(c);
 }
 
+/* Both its first and its last second are its own. */
+static void a_certificate_is_valid_from_its_first_second_to_its_last(void **state)
+{
+    (void)state;
+    struct tls_server_options o = server_options();
+    struct tls_context *c;
+    struct err e;
+    char text[64], until[64];
+    struct tm tm = {0};
+    assert_int_equal(tls_context_server(&c, &o, &e), 0);
+    tls_context_until(c, until, sizeof until);
+    assert_non_null(strptime(until, "%Y-%m-%dT%H:%M:%SZ", &tm));
+    int64_t last = timegm(&tm), first = 0, known = last;
+    while (known - first > 1) { /* the first second by halves */
+        int64_t mid = first + (known - first) / 2;
+        tls_context_doubt(c, mid, text, sizeof text);
+        if (text[0])
+            first = mid;
+        else
+            known = mid;
+    }
+    tls_context_doubt(c, known - 1, text, sizeof text);
+    assert_memory_equal(text, "not valid before ", 17);
+    assert_non_null(strptime(text + 17, "%Y-%m-%dT%H:%M:%SZ", &tm));
+    assert_int_equal(timegm(&tm), known);
+    tls_context_doubt(c, last, text, sizeof text);
+    assert_string_equal(text, "");
+    tls_context_doubt(c, last + 1, text, sizeof text);
+    assert_memory_equal(text, "expired at ", 11);
+    assert_string_equal(text + 11, until);
+    tls_context_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +375,7 @@ int main(void)
         cmocka_unit_test(records_that_nobody_takes_are_bounded),
         cmocka_unit_test(what_is_wrong_with_a_file_is_told_with_its_name),
         cmocka_unit_test(the_time_of_a_certificate_is_told),
+        cmocka_unit_test(a_certificate_is_valid_from_its_first_second_to_its_last),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }

@@ -3,61 +3,19 @@
  *
  *   bind --backend_submit(query)--> driver --(socket or worker thread)--> query->done(query)
  *
- * Shape: SQL text, parameters as one packed MessagePack array, the result as packed MessagePack:
- * one form of data between database, Lua and cache. The table of types is in docs/loaders.md.
+ * Shape: each driver has a folder of its own, which the table of drivers in backend.c alone knows.
  * Thread: one loader loop owns a backend and every query of it; done runs on that loop, never
  * inside backend_submit. Limits: conf_backend's pool, pipeline, max_queue, statements, max_result.
  */
 #ifndef RTCACHE_BACKEND_BACKEND_H
 #define RTCACHE_BACKEND_BACKEND_H
 
-#include "base/buf.h"
+#include "backend/listen.h"
+#include "backend/query.h"
 #include "base/err.h"
-#include "base/list.h"
 #include "conf/conf.h"
 
 #include <ev.h>
-
-enum query_shape {
-    QUERY_ROW,   /* a map column -> value, or nothing */
-    QUERY_ROWS,  /* an array of such maps, in order */
-    QUERY_VALUE, /* the first column of the first row, or nothing */
-    QUERY_EXEC,  /* an integer: rows affected */
-    /* Not run, only described: [[type of each parameter, as its OID], [name of each column],
-     * whether every parameter's type takes a text whole or not at all, whether it was shown that
-     * the statement reads plain tables alone]; nothing from a driver whose statements have no
-     * types. No older than the backend's `statement_age`. */
-    QUERY_TYPES,
-};
-
-/* What is known of a query that failed or was given up: a write may hang on it. */
-enum query_fate {
-    QUERY_UNSENT, /* the source never saw it */
-    QUERY_SENT,   /* the source has it, and has not said what became of it */
-    QUERY_UNDONE, /* the source has answered with an error, and undone the statement */
-    QUERY_DONE,   /* it ran, and what it changed stays; but it failed in part, or what it gave could
-                     not be taken */
-};
-
-/* Embedded in its owner, who keeps it in place from backend_submit until done or backend_cancel. */
-struct query {
-    struct slice sql;    /* borrowed until then */
-    struct slice params; /* a packed array, borrowed until then; empty: no parameters */
-    enum query_shape shape;
-    /* It asks one statement for the keys of many, of which QUERY_TYPES has just told that it reads
-     * plain tables alone: so does this, whose own text tells less. */
-    bool plain;
-    void (*done)(struct query *q);
-    /* The outcome, valid from done on. */
-    int code;             /* 0 or ERR_* */
-    enum query_fate fate; /* where code is not 0, and after backend_cancel */
-    struct err err;    /* with the database's own message; SQLSTATE in front where there is one */
-    bool found;        /* ROW, VALUE, TYPES: whether there is one */
-    struct buf result; /* owned by the query's owner, who calls buf_fini */
-    /* The driver's. */
-    struct list link;
-    void *driver;
-};
 
 struct backend;
 
@@ -82,6 +40,15 @@ struct backend_ops {
     void (*read_stats)(const struct backend *b, struct backend_stats *out);
 };
 
+/* What makes backends of a driver; its folder has one, and backend.c a line for it. */
+struct backend_driver {
+    int (*open)(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
+                unsigned share, struct err *e);
+    /* NULL: nothing can be heard of its sources. conf is borrowed for the life of *out. */
+    int (*listen)(struct listen **out, struct ev_loop *loop, const struct conf_backend *conf,
+                  const struct listen_events *events, struct err *e);
+};
+
 /* The head of every driver's own struct. */
 struct backend {
     const struct backend_ops *ops;
@@ -94,10 +61,11 @@ struct backend {
  * this. */
 int backend_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
                 unsigned share, struct err *e) MUST_USE;
-int postgres_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
-                 unsigned share, struct err *e) MUST_USE;
-int sqlite_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
-               unsigned share, struct err *e) MUST_USE;
+
+/* Hears of changes in conf's source (its feed says where) from now on, as it can be reached;
+ * ERR_CONFIG where the driver cannot. conf is borrowed for the life of *out. */
+int backend_listen(struct listen **out, struct ev_loop *loop, const struct conf_backend *conf,
+                   const struct listen_events *events, struct err *e) MUST_USE;
 
 static inline struct backend *backend_ref(struct backend *b)
 {
@@ -106,7 +74,11 @@ static inline struct backend *backend_ref(struct backend *b)
 }
 
 /* The last reference closes connections and ends threads; no query may be in the air then. */
-void backend_unref(struct backend *b);
+static inline void backend_unref(struct backend *b)
+{
+    if (b && --b->refs == 0)
+        b->ops->free(b);
+}
 
 static inline void backend_submit(struct backend *b, struct query *q)
 {
@@ -119,8 +91,5 @@ static inline void backend_cancel(struct backend *b, struct query *q)
 {
     b->ops->cancel(b, q);
 }
-
-/* Prepares q's outcome: drivers call it first in submit. */
-void query_reset(struct query *q, size_t max_result);
 
 #endif

@@ -2,11 +2,11 @@
 
 #include "base/decimal.h"
 #include "wire/json_number.h"
+#include "wire/json_read.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -80,7 +80,7 @@ static int pack_json(const struct json_in *in, const json_t *v, unsigned depth)
 static json_t *parse(struct slice text, json_error_t *fault, bool *marked, struct err *e)
 {
     const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_t *v = json_loadb(text.data ? text.data : "", text.size, flags, fault);
+    json_t *v = json_read(text, flags, fault);
     *marked = false;
     if (v || json_error_code(fault) != json_error_numeric_overflow)
         return v;
@@ -88,7 +88,7 @@ static json_t *parse(struct slice text, json_error_t *fault, bool *marked, struc
     buf_init(&wide, 0);
     int rc = json_number_settle(text, &wide, marked, e);
     if (rc == 0)
-        v = json_loadb(wide.data, wide.size, flags, fault);
+        v = json_read(buf_slice(&wide), flags, fault);
     else if (rc != ERR_BAD_VALUE)
         err_set(e, rc, "no memory for %zu bytes of JSON", text.size);
     else if (e)
@@ -106,7 +106,7 @@ int json_to_mp(struct slice text, struct buf *out, struct err *e)
     json_t *v = parse(text, &fault, &in.marked, in.e);
     if (!v && in.e->code != 0)
         return in.e->code;
-    if (!v && json_error_code(&fault) == json_error_out_of_memory)
+    if (!v && json_read_had_no_memory(&fault))
         return err_set(e, ERR_NOMEM, "no memory for %zu bytes of JSON", text.size);
     if (!v)
         return err_set(e, ERR_BACKEND, "no JSON at line %d, column %d: %s", fault.line,

@@ -135,7 +135,10 @@ static void what_is_no_json_is_refused_with_its_position(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "{", "[1,]", "{\"a\" 1}", "1 2", "\"\xff\"", "[9223372036854775808", "nothing", "[1"};
+        "", "{", "[1,]", "{\"a\" 1}", "1 2", "\"\xff\"", "[9223372036854775808", "nothing", "[1",
+        /* Zeros in front, beside and in a number that is past the reader's. */
+        "[9223372036854775808,01]", "[9223372036854775808,00018446744073709551615]",
+        "[9223372036854775808,-007]", "[00100000000000000000000]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf out;
         struct err e;

@@ -1,0 +1,12 @@
+#include "backend/query.h"
+
+void query_reset(struct query *q, size_t max_result)
+{
+    q->code = 0;
+    q->fate = QUERY_UNSENT;
+    err_clear(&q->err);
+    q->found = false;
+    buf_init(&q->result, max_result);
+    list_init(&q->link);
+    q->driver = NULL;
+}

@@ -1,0 +1,333 @@
+/* Statements that are shown to read plain tables share transactions; others never do. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "backend/postgres/pg_link.h"
+#include "pg_fixture.h"
+
+#define N 24
+
+static const char *const plain = "SELECT name FROM things WHERE id = $1";
+static const char told_plain[] = "[[23],[\"name\"],true,true]";
+
+static struct pg_stmt *statement_of(struct fixture *f, const char *sql)
+{
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct pg_stmt *st = pg_stmt_find(&p->conns[0].stmts, slice_str(sql));
+    assert_non_null(st);
+    return st;
+}
+
+/* So many at once, with the parameter 1. */
+static void run_all(struct fixture *f, int count, const char *sql)
+{
+    struct ask asks[N];
+    for (int i = 0; i < count; i++) {
+        ask_init(&asks[i], QUERY_VALUE, sql, "[1]");
+        ask_send(f, &asks[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        assert_int_equal(asks[i].q.code, 0);
+        ask_fini(&asks[i]);
+    }
+}
+
+/* Runs it until it was judged, and says whether it shares. */
+static bool judged(struct fixture *f, const char *sql)
+{
+    run_all(f, 1, sql);
+    while (statement_of(f, sql)->pure.state == PG_PURE_UNKNOWN)
+        run_all(f, 1, sql);
+    return statement_of(f, sql)->plain;
+}
+
+static struct fixture *opened_with_tables(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)", NULL,
+          "0");
+    return f;
+}
+
+static void what_reads_a_table_shares_after_a_few_runs(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    run_all(f, N, "SELECT $1::int + 1");
+    assert_int_equal(stats(f).groups, 0); /* nothing was known of it, and nothing waited */
+    assert_true(judged(f, plain));
+    while (stats(f).groups == 0)
+        run_all(f, N, plain);
+    assert_true(stats(f).statements_shared >= 1);
+    fixture_close(f);
+}
+
+static void what_sets_locks_or_tells_never_shares(void **state)
+{
+    static const char *const impure[] = {
+        "SELECT set_config('a.b', $1::text, true)",
+        "SELECT coalesce(current_setting('a.b', true), $1::text)",
+        "SELECT pg_try_advisory_xact_lock($1::int)",
+        "SELECT id FROM things WHERE id = $1 FOR UPDATE SKIP LOCKED",
+        "SELECT now() + $1 * interval '1 s'",
+        "SELECT txid_current() + $1::int",
+        "SELECT name FROM through_view WHERE id = $1",
+        "SELECT name_of FROM name_of($1)",
+        "WITH w AS (SELECT $1::int) SELECT * FROM w",
+    };
+    enum { COUNT = sizeof impure / sizeof *impure };
+    struct fixture *f = opened_with_tables(state);
+    gives(f, QUERY_EXEC, "CREATE VIEW through_view AS SELECT * FROM things", NULL, "0");
+    gives(f, QUERY_EXEC,
+          "CREATE FUNCTION name_of(int) RETURNS text LANGUAGE sql AS 'SELECT name FROM things'",
+          NULL, "0");
+    for (int i = 0; i + 1 < COUNT; i++)
+        assert_false(judged(f, impure[i]));
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < COUNT; i++)
+            run_all(f, N, impure[i]);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    assert_int_equal(stats(f).statements_alone, COUNT - 1);
+    gives(f, QUERY_EXEC, "DROP VIEW through_view", NULL, "0");
+    gives(f, QUERY_EXEC, "DROP FUNCTION name_of", NULL, "0");
+    fixture_close(f);
+}
+
+static void an_answer_counts_no_longer_than_its_age(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    assert_true(judged(f, plain));
+    struct pg_stmt *st = statement_of(f, plain);
+    st->pure.asked_ms -= f->conf.statement_age_ms;
+    run_all(f, 2, plain);
+    assert_false(st->plain);
+    while (!st->plain) /* it is asked again after some runs */
+        run_all(f, 1, plain);
+    fixture_close(f);
+}
+
+static void an_answer_grows_no_younger_by_a_question_on_its_way(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    assert_true(judged(f, plain));
+    struct pg_stmt *st = statement_of(f, plain);
+    struct ask asks[N];
+    int64_t old_ms = st->pure.asked_ms -= f->conf.statement_age_ms / 2;
+    for (int i = 0; i < N; i++) {
+        ask_init(&asks[i], QUERY_VALUE, plain, "[1]");
+        ask_send(f, &asks[i]);
+    }
+    assert_true(st->pure.asking);
+    assert_int_equal(st->pure.asked_ms, old_ms);
+    for (int i = 0; i < N; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        ask_fini(&asks[i]);
+    }
+    while (st->pure.asking)
+        run_all(f, 1, plain);
+    assert_true(st->pure.asked_ms > old_ms);
+    fixture_close(f);
+}
+
+static void row_level_security_that_is_switched_on_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.statement_age_ms = 100;
+    fixture_open(f, 1);
+    gives(f, QUERY_EXEC, "CREATE TABLE secrets (id int, name text)", NULL, "0");
+    const char *sql = "SELECT name FROM secrets WHERE id = $1";
+    while (!judged(f, sql)) /* an answer may be too old when it comes */
+        ;
+    gives(f, QUERY_EXEC, "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY", NULL, "0");
+    while (statement_of(f, sql)->pure.state != PG_PURE_NO)
+        run_all(f, 1, sql);
+    assert_false(statement_of(f, sql)->plain);
+    gives(f, QUERY_EXEC, "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", NULL, "0");
+    while (!statement_of(f, sql)->plain)
+        run_all(f, 1, sql);
+    gives(f, QUERY_EXEC, "DROP TABLE secrets", NULL, "0");
+    fixture_close(f);
+}
+
+/* The answer would be that of another session. */
+static void behind_a_pooler_nothing_shares(void **state)
+{
+    struct fixture *f = *state;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.prepared = false;
+    fixture_open(f, 1);
+    for (int round = 0; round < 4; round++)
+        run_all(f, N, plain);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain); /* which is of the catalog, not the session */
+    run_all(f, N, plain);
+    assert_int_equal(stats(f).groups, 0);
+    assert_int_equal(stats(f).statements_shared, 0);
+    fixture_close(f);
+}
+
+/* The answer is about names as they were before. */
+static void an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct ask told;
+    run_all(f, 1, plain);
+    ask_init(&told, QUERY_TYPES, plain, NULL);
+    ask_send(f, &told);
+    struct pg_stmt *st = statement_of(f, plain);
+    assert_true(st->pure.asking);
+    p->changed_ms = clock_ms() + 1;
+    while (clock_ms() < p->changed_ms) /* so that what is asked from here on counts */
+        continue;
+    fixture_wait(f, &told.done, 1);
+    result_is(&told.q, "[[23],[\"name\"],true,false]");
+    assert_false(st->plain);
+    ask_fini(&told);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    fixture_close(f);
+}
+
+/* A second unit in the air may reach another session than it begins in. */
+static void behind_a_pooler_the_question_waits_until_the_connection_is_idle(void **state)
+{
+    struct fixture *f = *state;
+    struct ask a;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.prepared = false;
+    fixture_open(f, 1);
+    const struct pg_conn *c = &((struct pg_pool *)f->backend)->conns[0];
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    struct pg_stmt *st = statement_of(f, plain);
+    st->pure.asked_ms -= f->conf.statement_age_ms;
+    st->pure.runs = N;
+    ask_init(&a, QUERY_VALUE, plain, "[1]");
+    ask_send(f, &a);
+    assert_ptr_equal(c->steps.next, c->steps.prev);
+    fixture_wait(f, &a.done, 1);
+    ask_fini(&a);
+    assert_false(st->pure.asking);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    fixture_close(f);
+}
+
+static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **state)
+{
+    static const char sql[] = "SELECT name FROM told WHERE id = $1";
+    struct fixture *f = opened_with_tables(state);
+    gives(f, QUERY_EXEC, "CREATE TABLE told (id int, name text)", NULL, "0");
+    gives(f, QUERY_TYPES, sql, NULL, told_plain);
+    gives(f, QUERY_TYPES, "SELECT set_config('a.b', $1::text, true) AS name", NULL,
+          "[[25],[\"name\"],true,false]");
+    gives(f, QUERY_TYPES, "UPDATE told SET name = 'x' WHERE id = $1 RETURNING name", NULL,
+          "[[23],[\"name\"],true,false]");
+    gives(f, QUERY_EXEC, "ALTER TABLE told ENABLE ROW LEVEL SECURITY", NULL, "0");
+    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    gives(f, QUERY_TYPES, sql, NULL, "[[23],[\"name\"],true,false]");
+    gives(f, QUERY_EXEC, "ALTER TABLE told DISABLE ROW LEVEL SECURITY", NULL, "0");
+    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    statement_of(f, sql)->alone = true; /* it has failed in a group, which is no reason */
+    gives(f, QUERY_TYPES, sql, NULL, told_plain);
+    gives(f, QUERY_EXEC, "DROP TABLE told", NULL, "0");
+    fixture_close(f);
+}
+
+static void who_waits_to_be_told_may_leave_or_lose_the_connection(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct ask gone, stays;
+    struct err why;
+    run_all(f, 1, plain);
+    ask_init(&gone, QUERY_TYPES, plain, NULL);
+    ask_init(&stays, QUERY_TYPES, plain, NULL);
+    ask_send(f, &gone);
+    ask_send(f, &stays);
+    assert_true(statement_of(f, plain)->pure.asking);
+    backend_cancel(f->backend, &gone.q);
+    err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
+    pg_link_close(&p->conns[0], &why);
+    fixture_wait(f, &stays.done, 1);
+    result_is(&stays.q, "[[23],[\"name\"],true,false]");
+    assert_int_equal(p->conns[0].in_air, 0);
+    ask_fini(&gone);
+    ask_fini(&stays);
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    fixture_close(f);
+}
+
+/* Its own text is none that could be shown. */
+static void the_query_of_many_keys_shares_where_its_asker_has_been_told(void **state)
+{
+    static const char sql[] =
+        "SELECT q.* FROM unnest($1::int[]) AS k(p), LATERAL (SELECT name FROM things "
+        "WHERE id = k.p) AS q";
+    struct fixture *f = opened_with_tables(state);
+    for (int round = 0; round < 40 && (round < 3 || stats(f).groups == 0); round++) {
+        struct ask asks[N];
+        for (int i = 0; i < N; i++) {
+            ask_init(&asks[i], QUERY_ROWS, sql, "[[1,2]]");
+            asks[i].q.plain = round > 1;
+            ask_send(f, &asks[i]);
+        }
+        for (int i = 0; i < N; i++) {
+            fixture_wait(f, &asks[i].done, 1);
+            result_is(&asks[i].q, "[]");
+            ask_fini(&asks[i]);
+        }
+        if (round == 1)
+            assert_int_equal(stats(f).groups, 0);
+    }
+    assert_true(stats(f).groups > 0);
+    fixture_close(f);
+}
+
+static void a_backend_may_end_while_it_asks(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    run_all(f, 1, plain);
+    while (!statement_of(f, plain)->pure.asking)
+        run_all(f, 1, plain);
+    fixture_close(f);
+}
+
+static void a_connection_may_end_while_it_asks(void **state)
+{
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct err why;
+    run_all(f, 1, plain);
+    while (!statement_of(f, plain)->pure.asking)
+        run_all(f, 1, plain);
+    err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
+    pg_link_close(&p->conns[0], &why);
+    assert_true(judged(f, plain));
+    fixture_close(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_reads_a_table_shares_after_a_few_runs),
+        cmocka_unit_test(what_sets_locks_or_tells_never_shares),
+        cmocka_unit_test(an_answer_counts_no_longer_than_its_age),
+        cmocka_unit_test(an_answer_grows_no_younger_by_a_question_on_its_way),
+        cmocka_unit_test(row_level_security_that_is_switched_on_is_noticed),
+        cmocka_unit_test(behind_a_pooler_nothing_shares),
+        cmocka_unit_test(an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile),
+        cmocka_unit_test(behind_a_pooler_the_question_waits_until_the_connection_is_idle),
+        cmocka_unit_test(who_asks_for_types_is_told_at_once_and_no_older_than_its_age),
+        cmocka_unit_test(who_waits_to_be_told_may_leave_or_lose_the_connection),
+        cmocka_unit_test(the_query_of_many_keys_shares_where_its_asker_has_been_told),
+        cmocka_unit_test(a_backend_may_end_while_it_asks),
+        cmocka_unit_test(a_connection_may_end_while_it_asks),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}

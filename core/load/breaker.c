@@ -22,7 +22,6 @@ static void open_it(struct breaker *b, const struct breaker_rule *rule, int64_t 
 {
     b->state = BREAKER_OPEN;
     b->open_until_ms = now_ms + rule->open_ms;
-    b->failures = 0;
     b->probing = false;
 }
 

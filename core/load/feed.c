@@ -99,9 +99,9 @@ static bool may_have_moved(const char *before, const char *now)
     return before[0] ? strcmp(before, now) != 0 : now[0] && strcmp(now, FEED_MISSED_NONE) != 0;
 }
 
-bool feed_up(struct feed *f, const struct pg_identity *identity, const char *missed, int64_t now_ms)
+bool feed_up(struct feed *f, const struct identity *identity, const char *missed, int64_t now_ms)
 {
-    bool same = pg_identity_same(&f->identity, identity);
+    bool same = identity_same(&f->identity, identity);
     f->connected = true;
     f->sent = f->received = 0;
     f->next_beat_ms = now_ms;
@@ -339,7 +339,7 @@ bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct e
 {
     struct buf packed;
     struct event ev;
-    buf_init(&packed, 4 * FEED_PAYLOAD_MAX);
+    buf_init(&packed, 0); /* 9 bytes at most for 4 of a payload */
     int rc = payload.size > FEED_PAYLOAD_MAX
                  ? err_set(e, ERR_BAD_REQUEST, "it has %zu bytes", payload.size)
                  : json_to_mp(payload, &packed, e);

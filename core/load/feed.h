@@ -17,7 +17,7 @@
 #ifndef RTCACHE_LOAD_FEED_H
 #define RTCACHE_LOAD_FEED_H
 
-#include "backend/pg_identity.h"
+#include "backend/identity.h"
 #include "load/change.h"
 
 #include <stdatomic.h>
@@ -48,9 +48,9 @@ struct feed {
     bool mark_hard;   /* then: another cluster or timeline */
     bool missed_open; /* something was not told of, by a transaction that may not be over */
     int64_t down_since_ms, next_beat_ms;
-    uint64_t sent, received;     /* heartbeats, of this connection */
-    int64_t sent_ms, lag_ms;     /* of the last one; how long the last that came back took */
-    struct pg_identity identity; /* of the server that it listened to last */
+    uint64_t sent, received;  /* heartbeats, of this connection */
+    int64_t sent_ms, lag_ms;  /* of the last one; how long the last that came back took */
+    struct identity identity; /* of the server that it listened to last */
     char
         missed[FEED_MISSED_TEXT]; /* what the database said last of what was not told; "" nothing */
     uint64_t events, bad, gaps;
@@ -67,8 +67,7 @@ void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms);
 /* LISTEN is committed. Whether the server has all that the last one had; where that is not shown,
  * what was loaded before is dropped, for its versions may exist nowhere any more. missed: "" where
  * the database cannot say. */
-bool feed_up(struct feed *f, const struct pg_identity *identity, const char *missed,
-             int64_t now_ms);
+bool feed_up(struct feed *f, const struct identity *identity, const char *missed, int64_t now_ms);
 void feed_down(struct feed *f, int64_t now_ms);
 /* What the database said when a heartbeat was sent; held: a transaction that could not tell of its
  * change is not over. false: something was missed, which is a gap now. */

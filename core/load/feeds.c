@@ -1,6 +1,6 @@
 #include "load/feeds.h"
 
-#include "backend/pg_listen.h"
+#include "backend/backend.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -13,7 +13,7 @@ struct one {
     struct list link;
     struct feeds *feeds;
     struct feed feed;
-    struct pg_listen *listen;
+    struct listen *listen;
     struct snapshot *made;    /* that its connection was made of; one reference */
     struct snapshot *current; /* whose patterns and numbers it uses; one reference */
     const char *name;         /* of the backend, in made */
@@ -58,29 +58,29 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     char beat[FEED_BEAT_TEXT];
     switch (feed_tick(&o->feed, clock_ms(), beat)) {
     case FEED_BEAT: /* one that is not sent counts as missed */
-        (void)pg_listen_notify(o->listen, beat, o->feed.missed_open);
+        (void)listen_notify(o->listen, beat, o->feed.missed_open);
         break;
-    case FEED_DEAD: pg_listen_drop(o->listen, "its heartbeats do not come back"); break;
+    case FEED_DEAD: listen_drop(o->listen, "its heartbeats do not come back"); break;
     case FEED_NOTHING: break;
     }
     publish(o);
     arm(o);
 }
 
-static void on_up(void *arg, const struct pg_identity *identity, const char *missed)
+static void on_up(void *arg, const struct identity *identity, const char *missed)
 {
     struct one *o = arg;
-    char was[PG_IDENTITY_TEXT], is[PG_IDENTITY_TEXT];
-    bool first = pg_identity_empty(&o->feed.identity);
-    pg_identity_show(&o->feed.identity, was);
-    pg_identity_show(identity, is);
+    char was[IDENTITY_TEXT], is[IDENTITY_TEXT];
+    bool first = identity_empty(&o->feed.identity);
+    identity_show(&o->feed.identity, was);
+    identity_show(identity, is);
     if (!feed_up(&o->feed, identity, missed, clock_ms()) && !first)
         log_warn("feed.other_cluster", "backend=%s before=%s now=%s", o->name, was, is);
     publish(o);
     arm(o);
 }
 
-static void on_beaten(void *arg, const struct pg_beat *b)
+static void on_beaten(void *arg, const struct listen_beat *b)
 {
     struct one *o = arg;
     if (!feed_beaten(&o->feed, b->missed, b->held, b->wal_end, clock_ms()))
@@ -114,7 +114,7 @@ static void one_free(struct one *o)
 {
     ev_timer_stop(o->feeds->worker.loop, &o->due);
     list_remove(&o->link);
-    pg_listen_free(o->listen);
+    listen_free(o->listen);
     snapshot_unref(o->made);
     snapshot_unref(o->current);
     free(o->patterns);
@@ -199,8 +199,8 @@ static struct one *one_new(struct feeds *fs, struct snapshot *s, size_t index, s
     const struct one *before = find_before(fs, o);
     if (before)
         feed_succeed(&o->feed, &before->feed, clock_ms());
-    struct pg_listen_events events = {on_up, on_notified, on_beaten, on_down, o};
-    if (pg_listen_new(&o->listen, fs->worker.loop, &s->conf->backends[index], &events, e) != 0) {
+    struct listen_events events = {on_up, on_notified, on_beaten, on_down, o};
+    if (backend_listen(&o->listen, fs->worker.loop, &s->conf->backends[index], &events, e) != 0) {
         one_free(o);
         return NULL;
     }

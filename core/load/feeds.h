@@ -1,7 +1,7 @@
 /*
  * feeds: the thread that listens to the databases, and the feeds of the configuration in force.
  *
- *   database --NOTIFY--> pg_listen --> feed (decisions) --> change_*, snapshot->feeds
+ *   database --NOTIFY--> listen --> feed (decisions) --> change_*, snapshot->feeds
  *
  * A feed whose backend stays the same keeps its connection over a reload.
  * Thread: new, start, join, free: the main one; change, stop: any; the rest is its own thread's,

@@ -49,34 +49,30 @@ enum flight_end {
     END_REFUSED, /* never begun (OVERLOADED, breaker open, no loader): no backoff */
 };
 
-struct flight {
-    struct message message; /* carries the flight to its loader thread */
-    struct message promote; /* tells it that somebody waits now */
-    struct seat *seat;      /* the loader thread's, as the next */
-    bool urgent;            /* somebody waits since, which was told before it had a seat */
-    struct list chain;      /* the shard's bucket; alone where detached */
-    struct list failed;     /* the shard's FAILED flights, oldest first */
-    _Atomic int refs;       /* table, load, one per slot in delivery */
-    uint64_t hash;
-    uint64_t generation;    /* of the configuration its load uses: under the lock */
-    uint64_t epoch;         /* of its shard when the attempt began: under the lock */
-    uint64_t since;         /* marks_now when the attempt began: under the lock */
-    uint32_t waiter_count;  /* under the lock */
-    uint32_t failures;      /* in a row */
-    int64_t retry_at_ms;    /* FAILED */
-    bool loading, detached; /* under the lock */
-    bool doubtful;   /* a write of its key was in doubt when the attempt began: under the lock */
+/* What a flight was made for. */
+struct flight_asked {
     bool background; /* nobody waited when it was made */
-    bool begun, joined, promoted; /* under the lock; joined: somebody has waited */
-    bool nothing;                 /* was stored when it was made */
-    bool replaces; /* of use only while an entry is stored, or where somebody waits */
-    bool bulk;     /* one of many that a client asked for at once */
+    bool nothing;    /* was stored when it was made */
+    bool replaces;   /* of use only while an entry is stored, or where somebody waits */
+    bool bulk;       /* one of many that a client asked for at once */
+    bool primary;    /* it was started for who asks for the primary (join_request) */
     enum load_reason reason;
     uint16_t owner;        /* PREFETCH: counted in flights_prefetching until it ends */
     float ahead;           /* PREFETCH: after this share of the ttl; else 0 */
     int64_t wait_until_ms; /* its first waiter's deadline; 0: not known */
-    bool primary;          /* it was started for who asks for the primary (join_request) */
-    /* The outcome, written once by flights_end. */
+};
+
+/* What its result is judged by: how things stood when the attempt began. Under the lock. */
+struct flight_token {
+    uint64_t generation; /* of the configuration its load uses */
+    int loader;          /* the key's in that configuration */
+    uint64_t epoch;      /* of its shard */
+    uint64_t since;      /* marks_now */
+    bool doubtful;       /* a write of its key was in doubt */
+};
+
+/* What it ended with, written once by flights_end. */
+struct flight_outcome {
     enum flight_end end;
     struct entry *value; /* FOUND */
     struct err *err;     /* FAILED, REFUSED; NULL: no memory for the text */
@@ -89,6 +85,25 @@ struct flight {
     size_t too_large;        /* bytes of the entry where the store cannot hold it; 0: it can */
     size_t largest;          /* bytes of the largest entry that the key's shard can hold */
     uint32_t load_us;
+};
+
+struct flight {
+    struct message message; /* carries the flight to its loader thread */
+    struct message promote; /* tells it that somebody waits now */
+    struct seat *seat;      /* the loader thread's */
+    bool urgent; /* the loader thread's: it was told that somebody waits before it had a seat */
+    struct list chain;  /* the shard's bucket; alone where detached */
+    struct list failed; /* the shard's FAILED flights, oldest first */
+    _Atomic int refs;   /* table, load, one per slot in delivery */
+    uint64_t hash;
+    uint32_t waiter_count;        /* under the lock */
+    uint32_t failures;            /* in a row */
+    int64_t retry_at_ms;          /* FAILED */
+    bool loading, detached;       /* under the lock */
+    bool begun, joined, promoted; /* under the lock; joined: somebody has waited */
+    struct flight_asked asked;
+    struct flight_token token;
+    struct flight_outcome outcome;
     /* Then the slots, then the key. */
     uint32_t key_size;
     uint32_t slot_count;
@@ -134,6 +149,7 @@ struct join_request {
     int64_t now_ms;
     uint64_t
         generation; /* of the caller's configuration; an older flight is left to its own waiters */
+    int loader;     /* the key's in that configuration */
     int64_t max_waiters;
     unsigned slot;         /* the caller's I/O thread */
     struct waiter *waiter; /* NULL: in the background, nobody waits */
@@ -167,6 +183,7 @@ bool flights_leave(struct flights *fl, struct waiter *w);
 /* How a load is to begin. */
 struct beginning {
     uint64_t generation; /* of the scripts it runs */
+    int loader;          /* the key's in that configuration */
     int64_t now_ms;
     bool queued; /* it had to wait for its turn */
 };

@@ -30,7 +30,7 @@ static void detach(struct flight_shard *s, struct slice key, uint64_t hash)
 
 static uint64_t *dropped_at(struct flight_shard *s, uint64_t hash)
 {
-    return &s->dropped[(hash >> 24) % DROP_SLOTS];
+    return &s->dropped[hash_drop(hash, DROP_SLOTS)];
 }
 
 /* A floor remembers a version; this is for what has none. */

@@ -1,10 +1,8 @@
 /* The end of a flight: whether its result may be stored, backoff, and who is to be woken. */
 #include "load/flight_priv.h"
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #include <stdlib.h>
-
-#define TTL_OVER (-1) /* stale from now on */
 
 static struct put put_of(const struct flight *f, const struct outcome *o)
 {
@@ -24,27 +22,24 @@ static struct put put_of(const struct flight *f, const struct outcome *o)
         .tags = o->tags,
         .tag_count = o->tag_count,
         .tag_texts = o->tag_texts,
-        .since = f->since,
+        .since = f->token.since,
     };
 }
 
 /* keep false: it is delivered only. */
-static bool store_outcome(struct flights *fl, struct flight *f, const struct outcome *o, bool keep,
-                          struct room *room, int64_t now_ms)
+static bool store_outcome(struct flights *fl, struct flight *f, const struct put *p, bool keep,
+                          int64_t now_ms)
 {
-    int rc;
-    struct put p = put_of(f, o);
-    p.room = room;
-    if (keep && !(p.negative && p.ttl_ms <= 0)) {
-        rc = store_put(fl->store, &p, now_ms, NULL);
+    if (keep && !(p->negative && p->ttl_ms <= 0)) {
+        int rc = store_put(fl->store, p, now_ms, NULL);
         if (rc == ERR_TOO_LARGE) {
-            f->too_large = store_size_of(&p);
-            f->largest = store_largest(fl->store, p.hash);
+            f->outcome.too_large = store_size_of(p);
+            f->outcome.largest = store_largest(fl->store, p->hash);
         }
         return rc == 0;
     }
     /* Not to be kept: then what was stored is known to be old. */
-    store_remove(fl->store, p.key, p.hash, now_ms);
+    store_remove(fl->store, p->key, p->hash, now_ms);
     return false;
 }
 
@@ -52,9 +47,9 @@ static bool store_outcome(struct flights *fl, struct flight *f, const struct out
 static void make_room(struct flights *fl, const struct flight *f, const struct outcome *o,
                       struct room *room)
 {
-    struct put p = put_of(f, o);
-    if (o->end != END_FOUND || !o->store || o->unchanged)
+    if (o->end != END_FOUND || !o->store || o->unchanged || o->value.size < STORE_ROOM_LEAST)
         return;
+    struct put p = put_of(f, o);
     flight_make_room(fl, &p, room);
 }
 
@@ -63,8 +58,8 @@ static void enter_backoff(struct flights *fl, struct flight_shard *s, struct fli
 {
     f->failures++;
     f->retry_at_ms =
-        now_ms + spread_backoff_ms(f->failures, o->backoff_base_ms, o->backoff_cap_ms, &s->rng);
-    f->retry_after_ms = (int32_t)(f->retry_at_ms - now_ms);
+        now_ms + jitter_backoff_ms(f->failures, o->backoff_base_ms, o->backoff_cap_ms, &s->rng);
+    f->outcome.retry_after_ms = (int32_t)(f->retry_at_ms - now_ms);
     if (f->detached) {
         if (flight_table_find(s, flight_key(f), f->hash))
             return; /* a newer flight speaks for the key */
@@ -84,25 +79,24 @@ static void enter_backoff(struct flights *fl, struct flight_shard *s, struct fli
     }
 }
 
-static void keep_outcome(struct flight *f, const struct outcome *o, struct entry *value,
+static void keep_outcome(struct flight_outcome *out, const struct outcome *o, struct entry *value,
                          struct err *err)
 {
-    f->end = o->end;
-    f->has_version = o->has_version;
-    f->version = o->version;
-    f->replica = o->replica;
-    f->ttl_ms = o->ttl_ms;
-    f->load_us = o->load_us;
-    f->retry_after_ms = -1;
-    f->value = value;
-    f->err = err;
-    if (o->err) {
-        f->err_code = o->err->code;
-        f->retry_after_ms = o->err->retry_after_ms;
-    }
+    *out = (struct flight_outcome){
+        .end = o->end,
+        .value = value,
+        .err = err,
+        .err_code = o->err ? o->err->code : 0,
+        .retry_after_ms = o->err ? o->err->retry_after_ms : -1,
+        .has_version = o->has_version,
+        .replica = o->replica,
+        .version = o->version,
+        .ttl_ms = o->ttl_ms,
+        .load_us = o->load_us,
+    };
     if (o->end == END_FOUND && !value) {
-        f->end = END_REFUSED;
-        f->err_code = ERR_NOMEM;
+        out->end = END_REFUSED;
+        out->err_code = ERR_NOMEM;
     }
 }
 
@@ -114,7 +108,7 @@ static bool is_below(const struct flight_shard *s, const struct flight *f, const
                      const struct floor_seen *floor)
 {
     bool came = o->end == END_FOUND || o->end == END_ABSENT;
-    if (came && o->replica && f->epoch != s->epoch)
+    if (came && o->replica && f->token.epoch != s->epoch)
         return true;
     if (!came || !floor->there)
         return false;
@@ -128,7 +122,8 @@ static bool may_store(struct flights *fl, struct flight_shard *s, const struct f
                       const struct outcome *o, int64_t now_ms)
 {
     int64_t stored;
-    if (f->detached || f->epoch != s->epoch || f->generation < o->generation || f->overtaken)
+    if (f->detached || f->token.epoch != s->epoch || f->token.generation < o->generation ||
+        f->outcome.overtaken)
         return false;
     return !(o->has_version && flight_stored_version(fl, flight_key(f), f->hash, now_ms, &stored) &&
              stored > o->version);
@@ -141,7 +136,7 @@ static bool may_keep(const struct flight *f, const struct outcome *o,
                      const struct floor_seen *floor)
 {
     bool doubtful = o->end == END_ABSENT && !o->has_version && floor->there && !floor->gone;
-    return o->store && !f->doubtful && !doubtful;
+    return o->store && !f->token.doubtful && !doubtful;
 }
 
 /* What tags and patterns have done to the result since its attempt began. */
@@ -149,9 +144,9 @@ static enum mark judge(struct flights *fl, const struct flight *f, const struct 
 {
     if (o->end != END_FOUND && o->end != END_ABSENT)
         return MARK_NONE;
-    enum mark mark = marks_judge_key(fl->marks, flight_key(f), f->since);
+    enum mark mark = marks_judge_key(fl->marks, flight_key(f), f->token.since);
     if (o->tag_count > 0 && fl->marks && mark != MARK_HARD) {
-        enum mark by_tag = marks_judge_tags(fl->marks, o->tags, o->tag_count, f->since);
+        enum mark by_tag = marks_judge_tags(fl->marks, o->tags, o->tag_count, f->token.since);
         mark = by_tag > mark ? by_tag : mark;
     }
     return mark;
@@ -163,7 +158,7 @@ static bool is_wasted(struct flights *fl, const struct flight *f, const struct o
                       int64_t now_ms)
 {
     struct hit hit;
-    if (!f->replaces || f->joined)
+    if (!f->asked.replaces || f->joined)
         return false;
     enum lookup found = store_get(fl->store, flight_key(f), f->hash, now_ms, WANT_PEEK, NULL, &hit);
     entry_unref(hit.entry);
@@ -217,22 +212,23 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         return;
     }
     flight_uncount(fl, f);
-    keep_outcome(f, o, value, err);
+    keep_outcome(&f->outcome, o, value, err);
     enum mark mark = judge(fl, f, o);
-    f->overtaken = mark == MARK_HARD;
+    f->outcome.overtaken = mark == MARK_HARD;
     if (o->end == END_FAILED) {
         enter_backoff(fl, s, f, o, now_ms);
     } else {
-        struct outcome now = *o;
-        if (mark == MARK_SOFT)
-            now.ttl_ms = TTL_OVER;
         if (o->end != END_REFUSED && may_store(fl, s, f, o, now_ms)) {
+            struct put p = put_of(f, o);
+            p.room = &room;
+            if (mark == MARK_SOFT)
+                p.ttl_ms = TTL_OVER;
             v->wasted = is_wasted(fl, f, o, now_ms);
             if (!v->wasted)
-                v->stored = store_outcome(fl, f, &now, may_keep(f, o, &floor), &room, now_ms);
+                v->stored = store_outcome(fl, f, &p, may_keep(f, o, &floor), now_ms);
         }
-        v->too_large = f->too_large;
-        v->largest = f->largest;
+        v->too_large = f->outcome.too_large;
+        v->largest = f->outcome.largest;
         if (!f->detached)
             flight_table_drop(s, f);
     }

@@ -1,11 +1,15 @@
 /*
  * flight_priv: what the files of flights share; nobody else includes it.
  *
- * Thread: every function but flight_shard_of is called with the shard's lock held.
+ *   flight_join, flight_change, flight_end --> flight_table --> flight
+ *
+ * Thread: every function but flight_shard_of, flight_new and flight_make_room is called with the
+ * shard's lock held.
  */
 #ifndef RTCACHE_LOAD_FLIGHT_PRIV_H
 #define RTCACHE_LOAD_FLIGHT_PRIV_H
 
+#include "base/hash.h"
 #include "base/rng.h"
 #include "load/flight.h"
 #include "store/floor.h"
@@ -43,11 +47,15 @@ struct flights {
     struct flight_shard shards[];
 };
 
-/* The hash's low bits pick the store's slots; the flights take others. */
 static inline struct flight_shard *flight_shard_of(struct flights *fl, uint64_t hash)
 {
-    return &fl->shards[(hash >> 40) & (fl->shard_count - 1)];
+    return &fl->shards[hash_flight_shard(hash, fl->shard_count - 1)];
 }
+
+/* A flight that is LOADING, for what q asks, with two references: the table's and the load's. NULL:
+ * no memory. */
+struct flight *flight_new(const struct join_request *q, unsigned slots,
+                          void (*deliver)(struct message *m, void *owner));
 
 struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint64_t hash);
 /* The version of what is stored, a value of any age; false: nothing is, or it has none. */

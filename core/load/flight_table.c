@@ -59,7 +59,7 @@ void flights_free(struct flights *fl)
 
 static struct list *bucket_of(struct flight_shard *s, uint64_t hash)
 {
-    return &s->buckets[(hash >> 16) & (s->bucket_count - 1)];
+    return &s->buckets[hash_flight_list(hash, s->bucket_count - 1)];
 }
 
 struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint64_t hash)
@@ -117,6 +117,17 @@ void flight_table_drop(struct flight_shard *s, struct flight *f)
         s->failed_count--;
     }
     flight_unref(f);
+}
+
+void flight_uncount(struct flights *fl, const struct flight *f)
+{
+    if (f->asked.reason == REASON_PREFETCH)
+        atomic_fetch_sub_explicit(&fl->prefetching[f->asked.owner], 1, memory_order_relaxed);
+}
+
+uint32_t flights_prefetching(const struct flights *fl, uint16_t owner)
+{
+    return atomic_load_explicit(&fl->prefetching[owner], memory_order_relaxed);
 }
 
 void flights_read_stats(struct flights *fl, struct flights_stats *out)

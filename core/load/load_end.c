@@ -1,22 +1,17 @@
-/* What becomes of a load's seats: their ends, and further attempts. */
+/* What comes of a load's run for its seats: their ends, or what is left for another attempt. */
 #include "load/load_priv.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/show.h"
-#include "load/spread.h"
-
-static struct seat *first_seat(const struct load *ld)
-{
-    return container_of(ld->seats.next, struct seat, link);
-}
+#include "load/jitter.h"
 
 /* ---- ends ---- */
 
 static void count_end(struct load *ld, const struct outcome *o)
 {
-    struct metrics *m = load_loader(ld)->metrics;
-    struct loader_counters *c = ld->gate->counters;
+    struct metrics *m = load_thread(ld)->metrics;
+    struct loader_counters *c = ld->binding->counters;
     _Atomic uint64_t *own = o->end == END_FOUND    ? &c->found
                             : o->end == END_ABSENT ? &c->absent
                                                    : &c->failed;
@@ -36,34 +31,35 @@ static void count_end(struct load *ld, const struct outcome *o)
 /* Every get of it is a load: that is said once. */
 static void tell_too_large(struct load *ld, const struct flight *f, const struct verdict *v)
 {
-    metrics_inc(load_loader(ld)->metrics, M_LOADS_TOO_LARGE);
-    loader_count(&ld->gate->counters->too_large, 1);
-    if (snapshot_once(&gate_facts(ld->gate)->told_too_large))
+    metrics_inc(load_thread(ld)->metrics, M_LOADS_TOO_LARGE);
+    loader_count(&ld->binding->counters->too_large, 1);
+    if (snapshot_once(&binding_facts(ld->binding)->told_too_large))
         log_warn(
             "load.too_large",
             "pattern=%s key=%s bytes=%zu largest=%zu error=\"it cannot be kept: an entry takes "
             "at most an eighth of its shard's memory\"",
-            log_q(ld->gate->conf->pattern), log_key(flight_key(f)), v->too_large, v->largest);
+            log_q(ld->binding->conf->pattern), log_key(flight_key(f)), v->too_large, v->largest);
 }
 
 /* false: the result is below the key's floor, which v tells, and nothing has ended. */
 static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct outcome *o,
                      struct verdict *v)
 {
-    const struct loader_set *set = ld->gate->set;
+    const struct binding *b = ld->binding;
+    struct thread_state *t = load_thread(ld);
     int64_t us = now_us - ld->started_us;
     o->load_us = us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
-    o->refresh = snapshot_refresh(set->snapshot, (int)(ld->gate - set->gates), o->ttl_ms,
-                                  o->load_us, seat->flight->ahead, &set->loader->rng);
-    loader_end(load_loader(ld), seat->flight, o, now_us / 1000, v);
+    o->refresh = snapshot_refresh(b->edition->snapshot, b->index, o->ttl_ms, o->load_us,
+                                  seat->flight->asked.ahead, &t->rng);
+    answers_end(&t->answers, seat->flight, o, now_us / 1000, v);
     if (v->below)
         return false;
     count_end(ld, o);
     if (v->too_large > 0)
         tell_too_large(ld, seat->flight, v);
     if (v->wasted) {
-        metrics_inc(set->loader->metrics, M_REFRESH_WASTED);
-        loader_count(&ld->gate->counters->refresh_wasted, 1);
+        metrics_inc(t->metrics, M_REFRESH_WASTED);
+        loader_count(&ld->binding->counters->refresh_wasted, 1);
     }
     list_remove(&seat->link);
     list_push_back(&ld->ended, &seat->link);
@@ -76,7 +72,7 @@ static void fail_seat(struct load *ld, struct seat *seat, const struct err *why)
     struct err err = *why;
     show_key(key, flight_key(seat->flight));
     log_warn("load.failed", "pattern=%s key=%s attempt=%d code=%s error=%s",
-             log_q(ld->gate->conf->pattern), log_key(flight_key(seat->flight)), ld->attempt,
+             log_q(ld->binding->conf->pattern), log_key(flight_key(seat->flight)), ld->attempts,
              err_word(&err), log_q(err.text));
     err_prefix(&err, "%s", key);
     struct verdict v;
@@ -89,8 +85,7 @@ static void fail_seat(struct load *ld, struct seat *seat, const struct err *why)
     (void)end_seat(ld, seat, clock_us(), &o, &v); /* a failure is below nothing */
 }
 
-/* The seats of the current part, or of all. */
-static void fail_seats(struct load *ld, const struct err *why, bool all)
+void load_end_fail(struct load *ld, const struct err *why, bool all)
 {
     list_for_each_safe (link, next, &ld->seats) {
         struct seat *seat = container_of(link, struct seat, link);
@@ -99,20 +94,20 @@ static void fail_seats(struct load *ld, const struct err *why, bool all)
     }
 }
 
-static void wake_ended(struct loader *l, struct list *ended)
+void load_end_wake(struct thread_state *t, struct list *ended)
 {
     struct list *link;
     while ((link = list_pop_front(ended))) {
         struct seat *seat = container_of(link, struct seat, link);
-        loader_wake(l, seat_take_flight(seat));
+        answers_wake(&t->answers, seat_take_flight(seat));
         seat_free(seat);
     }
-    loader_tell(l);
+    answers_tell(&t->answers);
 }
 
 /* A value is a good sign wherever it came from. An absence or a failure is one where the source was
  * asked and has answered, whatever it said; where it was not asked they say nothing. */
-static enum breaker_sign sign_of(const struct load *ld)
+enum breaker_sign load_end_sign(const struct load *ld)
 {
     if (ld->found)
         return SIGN_WELL;
@@ -121,49 +116,15 @@ static enum breaker_sign sign_of(const struct load *ld)
     return ld->health == HEALTH_UNKNOWN ? SIGN_NONE : SIGN_WELL;
 }
 
-static void tell_breaker(struct load *ld)
-{
-    struct gate *g = ld->gate;
-    struct breaker_rule rule = {g->conf->policy.breaker_failures, g->conf->policy.breaker_open_ms};
-    if (breaker_ended(&g->breaker, &rule, sign_of(ld), ld->probe, clock_ms())) {
-        metrics_inc(load_loader(ld)->metrics, M_BREAKER_OPENED);
-        log_warn("loader.breaker_opened", "pattern=%s failures=%lld open_ms=%lld",
-                 log_q(g->conf->pattern), (long long)rule.failures, (long long)rule.open_ms);
-    }
-}
-
-/* Every seat has ended; then ld is gone, and its gate has been told. */
-static void load_finish(struct load *ld)
-{
-    struct loader *l = load_loader(ld);
-    struct loader_set *set = loader_set_ref(ld->gate->set);
-    struct list ended;
-    list_init(&ended);
-    list_splice(&ended, &ld->ended);
-    tell_breaker(ld);
-    gate_left(ld->gate, ld->count, ld->prefetched);
-    load_free(ld);
-    wake_ended(l, &ended);
-    loader_set_unref(set);
-}
-
 /* ---- further attempts ---- */
-
-static void again_in(struct load *ld, int64_t ms)
-{
-    struct loader *l = load_loader(ld);
-    ev_now_update(l->worker.loop);
-    ev_timer_set(&ld->again, ms > 0 ? (double)ms / 1e3 : 0., 0.);
-    ev_timer_start(l->worker.loop, &ld->again);
-}
 
 /* The wait before attempt n + 1, or -1: the deadline comes first. */
 static int64_t wait_for(const struct load *ld, unsigned n)
 {
     const struct policy *p = load_policy(ld);
-    struct loader *l = load_loader(ld);
-    int64_t wait_ms = spread_backoff_ms(n, p->retry_base_ms, p->retry_cap_ms, &l->rng);
-    return l->stopping || clock_ms() + wait_ms >= ld->deadline_ms ? -1 : wait_ms;
+    struct thread_state *t = load_thread(ld);
+    int64_t wait_ms = jitter_backoff_ms(n, p->retry_base_ms, p->retry_cap_ms, &t->rng);
+    return t->stopping || clock_ms() + wait_ms >= ld->deadline_ms ? -1 : wait_ms;
 }
 
 /* Whether what failed in this attempt is tried again: one answer for all its seats. */
@@ -171,38 +132,21 @@ static bool may_retry(struct load *ld)
 {
     if (ld->retry != RETRY_UNDECIDED)
         return ld->retry == RETRY_YES;
-    struct loader *l = load_loader(ld);
+    struct thread_state *t = load_thread(ld);
     bool may = ++ld->tries <= load_policy(ld)->retries;
     int64_t wait_ms = may ? wait_for(ld, (unsigned)ld->tries) : -1;
     may = may && wait_ms >= 0;
-    if (may && !budget_spend(&l->budget, clock_ms())) {
-        metrics_inc(l->metrics, M_RETRIES_REFUSED);
+    if (may && !budget_spend(&t->budget, clock_ms())) {
+        metrics_inc(t->metrics, M_RETRIES_REFUSED);
         may = false;
     }
     if (may) {
-        metrics_inc(l->metrics, M_LOADS_RETRIED);
-        loader_count(&ld->gate->counters->retried, 1);
+        metrics_inc(t->metrics, M_LOADS_RETRIED);
+        loader_count(&ld->binding->counters->retried, 1);
         ld->wait_ms = wait_ms;
     }
     ld->retry = may ? RETRY_YES : RETRY_NO;
     return may;
-}
-
-/* What is left of the part runs again, or the next part runs, or the load is over. */
-static void load_goes_on(struct load *ld)
-{
-    if (list_empty(&ld->seats)) {
-        load_finish(ld);
-        return;
-    }
-    struct seat *first = first_seat(ld);
-    if (first->part != ld->part) {
-        ld->part = first->part;
-        ld->tries = 0;
-        ld->wait_ms = 0;
-    }
-    again_in(ld, ld->wait_ms);
-    wake_ended(load_loader(ld), &ld->ended);
 }
 
 /* The suspected seat, or half of them, go into a part of their own, behind the others. */
@@ -247,7 +191,7 @@ static void set_apart(struct load *ld, uint32_t n)
         i++;
     }
     list_splice(&ld->seats, &apart);
-    metrics_inc(load_loader(ld)->metrics, M_BATCHES_SPLIT);
+    metrics_inc(load_thread(ld)->metrics, M_BATCHES_SPLIT);
 }
 
 /* ---- results ---- */
@@ -258,7 +202,7 @@ static void fail_below(struct load *ld, struct seat *seat, const struct outcome 
     struct err err;
     err_set(&err, ERR_STALE_SOURCE,
             "%s: the source has version %lld, where %lld is known of (load_timeout %lld ms)",
-            ld->gate->conf->script, (long long)o->version, (long long)v->floor,
+            ld->binding->conf->script, (long long)o->version, (long long)v->floor,
             (long long)load_policy(ld)->load_timeout_ms);
     fail_seat(ld, seat, &err);
 }
@@ -279,9 +223,9 @@ struct round {
 static void take_below(struct load *ld, struct seat *seat, const struct outcome *o,
                        const struct verdict *v, struct round *round)
 {
-    metrics_inc(load_loader(ld)->metrics, M_LOADS_BELOW);
+    metrics_inc(load_thread(ld)->metrics, M_LOADS_BELOW);
     if (round->below++ == 0) {
-        round->to_primary = ld->gate->primary >= 0 && !ld->from_primary;
+        round->to_primary = ld->binding->primary >= 0 && !ld->attempt.from_primary;
         round->below_ms = round->to_primary ? 0 : wait_for(ld, ++ld->belows);
     }
     if (round->below_ms < 0)
@@ -302,7 +246,7 @@ static void take_result(struct load *ld, struct seat *seat, const struct run_res
     } else if (r->outcome == RUN_FAILED) {
         if (!r->retryable || !may_retry(ld))
             fail_seat(ld, seat, &r->err);
-    } else if (seat_outcome(seat, r, ld->from_primary, &o, &tags, &err) != 0) {
+    } else if (outcome_make(seat, r, &ld->attempt, &o, &tags, &err) != 0) {
         fail_seat(ld, seat, &err);
     } else if (!end_seat(ld, seat, round->now_us, &o, &v)) {
         take_below(ld, seat, &o, &v, round);
@@ -312,7 +256,7 @@ static void take_result(struct load *ld, struct seat *seat, const struct run_res
 /* Of the seats from this link on: the memory that their ends will touch is asked for. */
 static void look_ahead(const struct load *ld, const struct list *from)
 {
-    const struct store *s = load_loader(ld)->options.store;
+    const struct store *s = load_thread(ld)->store;
     const struct list *link = from;
     for (unsigned i = 0; i < SEATS_AT_ONCE && link != &ld->seats; i++, link = link->next)
         store_prefetch(s, container_of(link, struct seat, link)->flight->hash);
@@ -340,14 +284,13 @@ static void take_results(struct load *ld, const struct run_result *results, uint
     if (round.apart > 0)
         set_apart(ld, round.apart);
     if (round.below > 0 && round.below_ms >= 0) {
-        ld->from_primary = ld->gate->primary >= 0;
+        ld->attempt.from_primary = ld->binding->primary >= 0;
         if (round.to_primary || round.below_ms > ld->wait_ms)
             ld->wait_ms = round.below_ms;
     }
-    load_goes_on(ld);
 }
 
-uint32_t load_part_size(const struct load *ld)
+uint32_t load_end_part_size(const struct load *ld)
 {
     uint32_t n = 0;
     list_for_each (link, &ld->seats) {
@@ -360,45 +303,38 @@ uint32_t load_part_size(const struct load *ld)
 
 static void batch_failed(struct load *ld, uint32_t n, const struct run_result *r)
 {
-    struct loader *l = load_loader(ld);
-    bool told = r->poisoned && n > 1 && budget_spend(&l->budget, clock_ms());
+    struct thread_state *t = load_thread(ld);
+    bool told = r->poisoned && n > 1 && budget_spend(&t->budget, clock_ms());
     if (told || (r->divisible && n > 1)) {
-        metrics_inc(l->metrics, M_BATCHES_SPLIT);
+        metrics_inc(t->metrics, M_BATCHES_SPLIT);
         split(ld, n, told ? r->poison : -1);
     } else if (!r->retryable || !may_retry(ld)) {
-        fail_seats(ld, &r->err, false);
+        load_end_fail(ld, &r->err, false);
     }
-    load_goes_on(ld);
 }
 
-bool load_runs_again(struct load *ld)
+enum load_next load_end_empty(struct load *ld)
 {
-    struct loader *l = load_loader(ld);
-    if (ld->emptied || l->stopping)
-        return false;
+    struct thread_state *t = load_thread(ld);
+    if (ld->emptied || t->stopping)
+        return LOAD_GOES_ON;
     ld->emptied = true;
-    metrics_inc(l->metrics, M_LOADS_RETRIED);
-    loader_count(&ld->gate->counters->retried, 1);
-    again_in(ld, 0);
-    return true;
+    metrics_inc(t->metrics, M_LOADS_RETRIED);
+    loader_count(&ld->binding->counters->retried, 1);
+    return LOAD_RUNS_AGAIN;
 }
 
-void load_take_run(struct load *ld, struct run_result *r)
+enum load_next load_end_take_run(struct load *ld, struct run_result *r)
 {
-    if (r->outcome == RUN_FAILED && r->full && load_runs_again(ld))
-        return;
+    if (r->outcome == RUN_FAILED && r->full && load_end_empty(ld) == LOAD_RUNS_AGAIN)
+        return LOAD_RUNS_AGAIN;
     ld->retry = RETRY_UNDECIDED;
     ld->health = r->health;
     if (r->many)
         take_results(ld, r->many, r->many_count);
-    else if (load_part_size(ld) > 1 || r->poisoned)
-        batch_failed(ld, load_part_size(ld), r);
+    else if (load_end_part_size(ld) > 1 || r->poisoned)
+        batch_failed(ld, load_end_part_size(ld), r);
     else
         take_results(ld, r, 1);
-}
-
-void load_fail(struct load *ld, const struct err *why, bool all)
-{
-    fail_seats(ld, why, all);
-    load_goes_on(ld);
+    return LOAD_GOES_ON;
 }

@@ -1,32 +1,34 @@
 /*
- * load_priv: one load, for load.c, which runs it, and load_end.c, which ends it; nobody else
- * includes it.
+ * load_priv: one load, for load.c, which runs it, and load_end.c, which judges what comes of a run;
+ * nobody else includes it.
  *
  * A load begins with the seats of one part. Where a batch fails and its script suspects one key
  * (rtcache.poison), that key goes into a part of its own, or half of the keys do; parts run one
- * after the other, within the one place in the air and the one deadline that the load has. Thread:
- * the loader thread's. Limits: batch_max seats, load_timeout, retries, the retry budget.
+ * after the other, within the one place in the air and the one deadline that the load has.
  */
 #ifndef RTCACHE_LOAD_LOAD_PRIV_H
 #define RTCACHE_LOAD_LOAD_PRIV_H
 
-#include "load/loader_priv.h"
+#include "load/load.h"
+#include "load/outcome.h"
 
 struct load {
-    struct list link; /* loader->running */
-    struct gate *gate;
+    struct list link; /* the thread's running */
+    struct binding *binding;
+    void (*done)(const struct load_ended *e, void *arg);
+    void *arg;
     struct list seats;        /* that have not ended; the current part's first */
     struct list ended;        /* whose waiters are to be woken */
     uint32_t count;           /* seats altogether */
     uint32_t prefetched;      /* of them, of CLASS_PREFETCH */
     uint32_t part, last_part; /* the current one's number; the highest there is */
     struct run *run;
-    int64_t started_us, attempt_us, deadline_ms;
-    int attempt;
+    int64_t started_us, deadline_ms;
+    struct attempt attempt; /* from_primary: since the first answer below, or from the start */
+    int attempts;
     int tries;              /* of the current part that failed */
     unsigned belows;        /* rounds with an answer below its floor */
-    bool from_primary;      /* since the first of them, or from the start */
-    bool probe;             /* of its gate's breaker */
+    bool probe;             /* of its loader's breaker */
     bool found;             /* at least one seat got a value */
     bool failed;            /* at least one seat got an error */
     bool emptied;           /* it ran again because the scripts' memory had been full */
@@ -37,24 +39,40 @@ struct load {
     ev_timer deadline, again;
 };
 
-static inline struct loader *load_loader(const struct load *ld)
+static inline struct thread_state *load_thread(const struct load *ld)
 {
-    return ld->gate->set->loader;
+    return binding_thread(ld->binding);
 }
 
 static inline const struct policy *load_policy(const struct load *ld)
 {
-    return &ld->gate->conf->policy;
+    return binding_policy(ld->binding);
 }
 
+static inline struct seat *load_first_seat(const struct load *ld)
+{
+    return container_of(ld->seats.next, struct seat, link);
+}
+
+/* ---- load_end.c: none of these lets the load go ---- */
+
+/* What is to become of the seats of the current part. */
+enum load_next {
+    LOAD_GOES_ON,    /* with those that are left, of this part or of the next; none: it is over */
+    LOAD_RUNS_AGAIN, /* the part does, as it was: the scripts' memory was full, and was emptied */
+};
+
 /* The seats of the current part. */
-uint32_t load_part_size(const struct load *ld);
-/* What a run for them ended with: they end, or run again. Then ld may be gone. */
-void load_take_run(struct load *ld, struct run_result *r);
-/* The scripts' memory was full, and has been emptied: whether the current part runs again for that,
- * which it does once in a load. */
-bool load_runs_again(struct load *ld);
-/* None of the current part, or of all, can be had. Ends what that leaves. */
-void load_fail(struct load *ld, const struct err *why, bool all);
+uint32_t load_end_part_size(const struct load *ld);
+/* What a run for them ended with: they end, or are left for another one. */
+enum load_next load_end_take_run(struct load *ld, struct run_result *r) MUST_USE;
+/* A run had no room in the scripts' memory, which was emptied: LOAD_RUNS_AGAIN, once in a load. */
+enum load_next load_end_empty(struct load *ld) MUST_USE;
+/* None of the current part, or of all, can be had: they end. */
+void load_end_fail(struct load *ld, const struct err *why, bool all);
+/* What the load says of its source's health. */
+enum breaker_sign load_end_sign(const struct load *ld);
+/* The waiters of ended seats hear of it, and the seats are freed. */
+void load_end_wake(struct thread_state *t, struct list *ended);
 
 #endif

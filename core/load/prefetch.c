@@ -33,6 +33,7 @@ static bool start(const struct prefetcher *p, const struct snapshot *s, const st
         .hash = a->hash,
         .now_ms = now_ms,
         .generation = s->generation,
+        .loader = loader,
         .reason = REASON_PREFETCH,
         .replaces = true,
         .owner = owner,
@@ -41,7 +42,8 @@ static bool start(const struct prefetcher *p, const struct snapshot *s, const st
     struct join_result joined = {0};
     if (flights_join(p->flights, &q, &joined) != JOIN_STARTED)
         return false; /* it is being loaded, or its last load failed a moment ago */
-    loader_submit(loader_for(p->loaders, p->loader_count, a->hash), joined.flight, NULL);
+    loader_thread_submit(loader_thread_for(p->loaders, p->loader_count, a->hash), joined.flight,
+                         NULL);
     return true;
 }
 

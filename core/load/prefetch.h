@@ -12,7 +12,7 @@
 #define RTCACHE_LOAD_PREFETCH_H
 
 #include "load/flight.h"
-#include "load/loader.h"
+#include "load/loader_thread.h"
 #include "load/snapshot.h"
 
 #define PREFETCH_TICK_MAX 1024
@@ -28,8 +28,8 @@ enum prefetch {
 enum prefetch prefetch_decide(const struct policy *p, unsigned reads, uint32_t in_air);
 
 struct prefetcher {
-    struct flights *flights;       /* borrowed */
-    struct loader *const *loaders; /* borrowed */
+    struct flights *flights;              /* borrowed */
+    struct loader_thread *const *loaders; /* borrowed */
     unsigned loader_count;
 };
 

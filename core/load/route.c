@@ -18,6 +18,7 @@ struct group {
 struct routes {
     struct pattern *patterns; /* by prefix, then by specificity */
     struct group *groups;     /* by prefix, in the order of memcmp */
+    uint32_t *place;          /* by index: where the pattern is */
     size_t group_count;
     char *text;
 };
@@ -136,8 +137,9 @@ int routes_new(struct routes **out, const char *const *patterns, size_t count, s
         goto no_memory;
     r->patterns = calloc(count + 1, sizeof *r->patterns);
     r->groups = calloc(count + 1, sizeof *r->groups);
+    r->place = calloc(count + 1, sizeof *r->place);
     r->text = malloc(bytes);
-    if (!r->patterns || !r->groups || !r->text)
+    if (!r->patterns || !r->groups || !r->place || !r->text)
         goto no_memory;
     char *text = r->text;
     for (size_t i = 0; i < count; i++) {
@@ -146,6 +148,8 @@ int routes_new(struct routes **out, const char *const *patterns, size_t count, s
         text += glob_literal_bytes(&r->patterns[i].glob);
     }
     qsort(r->patterns, count, sizeof *r->patterns, pattern_order);
+    for (size_t i = 0; i < count; i++)
+        r->place[r->patterns[i].index] = (uint32_t)i;
     make_groups(r, count);
     *out = r;
     return 0;
@@ -161,6 +165,7 @@ void routes_free(struct routes *r)
         return;
     free(r->patterns);
     free(r->groups);
+    free(r->place);
     free(r->text);
     free(r);
 }
@@ -212,4 +217,9 @@ int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
         }
     }
     return misfit;
+}
+
+void routes_capture(const struct routes *r, int loader, struct slice key, struct glob_match *m)
+{
+    (void)glob_matches_rest(&r->patterns[r->place[loader]].glob, key, m);
 }

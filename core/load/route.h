@@ -35,4 +35,7 @@ void routes_free(struct routes *r); /* NULL is allowed */
  * below 0. m may be NULL. */
 int routes_match(const struct routes *r, struct slice key, struct glob_match *m);
 
+/* What the stars of that loader's pattern take of a key that it is known to match. */
+void routes_capture(const struct routes *r, int loader, struct slice key, struct glob_match *m);
+
 #endif

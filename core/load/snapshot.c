@@ -1,7 +1,7 @@
 #include "load/snapshot.h"
 
 #include "base/show.h"
-#include "load/spread.h"
+#include "load/jitter.h"
 #include "metrics/metrics.h"
 
 #include <stdlib.h>
@@ -216,7 +216,7 @@ struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t tt
         return (struct refresh){.owner = 0};
     const struct policy *p = &s->conf->loaders[loader].policy;
     return (struct refresh){
-        .ahead_ms = spread_ahead_ms(ttl_ms, p->refresh_ahead, last, load_us, rng),
+        .ahead_ms = jitter_ahead_ms(ttl_ms, p->refresh_ahead, last, load_us, rng),
         .owner = s->owner_of[loader],
         .early = p->early_beta > 0,
     };
@@ -346,5 +346,5 @@ int snapshot_refuse(const struct snapshot *s, struct slice key, int misfit, stru
 bool snapshot_is_cut(const struct snapshot *s, int loader)
 {
     int feed = loader >= 0 ? snapshot_feed_of(s->conf, &s->conf->loaders[loader]) : -1;
-    return feed >= 0 && atomic_load_explicit(&s->feeds[feed]->cut, memory_order_acquire);
+    return feed >= 0 && feed_numbers_cut(s->feeds[feed]);
 }

@@ -47,7 +47,8 @@ struct loader_counters {
     _Atomic int breaker; /* enum breaker_state */
 };
 
-/* What a loader thread last said of its backends and its scripts, twice a second (loader.c). */
+/* What a loader thread last said of its backends and its scripts, twice a second (loader_thread.c).
+ */
 struct backend_numbers;
 struct script_numbers;
 
@@ -61,8 +62,13 @@ struct feed_numbers {
     _Atomic int64_t lag_ms; /* -1: unknown */
 };
 
+static inline bool feed_numbers_cut(const struct feed_numbers *f)
+{
+    return atomic_load_explicit(&f->cut, memory_order_acquire);
+}
+
 /* What has shown itself of a loader's script, on any thread; of every reload's scripts anew, but
- * for a script whose text is the same (loader_set_carry). */
+ * for a script whose text is the same (edition_carry). */
 struct loader_facts {
     _Atomic bool gives_tags;                    /* a load gave some */
     _Atomic bool told_untagged, told_too_large; /* the log has it */

@@ -1,9 +1,9 @@
 /*
  * write: a put or a delete on its way through the script's save or remove, one at a time per key.
  *
- *   I/O thread -- loader_write --> mailbox --> its key's turn --> a place in the air --> script
- *                                                                                          |
- *   I/O thread <-- answered ------ the entry is stored, dropped or left (conf: write) <----'
+ *   I/O thread --> mailbox --> its key's turn --> a place in the air --> save or remove
+ *                                                                              |
+ *   I/O thread <-- answered <-- the entry is stored, dropped or left <---------'
  *
  * All writes and loads of a key are on one loader thread, so a key's turn needs no lock. The source
  * is asked once: a write is not repeated. While it lasts reads go on with what is stored.
@@ -12,12 +12,12 @@
  * this row may give tags. If a load of the script has given some, the entry is dropped (`tags = {}`
  * is the word for none). If none has yet, that proves nothing: the entry is stored with the slot
  * marks_any_tag, which every invalidation of a tag raises. It is judged from the start of the write
- * on (write_state.since), so an invalidation that is acknowledged after that finds the entry, or
+ * on (write_run.since), so an invalidation that is acknowledged after that finds the entry, or
  * the write in the air: flights_write judges the slot too. Whether a load gives its first tags
  * before, while or after a put is stored does not matter then.
  *
- * Thread: loader_write, any; the rest its loader's loop. Limits: max_writes in the air per loader
- * and max_write_queue that wait on this thread, both shared out among loader threads;
+ * Thread: loader_thread_write, any; the rest its loader's loop. Limits: max_writes in the air per
+ * loader and max_write_queue that wait on this thread, both shared out among loader threads;
  * write_timeout.
  */
 #ifndef RTCACHE_LOAD_WRITE_H
@@ -28,8 +28,7 @@
 #include "base/slice.h"
 #include "sys/mailbox.h"
 
-struct loader;
-struct write_state;
+struct write_run;
 
 enum write_what { WRITE_PUT, WRITE_DELETE };
 
@@ -56,21 +55,14 @@ struct write {
     enum write_left left; /* where it is not: why, as far as somebody can do something about it */
     bool has_version;     /* the source told the version that it has now */
     int64_t version;
-    struct message give_up; /* see loader_give_up */
+    struct message give_up; /* see loader_thread_give_up */
     void (*heard)(struct message *m, void *owner);
     /* The loader thread's. */
-    bool ended;                /* it is answered */
-    struct write_state *state; /* in the air */
-    struct list link;          /* the gate's queue, or those that wait for another one of its key */
-    struct list chain;         /* the table's, where it is the first of its key */
-    struct list behind;        /* then: those that wait for it */
+    bool ended;            /* it is answered */
+    struct write_run *run; /* in the air */
+    struct list link;   /* the admission's queue, or those that wait for another one of its key */
+    struct list chain;  /* the table's, where it is the first of its key */
+    struct list behind; /* then: those that wait for it */
 };
-
-void loader_write(struct loader *l, struct write *w);
-
-/* Its asker waits no longer: a write whose turn has not come will not be begun, and is answered
- * with TIMEOUT. give_up comes back to answer_to with recv = heard, behind that answer; w is kept
- * until both have come. Once, and before the answer has come. */
-void loader_give_up(struct loader *l, struct write *w);
 
 #endif

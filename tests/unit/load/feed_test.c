@@ -2,6 +2,8 @@
 
 #include "load/feed.h"
 
+#include <stdio.h>
+
 struct fed {
     struct world *w;
     struct changes changes;
@@ -47,10 +49,10 @@ static void put_stored(struct world *w, const char *key, int64_t version)
 /* identity: "system/timeline", or "" where neither may be asked for. */
 static bool up(struct fed *f, const char *identity)
 {
-    struct pg_identity id = {.started = "1"};
+    struct identity id = {.started = "1"};
     if (identity[0]) {
-        pg_identity_take(&id, PG_SYSTEM, slice_of(identity, 1));
-        pg_identity_take(&id, PG_TIMELINE, slice_str(identity + 2));
+        snprintf(id.system, sizeof id.system, "%.1s", identity);
+        snprintf(id.timeline, sizeof id.timeline, "%s", identity + 2);
     }
     return feed_up(&f->feed, &id, FEED_MISSED_NONE, f->w->now_ms);
 }
@@ -175,7 +177,7 @@ static void race_08_a_server_that_is_not_shown_to_be_the_same_is_another(void **
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
     put_stored(w, "user:1", 5);
     feed_down(&f.feed, w->now_ms);
-    struct pg_identity nothing = {.wal_end = 0};
+    struct identity nothing = {.wal_end = 0};
     assert_false(feed_up(&f.feed, &nothing, "", w->now_ms));
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
 }
@@ -185,7 +187,7 @@ static void race_08_a_wal_that_ends_before_where_it_was_is_another(void **state)
     struct world *w = *state;
     struct fed f;
     start(&f, w, 1);
-    struct pg_identity id = {"7", "00000001", "1", 1000};
+    struct identity id = {"7", "00000001", "1", 1000};
     feed_up(&f.feed, &id, "", w->now_ms);
     put_stored(w, "user:1", 5);
     feed_beaten(&f.feed, "", false, 3000, w->now_ms);
@@ -247,7 +249,7 @@ static void race_06_what_was_missed_while_it_was_down_may_be_at_work_yet(void **
     struct world *w = *state;
     struct fed f;
     start(&f, w, 1);
-    struct pg_identity id = {"7", "00000001", "1", 0};
+    struct identity id = {"7", "00000001", "1", 0};
     feed_up(&f.feed, &id, "4/1", w->now_ms); /* nothing is known of before */
     assert_true(f.feed.missed_open);
     feed_beaten(&f.feed, "4/1", false, 0, w->now_ms);

@@ -16,7 +16,7 @@ static enum join ask(struct world *w, const char *key, struct waiter *waiter, st
 
 static bool may_have(const struct flight *f, const struct waiter *waiter)
 {
-    return !(f->overtaken && waiter->seq > f->since);
+    return !(f->outcome.overtaken && waiter->seq > f->token.since);
 }
 
 static void race_23_a_tag_is_invalidated_while_its_load_runs(void **state)
@@ -37,7 +37,7 @@ static void race_23_a_tag_is_invalidated_while_its_load_runs(void **state)
     flight_ref(f);
     end_with(w, f, &o, &stored);
     assert_false(stored);
-    assert_true(f->overtaken);
+    assert_true(f->outcome.overtaken);
     assert_true(may_have(f, &before)); /* it asked before the invalidation */
     assert_false(may_have(f, &after));
     flight_unref(f);

@@ -40,17 +40,17 @@ static void a_flight_knows_that_nothing_was_stored(void **state)
     struct join_result r;
     bool stored;
     assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
-    assert_true(r.flight->nothing);
+    assert_true(r.flight->asked.nothing);
     struct outcome o = found(value_a);
     o.ttl_ms = 10;
     o.stale_ttl_ms = 10000;
     end_with(w, r.flight, &o, &stored);
     w->now_ms += 20;
     assert_int_equal(join_as(w, "k", &b, &r), JOIN_STARTED);
-    assert_false(r.flight->nothing); /* a stale value */
+    assert_false(r.flight->asked.nothing); /* a stale value */
     end_with(w, r.flight, &o, &stored);
     assert_int_equal(join_as(w, "unread", NULL, &r), JOIN_STARTED);
-    assert_false(r.flight->nothing); /* nobody looked */
+    assert_false(r.flight->asked.nothing); /* nobody looked */
     end_with(w, r.flight, &o, &stored);
 }
 

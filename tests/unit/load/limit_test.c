@@ -40,6 +40,46 @@ static void noise_below_twice_the_usual_changes_nothing(void **state)
     assert_int_equal(limit_now(&l), MOST);
 }
 
+/* One window: so many loads of `us` each, the last one at its end. */
+static void window(struct limit *l, int64_t *now_us, int loads, uint64_t us)
+{
+    for (int i = 0; i < loads; i++) {
+        *now_us += i + 1 == loads ? 100000 : 0;
+        limit_ended(l, us, false, 100, *now_us);
+    }
+}
+
+/* Twice the usual is borne, and no more: both sides of it, of the first loads in so many windows.
+ */
+static void the_first_hundred_loads_tell_what_is_usual(void **state)
+{
+    (void)state;
+    static const struct {
+        int loads; /* of each window */
+        uint64_t us[9], usual_us;
+    } cases[] = {
+        {200, {2000}, 2000},
+        {49, {2000, 4000}, 3000},
+        {50, {2000, 4000}, 2040}, /* after the hundredth it moves by little */
+        {11, {2000, 2000, 2000, 2000, 2000, 2000, 2000, 2000, 2000}, 2000},
+        {11, {2000, 2000, 2000, 2000, 2000, 2000, 2000, 2000, 10000}, 6000},
+        {11, {2000, 2000, 2000, 2000, 2000, 2000, 2000, 10000, 2000}, 4000},
+        {11, {258000, 2000, 2000, 2000, 2000, 2000, 2000, 2000, 2000}, 3000},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int past = 0; past < 2; past++) {
+            struct limit l;
+            int64_t now_us = 1000000;
+            limit_init(&l, LEAST, MOST);
+            for (int w = 0; w < 9 && cases[i].us[w] > 0; w++)
+                window(&l, &now_us, cases[i].loads, cases[i].us[w]);
+            window(&l, &now_us, 20, 2 * cases[i].usual_us + (past ? 100 : 0));
+            if (l.lowered != (uint64_t)past)
+                fail_msg("case %zu: %s", i, past ? "not lowered" : "lowered");
+        }
+    }
+}
+
 static void a_source_that_slows_down_is_asked_less_and_less(void **state)
 {
     (void)state;
@@ -121,6 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_steady_source_is_not_limited),
         cmocka_unit_test(noise_below_twice_the_usual_changes_nothing),
+        cmocka_unit_test(the_first_hundred_loads_tell_what_is_usual),
         cmocka_unit_test(a_source_that_slows_down_is_asked_less_and_less),
         cmocka_unit_test(it_rises_again_within_two_seconds),
         cmocka_unit_test(it_does_not_rise_by_what_is_never_used),

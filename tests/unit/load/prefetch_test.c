@@ -3,7 +3,7 @@
 
 #include "load/early.h"
 #include "load/prefetch.h"
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #define DRAWS 100000
 
@@ -35,7 +35,7 @@ static void first_times_fill_evenly(double share, int64_t least, int64_t most)
     struct rng rng = {.state = 4};
     unsigned parts[10] = {0};
     for (int i = 0; i < DRAWS; i++) {
-        int64_t at = spread_ahead_ms(100000, share, 0, 50000, &rng);
+        int64_t at = jitter_ahead_ms(100000, share, 0, 50000, &rng);
         assert_in_range(at, least, most);
         parts[(at - least) * 10 / (most - least + 1)]++;
     }
@@ -51,11 +51,11 @@ static void the_first_ahead_times_fill_half_a_ttl_evenly(void **state)
     first_times_fill_evenly(.9, 50000, 98899);
     first_times_fill_evenly(.5, 50000, 94899);
     first_times_fill_evenly(.2, 20000, 91899);
-    assert_int_equal(spread_ahead_ms(1000, .9, 0, 5000000, &rng), 500); /* no room for its load */
-    assert_int_equal(spread_ahead_ms(1000, 0, 0, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(1000, 1, 0, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(0, .5, 0, 0, &rng), 0);
-    assert_int_equal(spread_ahead_ms(-1, .5, 0, 0, &rng), 0);
+    assert_int_equal(jitter_ahead_ms(1000, .9, 0, 5000000, &rng), 500); /* no room for its load */
+    assert_int_equal(jitter_ahead_ms(1000, 0, 0, 0, &rng), 0);
+    assert_int_equal(jitter_ahead_ms(1000, 1, 0, 0, &rng), 0);
+    assert_int_equal(jitter_ahead_ms(0, .5, 0, 0, &rng), 0);
+    assert_int_equal(jitter_ahead_ms(-1, .5, 0, 0, &rng), 0);
 }
 
 static void the_next_ahead_time_is_half_way_to_the_window(void **state)
@@ -63,13 +63,13 @@ static void the_next_ahead_time_is_half_way_to_the_window(void **state)
     (void)state;
     struct rng rng = {.state = 5};
     for (int i = 0; i < DRAWS; i++) {
-        assert_in_range(spread_ahead_ms(100000, .9, .5, 50000, &rng), 70000, 74450);
-        assert_in_range(spread_ahead_ms(100000, .9, .95, 50000, &rng), 92500, 96950);
+        assert_in_range(jitter_ahead_ms(100000, .9, .5, 50000, &rng), 70000, 74450);
+        assert_in_range(jitter_ahead_ms(100000, .9, .95, 50000, &rng), 92500, 96950);
         /* What is left for the load is left. */
-        assert_in_range(spread_ahead_ms(100000, .9, .9999, 50000, &rng), 94995, 98900);
-        assert_in_range(spread_ahead_ms(100000, .9, .9999, 4000000, &rng), 91000, 91000);
+        assert_in_range(jitter_ahead_ms(100000, .9, .9999, 50000, &rng), 94995, 98900);
+        assert_in_range(jitter_ahead_ms(100000, .9, .9999, 4000000, &rng), 91000, 91000);
     }
-    assert_int_equal(spread_ahead_ms(1000, .9, .9, 5000000, &rng), 900);
+    assert_int_equal(jitter_ahead_ms(1000, .9, .9, 5000000, &rng), 900);
 }
 
 #define HOT_KEYS 20000
@@ -85,8 +85,8 @@ static double simulate(double share, double jitter, unsigned *seconds)
     for (int key = 0; key < HOT_KEYS; key++) {
         double last = 0;
         for (int64_t now = 0; now < ROUNDS * TTL_S * 1000;) {
-            int64_t ttl = spread_ms(TTL_S * 1000, jitter, &rng);
-            int64_t ahead = spread_ahead_ms(ttl, share, last, 5000, &rng);
+            int64_t ttl = jitter_ms(TTL_S * 1000, jitter, &rng);
+            int64_t ahead = jitter_ahead_ms(ttl, share, last, 5000, &rng);
             assert_in_range(ahead, ttl / 2, ttl - 1);
             last = (double)ahead / (double)ttl;
             now += ahead;
@@ -232,7 +232,7 @@ static void loads_ahead_are_counted_until_they_end(void **state)
     bool stored;
     struct flight *a = refresh(w, "a", REASON_PREFETCH), *b = refresh(w, "b", REASON_PREFETCH);
     struct flight *other = refresh(w, "c", REASON_REFRESH);
-    assert_true(a->ahead == .75F); /* what its next ahead time goes by */
+    assert_true(a->asked.ahead == .75F); /* what its next ahead time goes by */
     assert_int_equal(flights_prefetching(w->flights, 7), 2);
     assert_int_equal(flights_prefetching(w->flights, 8), 0);
     fail_load(w, a, "down");

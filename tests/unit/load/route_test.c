@@ -104,6 +104,17 @@ static size_t power(size_t base, size_t exponent)
     return product;
 }
 
+static void assert_captures(const char *key, const char *pattern, const struct glob_match *got,
+                            const struct glob_match *want)
+{
+    if (got->captures != want->captures)
+        fail_msg("key \"%s\", \"%s\": %u captures", key, pattern, got->captures);
+    for (unsigned i = 0; i < want->captures; i++)
+        if (!slice_eq(got->capture[i], want->capture[i]))
+            fail_msg("key \"%s\", pattern \"%s\", capture %u: got \"%.*s\", want \"%.*s\"", key,
+                     pattern, i + 1, SLICE_ARG(got->capture[i]), SLICE_ARG(want->capture[i]));
+}
+
 static void assert_same(const struct routes *r, const char *const *patterns, size_t count,
                         const char *key)
 {
@@ -115,13 +126,10 @@ static void assert_same(const struct routes *r, const char *const *patterns, siz
                  want_index < 0 ? "none" : patterns[want_index]);
     if (want_index < 0)
         return;
-    if (got.captures != want.captures)
-        fail_msg("key \"%s\", \"%s\": %u captures", key, patterns[want_index], got.captures);
-    for (unsigned i = 0; i < want.captures; i++)
-        if (!slice_eq(got.capture[i], want.capture[i]))
-            fail_msg("key \"%s\", pattern \"%s\", capture %u: got \"%.*s\", want \"%.*s\"", key,
-                     patterns[want_index], i + 1, SLICE_ARG(got.capture[i]),
-                     SLICE_ARG(want.capture[i]));
+    assert_captures(key, patterns[want_index], &got, &want);
+    memset(&got, 0, sizeof got);
+    routes_capture(r, want_index, slice_str(key), &got);
+    assert_captures(key, patterns[want_index], &got, &want);
 }
 
 static void a_star_takes_the_rest_of_the_key(void **state)

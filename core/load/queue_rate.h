@@ -1,21 +1,21 @@
 /*
- * pace: how fast a queue moves, from what left it lately, and so how long a newcomer waits.
+ * queue_rate: how fast a queue moves, from what left it lately, and so how long a newcomer waits.
  *
  * Only times in which the queue was never empty say how fast it can move; what they said is
- * forgotten when it has been empty for PACE_STALE_MS. Shape: an exponential mean over windows of
- * PACE_WINDOW_MS. Pure: time is a parameter. Thread: its owner's. Limits: unknown until enough has
- * left.
+ * forgotten when it has been empty for QUEUE_RATE_STALE_MS. Shape: an exponential mean over windows
+ * of QUEUE_RATE_WINDOW_MS. Pure: time is a parameter. Thread: its owner's. Limits: unknown until
+ * enough has left.
  */
-#ifndef RTCACHE_LOAD_PACE_H
-#define RTCACHE_LOAD_PACE_H
+#ifndef RTCACHE_LOAD_QUEUE_RATE_H
+#define RTCACHE_LOAD_QUEUE_RATE_H
 
 #include <stdint.h>
 
-#define PACE_WINDOW_MS 250
-#define PACE_STALE_MS  1000
-#define PACE_LEAST     10 /* that have left before it says anything */
+#define QUEUE_RATE_WINDOW_MS 250
+#define QUEUE_RATE_STALE_MS  1000
+#define QUEUE_RATE_LEAST     10 /* that have left before it says anything */
 
-struct pace {
+struct queue_rate {
     double per_ms;     /* 0: not known */
     int64_t window_ms; /* where it began; 0: the queue is empty */
     int64_t empty_ms;  /* since when */
@@ -23,7 +23,7 @@ struct pace {
 };
 
 /* The queue became empty. */
-static inline void pace_empty(struct pace *p, int64_t now_ms)
+static inline void queue_rate_empty(struct queue_rate *p, int64_t now_ms)
 {
     if (p->window_ms != 0)
         p->empty_ms = now_ms;
@@ -32,17 +32,17 @@ static inline void pace_empty(struct pace *p, int64_t now_ms)
 }
 
 /* n have left it, and it is not empty. */
-static inline void pace_left(struct pace *p, uint32_t n, int64_t now_ms)
+static inline void queue_rate_left(struct queue_rate *p, uint32_t n, int64_t now_ms)
 {
     if (p->window_ms == 0) {
-        if (now_ms - p->empty_ms > PACE_STALE_MS)
+        if (now_ms - p->empty_ms > QUEUE_RATE_STALE_MS)
             p->per_ms = 0;
         p->window_ms = now_ms;
         return;
     }
     p->left += n;
     int64_t past_ms = now_ms - p->window_ms;
-    if (past_ms < PACE_WINDOW_MS || p->left < PACE_LEAST)
+    if (past_ms < QUEUE_RATE_WINDOW_MS || p->left < QUEUE_RATE_LEAST)
         return;
     double rate = (double)p->left / (double)past_ms;
     p->per_ms = p->per_ms == 0 ? rate : p->per_ms + 0.5 * (rate - p->per_ms);
@@ -51,7 +51,7 @@ static inline void pace_left(struct pace *p, uint32_t n, int64_t now_ms)
 }
 
 /* How long until `queued` have left; -1: not known. */
-static inline int64_t pace_wait_ms(const struct pace *p, uint64_t queued)
+static inline int64_t queue_rate_wait_ms(const struct queue_rate *p, uint64_t queued)
 {
     if (p->per_ms <= 0 || p->window_ms == 0)
         return -1;

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #define DRAWS 20000
 
@@ -16,7 +16,7 @@ static void a_spread_time_is_within_its_share_and_never_longer(void **state)
     for (size_t j = 0; j < sizeof jitters / sizeof *jitters; j++) {
         int64_t least = INT64_MAX, most = 0;
         for (int i = 0; i < DRAWS; i++) {
-            int64_t ms = spread_ms(60000, jitters[j], &rng);
+            int64_t ms = jitter_ms(60000, jitters[j], &rng);
             assert_true((double)ms > 60000 * (1 - jitters[j]) && ms <= 60000);
             least = ms < least ? ms : least;
             most = ms > most ? ms : most;
@@ -32,12 +32,12 @@ static void times_that_are_none_stay_and_none_becomes_for_ever(void **state)
     (void)state;
     struct rng rng = {.state = 2};
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(spread_ms(0, 0.5, &rng), 0); /* for ever */
-        assert_int_equal(spread_ms(-1, 0.5, &rng), -1);
-        assert_int_equal(spread_ms(60000, 0, &rng), 60000);
-        assert_int_equal(spread_ms(1, 1, &rng), 1);
-        assert_in_range(spread_ms(2, 1, &rng), 1, 2);
-        assert_true(spread_ms(INT64_MAX, 1, &rng) > 0);
+        assert_int_equal(jitter_ms(0, 0.5, &rng), 0); /* for ever */
+        assert_int_equal(jitter_ms(-1, 0.5, &rng), -1);
+        assert_int_equal(jitter_ms(60000, 0, &rng), 60000);
+        assert_int_equal(jitter_ms(1, 1, &rng), 1);
+        assert_in_range(jitter_ms(2, 1, &rng), 1, 2);
+        assert_true(jitter_ms(INT64_MAX, 1, &rng) > 0);
     }
 }
 
@@ -46,9 +46,9 @@ static void the_same_seed_spreads_alike(void **state)
     (void)state;
     struct rng a = {.state = 3}, b = {.state = 3};
     for (int i = 0; i < 1000; i++) {
-        assert_int_equal(spread_ms(60000, 0.1, &a), spread_ms(60000, 0.1, &b));
-        assert_int_equal(spread_backoff_ms(3, 200, 30000, &a),
-                         spread_backoff_ms(3, 200, 30000, &b));
+        assert_int_equal(jitter_ms(60000, 0.1, &a), jitter_ms(60000, 0.1, &b));
+        assert_int_equal(jitter_backoff_ms(3, 200, 30000, &a),
+                         jitter_backoff_ms(3, 200, 30000, &b));
     }
 }
 
@@ -58,7 +58,7 @@ static void backs_off_up_to(unsigned n, int64_t base_ms, int64_t cap_ms, int64_t
     struct rng rng = {.state = n};
     int64_t least = INT64_MAX, most = 0;
     for (int i = 0; i < DRAWS; i++) {
-        int64_t ms = spread_backoff_ms(n, base_ms, cap_ms, &rng);
+        int64_t ms = jitter_backoff_ms(n, base_ms, cap_ms, &rng);
         least = ms < least ? ms : least;
         most = ms > most ? ms : most;
     }
@@ -99,9 +99,9 @@ static void a_backoff_is_never_nothing(void **state)
     (void)state;
     struct rng rng = {.state = 4};
     for (unsigned n = 0; n < 100; n++) {
-        assert_int_equal(spread_backoff_ms(n, 0, 1000, &rng), 1);
-        assert_int_equal(spread_backoff_ms(n, 1000, 0, &rng), 1);
-        assert_int_equal(spread_backoff_ms(n, 1, 1, &rng), 1);
+        assert_int_equal(jitter_backoff_ms(n, 0, 1000, &rng), 1);
+        assert_int_equal(jitter_backoff_ms(n, 1000, 0, &rng), 1);
+        assert_int_equal(jitter_backoff_ms(n, 1, 1, &rng), 1);
     }
 }
 

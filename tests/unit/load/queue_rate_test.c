@@ -4,58 +4,58 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "load/pace.h"
+#include "load/queue_rate.h"
 
 /* One leaves every step_ms, for ms, from a queue that is never empty. */
-static void leave(struct pace *p, int64_t *now_ms, int step_ms, int ms)
+static void leave(struct queue_rate *p, int64_t *now_ms, int step_ms, int ms)
 {
     for (int past = 0; past < ms; past += step_ms) {
         *now_ms += step_ms;
-        pace_left(p, 1, *now_ms);
+        queue_rate_left(p, 1, *now_ms);
     }
 }
 
 static void a_queue_that_moves_tells_how_long_it_takes(void **state)
 {
     (void)state;
-    struct pace p = {0};
+    struct queue_rate p = {0};
     int64_t now_ms = 5000;
-    assert_int_equal(pace_wait_ms(&p, 100), -1);
+    assert_int_equal(queue_rate_wait_ms(&p, 100), -1);
     leave(&p, &now_ms, 10, 1000);
-    assert_in_range(pace_wait_ms(&p, 100), 950, 1050);
-    assert_int_equal(pace_wait_ms(&p, 0), 0);
+    assert_in_range(queue_rate_wait_ms(&p, 100), 950, 1050);
+    assert_int_equal(queue_rate_wait_ms(&p, 0), 0);
 }
 
 static void it_follows_a_change(void **state)
 {
     (void)state;
-    struct pace p = {0};
+    struct queue_rate p = {0};
     int64_t now_ms = 5000;
     leave(&p, &now_ms, 1, 1000);
     leave(&p, &now_ms, 20, 3000);
-    assert_in_range(pace_wait_ms(&p, 100), 1800, 2200);
+    assert_in_range(queue_rate_wait_ms(&p, 100), 1800, 2200);
 }
 
 static void few_that_leave_say_nothing(void **state)
 {
     (void)state;
-    struct pace p = {0};
+    struct queue_rate p = {0};
     int64_t now_ms = 5000;
     leave(&p, &now_ms, 300, 2000);
-    assert_int_equal(pace_wait_ms(&p, 100), -1);
+    assert_int_equal(queue_rate_wait_ms(&p, 100), -1);
 }
 
 static void an_empty_queue_says_nothing_of_how_fast_it_could_move(void **state)
 {
     (void)state;
-    struct pace p = {0};
+    struct queue_rate p = {0};
     int64_t now_ms = 5000;
     leave(&p, &now_ms, 10, 1000);
-    pace_empty(&p, now_ms);
-    assert_int_equal(pace_wait_ms(&p, 100), -1);
-    now_ms += PACE_STALE_MS + 1;
-    pace_left(&p, 1, now_ms);
-    assert_int_equal(pace_wait_ms(&p, 100), -1); /* forgotten */
+    queue_rate_empty(&p, now_ms);
+    assert_int_equal(queue_rate_wait_ms(&p, 100), -1);
+    now_ms += QUEUE_RATE_STALE_MS + 1;
+    queue_rate_left(&p, 1, now_ms);
+    assert_int_equal(queue_rate_wait_ms(&p, 100), -1); /* forgotten */
 }
 
 int main(void)

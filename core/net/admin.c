@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/show.h"
-#include "load/breaker.h"
+#include "load/totals.h"
 #include "net/dispatch.h"
 #include "wire/mpw.h"
 
@@ -109,40 +109,8 @@ static int pack_policy(struct buf *out, const struct policy *p)
     return rc | mpw_cstr(out, "jitter") | mpw_float(out, p->jitter);
 }
 
-#define LOADER_ONE(name) +1
-enum { TOTALS = 0 LOADER_TOTALS(LOADER_ONE) };
-#undef LOADER_ONE
-
-/* The sums over the loader threads; the breaker that is furthest from closed. */
-struct totals {
-    uint64_t of[TOTALS], by_reason[REASON_COUNT], failures[ERR_COUNT], in_flight, queued;
-    int breaker;
-};
-
-static struct totals totals_of(const struct snapshot *s, size_t loader)
-{
-    struct totals sum = {0};
-    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
-        struct loader_counters *c = snapshot_counters(s, t, loader);
-        size_t i = 0;
-#define ADD_TOTAL(name) sum.of[i++] += atomic_load_explicit(&c->name, memory_order_relaxed);
-        LOADER_TOTALS(ADD_TOTAL)
-#undef ADD_TOTAL
-        for (int r = 0; r < REASON_COUNT; r++)
-            sum.by_reason[r] += atomic_load_explicit(&c->by_reason[r], memory_order_relaxed);
-        for (int code = 0; code < ERR_COUNT; code++)
-            sum.failures[code] += atomic_load_explicit(&c->failures[code], memory_order_relaxed);
-        sum.in_flight += atomic_load_explicit(&c->in_flight, memory_order_relaxed);
-        sum.queued += atomic_load_explicit(&c->queued, memory_order_relaxed);
-        int breaker = atomic_load_explicit(&c->breaker, memory_order_relaxed);
-        if (breaker == BREAKER_OPEN || sum.breaker == BREAKER_CLOSED)
-            sum.breaker = breaker;
-    }
-    return sum;
-}
-
 /* {code: failed loads}, without those that there were none of. */
-static int pack_failures(struct buf *out, const struct totals *sum)
+static int pack_failures(struct buf *out, const struct loader_totals *sum)
 {
     uint32_t count = 0;
     for (int code = 1; code < ERR_COUNT; code++)
@@ -154,7 +122,7 @@ static int pack_failures(struct buf *out, const struct totals *sum)
     return rc;
 }
 
-static int pack_totals(struct buf *out, const struct totals *sum)
+static int pack_totals(struct buf *out, const struct loader_totals *sum)
 {
 #define NAME_TOTAL(name) #name,
     static const char *const names[TOTALS] = {LOADER_TOTALS(NAME_TOTAL)};
@@ -183,7 +151,7 @@ static int pack_hits(struct buf *out, unsigned owner)
 static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
 {
     const struct conf_loader *l = &s->conf->loaders[i];
-    struct totals sum = totals_of(s, i);
+    struct loader_totals sum = totals_of_loader(s, i);
     int rc = mpw_map(out, 3 + POLICY_FIELDS + TOTALS + REASON_COUNT + 3 + HIT_KINDS + 1);
     rc |= mpw_cstr(out, "pattern") | mpw_text(out, slice_str(l->pattern));
     rc |= mpw_cstr(out, "script") | mpw_text(out, slice_str(l->script));
@@ -193,7 +161,7 @@ static int pack_loader(struct buf *out, const struct snapshot *s, size_t i)
     rc |= pack_totals(out, &sum);
     rc |= pack_hits(out, snapshot_owner(s, (int)i));
     rc |= mpw_cstr(out, "breaker");
-    return rc | mpw_cstr(out, breaker_state_name((enum breaker_state)sum.breaker));
+    return rc | mpw_cstr(out, breaker_state_name(sum.breaker));
 }
 
 void admin_loaders(const struct target *t, struct params *p)
@@ -214,19 +182,9 @@ void admin_loaders(const struct target *t, struct params *p)
 /* A reload that this connection asked for; it outlives the connection. */
 struct asked {
     struct io_reload reload;
-    struct target target;
-    uint64_t conn_id;
+    struct ticket ticket;
+    struct target target; /* its conn is NULL once the client has left */
 };
-
-static struct conn *conn_by_id(const struct io *io, uint64_t id)
-{
-    list_for_each (link, &io->conns) {
-        struct conn *c = container_of(link, struct conn, link);
-        if (c->id == id)
-            return c;
-    }
-    return NULL;
-}
 
 static void admin_recv_reloaded(struct message *m, void *owner)
 {
@@ -234,7 +192,6 @@ static void admin_recv_reloaded(struct message *m, void *owner)
     struct asked *asked =
         container_of(container_of(m, struct io_reload, message), struct asked, reload);
     const struct io_reload *r = &asked->reload;
-    asked->target.conn = conn_by_id(io, asked->conn_id);
     if (r->rc != 0) {
         answer_error(&asked->target, &r->err);
     } else {
@@ -247,13 +204,20 @@ static void admin_recv_reloaded(struct message *m, void *owner)
         answer_done(&a, rc);
     }
     if (asked->target.conn)
-        conn_unparked(asked->target.conn);
+        ticket_done(&asked->ticket, asked->target.conn);
     free(asked);
-    io_unparked(io);
+    ticket_close(io);
+}
+
+static void asked_left(struct ticket *t, struct conn *c)
+{
+    (void)c;
+    container_of(t, struct asked, ticket)->target.conn = NULL;
 }
 
 void admin_reload(const struct target *t, struct params *p)
 {
+    static const struct ticket_kind kind = {.request = true, .left = asked_left};
     if (!no_options(t, p))
         return;
     struct asked *asked = calloc(1, sizeof *asked);
@@ -264,11 +228,9 @@ void admin_reload(const struct target *t, struct params *p)
         return;
     }
     asked->target = *t;
-    asked->conn_id = t->conn->id;
     asked->reload.answer_to = io_mailbox(t->io);
     asked->reload.answered = admin_recv_reloaded;
     asked->reload.message.recv = t->io->options.recv_reload;
-    t->conn->parked_count++;
-    t->io->parked_count++;
+    ticket_open(&asked->ticket, &kind, t->conn, t->notify);
     mailbox_send(t->io->options.control, &asked->reload.message);
 }

@@ -190,12 +190,6 @@ void answer_nil(const struct target *t, const struct facts *f)
     answer_close(&a, f);
 }
 
-void answer_misfit(const struct target *t)
-{
-    metrics_inc(t->io->metrics, M_MISFITS);
-    answer_nil(t, &(struct facts){.status = STATUS_NEGATIVE});
-}
-
 void answer_pending(const struct target *t)
 {
     struct answer a;

@@ -13,6 +13,7 @@
 #define RTCACHE_NET_ANSWER_H
 
 #include "net/conn.h"
+#include "serve/ask.h"
 
 enum form { FORM_VALUE, FORM_ENTRY, FORM_ITEM };
 
@@ -25,13 +26,8 @@ struct target {
     struct many *many; /* FORM_ITEM */
     uint32_t msgid, index;
     enum form form;
-    bool notify;  /* a notification: nothing is answered */
-    bool has_min; /* a value below min_version, or without a version, is no answer */
-    int64_t min_version;
-    bool strict; /* refresh: a failure is answered as one, whatever is stored */
+    bool notify; /* a notification: nothing is answered */
 };
-
-enum status { STATUS_HIT, STATUS_STALE, STATUS_MISS, STATUS_NEGATIVE, STATUS_STALE_ERROR };
 
 struct facts {
     enum status status;
@@ -85,6 +81,11 @@ static inline struct buf *answer_room(const struct answer *a)
 {
     return answer_holds(a) ? NULL : a->out;
 }
+/* Where serve/ask copies the value to, or that it has to hold the entry. */
+static inline struct ask_room answer_ask_room(const struct answer *a)
+{
+    return (struct ask_room){.out = a->out, .held = answer_holds(a)};
+}
 /* Closes the answer to a lookup that copied to answer_room, or holds the value; takes over what it
  * holds. */
 void answer_found(struct answer *a, struct hit *hit, struct facts *f);
@@ -92,8 +93,6 @@ void answer_found(struct answer *a, struct hit *hit, struct facts *f);
 /* Whole answers. */
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f);
 void answer_nil(const struct target *t, const struct facts *f);
-/* The absence of a key that fits its pattern but for a star's type: it can be no row. */
-void answer_misfit(const struct target *t);
 /* An item of get_many that is being loaded: {pending = true}. */
 void answer_pending(const struct target *t);
 void answer_error(const struct target *t, const struct err *e);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/show.h"
 #include "net/commands.h"
+#include "net/held.h"
 #include "net/rights.h"
 #include "net/subscribe.h"
 
@@ -66,11 +67,6 @@ bool auth_is_overdue(const struct conn *c, int64_t now_ms)
            now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
 }
 
-void auth_wipe(void *bytes, size_t size)
-{
-    sodium_memzero(bytes, size);
-}
-
 /* ---- the method ---- */
 
 int auth_params(struct params *p, struct slice *name, struct slice *password, struct err *e)
@@ -100,18 +96,42 @@ void auth_request_answer(struct auth_request *r, int rc)
     mailbox_send(r->answer_to, &r->message);
 }
 
+/* What an attempt takes here and, about, with the main thread. */
+#define HELD_BYTES (sizeof(struct auth_request) + 2048)
+
 /* The connection hears no more of it. */
 static void let_go(struct conn *c)
 {
     c->auth->conn = NULL;
     c->auth = NULL;
-    conn_unparked(c);
+    held_orphan(c, HELD_BYTES);
 }
 
-void auth_client_left(struct conn *c)
+static void auth_free(struct io *io, struct auth_request *r)
 {
-    if (c->auth)
-        let_go(c);
+    sodium_memzero(r, sizeof *r);
+    free(r);
+    held_take(io, NULL, LEDGER_AUTHS, HELD_BYTES);
+    ticket_close(io);
+}
+
+/* It has been taken out of the queue, or its answer has come before this. */
+static void auth_recv_heard(struct message *m, void *owner)
+{
+    struct auth_request *r = container_of(m, struct auth_request, left);
+    r->asked = false;
+    if (r->over)
+        auth_free(owner, r);
+}
+
+static void auth_client_left(struct ticket *t, struct conn *c)
+{
+    struct auth_request *r = container_of(t, struct auth_request, ticket);
+    let_go(c);
+    r->asked = true;
+    r->heard = auth_recv_heard;
+    r->left.recv = c->io->options.recv_auth_left;
+    mailbox_send(c->io->options.control, &r->left);
 }
 
 /* The user may have been removed or changed while its password was verified. */
@@ -142,6 +162,7 @@ static void tell_log(const struct auth_request *r, int rc)
 static void answer(struct conn *c, struct auth_request *r, int rc)
 {
     const struct target t = {.io = c->io, .conn = c, .msgid = r->msgid, .notify = r->notify};
+    ticket_done(&r->ticket, c);
     let_go(c);
     if (rc == 0) {
         c->auth_failures = 0;
@@ -165,20 +186,25 @@ static void auth_recv_answered(struct message *m, void *owner)
     struct auth_request *r = container_of(m, struct auth_request, message);
     int rc = r->conn ? settle(r, io->snapshot->conf) : r->rc;
     io_read_clock(io);
-    tell_log(r, rc);
+    if (!r->withdrawn)
+        tell_log(r, rc);
     if (r->conn)
         answer(r->conn, r, rc);
-    sodium_memzero(r, sizeof *r);
-    free(r);
-    io_unparked(io);
+    r->over = true;
+    if (!r->asked)
+        auth_free(io, r);
 }
 
 static int submit(const struct target *t, struct slice name, struct slice password, struct err *e)
 {
+    static const struct ticket_kind kind = {.request = true, .left = auth_client_left};
     struct conn *c = t->conn;
+    if (!held_admits(t->io, HELD_BYTES))
+        return held_refusal(t->io, "auth", e);
     struct auth_request *r = calloc(1, sizeof *r);
     if (!r)
         return err_set(e, ERR_NOMEM, "auth: no memory");
+    list_init(&r->link);
     read_peer(c->reading.fd, r);
     r->conn = c;
     r->msgid = t->msgid;
@@ -192,9 +218,9 @@ static int submit(const struct target *t, struct slice name, struct slice passwo
     r->answered = auth_recv_answered;
     r->message.recv = t->io->options.recv_auth;
     c->auth = r;
-    c->parked_count++;
-    t->io->parked_count++;
+    ticket_open(&r->ticket, &kind, c, t->notify);
     conn_halt(c);
+    held_add(t->io, c, LEDGER_AUTHS, HELD_BYTES);
     mailbox_send(t->io->options.control, &r->message);
     return 0;
 }

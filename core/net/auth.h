@@ -21,12 +21,17 @@
 /* A client's `auth`: to the main thread and back. */
 struct auth_request {
     struct message message;
-    struct list link; /* the main thread's */
+    struct message left; /* its client has left; it comes back with recv = heard */
+    struct list link;    /* the main thread's; alone where nothing is waited for */
     struct mailbox *answer_to;
     void (*answered)(struct message *m, void *owner);
-    struct conn *conn; /* the I/O thread's; NULL once the client has left */
+    void (*heard)(struct message *m, void *owner);
+    struct ticket ticket; /* the I/O thread's */
+    struct conn *conn;    /* the I/O thread's; NULL once the client has left */
     uint32_t msgid;
     bool notify;
+    bool asked, over; /* left is on its way; the answer has come. The I/O thread's */
+    bool withdrawn;   /* nobody looked at it; the main thread's, until it is answered */
     struct auth_peer peer;
     unsigned failures; /* of the connection so far */
     size_t name_size, password_size;
@@ -46,13 +51,10 @@ void auth_request_answer(struct auth_request *r, int rc);
 
 /* What a new connection is: everybody, a user by its uid, or nobody yet. */
 void auth_conn_opened(struct conn *c);
-void auth_client_left(struct conn *c);
 /* A new configuration is in force; before: the last one, which is still there. */
 void auth_changed(struct io *io, const struct conf *before);
 /* Whether it has been nobody for too long. */
 bool auth_is_overdue(const struct conn *c, int64_t now_ms);
-/* After bytes of a connection that is not known have been looked at: there may be a password. */
-void auth_wipe(void *bytes, size_t size);
 /* The uid at the other end of a Unix socket; -1 where it is none. */
 int64_t auth_peer_uid(int fd);
 

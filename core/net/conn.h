@@ -15,6 +15,7 @@
 
 #include "net/io.h"
 #include "net/shares.h"
+#include "net/ticket.h"
 #include "wire/rpc.h"
 
 #define CONN_OUT_PAUSE    (1024 * 1024)
@@ -23,23 +24,28 @@
 #define CONN_FINISH_MS    10000 /* for the last answers to be taken */
 
 struct conn {
-    struct list link;   /* io->conns */
-    struct list dirty;  /* io->dirty */
-    struct list parked; /* its requests */
-    struct list writes; /* its puts and deletes */
+    struct list link;    /* io->conns */
+    struct list dirty;   /* io->dirty */
+    struct list tickets; /* what is done for it */
+    struct list ready;   /* its get_manys whose large answers wait until all before them is sent */
     struct io *io;
     uint64_t id;
     ev_io reading, writing;
     struct buf in;        /* an incomplete frame */
     struct buf out;       /* answers not written yet, */
+    size_t out_sent;      /* but for so many bytes, which are not taken out yet */
     struct shares shares; /* and long values that belong between its bytes */
     struct conn_tls *tls; /* conn_tls.h; NULL: it speaks plain */
     struct buf sealed;    /* of these, what TLS has made records of */
     struct rpc_scan scan;
     int64_t active_ms;
     int64_t sent_ms; /* when the client took bytes last, or there was nothing for it to take */
-    size_t gathered; /* bytes of its get_manys that wait for the rest of their items */
-    uint32_t parked_count;
+    struct shed_member member;
+    size_t held_in, held_out, held_shared, held_own; /* as they were written down; net/held.h */
+    size_t shed_bytes;                               /* where it was cut for what it holds */
+    size_t gathered;              /* bytes of its get_manys that wait for the rest of their items */
+    uint32_t parked_count;        /* its requests that are not answered yet, */
+    uint32_t owed;                /* and those of them whose answer is sent: no notifications */
     unsigned may;                 /* what it may do without a further look; net/rights.h */
     const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
     struct auth_request *auth;    /* in the air; NULL: none */
@@ -59,6 +65,7 @@ struct conn {
     bool halted; /* no further message is taken: it ends, its auth or its job goes on, or it is full
                   */
     bool full;   /* it has to read before more is answered: what it sent behind is kept */
+    bool ahead;  /* the first byte of the next answer has been sent already; conn_over.c */
     bool known;  /* it is a user, or there are none */
 };
 
@@ -71,12 +78,16 @@ void conn_frame_begins(struct conn *c);
 /* Whether its client has not taken a byte for output_timeout, with some there for it. */
 bool conn_is_unread(const struct conn *c, int64_t now_ms);
 /* Whether its client has left. A Unix socket tells who has left from who has closed one half. Over
- * TCP both are a FIN: there the first answer that is sent brings the reset, and until then each
- * request has its deadline. */
+ * TCP both are a FIN, until something is sent: then who has left answers with a reset. */
 bool conn_has_left(const struct conn *c);
-/* Whether it is full with nothing to be written, so that the loop does not look at it, and its
- * client has left. */
-bool conn_is_deserted(const struct conn *c);
+/* Whether it sends no more, one way or the other, also where that is behind what is not read. */
+bool conn_has_ended(const struct conn *c);
+/* Whether the loop does not look for what it sends, and its client has left, or has closed its half
+ * and no answer is owed to it. Where one is owed and nothing is there to be sent, the first byte of
+ * that answer is, which tells at the next look. */
+bool conn_is_deserted(struct conn *c);
+/* The first byte of its output has been sent. */
+void conn_skip_ahead(struct conn *c);
 /* Whether the frame that it is sending comes in more slowly than frame_rate. */
 bool conn_is_slow(struct conn *c, int64_t now_ms);
 /* Drops its parked requests and frees it. Not from inside dispatch: set broken there. */
@@ -96,18 +107,13 @@ static inline void conn_touch(struct conn *c)
     if (!c->in_turn && list_empty(&c->dirty))
         list_push_back(&c->io->dirty, &c->dirty);
 }
-/* One of its requests is answered that had been parked. */
-static inline void conn_unparked(struct conn *c)
-{
-    c->parked_count--;
-    if (c->ended)
-        conn_touch(c);
-}
 /* Bytes that are answered and not written yet. */
 static inline size_t conn_unread(const struct conn *c)
 {
-    return c->out.size + c->shares.bytes + c->sealed.size;
+    return c->out.size - c->out_sent + c->shares.bytes + c->sealed.size;
 }
+/* More has come to be sent to it outside its own turn: looked at as it grows. */
+void conn_grew(struct conn *c);
 /* Writes what it can; may close c. */
 void conn_flush(struct conn *c);
 /* No memory for an answer, or too much unread: the connection cannot be served any further. */
@@ -115,6 +121,8 @@ void conn_break(struct conn *c, const char *why);
 /* The same without a word in the log; it is closed before the loop sleeps. */
 void conn_cut(struct conn *c);
 void conn_stop_reading(struct conn *c);
+/* Reads on, unless something else keeps it. */
+void conn_read_on(struct conn *c);
 /* It is closed once what is answered has been written. */
 void conn_finish(struct conn *c);
 /* Where there is more for its client to read than may be: no further message is taken before. */
@@ -125,12 +133,22 @@ void conn_resume(struct conn *c);
 /* The same, also where the thread takes no new requests: what was read already is answered. */
 void conn_go_on(struct conn *c);
 
+/* An empty buffer goes back to the thread, or is freed. */
+void conn_give_back(struct conn *c);
+/* For the files of conn. false: the socket is gone. */
+bool conn_write(struct conn *c) MUST_USE;
+/* Of out, so many more bytes are sent. */
+void conn_out_sent(struct conn *c, size_t n);
+void conn_on_readable(struct ev_loop *loop, ev_io *watcher, int events);
+void conn_drop_input(struct conn *c);
+
 /* For conn_tls. Plain bytes of the client; in: borrowed until it returns. */
 void conn_process(struct conn *c, struct slice in);
 /* The client sends no more. One that has only closed its half (shutdown(2), `nc -N`) still gets its
  * answers; one that has left altogether is let go of, as far as that can be told. */
 void conn_input_ended(struct conn *c);
-/* Writes what the socket takes of b; false: the socket is gone. */
+/* Writes what the socket takes of b, all of it or some, and takes that out; false: the socket is
+ * gone. */
 bool conn_send(struct conn *c, struct buf *b) MUST_USE;
 
 #endif

@@ -1,6 +1,8 @@
 /* Whether a connection's time is over: it lingers, sends or reads too slowly, or has been left. */
 #include "net/conn.h"
 #include "net/conn_tls.h"
+#include "net/held.h"
+#include "net/job.h"
 
 #include <poll.h>
 
@@ -45,7 +47,51 @@ bool conn_has_left(const struct conn *c)
     return c->broken || (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)));
 }
 
-bool conn_is_deserted(const struct conn *c)
+/* Of each answer this is the first byte: an array of four (MessagePack-RPC). */
+#define ANSWER_BEGINS "\x94"
+
+/* Sends the first byte of the answer that is owed. A client that has closed its half has it a
+ * little early; one that has left resets the connection. */
+static void conn_probe(struct conn *c)
 {
-    return c->full && conn_unread(c) == 0 && conn_has_left(c);
+    if (c->ahead || buf_append(conn_out(c), ANSWER_BEGINS, 1) != 0)
+        return;
+    c->broken |= !conn_write(c);
+    c->ahead = c->out.size == 0;
+    buf_clear(&c->out);
+    conn_touch(c);
+}
+
+void conn_skip_ahead(struct conn *c)
+{
+    if (c->out.size == 0)
+        return;
+    c->ahead = false;
+    conn_out_sent(c, 1);
+}
+
+bool conn_has_ended(const struct conn *c)
+{
+    struct pollfd p = {.fd = c->reading.fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) == 1;
+}
+
+bool conn_is_deserted(struct conn *c)
+{
+    if (ev_is_active(&c->reading) || c->finish || c->broken)
+        return false;
+    bool ended = conn_has_ended(c);
+    /* Behind a full pipe no end is seen: who is paused for what it holds is asked in any case. */
+    if (!ended && !shed_is_paused(&c->member))
+        return false;
+    if (conn_has_left(c))
+        return true;
+    if (ended)
+        held_read_on(c);
+    if (conn_unread(c) > 0)
+        return false;
+    if (c->owed == 0 && (!c->job || c->job->target.notify))
+        return c->ended && !c->job;
+    conn_probe(c);
+    return conn_has_left(c); /* on the same machine the reset is there at once */
 }

@@ -3,13 +3,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/auth.h"
-#include "net/job.h"
-#include "net/park.h"
-#include "net/put.h"
 
 #include <stdlib.h>
 
 #define SEAL_BYTES     (64 * 1024) /* sealed at once: four records */
+#define SEALS          16          /* of one connection in one turn */
 #define HANDSHAKE_BYTE 0x16        /* with which a client's first record begins */
 
 enum conn_tls_state { TLS_SHAKING, TLS_OPEN, TLS_FAILED };
@@ -156,10 +154,8 @@ static void conn_tls_fail(struct conn *c, const char *why)
     if (c->tls->state == TLS_OPEN)
         metrics_inc(c->io->metrics, M_PROTOCOL_ERRORS);
     leave_handshake(c, TLS_FAILED);
-    job_client_left(c);
-    park_client_left(c);
-    put_client_left(c);
-    buf_clear(&c->out);
+    tickets_leave(c);
+    conn_out_sent(c, c->out.size - c->out_sent);
     conn_finish(c);
 }
 
@@ -208,7 +204,7 @@ void conn_tls_take(struct conn *c, struct slice wire)
         if (n > 0)
             conn_process(c, slice_of(c->io->plain_room, n));
         if (!known)
-            auth_wipe(c->io->plain_room, n);
+            explicit_bzero(c->io->plain_room, n);
         if (c->broken || c->finish)
             break;
         t->ended = t->ended || answer == TLS_END;
@@ -227,23 +223,22 @@ void conn_tls_take(struct conn *c, struct slice wire)
 bool conn_tls_write(struct conn *c)
 {
     struct conn_tls *t = c->tls;
-    size_t done = 0;
     bool ok = conn_send(c, &c->sealed);
-    while (ok && t->state == TLS_OPEN && c->sealed.size == 0 && done < c->out.size) {
+    for (int i = 0; i < SEALS && ok && t->state == TLS_OPEN && c->sealed.size == 0 &&
+                    c->out_sent < c->out.size;
+         i++) {
         struct err e;
-        size_t rest = c->out.size - done, n = rest < SEAL_BYTES ? rest : SEAL_BYTES;
-        struct slice plain = slice_of(c->out.data + done, n);
+        size_t rest = c->out.size - c->out_sent, n = rest < SEAL_BYTES ? rest : SEAL_BYTES;
+        struct slice plain = slice_of(c->out.data + c->out_sent, n);
         if (tls_write(t->session, lend_sealed(c), plain, &e) != 0) {
             log_warn("conn.cut", "id=%llu reason=%s", (unsigned long long)c->id, log_q(e.text));
             return false;
         }
-        done += n;
+        conn_out_sent(c, n);
         ok = conn_send(c, &c->sealed);
     }
     if (t->state == TLS_FAILED)
-        done = c->out.size;
-    if (done > 0)
-        buf_consume(&c->out, done);
+        conn_out_sent(c, c->out.size - c->out_sent);
     give_back_sealed(c);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "net/auth.h"
 #include "net/conn_tls.h"
+#include "net/held.h"
 #include "net/park.h"
 #include "net/subscribe.h"
 #include "net/subscriptions.h"
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SWEEP_SECONDS 1.0
-#define SWEEP_EACH    32 /* connections between two looks at the clock */
+#define SWEEP_SECONDS 0.4 /* who has left is known after two of them */
+#define SWEEP_EACH    32  /* connections between two looks at the clock */
 
 struct mailbox *io_mailbox(struct io *io)
 {
@@ -22,17 +23,20 @@ struct mailbox *io_mailbox(struct io *io)
 static void flush_outboxes(struct io *io)
 {
     for (unsigned i = 0; i < io->options.loader_count; i++)
-        loader_flush(io->options.loaders[i], &io->outboxes[i]);
+        loader_thread_flush(io->options.loaders[i], &io->outboxes[i]);
 }
 
-void io_submit(struct io *io, const struct join_result *joined)
+void io_submit(struct io *io, const struct ask_verdict *v)
 {
-    struct flight *f = joined->flight;
+    worker_owns(&io->worker);
+    struct flight *f = v->flight;
+    if (!f)
+        return;
     unsigned i = io_loader_index(io, f->hash);
-    if (joined->promote)
-        loader_promote(io->options.loaders[i], f, &io->outboxes[i]);
+    if (v->promote)
+        loader_thread_promote(io->options.loaders[i], f, &io->outboxes[i]);
     else
-        loader_submit(io->options.loaders[i], f, &io->outboxes[i]);
+        loader_thread_submit(io->options.loaders[i], f, &io->outboxes[i]);
 }
 
 static __attribute__((noinline)) void io_run_slices(struct io *io)
@@ -48,6 +52,8 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct io *io = watcher->data;
     struct list *link;
     io->shaken = 0;
+    io->grown = false;
+    io->slices.turn_us = 0;
     if (__builtin_expect(!list_empty(&io->slices.waiting), 0))
         io_run_slices(io);
     flush_outboxes(io);
@@ -116,6 +122,8 @@ static void io_on_sweep(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     (void)loop, (void)events;
     struct io *io = watcher->data;
+    if (io->snapshot)
+        held_sweep(io);
     if (list_empty(&io->conns) || !list_empty(&io->sweeping.link))
         return;
     list_walk_begin(&io->swept, &io->conns);
@@ -130,6 +138,13 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
         return err_set(e, ERR_NOMEM, "no memory for an I/O thread");
     io->options = *o;
     io->rng.state = o->seed;
+    io->asker = (struct asker){
+        .store = o->store,
+        .flights = o->flights,
+        .marks = o->changes->marks,
+        .rng = &io->rng,
+        .slot = o->index,
+    };
     list_init(&io->conns);
     list_init(&io->dirty);
     io->read_room = malloc(IO_READ_BYTES);
@@ -151,6 +166,7 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     slices_init(&io->slices, io->worker.loop);
     telling_init(&io->telling, io);
     park_init(io);
+    held_init(io);
     io->sweeping.run = sweep_on_slice;
     list_init(&io->sweeping.link);
     *out = io;
@@ -161,7 +177,7 @@ static void io_recv_begin(struct message *m, void *owner)
 {
     (void)m;
     struct io *io = owner;
-    io->metrics = metrics_mine();
+    io->metrics = io->asker.metrics = metrics_mine();
 }
 
 int io_start(struct io *io, struct err *e)
@@ -179,6 +195,13 @@ struct adoption {
     bool tls;
 };
 
+void io_closed(struct io *io, struct metrics *m)
+{
+    /* The place first: who has seen the count may come for it. */
+    ledger_give_place(io->options.ledger);
+    metrics_inc(m, M_CONNECTIONS_CLOSED);
+}
+
 static void io_recv_adopt(struct message *m, void *owner)
 {
     struct io *io = owner;
@@ -187,8 +210,7 @@ static void io_recv_adopt(struct message *m, void *owner)
         conn_open(io, a->fd, a->tls);
     } else {
         close(a->fd);
-        if (io->metrics)
-            metrics_inc(io->metrics, M_CONNECTIONS_CLOSED);
+        io_closed(io, metrics_mine());
     }
     free(a);
 }
@@ -198,6 +220,7 @@ void io_adopt(struct io *io, int fd, bool tls)
     struct adoption *a = malloc(sizeof *a);
     if (!a) {
         close(fd);
+        io_closed(io, metrics_mine());
         return;
     }
     a->fd = fd;
@@ -236,15 +259,6 @@ void io_change(struct io *io, struct io_change *c)
     mailbox_send(&io->worker.mailbox, &c->message);
 }
 
-void io_unparked(struct io *io)
-{
-    io->parked_count--;
-    if (io->parked_count == 0 && io->drained) {
-        mailbox_send(io->options.control, io->drained);
-        io->drained = NULL;
-    }
-}
-
 struct drain {
     struct message message;
     struct message *drained;
@@ -260,8 +274,7 @@ static void io_recv_drain(struct message *m, void *owner)
     }
     io->drained = d->drained;
     free(d);
-    io->parked_count++;
-    io_unparked(io);
+    tickets_drain(io);
 }
 
 void io_drain(struct io *io, struct message *drained)
@@ -314,6 +327,7 @@ void io_free(struct io *io)
     ev_prepare_stop(io->worker.loop, &io->flush);
     ev_timer_stop(io->worker.loop, &io->sweep);
     slices_stop(&io->slices);
+    held_stop(io);
     worker_fini(&io->worker);
     telling_fini(&io->telling);
     subscribe_fini(io);

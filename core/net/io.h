@@ -14,14 +14,18 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/rng.h"
 #include "load/change.h"
-#include "load/loader.h"
+#include "load/loader_thread.h"
 #include "load/snapshot.h"
 #include "metrics/metrics.h"
+#include "net/ledger.h"
+#include "net/shed.h"
 #include "net/slices.h"
 #include "net/telling.h"
+#include "serve/ask.h"
 #include "sys/worker.h"
 
 #define IO_READ_BYTES (64 * 1024)
@@ -45,13 +49,15 @@ struct io_options {
     struct store *store; /* all borrowed, and alive until io_free */
     struct flights *flights;
     const struct changes *changes;
-    struct loader *const *loaders;
+    struct loader_thread *const *loaders;
     unsigned loader_count;
+    struct ledger *ledger;
     int64_t started_ms;
     uint64_t seed;
     struct mailbox *control; /* the main thread's */
     void (*recv_reload)(struct message *m, void *owner);
     void (*recv_auth)(struct message *m, void *owner);
+    void (*recv_auth_left)(struct message *m, void *owner);
 };
 
 /* Slots of flights whose waiters are not all answered yet; park.h. */
@@ -74,12 +80,16 @@ struct io {
     struct io_options options;
     struct snapshot *snapshot;
     struct metrics *metrics;
+    struct asker asker;
     struct rng rng;
     int64_t now_ms, now_us; /* of this turn */
     struct list conns;
-    size_t conn_count, parked_count;
+    size_t tickets; /* that are not closed; ticket.h */
     struct slices slices;
     struct telling telling;
+    struct shed shed;
+    struct ev_timer look; /* while what connections hold is near client_memory */
+    size_t leaving_bytes; /* that closed connections give back in slices */
     struct deliveries deliveries;
     struct departures departures;
     struct subscriptions *subscriptions; /* NULL before the first */
@@ -93,21 +103,28 @@ struct io {
     struct list_walk swept;
     struct message begin, stop;
     bool draining;
-    struct message *drained; /* sent to control when nothing is parked any more */
+    struct message *drained; /* sent to control when it has no tickets any more */
     char *read_room;         /* IO_READ_BYTES */
     char *plain_room;        /* IO_READ_BYTES, for what TLS has opened; NULL before */
     struct buf spare_sealed; /* as spare, for TLS records */
     size_t handshake_count;  /* in progress */
     unsigned shaken;         /* of them, went on in this turn */
+    bool grown;              /* a large input has grown in this turn, and may have been moved */
     size_t out_pause;        /* bytes unread, past which no further message of a client is taken */
+    uint64_t conns_ever;     /* the id of the last connection */
 };
 
 int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;
 int io_start(struct io *io, struct err *e) MUST_USE;
 struct mailbox *io_mailbox(struct io *io);
 
-/* fd is handed over; it is closed where there is no memory. tls: it is to speak TLS. */
+/* fd is handed over, with its place in the ledger; it is closed where there is no memory. tls: it
+ * is to speak TLS. */
 void io_adopt(struct io *io, int fd, bool tls);
+
+/* A connection that was accepted has ended: it is counted, and its place is free. Of any thread; m
+ * is that thread's. */
+void io_closed(struct io *io, struct metrics *m);
 
 /* A step of a reload: snapshot becomes current (a reference is taken); message comes back as
  * answered. */
@@ -128,6 +145,7 @@ void io_free(struct io *io); /* NULL is allowed */
 
 static inline void io_read_clock(struct io *io)
 {
+    worker_owns(&io->worker);
     io->now_us = clock_us();
     io->now_ms = io->now_us / 1000;
 }
@@ -135,18 +153,25 @@ static inline void io_read_clock(struct io *io)
 /* The loader thread that loads this key. */
 static inline unsigned io_loader_index(const struct io *io, uint64_t hash)
 {
-    return (unsigned)((hash >> 32) % io->options.loader_count);
+    return hash_thread(hash, io->options.loader_count);
 }
 
-static inline struct loader *io_loader(const struct io *io, uint64_t hash)
+static inline struct loader_thread *io_loader(const struct io *io, uint64_t hash)
 {
     return io->options.loaders[io_loader_index(io, hash)];
 }
 
-/* What flights_join gave goes to its loader thread before this one sleeps. */
-void io_submit(struct io *io, const struct join_result *joined);
+/* The loader of a key, as a read asks for it. */
+static inline struct ask_loader io_loader_of(const struct io *io, struct slice key)
+{
+    struct ask_loader l = {.generation = io->snapshot->generation};
+    l.policy = snapshot_policy(io->snapshot, key, &l.index);
+    if (l.index >= 0)
+        l.counters = snapshot_counters(io->snapshot, 0, (size_t)l.index);
+    return l;
+}
 
-/* Called when parked_count falls. */
-void io_unparked(struct io *io);
+/* A verdict's flight, where it has one, goes to its loader thread before this one sleeps. */
+void io_submit(struct io *io, const struct ask_verdict *v);
 
 #endif

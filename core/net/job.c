@@ -1,9 +1,12 @@
 #include "net/job.h"
 
+#include "net/held.h"
+
 #include <stdlib.h>
 
 static void job_free(struct job *j)
 {
+    held_take(j->target.io, j->target.conn, LEDGER_JOBS, j->bytes);
     free(j->input);
     free(j);
 }
@@ -26,12 +29,13 @@ static bool job_on_slice(struct slice_work *w)
     if (go_on(j))
         return true;
     bool last = c->job == j; /* its end may have begun another one */
+    ticket_done(&j->ticket, c);
     job_free(j);
     if (last) {
         c->job = NULL;
         conn_go_on(c);
     }
-    io_unparked(io);
+    ticket_close(io);
     return false;
 }
 
@@ -48,19 +52,42 @@ static struct job *copy_of(const struct job *j, struct slice input)
     memcpy(copy, j, j->kind->size);
     memcpy(bytes, input.data, input.size);
     copy->input = bytes;
+    copy->bytes = j->kind->size + input.size;
     copy->work.run = job_on_slice;
     list_init(&copy->work.link);
     copy->kind->moved(copy, input.data, bytes);
     return copy;
 }
 
+static void job_left(struct ticket *t, struct conn *c)
+{
+    struct job *j = container_of(t, struct job, ticket);
+    struct io *io = c->io;
+    if (c->job == j)
+        c->job = NULL;
+    slices_remove(&io->slices, &j->work);
+    if (j->kind->drop)
+        j->kind->drop(j);
+    job_free(j);
+    ticket_close(io);
+}
+
 void job_start(struct job *j, struct slice input)
 {
+    static const struct ticket_kind kind = {.request = false, .left = job_left};
     struct io *io = j->target.io;
     struct conn *c = j->target.conn;
-    slices_begin(&io->slices);
-    if (!go_on(j))
+    bool begins = slices_may_begin(&io->slices);
+    if (begins)
+        slices_begin(&io->slices);
+    if (begins && !go_on(j))
         return;
+    if (!held_make_room(c, j->kind->size + input.size)) {
+        held_refuse(c);
+        if (j->kind->drop)
+            j->kind->drop(j);
+        return;
+    }
     struct job *rest = copy_of(j, input);
     if (!rest) { /* without memory it is done at once */
         while (j->kind->step(j)) {
@@ -69,20 +96,8 @@ void job_start(struct job *j, struct slice input)
     }
     metrics_inc(io->metrics, M_SLICED);
     c->job = rest;
-    io->parked_count++;
+    ticket_open(&rest->ticket, &kind, c, rest->target.notify);
     conn_halt(c);
     slices_add(&io->slices, &rest->work);
-}
-
-void job_client_left(struct conn *c)
-{
-    struct job *j = c->job;
-    if (!j)
-        return;
-    c->job = NULL;
-    slices_remove(&c->io->slices, &j->work);
-    if (j->kind->drop)
-        j->kind->drop(j);
-    job_free(j);
-    io_unparked(c->io);
+    held_add(io, c, LEDGER_JOBS, rest->bytes);
 }

@@ -32,15 +32,14 @@ struct job_kind {
 struct job {
     struct slice_work work;
     const struct job_kind *kind;
+    struct ticket ticket;
     struct target target;
-    char *input; /* the copy; owned */
+    char *input;  /* the copy; owned */
+    size_t bytes; /* of both copies */
 };
 
 /* j->kind and j->target are set, the rest of j is 0. input: all that it borrows. */
 void job_start(struct job *j, struct slice input);
-
-/* Ends the job of a connection that closes. */
-void job_client_left(struct conn *c);
 
 static inline void job_move_reader(struct mp_reader *r, const char *from, const char *to)
 {

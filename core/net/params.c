@@ -203,8 +203,8 @@ static int unknown_option(const struct params *p, struct slice name,
                      show_key(text, name));
     for (size_t i = 0; i < count; i++) {
         size_t used = strlen(e->text);
-        size_t more = strlen(specs[i].name) + 3;
-        if (used + more >= sizeof e->text)
+        size_t more = strlen(specs[i].name) + 3; /* the NUL is among them */
+        if (used + more > sizeof e->text)
             break;
         memcpy(e->text + used, i == 0 ? " " : ", ", i == 0 ? 2 : 3);
         strcat(e->text, specs[i].name);

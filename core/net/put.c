@@ -1,31 +1,49 @@
-/* put, delete: writes to the source, through the script. */
+/*
+ * put, delete: writes to the source, through the script, with their clients' deadlines.
+ *
+ * Shape: one allocation a write, its key and value behind it. It belongs to the I/O thread and is
+ * freed with the loader thread's answer; a client that has left or was answered at its deadline
+ * takes nothing from the write. Thread: the connection's. Limits: max_parked per connection, and
+ * those of load/write.h.
+ */
 #include "net/commands.h"
 
 #include "base/show.h"
 #include "load/write.h"
-#include "net/put.h"
+#include "net/held.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
 
 struct put_request {
     struct write write;
-    struct list link; /* conn->writes; alone once nobody waits */
-    struct target target;
+    struct ticket ticket;
+    struct target target; /* its conn is NULL once nobody waits */
     ev_timer timer;
     int64_t wait_ms;
     bool asked, written; /* give_up is on its way; the answer has come */
     char data[];         /* key, value */
 };
 
-/* The client has its answer, or has left. */
+static size_t bytes_of(const struct put_request *r)
+{
+    return sizeof *r + r->write.key.size + r->write.value.size;
+}
+
+/* The client has its answer, or has left. Its write goes on; what has not begun by its deadline
+ * will not, as where its client waits. */
 static void let_go(struct put_request *r)
 {
-    ev_timer_stop(r->target.io->worker.loop, &r->timer);
-    list_remove(&r->link);
-    if (r->target.conn)
-        conn_unparked(r->target.conn);
+    held_orphan(r->target.conn, bytes_of(r));
     r->target.conn = NULL;
+}
+
+static void answered(struct put_request *r)
+{
+    if (!r->target.conn)
+        return;
+    ticket_done(&r->ticket, r->target.conn);
+    let_go(r);
 }
 
 static int pack_outcome(struct buf *out, const struct write *w)
@@ -45,8 +63,10 @@ static int pack_outcome(struct buf *out, const struct write *w)
 static void request_free(struct put_request *r)
 {
     struct io *io = r->target.io;
+    ev_timer_stop(io->worker.loop, &r->timer);
+    held_take(io, NULL, LEDGER_WRITES, bytes_of(r));
     free(r);
-    io_unparked(io);
+    ticket_close(io);
 }
 
 static void put_recv_written(struct message *m, void *owner)
@@ -61,8 +81,7 @@ static void put_recv_written(struct message *m, void *owner)
         answer_begin(&a, &r->target);
         answer_done(&a, pack_outcome(a.out, w));
     }
-    if (r->target.conn)
-        let_go(r);
+    answered(r);
     r->written = true;
     if (!r->asked)
         request_free(r);
@@ -83,7 +102,7 @@ static void put_recv_heard(struct message *m, void *owner)
         err_set(&e, ERR_WRITE_UNKNOWN, "%s: no word of the write within %lld ms; it goes on",
                 show_key(text, r->write.key), (long long)r->wait_ms);
         answer_error(&r->target, &e);
-        let_go(r);
+        answered(r);
     }
 }
 
@@ -96,29 +115,29 @@ static void put_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
     metrics_inc(io->metrics, M_TIMEOUTS);
     r->asked = true;
     r->write.heard = put_recv_heard;
-    loader_give_up(io_loader(io, r->write.hash), &r->write);
+    loader_thread_give_up(io_loader(io, r->write.hash), &r->write);
 }
 
-void put_client_left(struct conn *c)
+static void put_client_left(struct ticket *t, struct conn *c)
 {
-    while (!list_empty(&c->writes))
-        let_go(container_of(c->writes.next, struct put_request, link));
+    (void)c;
+    let_go(container_of(t, struct put_request, ticket));
 }
 
 static void submit(struct put_request *r, int64_t wait_ms)
 {
+    static const struct ticket_kind kind = {.request = true, .left = put_client_left};
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
     r->wait_ms = wait_ms;
-    list_push_back(&c->writes, &r->link);
-    c->parked_count++;
-    io->parked_count++;
+    ticket_open(&r->ticket, &kind, c, r->target.notify);
     ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / 1e3, 0.);
     r->timer.data = r;
     ev_timer_start(io->worker.loop, &r->timer);
     r->write.answer_to = io_mailbox(io);
     r->write.answered = put_recv_written;
-    loader_write(io_loader(io, r->write.hash), &r->write);
+    loader_thread_write(io_loader(io, r->write.hash), &r->write);
+    held_add(io, c, LEDGER_WRITES, bytes_of(r));
 }
 
 static struct put_request *request_new(const struct target *t, enum write_what what,
@@ -167,6 +186,8 @@ static void write_to_source(const struct target *t, struct params *p, enum write
                      show_key(text, key));
     }
     struct put_request *r = NULL;
+    if (rc == 0 && !held_make_room(t->conn, sizeof *r + key.size + value.size))
+        rc = held_refusal(io, show_key(text, key), &e);
     if (rc == 0)
         r = request_new(t, what, key, params_hash(p, io->options.store, key), value);
     if (rc == 0 && !r)

@@ -16,6 +16,7 @@ int shares_add(struct shares *s, size_t at, struct entry *e)
     }
     s->all[s->count++] = (struct share){.entry = e, .at = at};
     s->bytes += entry_value(e).size;
+    s->outside += entry_outside_size(e);
     return 0;
 }
 
@@ -33,10 +34,11 @@ static int add_piece(struct iovec *pieces, int count, struct slice bytes)
     return count;
 }
 
-int shares_pieces(const struct shares *s, struct slice own, struct iovec *pieces, int most)
+int shares_pieces(const struct shares *s, struct slice own, size_t from, struct iovec *pieces,
+                  int most)
 {
     int count = 0;
-    size_t done = 0;
+    size_t done = from;
     for (unsigned i = 0; i < s->count && count + 2 < most; i++) {
         count = add_piece(pieces, count, slice_of(own.data + done, s->all[i].at - done));
         count = add_piece(pieces, count, rest_of(s, i, i == 0 ? s->sent : 0));
@@ -50,8 +52,10 @@ int shares_pieces(const struct shares *s, struct slice own, struct iovec *pieces
 /* The first n go; with the last one the array, for an idle connection holds none. */
 static void drop_first(struct shares *s, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
+        s->outside -= entry_outside_size(s->all[i].entry);
         entry_unref(s->all[i].entry);
+    }
     s->count -= n;
     if (s->count > 0) {
         memmove(s->all, s->all + n, s->count * sizeof *s->all);
@@ -61,9 +65,9 @@ static void drop_first(struct shares *s, unsigned n)
     *s = (struct shares){.count = 0};
 }
 
-size_t shares_sent(struct shares *s, size_t own_size, size_t n)
+size_t shares_sent(struct shares *s, size_t from, size_t own_size, size_t n)
 {
-    size_t own = 0;
+    size_t own = from;
     unsigned whole = 0;
     for (bool value = false; n > 0; value = !value) {
         size_t left = value              ? rest_of(s, whole, s->sent).size
@@ -79,10 +83,14 @@ size_t shares_sent(struct shares *s, size_t own_size, size_t n)
         s->sent = taken < left ? s->sent + taken : 0;
         whole += taken == left;
     }
-    for (unsigned i = whole; i < s->count; i++)
-        s->all[i].at -= own;
     drop_first(s, whole);
-    return own;
+    return own - from;
+}
+
+void shares_own_consumed(struct shares *s, size_t n)
+{
+    for (unsigned i = 0; i < s->count; i++)
+        s->all[i].at -= n;
 }
 
 void shares_clear(struct shares *s)

@@ -26,19 +26,24 @@ struct share {
 struct shares {
     struct share *all; /* owned; in the order in which they are sent */
     unsigned count, room;
-    size_t bytes; /* of them, not sent yet */
-    size_t sent;  /* bytes of the first one */
+    size_t bytes;   /* of them, not sent yet */
+    size_t sent;    /* bytes of the first one */
+    size_t outside; /* bytes of those that are in no store, as a whole */
 };
 
 /* The value goes behind the first `at` of the own bytes; the reference is taken over. ERR_NOMEM: it
  * is not. */
 int shares_add(struct shares *s, size_t at, struct entry *e) MUST_USE;
 
-/* What is to be sent next, of own bytes and values, in at most `most` pieces; how many. */
-int shares_pieces(const struct shares *s, struct slice own, struct iovec *pieces, int most);
+/* What is to be sent next, of values and of the own bytes from `from` on, in at most `most` pieces;
+ * how many. */
+int shares_pieces(const struct shares *s, struct slice own, size_t from, struct iovec *pieces,
+                  int most);
 
 /* So many bytes were sent; how many of them were own ones. */
-size_t shares_sent(struct shares *s, size_t own_size, size_t n);
+size_t shares_sent(struct shares *s, size_t from, size_t own_size, size_t n);
+/* The first n own bytes, all of them sent, are taken out. */
+void shares_own_consumed(struct shares *s, size_t n);
 
 /* Gives all references back. */
 void shares_clear(struct shares *s);

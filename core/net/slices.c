@@ -32,6 +32,14 @@ void slices_remove(struct slices *s, struct slice_work *w)
     list_remove(&w->link);
 }
 
+bool slices_may_begin(struct slices *s)
+{
+    int64_t now_us = clock_us();
+    if (s->turn_us == 0)
+        s->turn_us = now_us + FIRSTS_US;
+    return now_us < s->turn_us;
+}
+
 void slices_begin(struct slices *s)
 {
     s->end_us = clock_us() + SLICE_US;

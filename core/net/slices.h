@@ -19,6 +19,7 @@
 
 #define SLICE_US  200
 #define SLICES_US 400
+#define FIRSTS_US 1000 /* for all first slices of one turn that are had where they came */
 
 struct slice_work {
     struct list link;                  /* alone while it does not wait */
@@ -29,7 +30,9 @@ struct slices {
     struct list waiting;
     struct ev_loop *loop;
     ev_idle awake;
-    int64_t end_us; /* of the slice that runs */
+    int64_t end_us;  /* of the slice that runs */
+    int64_t turn_us; /* when those that have their first slice where they came have had enough of
+                        this turn; 0: there were none */
 };
 
 void slices_init(struct slices *s, struct ev_loop *loop);
@@ -40,6 +43,8 @@ void slices_stop(struct slices *s);
 void slices_add(struct slices *s, struct slice_work *w);
 void slices_remove(struct slices *s, struct slice_work *w);
 
+/* Whether what comes now may have its first slice at once: many at the same time would be long. */
+bool slices_may_begin(struct slices *s);
 /* A slice begins now: for what has its first one at once, where it came. */
 void slices_begin(struct slices *s);
 /* Whether it is over. It asks the clock. */

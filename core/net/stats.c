@@ -2,6 +2,7 @@
 #include "net/commands.h"
 
 #include "base/clock.h"
+#include "load/totals.h"
 #include "wire/mpw.h"
 
 #include <unistd.h>
@@ -21,15 +22,13 @@ static int pack_rows(struct buf *out, const char *title, const struct row *rows,
 
 static int pack_server(struct buf *out, const struct io *io)
 {
-    uint64_t opened = metrics_sum(M_CONNECTIONS);
-    uint64_t closed = metrics_sum(M_CONNECTIONS_CLOSED);
     const struct row rows[] = {
         {"pid", (uint64_t)getpid()},
         {"uptime_ms", (uint64_t)(clock_ms() - io->options.started_ms)},
         {"generation", io->snapshot->generation},
         {"io_threads", io->options.io_count},
         {"loader_threads", io->options.loader_count},
-        {"connections", opened > closed ? opened - closed : 0},
+        {"connections", ledger_read(&io->options.ledger->places)},
     };
     return pack_rows(out, "server", rows, sizeof rows / sizeof rows[0]);
 }
@@ -54,6 +53,20 @@ static int pack_store(struct buf *out, const struct io *io)
         {"renewals", s.renewals},
     };
     return pack_rows(out, "store", rows, sizeof rows / sizeof rows[0]);
+}
+
+static int pack_client_memory(struct buf *out, const struct io *io)
+{
+    const struct ledger *l = io->options.ledger;
+    struct row rows[LEDGER_KINDS + 3] = {
+        {"limit", (uint64_t)io->snapshot->conf->client_memory},
+        {"held", ledger_held(l)},
+        {"results", ledger_results()},
+    };
+    for (int i = 0; i < LEDGER_KINDS; i++)
+        rows[i + 3] = (struct row){ledger_kind_name((enum ledger_kind)i),
+                                   ledger_kind_held(l, (enum ledger_kind)i)};
+    return pack_rows(out, "client_memory", rows, sizeof rows / sizeof rows[0]);
 }
 
 static int pack_flights(struct buf *out, const struct io *io)
@@ -114,17 +127,16 @@ static int pack_feeds(struct buf *out, const struct snapshot *s)
         count += conf->backends[i].feed != NULL;
     int rc = mpw_cstr(out, "feeds") | mpw_map(out, count);
     for (size_t i = 0; i < conf->backend_count; i++) {
-        struct feed_numbers *f = s->feeds[i];
         if (!conf->backends[i].feed)
             continue;
-        int64_t lag_ms = atomic_load_explicit(&f->lag_ms, memory_order_relaxed);
+        struct feed_totals f = totals_of_feed(s->feeds[i]);
         rc |= mpw_cstr(out, conf->backends[i].name) | mpw_map(out, 6);
-        rc |= mpw_cstr(out, "connected") | mpw_bool(out, atomic_load(&f->connected));
-        rc |= mpw_cstr(out, "cut") | mpw_bool(out, atomic_load(&f->cut));
-        rc |= mpw_cstr(out, "events") | mpw_uint(out, atomic_load(&f->events));
-        rc |= mpw_cstr(out, "bad") | mpw_uint(out, atomic_load(&f->bad));
-        rc |= mpw_cstr(out, "gaps") | mpw_uint(out, atomic_load(&f->gaps));
-        rc |= mpw_cstr(out, "lag_ms") | (lag_ms < 0 ? mpw_nil(out) : mpw_int(out, lag_ms));
+        rc |= mpw_cstr(out, "connected") | mpw_bool(out, f.connected);
+        rc |= mpw_cstr(out, "cut") | mpw_bool(out, f.cut);
+        rc |= mpw_cstr(out, "events") | mpw_uint(out, f.events);
+        rc |= mpw_cstr(out, "bad") | mpw_uint(out, f.bad);
+        rc |= mpw_cstr(out, "gaps") | mpw_uint(out, f.gaps);
+        rc |= mpw_cstr(out, "lag_ms") | (f.lag_ms < 0 ? mpw_nil(out) : mpw_int(out, f.lag_ms));
     }
     return rc;
 }
@@ -183,9 +195,10 @@ void stats_answer(const struct target *t, struct params *p)
     const struct io *io = t->io;
     struct answer a;
     answer_begin(&a, t);
-    int rc = mpw_map(a.out, 9);
+    int rc = mpw_map(a.out, 10);
     rc |= mpw_cstr(a.out, "version") | mpw_cstr(a.out, RTCACHE_VERSION);
     rc |= pack_server(a.out, io) | pack_store(a.out, io) | pack_flights(a.out, io);
+    rc |= pack_client_memory(a.out, io);
     rc |= pack_backends(a.out, io->snapshot) | pack_feeds(a.out, io->snapshot) |
           pack_scripts(a.out, io->snapshot);
     answer_done(&a, rc | pack_counters(a.out) | pack_times(a.out));

@@ -1,6 +1,7 @@
 #include "net/subscribe.h"
 
 #include "net/commands.h"
+#include "net/held.h"
 #include "net/job.h"
 #include "net/subscriptions.h"
 #include "net/texts.h"
@@ -16,7 +17,29 @@ struct listener {
     struct subscriber subscriber;
     struct slice_work leaving;
     struct io *io;
+    size_t held; /* of its bytes and its own, what is written down */
 };
+
+static struct listener *listener_of(struct subscriber *r)
+{
+    return container_of(r, struct listener, subscriber);
+}
+
+static size_t bytes_of(const struct listener *l)
+{
+    return sizeof *l + l->subscriber.bytes;
+}
+
+/* Writes down that it has so much now. */
+static void account(struct listener *l, size_t now)
+{
+    size_t before = l->held;
+    l->held = now;
+    if (now > before)
+        held_add(l->io, l->subscriber.conn, LEDGER_SUBSCRIPTIONS, now - before);
+    else if (now < before)
+        held_take(l->io, l->subscriber.conn, LEDGER_SUBSCRIPTIONS, before - now);
+}
 
 static void listen_if_anyone(struct io *io)
 {
@@ -28,6 +51,7 @@ static bool remove_some(struct subscriptions *s, struct subscriber *r, uint32_t 
 {
     for (int i = 0; i < BATCH && subscriber_count(r) > left; i++)
         subscriptions_remove_last(s, r);
+    account(listener_of(r), bytes_of(listener_of(r)));
     return subscriber_count(r) > left;
 }
 
@@ -41,6 +65,7 @@ static bool leave_on_slice(struct slice_work *w)
             return true;
     subscriptions_leave(io->subscriptions, &l->subscriber);
     listen_if_anyone(io);
+    account(l, 0);
     free(l);
     return false;
 }
@@ -72,9 +97,10 @@ void subscribe_client_left(struct conn *c)
     if (!r)
         return;
     metrics_add(c->io->metrics, M_UNSUBSCRIBED, subscriber_count(r));
+    held_part(c, listener_of(r)->held);
     r->conn = NULL;
     c->subscriber = NULL;
-    slices_add(&c->io->slices, &container_of(r, struct listener, subscriber)->leaving);
+    slices_add(&c->io->slices, &listener_of(r)->leaving);
 }
 
 void subscribe_fini(struct io *io)
@@ -85,7 +111,8 @@ void subscribe_fini(struct io *io)
         while (remove_some(s, r, 0)) {
         }
         subscriptions_leave(s, r);
-        free(container_of(r, struct listener, subscriber));
+        account(listener_of(r), 0);
+        free(listener_of(r));
     }
 }
 
@@ -155,6 +182,9 @@ static int read_wishes(struct params *p, struct wish *w, struct err *e)
         rc = texts_of(&w->texts[kind], p, packed[kind], &rules[kind], e);
         w->given += w->texts[kind].count;
     }
+    if (rc == 0 && w->given > p->conf->max_batch)
+        rc = err_set(e, ERR_BAD_REQUEST, "%s: %u texts, where at most %lld are taken", p->method,
+                     w->given, (long long)p->conf->max_batch);
     w->patterns = w->texts[SUBSCRIBED_PATTERN];
     return rc;
 }
@@ -180,6 +210,10 @@ static int add_one(struct wish *w, struct subscriber *r, enum subscription_kind 
     int rc = subscriptions_add(io->subscriptions, r, kind, text);
     if (rc != 0)
         return err_set(&w->err, rc, "subscribe: no memory for a subscription");
+    const struct listener *l = listener_of(r);
+    size_t now = bytes_of(l);
+    if (now > l->held && !held_admits(io, now - l->held))
+        return held_refusal(io, "subscribe", &w->err);
     if (subscriber_count(r) > most)
         return err_set(&w->err, ERR_OVERLOADED,
                        "subscribe: more than max_subscriptions (%lld) of one connection",
@@ -192,12 +226,13 @@ static bool add_some(struct wish *w, struct subscriber *r)
 {
     enum subscription_kind kind;
     struct slice text;
-    for (int i = 0; i < BATCH && !w->undo; i++) {
-        if (!next_wish(w, &kind, &text))
-            return false;
-        w->undo = add_one(w, r, kind, text) != 0;
+    bool more = true;
+    for (int i = 0; i < BATCH && !w->undo && more; i++) {
+        more = next_wish(w, &kind, &text);
+        w->undo = more && add_one(w, r, kind, text) != 0;
     }
-    return true;
+    account(listener_of(r), bytes_of(listener_of(r)));
+    return more;
 }
 
 static bool subscribe_step(struct job *j)
@@ -253,12 +288,14 @@ static bool remove_named(struct wish *w, struct subscriptions *s, struct subscri
 {
     enum subscription_kind kind;
     struct slice text;
-    for (int i = 0; i < BATCH; i++) {
-        if (!next_wish(w, &kind, &text))
-            return false;
-        subscriptions_remove(s, r, kind, text);
+    bool more = true;
+    for (int i = 0; i < BATCH && more; i++) {
+        more = next_wish(w, &kind, &text);
+        if (more)
+            subscriptions_remove(s, r, kind, text);
     }
-    return true;
+    account(listener_of(r), bytes_of(listener_of(r)));
+    return more;
 }
 
 static bool unsubscribe_step(struct job *j)

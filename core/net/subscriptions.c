@@ -126,6 +126,14 @@ static void drop_topic(struct subscriptions *s, struct topic *t)
 
 /* ---- subscriptions ---- */
 
+#define INDEX_BYTES 200 /* what the index keeps for a pattern, about */
+
+static size_t bytes_of(const struct topic *t)
+{
+    return sizeof(struct subscription) + sizeof *t + t->size +
+           (t->kind == SUBSCRIBED_PATTERN ? INDEX_BYTES : 0);
+}
+
 static uint64_t own_hash(const struct topic *t, const struct subscriber *r)
 {
     return hash_bytes(&r->id, sizeof r->id, t->link.hash);
@@ -163,6 +171,7 @@ int subscriptions_add(struct subscriptions *s, struct subscriber *r, enum subscr
     list_push_back(&r->mine, &one->mine);
     t->count++;
     r->count[kind]++;
+    r->bytes += bytes_of(t);
     s->count++;
     return 0;
 }
@@ -176,6 +185,7 @@ static void drop(struct subscriptions *s, struct subscription *one)
     list_remove(&one->link);
     list_remove(&one->mine);
     one->subscriber->count[t->kind]--;
+    one->subscriber->bytes -= bytes_of(t);
     s->count--;
     free(one);
     if (--t->count == 0)

@@ -28,6 +28,7 @@ struct subscriber {
     struct list mine;  /* its subscriptions, in their order */
     struct conn *conn; /* NULL: it has left */
     uint32_t count[SUBSCRIBED_KINDS];
+    size_t bytes; /* of its subscriptions, as if it were alone with their texts */
     uint64_t id;
     uint64_t added, settled; /* numbers of subscriptions: the last one, and the last that counts */
     uint64_t told;           /* the number of the last event that it was met in */

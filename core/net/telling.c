@@ -53,6 +53,11 @@ static void tell(struct telling *t, struct subscriber *r)
     struct conn *c = r->conn;
     if (r->lost)
         return;
+    if (c->ahead) { /* an answer comes first */
+        r->lost = true;
+        metrics_inc(io->metrics, M_NOTICES_LOST);
+        return;
+    }
     size_t half = (size_t)io->snapshot->conf->max_output / 2;
     if (conn_unread(c) > (half < CONN_OUT_PAUSE ? half : CONN_OUT_PAUSE)) {
         r->lost = true;
@@ -67,7 +72,7 @@ static void tell(struct telling *t, struct subscriber *r)
 
 void telling_drained(struct conn *c)
 {
-    if (!c->subscriber || !c->subscriber->lost)
+    if (!c->subscriber || !c->subscriber->lost || c->ahead)
         return;
     c->subscriber->lost = false;
     send_notice(c, &(struct news){.what = NEWS_ALL, .cause = CAUSE_LOST});

@@ -159,10 +159,11 @@ static int check_lift(const struct target *t, const struct params *p, const stru
                       bool all, struct err *e)
 {
     const struct conf_user *user = t->conn ? t->conn->user : NULL;
-    struct slice method = slice_str(p->method);
-    if (what->key.size > 0)
-        return rights_check_text(user, method, false, what->key, e);
-    return rights_check_text(user, method, true, all ? slice_str("*") : what->match, e);
+    bool pattern = what->key.size == 0;
+    struct slice text = !pattern ? what->key : all ? slice_str("*") : what->match;
+    int rc = rights_check_text(user, slice_str(p->method), pattern, text, e);
+    metrics_add(t->io->metrics, M_DENIED, rc != 0);
+    return rc;
 }
 
 /* What the log says of it: somebody has taken a promise back. */

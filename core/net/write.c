@@ -1,12 +1,10 @@
 /* set, invalidate, expire, touch: what changes an entry from outside. */
 #include "net/commands.h"
 
-#include "load/spread.h"
+#include "load/jitter.h"
 #include "net/job.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
-
-#define TTL_OVER (-1) /* stale from now on */
 
 static struct put deadlines_of(const struct policy *policy, struct slice key, uint64_t hash)
 {
@@ -22,8 +20,8 @@ static struct put deadlines_of(const struct policy *policy, struct slice key, ui
 /* Spreads them; what a client brings is as little fresh as a load while the key's feed is cut. */
 static void settle_deadlines(struct io *io, const struct policy *policy, int loader, struct put *p)
 {
-    p->ttl_ms = spread_ms(p->ttl_ms, policy->jitter, &io->rng);
-    p->stale_ttl_ms = spread_ms(p->stale_ttl_ms, policy->jitter, &io->rng);
+    p->ttl_ms = jitter_ms(p->ttl_ms, policy->jitter, &io->rng);
+    p->stale_ttl_ms = jitter_ms(p->stale_ttl_ms, policy->jitter, &io->rng);
     if (snapshot_is_cut(io->snapshot, loader))
         p->ttl_ms = TTL_OVER;
     p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);

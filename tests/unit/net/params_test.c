@@ -339,6 +339,7 @@ static void what_is_no_map_of_options_is_named(void **state)
     bad_options(CALL("set", 1, "\x81\x05\x01"), "set: the name of an option is no str");
     bad_options(CALL("set", 1, "\x81"), "set: the name of an option is no str");
     bad_options(CALL("set", 1, "\x81\xa6ttl_ms"), "set: option ttl_ms is cut off");
+    bad_options(CALL("set", 1, ""), "set: argument 1 is missing");
     /* The map is the last argument. */
     bad_options(CALL("set", 2, "\x80\x05"), "set: 2 arguments are given, and it takes 1");
     struct params p = CALL("set", 4, "\xa1k\x80\x80\x80");
@@ -365,18 +366,20 @@ static void an_unknown_option_is_answered_with_those_there_are(void **state)
 static void a_long_list_of_options_is_cut_behind_a_name(void **state)
 {
     (void)state;
-    struct option_spec specs[60];
+    enum { NAMES = 200 }; /* more than fit; those of one byte fill the text to its last one */
+    struct option_spec specs[NAMES];
     struct err e;
     int64_t n = 0;
     for (size_t size = 1; size < 20; size++) {
         char name[20] = "nnnnnnnnnnnnnnnnnnn";
         name[size] = '\0';
-        for (size_t i = 0; i < 60; i++)
+        for (size_t i = 0; i < NAMES; i++)
             specs[i] = (struct option_spec){name, OPTION_INT, &n, NULL};
         struct params p = CALL("set", 1, "\x81\xa1x\x01");
-        assert_int_equal(params_options(&p, specs, 60, &e), ERR_BAD_REQUEST);
+        assert_int_equal(params_options(&p, specs, NAMES, &e), ERR_BAD_REQUEST);
         const char *list = strstr(e.text, "knows") + strlen("knows");
         assert_true(strlen(e.text) < sizeof e.text);
+        assert_true(strlen(e.text) + size + 2 >= sizeof e.text); /* as many as fit */
         assert_int_equal((strlen(list) + 1) % (size + 2), 0);
         assert_memory_equal(list + strlen(list) - size, name, size);
     }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "net/params.h"
 #include "net/rights.h"
 #include "wire/mpw.h"
 
@@ -175,6 +176,54 @@ static void more_than_a_method_takes_is_not_looked_at(void **state)
                      0);
 }
 
+/* The method refuses it, and says why; what stands before it is looked at all the same. */
+static void what_is_no_wish_ends_the_look(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, "a*", NULL);
+    static const struct {
+        const char *packed;
+        size_t size;
+        int rc;
+    } cases[] = {
+        {"\x82\x07\xa1x" KEYS "\xa1z", 10, 0}, {"\x82" KEYS "\xa1z\x07\xa1z", 11, ERR_DENIED},
+        {"\x82" KEYS "\xa1z", 3, 0}, /* cut off in a name */
+        {"\x82" KEYS "\xa1z", 6, 0}, /* before what it names */
+        {"\x82" KEYS "\xa1z", 7, 0}, /* in it */
+        {"\x81" KEYS "\xa1z", 8, ERR_DENIED},  {"", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (check(u, RIGHT_READ, NAMES_WISHES, cases[i].packed, cases[i].size, &e) != cases[i].rc)
+            fail_msg("case %zu", i);
+    assert_int_equal(check(u, RIGHT_READ, NAMES_KEYS, "", 0, &e), 0);
+}
+
+/* As many values as the method looks through itself: 2 for each of max_batch, and 1000. */
+static void values_behind_what_a_method_looks_through_are_left_to_it(void **state)
+{
+    (void)state;
+    struct one o;
+    struct err e;
+    const struct conf_user *u = user_of(&o, RIGHT_READ, "user:*", NULL);
+    char packed[1200] = "\x92\xdc";
+    for (unsigned n = 990; n < 1020; n++) {
+        const struct rpc_msg m = {
+            .method = slice_str("verb"), .param_count = 1, .params = slice_of(packed, 4 + n + 2)};
+        struct params p;
+        static const struct conf conf = {.max_batch = 3};
+        packed[2] = (char)(n >> 8);
+        packed[3] = (char)n;
+        memset(packed + 4, 7, n);
+        memcpy(packed + 4 + n, "\xa1k", 2);
+        params_init(&p, "verb", &m, &conf);
+        bool looked = n + 2 <= params_tokens_max(&p);
+        if (rights_check(u, RIGHT_READ, NAMES_KEYS, &m, 3, &e) != (looked ? ERR_DENIED : 0))
+            fail_msg("an array of %u values before it", n);
+    }
+}
+
 static void a_pattern_must_be_covered(void **state)
 {
     (void)state;
@@ -240,6 +289,8 @@ int main(void)
         cmocka_unit_test(with_patterns_tags_are_denied),
         cmocka_unit_test(wishes_are_looked_at_one_by_one),
         cmocka_unit_test(more_than_a_method_takes_is_not_looked_at),
+        cmocka_unit_test(what_is_no_wish_ends_the_look),
+        cmocka_unit_test(values_behind_what_a_method_looks_through_are_left_to_it),
         cmocka_unit_test(a_pattern_must_be_covered),
         cmocka_unit_test(what_is_covered_matches_nothing_else),
     };

@@ -4,6 +4,7 @@
 #include "bind/result.h"
 #include "bind/run_bytes.h"
 #include "bind/run_error.h"
+#include "base/clock.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -241,12 +242,25 @@ static void read_result(struct run *r, int status, struct run_result *out)
     out->retryable = err_retryable(e.code);
 }
 
+/* That takes its time. Who pays for it: the script that keeps most, or that of the run where it
+ * took much, and not one that happened to come when memory was short. */
+static void look_for(const struct run *r)
+{
+    struct runtime *rt = r->rt;
+    bool took_much = r->bytes_left < (int64_t)(rt->run_bytes / 4 * 3);
+    int64_t began_us = clock_thread_cpu_us();
+    runtime_look(rt);
+    int who = rt->most >= 0 ? rt->most : r->script;
+    if (rt->most >= 0 || took_much)
+        run_turns_charge(rt, who, clock_thread_cpu_us() - began_us);
+}
+
 /* The run holds nothing any more. Memory that is short is looked at, and a load whose script keeps
  * more than it may has failed. */
 static void look(struct run *r, struct run_result *out)
 {
     struct runtime *rt = r->rt;
-    runtime_look(rt);
+    look_for(r);
     if (out->outcome == RUN_FAILED && strstr(out->err.text, "not enough memory"))
         runtime_tell_most(rt, &out->err);
     bool loads = r->what == RUN_LOAD || r->what == RUN_LOAD_MANY;
@@ -286,6 +300,7 @@ static void end(struct run *r, struct vm_cost cost, int status)
     if (result.outcome == RUN_FAILED)
         result_drop_many(&result);
     detach(r);
+    run_turns_ended(r->rt, r->script, r->rt->run_cpu_us - r->cpu_left_us);
     result.effect = r->effect;
     result.health = r->health;
     if (status == 0 && !bound)
@@ -330,6 +345,7 @@ static void step(struct run *r)
     rt->current = NULL;
     r->arguments = 0;
     r->cpu_left_us -= cost.cpu_us;
+    run_turns_had(rt, r->script, cost.cpu_us);
     r->bytes_left -= cost.bytes;
     if (r->bytes_left > (int64_t)rt->run_bytes)
         r->bytes_left = (int64_t)rt->run_bytes;
@@ -343,28 +359,43 @@ static void step(struct run *r)
     r->parked = true;
     rt->stats.parked++;
     if (cost.refused || runtime_is_short(rt))
-        runtime_look(rt);
+        look_for(r);
 }
 
-/* Steps the runs that are ready, unless that is what is going on already further down the stack. */
-static void drive(struct runtime *rt)
+/* NULL: none may go on in this turn. */
+static struct run *next_ready(struct runtime *rt)
 {
-    if (rt->driving)
-        return;
+    return rt->turns.left_us > 0 ? run_turns_ready(rt) : NULL;
+}
+
+/* Steps first, and then the runs that are ready, while the turn lasts; unless that is what is going
+ * on already further down the stack. */
+static void drive(struct runtime *rt, struct run *first)
+{
     rt->driving = true;
     runtime_ref(rt);
-    struct list *link;
-    while ((link = list_pop_front(&rt->ready)) != NULL)
-        step(container_of(link, struct run, turn));
+    for (struct run *r = first; r; r = next_ready(rt))
+        step(r);
     rt->driving = false;
     runtime_unref(rt);
 }
 
 void run_wake(struct run *r)
 {
-    if (list_empty(&r->turn))
-        list_push_back(&r->rt->ready, &r->turn);
-    drive(r->rt);
+    struct runtime *rt = r->rt;
+    if (!list_empty(&r->turn))
+        return;
+    if (!rt->driving && run_turns_are_free(rt, r->script))
+        drive(rt, r);
+    else
+        run_turns_add(rt, r);
+}
+
+void runtime_go_on(struct runtime *rt)
+{
+    struct run *r = rt->driving ? NULL : run_turns_next(rt);
+    if (r)
+        drive(rt, r);
 }
 
 static int check_request(const struct runtime *rt, const struct run_request *q, struct err *e)
@@ -415,7 +446,10 @@ int run_start(struct run **out, struct runtime *rt, const struct run_request *q,
     rt->stats.runs++;
     *out = r;
     r->out = out;
-    run_wake(r);
+    if (q->in_turn && !rt->driving)
+        drive(rt, r);
+    else
+        run_wake(r);
     if (*out)
         r->out = NULL;
     return 0;

@@ -192,13 +192,13 @@ static bool push_packed_column(const struct answer *a, struct slice row, struct 
     return true;
 }
 
-/* Pushes a column of row i, from 0; false, and nothing of use is pushed: it has none of that name,
- * or the row is neither a table nor packed. */
-static bool push_column(const struct answer *a, uint32_t i, struct slice name)
+/* Pushes a column of row i, from 0, whose name is field ID or VERSION; false, and nothing of use is
+ * pushed: it has none of that name, or the row is neither a table nor packed. */
+static bool push_column(const struct answer *a, uint32_t i, int field)
 {
     lua_State *L = a->L;
     const struct value_marks *m = &a->r->rt->sandbox.marks;
-    struct slice row;
+    struct slice row, name = field == ID ? a->id : a->version;
     if (a->packed)
         return push_packed_column(a, packed_rows_at(L, m, a->rows, i), name);
     lua_rawgeti(L, a->rows, (int)i + 1);
@@ -206,7 +206,7 @@ static bool push_column(const struct answer *a, uint32_t i, struct slice name)
         return push_packed_column(a, row, name);
     if (lua_type(L, -1) != LUA_TTABLE)
         return false;
-    lua_pushlstring(L, name.data, name.size);
+    lua_pushvalue(L, a->rows + field - ROWS); /* run_answer_open has pushed the fields */
     lua_rawget(L, -2);
     return !lua_isnil(L, -1);
 }
@@ -218,7 +218,7 @@ static bool read_id(const struct answer *a, uint32_t i, struct answer_id *id)
     lua_State *L = a->L;
     struct slice text = {.size = 0};
     *id = (struct answer_id){.whole = false};
-    if (!push_column(a, i, a->id))
+    if (!push_column(a, i, ID))
         return false;
     if (lua_type(L, -1) == LUA_TSTRING) {
         text.data = lua_tolstring(L, -1, &text.size);
@@ -257,7 +257,8 @@ static bool place_by_number(const struct answer *a, struct run_result *out)
             result_refuse(a->r, out, "row %u belongs to no key", (unsigned)i + 1);
             return false;
         }
-        a->keys[t.i - 1].row = i + 1;
+        a->keys[t.i - 1] =
+            (struct answer_key){.row = i + 1, .id = {.number = columns, .text = rest}};
     }
     return true;
 }
@@ -328,17 +329,34 @@ void run_answer_take(const struct answer *a, unsigned i, struct run_result *out)
         out->outcome = RUN_ABSENT;
         return;
     }
-    struct slice row = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, a->keys[i].row - 1);
-    uint32_t columns;
-    struct slice first;
+    struct slice row;
     int rc = 0;
     if (a->placed) {
-        packed_cut(a->L, row, &first, &row, &columns);
-        rc = mpw_map(&out->value, columns);
+        row = a->keys[i].id.text;
+        rc = mpw_map(&out->value, (uint32_t)a->keys[i].id.number);
+    } else {
+        row = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, a->keys[i].row - 1);
     }
     if (rc == 0)
         rc = mpw_raw(&out->value, row);
     result_taken(a->r, rc, out);
+}
+
+/* The version that a packed row has, where it is an integer; what else it is, Lua tells. */
+static bool packed_version(const struct answer *a, unsigned i, int64_t *version)
+{
+    struct slice row, value;
+    struct mp_token t;
+    if (!a->packed)
+        return false;
+    row = packed_rows_at(a->L, &a->r->rt->sandbox.marks, a->rows, a->keys[i].row - 1);
+    if (!packed_column(a->L, row, a->version, &value))
+        return false;
+    struct mp_reader reader = mp_reader_of(value);
+    bool whole = mp_next(&reader, &t) == MP_OK && t.type == MP_INT;
+    if (whole)
+        *version = t.i;
+    return whole;
 }
 
 void run_answer_version(const struct answer *a, unsigned i, struct run_result *out)
@@ -347,7 +365,9 @@ void run_answer_version(const struct answer *a, unsigned i, struct run_result *o
                   (out->outcome == RUN_FOUND || out->outcome == RUN_UNCHANGED);
     if (!wanted)
         return;
-    if (push_column(a, a->keys[i].row - 1, a->version))
+    if (packed_version(a, i, &out->version))
+        out->has_version = true;
+    else if (push_column(a, a->keys[i].row - 1, VERSION))
         (void)result_read_version(a->L, a->r, a->version.data, out);
     else
         result_refuse(a->r, out, "ctx:answer: the rows have no column \"%.64s\" for the version",

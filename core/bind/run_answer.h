@@ -23,9 +23,9 @@ struct answer_id {
 
 /* A key in the hash. */
 struct answer_key {
-    struct answer_id id;
-    uint32_t row;  /* from 1; 0: none has come */
-    uint32_t same; /* another key of this id, from 1; 0: none */
+    struct answer_id id; /* placed: its row's columns, and how many, without the first */
+    uint32_t row;        /* from 1; 0: none has come */
+    uint32_t same;       /* another key of this id, from 1; 0: none */
 };
 
 /* An answer that is being read; lives on the stack of whoever reads. */

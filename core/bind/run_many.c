@@ -284,6 +284,7 @@ static void read_key(lua_State *L, const struct run *r, const struct answer *a, 
         buf_fini(&out->tags);
         begin_result(out, r->rt->value_max);
         run_error_read_given(L, r, lua_gettop(L), out);
+        memset(names, 0, sizeof *names); /* a script may have run, for its text */
     }
 }
 

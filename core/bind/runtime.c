@@ -94,7 +94,7 @@ int runtime_new(struct runtime **out, const struct runtime_options *o, struct er
     rt->value_max = o->value_max;
     rt->run_calls = o->run_calls;
     list_init(&rt->runs);
-    list_init(&rt->ready);
+    run_turns_init(&rt->turns);
     list_init(&rt->spare);
     buf_init(&rt->scratch, o->value_max);
     buf_init(&rt->second, o->value_max);
@@ -248,6 +248,7 @@ struct script *runtime_room(struct runtime *rt, const char *file)
         return NULL;
     struct script *s = &rt->scripts[rt->script_count];
     *s = (struct script){.file = name};
+    run_account_init(&s->account, rt->run_cpu_us);
     for (int i = 0; i < RUNTIME_WHATS; i++)
         s->fn[i] = LUA_NOREF;
     return s;

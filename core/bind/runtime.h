@@ -83,6 +83,22 @@ void runtime_end_runs(struct runtime *rt);
 /* Adds what was counted of before since it was replaced. */
 void runtime_absorb(struct runtime *rt, const struct runtime *before);
 
+/* A turn of the loop begins. In it runs that are woken go on at once, for so long in all, unless
+ * their script had more of the thread than others; the rest waits for runtime_go_on. Never called:
+ * all go on at once. */
+void runtime_turn(struct runtime *rt, int64_t us);
+/* Whether a run waits, and runtime_ahead_us of its script, which is the least. */
+bool runtime_waits(const struct runtime *rt, int64_t *ahead_us);
+/* That run goes on. */
+void runtime_go_on(struct runtime *rt);
+/* How much more of the thread than others that wait the script has had; 0: not worth speaking of.
+ */
+int64_t runtime_ahead_us(const struct runtime *rt, int script);
+/* It had nothing to do until now: it has no time to make up for. */
+void runtime_awake(struct runtime *rt, int script);
+/* What each script had on the thread goes on where its text is the same. */
+void runtime_carry_accounts(struct runtime *rt, const struct runtime *before);
+
 struct runtime_stats {
     uint64_t runs, failures, cpu_stops, memory_stops, call_stops;
     uint64_t collections; /* full ones, because memory was short */
@@ -183,6 +199,7 @@ struct run_request {
     bool has_version;     /* ctx.version: of what is stored; of a write: what its client has seen */
     int64_t version;
     struct slice input; /* RUN_SAVE: the value to be saved, packed */
+    bool in_turn;       /* the caller saw whose turn it is (runtime_ahead_us): it begins at once */
     /* Called once, unless the run is cancelled; perhaps before run_start returns. r is the run,
      * which ends with the call. */
     void (*done)(struct run *r, struct run_result *result, void *arg);

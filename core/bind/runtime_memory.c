@@ -140,6 +140,7 @@ void runtime_absorb(struct runtime *rt, const struct runtime *before)
 void runtime_replace(struct runtime *rt, struct runtime *before)
 {
     runtime_absorb(rt, before);
+    runtime_carry_accounts(rt, before);
     before->stats = (struct runtime_stats){.parked = before->stats.parked};
     before->full = NULL;
     rt->stats.replaced++;

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "bind/run_turns.h"
 #include "bind/runtime.h"
 #include "script/sandbox.h"
 
@@ -32,6 +33,7 @@ struct script {
     uint64_t fingerprint;    /* of its text and of what it required meanwhile */
     size_t kept;             /* bytes between its runs, when that was looked at last */
     struct log_site log_site;
+    struct run_account account;
 };
 
 struct runtime {
@@ -60,7 +62,8 @@ struct runtime {
     struct op_slot *ops;
     uint32_t op_room, op_free; /* op_free: the first free slot, op_room: none */
     uint32_t op_serial;
-    struct list runs, ready, spare;
+    struct list runs, spare;
+    struct run_turns turns;
     uint32_t spare_count;
     struct run *current; /* whose script runs now */
     int64_t reading_us;  /* CPU that is left for error objects of the run whose end is read */
@@ -81,7 +84,7 @@ struct runtime {
 
 struct run {
     struct list link; /* runs, or spare */
-    struct list turn; /* ready */
+    struct list turn; /* of runtime.turns, or alone */
     struct runtime *rt;
     lua_State *co;
     int co_ref;

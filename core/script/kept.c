@@ -9,8 +9,8 @@
 #define ELEMENT_BYTES  8
 #define NODE_BYTES     24
 #define FUNCTION_BYTES 40
-#define UPVALUE_BYTES  56 /* the reference, and the upvalue if it is closed */
-#define THREAD_BYTES   600
+#define UPVALUE_BYTES  56  /* the reference, and the upvalue if it is closed */
+#define THREAD_BYTES   520 /* with the stack that it begins with */
 #define USERDATA_BYTES 48
 #define CDATA_BYTES    24
 

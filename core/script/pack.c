@@ -72,6 +72,7 @@ static int pack_key(struct packer *p, int index, size_t place, const struct pack
     size_t before = p->out->size;
     int rc = pack_text(p, index, at);
     size_t size = p->out->size - before;
+    p->names->shape = NULL; /* the names are no longer those of its row */
     if (rc != 0 || size > VALUE_NAME_SIZE)
         return rc;
     name->at = text;
@@ -231,7 +232,7 @@ static void learn_row(const struct packer *p, const struct map *map)
             lua_pop(L, 1);
             return;
         }
-        n->order[met] = (unsigned char)place;
+        n->step[met] = (struct value_step){lua_topointer(L, -1), place};
     }
     n->columns = map->count;
     n->shape = met == map->count ? lua_topointer(L, map->shape) : NULL;
@@ -239,47 +240,43 @@ static void learn_row(const struct packer *p, const struct map *map)
 
 /* The row's columns, each in its place on the stack from base + 1 on. False: it is not as the one
  * before it, which the stack then shows no trace of. */
-static bool spread_row(const struct packer *p, const struct map *map, int base)
+static bool spread_row(const struct packer *p, int index, int base)
 {
     lua_State *L = p->L;
     const struct value_names *n = p->names;
     uint32_t met = 0;
     lua_settop(L, base + (int)n->columns);
     lua_pushnil(L);
-    while (lua_next(L, map->index)) {
-        bool same = met < n->columns && lua_type(L, -2) == LUA_TSTRING &&
-                    lua_tostring(L, -2) == n->name[n->order[met]].at;
-        if (!same) {
+    while (lua_next(L, index)) {
+        if (met == n->columns || lua_topointer(L, -2) != n->step[met].name) {
             lua_settop(L, base);
             return false;
         }
-        lua_replace(L, base + 1 + n->order[met++]);
+        lua_replace(L, base + 1 + (int)n->step[met++].place);
     }
     if (met < n->columns)
         lua_settop(L, base);
     return met == n->columns;
 }
 
-/* Packs a row that is as the one before it: the same columns and no more, found by one walk. False:
- * it is not, or cannot be packed; nothing was written. */
-static bool pack_like(struct packer *p, const struct map *map, int depth)
+/* Packs a row that is as the one before it, whose shape it has: the same columns and no more, found
+ * by one walk. False: it is not, or cannot be packed; nothing was written. */
+static bool pack_like(struct packer *p, int index)
 {
     lua_State *L = p->L;
     const struct value_names *n = p->names;
     int base = lua_gettop(L);
     size_t start = p->out->size;
-    if (!n || !n->shape || n->shape != lua_topointer(L, map->shape) || map->bytes)
-        return false;
     luaL_checkstack(L, (int)n->columns + 16, "a row to pack");
-    if (!spread_row(p, map, base))
+    if (!spread_row(p, index, base))
         return false;
-    struct pack_step at = {.up = NULL, .table = lua_topointer(L, map->index)};
+    struct pack_step at = {.up = NULL, .table = lua_topointer(L, index)};
     int rc = mpw_map(p->out, n->columns);
     for (uint32_t i = 0; rc == 0 && i < n->columns; i++) {
         const struct value_name *name = &n->name[i];
         rc = mpw_raw(p->out, slice_of(name->packed, name->size));
         if (rc == 0)
-            rc = pack_one(p, base + 1 + (int)i, &at, depth + 1);
+            rc = pack_one(p, base + 1 + (int)i, &at, 1);
     }
     lua_settop(L, base);
     if (rc != 0)
@@ -306,8 +303,6 @@ static int pack_map(struct packer *p, struct map *map, const struct pack_step *u
     size_t start = p->out->size;
     bool rest = true, first = p->names && !up && map->known && !map->bytes;
     *is_map = true;
-    if (first && pack_like(p, map, depth))
-        return 0;
     int rc = map->known ? pack_row(p, map, up, depth, &rest) : 0;
     if (rc == 0 && rest) {
         int64_t count = pack_keys_count(p->L, map->index, map->marked);
@@ -406,7 +401,11 @@ static int pack_table(struct packer *p, int index, const struct pack_step *up, i
     luaL_checkstack(L, 16, "a value to pack");
     if (lua_getmetatable(L, index))
         mark = lua_topointer(L, -1);
-    int rc;
+    int rc = 0;
+    if (mark && !up && p->names && mark == p->names->shape && pack_like(p, index)) {
+        lua_settop(L, top);
+        return 0;
+    }
     if (is_bin(p, mark))
         rc = pack_bin(p, index, up);
     else if (depth >= MP_DEPTH_MAX)

@@ -61,6 +61,8 @@ void packed_push_rows(lua_State *L, const struct value_marks *m, struct slice pa
 
 bool packed_get(lua_State *L, const struct value_marks *m, int index, struct slice *out)
 {
+    if (lua_type(L, index) != LUA_TUSERDATA)
+        return false;
     const struct packed *p = to_packed(L, index, m->row);
     if (!p)
         p = to_packed(L, index, m->rows);

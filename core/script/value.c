@@ -32,7 +32,7 @@ static const void *make_singleton(lua_State *L, const char *name, int *ref)
 
 static const void *make_mark(lua_State *L, int *ref)
 {
-    lua_createtable(L, 0, 1);
+    lua_newtable(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     return keep(L, ref);
@@ -47,7 +47,7 @@ void value_setup(lua_State *L, struct value_marks *m, int make, int kind)
     m->map = make_mark(L, &m->map_ref);
     m->bin = make_mark(L, &m->bin_ref);
     lua_newtable(L);
-    lua_createtable(L, 0, 1);
+    lua_newtable(L);
     lua_pushliteral(L, "v");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);

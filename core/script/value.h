@@ -49,7 +49,10 @@ struct value_names {
     } name[VALUE_NAMES];
     const void *shape; /* of these, where they were all that was in it; or NULL */
     uint32_t columns;
-    unsigned char order[VALUE_NAMES]; /* the place of what a walk over it meets first, second... */
+    struct value_step { /* what a walk over it meets first, second... */
+        const void *name;
+        uint32_t place;
+    } step[VALUE_NAMES];
 };
 
 /* Packs the value at index. names: of the maps before it, or NULL. root names it in errors

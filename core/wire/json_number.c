@@ -99,6 +99,8 @@ static int write_number(struct settling *s, struct slice number)
     memcpy(text, number.data, number.size);
     text[number.size] = '\0';
     const char *digits = text + (text[0] == '-');
+    if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
+        return buf_append(s->out, number.data, number.size); /* it is no JSON, as the reader says */
     if (*digits != '\0' && digits[strspn(digits, "0123456789")] == '\0')
         return write_integer(s, text, number);
     if (!isfinite(strtod(text, NULL)))

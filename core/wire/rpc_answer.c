@@ -23,7 +23,6 @@ static int read_answer(struct slice frame, struct rpc_answer *answer, struct err
 int rpc_answer_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
                     struct rpc_answer *answer, size_t *used, struct err *e)
 {
-    *answer = (struct rpc_answer){0};
     scan->mp.extra_depth = MP_DEPTH_EXTRA;
     int rc = rpc_scan_step(scan, in, limits->max_frame, e);
     if (rc != RPC_MESSAGE)

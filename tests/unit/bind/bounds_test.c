@@ -264,7 +264,10 @@ static void stops_what_asks_too_often(void **state)
     int script = bench_script(b, "a.lua",
                               "return { load = function(key, ctx)\n"
                               "  for i = 1, tonumber(ctx.match[1]) == 42 and 5 or 3 do\n"
-                              "    pcall(ctx.db.row, ctx.db, 'SELECT 1')\n"
+                              "    pcall(function()\n"
+                              "      local row = ctx.db:row('SELECT 1')\n"
+                              "      return row\n"
+                              "    end)\n"
                               "  end\n"
                               "  return 'enough'\n"
                               "end }");
@@ -273,7 +276,7 @@ static void stops_what_asks_too_often(void **state)
         fake_answer_nothing(fake_oldest(&b->main));
     assert_int_equal(end.outcome, RUN_FAILED);
     assert_int_equal(end.err.code, ERR_SCRIPT);
-    assert_string_equal(end.err.text, "a.lua:3: stopped after 3 calls of backends (script_calls), "
+    assert_string_equal(end.err.text, "a.lua:4: stopped after 3 calls of backends (script_calls), "
                                       "by one load");
     assert_int_equal(b->main.submitted, 3);
     ending_fini(&end);

@@ -1,5 +1,7 @@
 #include "bind/fake.h"
 
+#include "bind/result.h"
+
 static void tells_found_absent_failed_and_unchanged_apart(void **state)
 {
     struct bench *b = *state;
@@ -401,6 +403,43 @@ static void names_the_path_to_what_cannot_be_packed(void **state)
                    "value.big: the packed value passes 100 bytes");
 }
 
+static void a_word_is_of_capitals_digits_and_underscores(void **state)
+{
+    struct bench *b = *state;
+    for (int c = ' '; c < 0x7f; c++) {
+        bool capital = c >= 'A' && c <= 'Z', may = capital || (c >= '0' && c <= '9') || c == '_';
+        for (int first = 0; first < 2; first++) {
+            char body[80];
+            struct ending end;
+            snprintf(
+                body, sizeof body,
+                first ? "return nil, { code = '\\%dQXQ' }" : "return nil, { code = 'Q\\%dXQ' }", c);
+            bench_eval(b, body, &end);
+            assert_int_equal(end.outcome, RUN_FAILED);
+            if (end.err.code != ((first ? capital : may) ? ERR_OWN : ERR_SCRIPT))
+                fail_msg("%s: %s", body, end.err.text);
+            ending_fini(&end);
+        }
+    }
+}
+
+static void a_number_that_lua_has_shortened_is_known_by_its_exponent(void **state)
+{
+    (void)state;
+    char text[16];
+    for (int c = '/'; c <= ':'; c++) {
+        for (int last = '0'; last <= '9'; last++) {
+            snprintf(text, sizeof text, "%ce+1%c", c, last);
+            bool is = c >= '0' && c <= '9' && (last == '4' || last == '5');
+            assert_int_equal(result_is_shortened(slice_str(text)), is);
+        }
+    }
+    static const char *const others[] = {"", "e+14", "1e+1", "1e14", "1e-14", "1E+14", "1e+2", "x"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_false(result_is_shortened(slice_str(others[i])));
+    assert_true(result_is_shortened(slice_str("user:1.5e+15:x")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +450,8 @@ int main(void)
         CASE(an_absence_may_have_options),
         CASE(keeps_code_text_and_place_of_an_error),
         CASE(takes_a_word_of_the_scripts_own_as_it_is),
+        CASE(a_word_is_of_capitals_digits_and_underscores),
+        cmocka_unit_test(a_number_that_lua_has_shortened_is_known_by_its_exponent),
         CASE(refuses_codes_that_mean_something_else),
         CASE(keeps_the_code_of_a_query_that_no_script_may_give),
         CASE(asks_an_object_for_its_text),

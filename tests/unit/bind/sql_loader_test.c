@@ -72,6 +72,7 @@ static void names_the_configuration_in_errors(void **state)
 
 struct two {
     enum run_outcome outcome;
+    struct err err;
     unsigned count;
     struct ending of[3];
 };
@@ -80,6 +81,7 @@ static void take(struct run *r, struct run_result *result, void *arg)
 {
     struct two *t = arg;
     t->outcome = result->outcome;
+    t->err = result->err;
     t->count = result->many_count;
     for (unsigned i = 0; i < result->many_count && i < 3; i++)
         ending_take(r, &result->many[i], &t->of[i]);
@@ -153,6 +155,57 @@ static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
     assert_int_equal(t.outcome, RUN_DONE);
 }
 
+/* Starts a batch and answers up to the query for all of its keys, which it returns. */
+static struct query *ask_for_all(struct bench *b, int script, struct two *t, bool made)
+{
+    *t = (struct two){.outcome = RUN_FAILED};
+    load_three(b, script, t);
+    types_are(b, "[[20], [\"id\", \"v\"], true, true]");
+    if (!made) {
+        types_are(b, "[{\"name\": \"bigint\"}]");
+        types_are(b, "[[1016], [\"rtcache_i\", \"id\", \"v\"], true, false]");
+    }
+    return fake_oldest(&b->main);
+}
+
+static void a_row_of_no_key_fails_the_batch(void **state)
+{
+    struct bench *b = *state;
+    static const struct {
+        const char *number, *says; /* of the second row; NULL: it belongs to a key */
+    } cases[] = {
+        {"\x01", NULL},
+        {"\x03", NULL},
+        {"\x04", "rtcache.conf:12: row 2 belongs to no key"},
+        {"\xff", "rtcache.conf:12: row 2 belongs to no key"},
+        {"\xc0", "rtcache.conf:12: row 2 belongs to no key"},
+        {"\xa1\x33", "rtcache.conf:12: row 2 belongs to no key"},
+    };
+    int script = add(b, NULL);
+    struct two t;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char rows[64];
+        int size = snprintf(rows, sizeof rows, "\x92\x82\xa1i\x02\xa1v\x07\x82\xa1i%s\xa1v\x08",
+                            cases[i].number);
+        fake_answer(ask_for_all(b, script, &t, i > 0), slice_of(rows, (size_t)size));
+        if (!cases[i].says) {
+            assert_int_equal(t.outcome, RUN_DONE);
+            assert_int_equal(t.of[1].outcome, RUN_FOUND);
+            assert_memory_equal(t.of[1].value.data, "\x81\xa1v\x07", 4);
+            assert_int_equal(t.of[cases[i].number[0] - 1].outcome, RUN_FOUND);
+        } else {
+            assert_int_equal(t.outcome, RUN_FAILED);
+            expect_text(&t.err, cases[i].says);
+        }
+        for (int k = 0; k < 3; k++)
+            ending_fini(&t.of[k]);
+    }
+    /* Zero, which a text cannot hold. */
+    fake_answer(ask_for_all(b, script, &t, true), slice_of("\x91\x81\xa1i\x00", 5));
+    assert_int_equal(t.outcome, RUN_FAILED);
+    expect_text(&t.err, "rtcache.conf:12: row 1 belongs to no key");
+}
+
 static void asks_for_several_keys_at_once(void **state)
 {
     struct bench *b = *state;
@@ -200,6 +253,7 @@ int main(void)
         CASE(names_the_configuration_in_errors),
         CASE(asks_for_several_keys_at_once),
         CASE(asks_at_once_only_where_the_query_reads_plain_tables),
+        CASE(a_row_of_no_key_fails_the_batch),
         CASE(is_no_script_of_that_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,8 @@ static void comes_close_to_what_is_allocated(void **state)
         "local t = {} for i = 1, 100000 do t['text ' .. i] = i end return { t }",
         "local t = {} for i = 1, 50000 do t[i] = function() return i end end return { t }",
         "local t = {} for i = 1, 50000 do t[i] = { a = i, b = { i } } end return { t }",
+        "local t = {} for i = 1, 1e4 do t[i] = coroutine.create(function() end) end return { t }",
+        "local t = {} for i = 1, 100000 do t[i] = 1LL * i end return { t }",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         assert_int_equal(count(lab, "return {}").first, 0);

@@ -211,6 +211,27 @@ static void a_row_is_the_same_after_any_other(void **state)
     }
 }
 
+/* What makes the next one quick, up to as many columns as there is room for. */
+static void the_columns_of_a_row_are_kept_where_there_is_room(void **state)
+{
+    struct lab *lab = *state;
+    lua_State *L = lab->vm->L;
+    for (unsigned columns = 2; columns <= VALUE_NAMES + 1; columns++) { /* one has no order */
+        struct value_names names;
+        struct buf out;
+        struct err e;
+        memset(&names, 0, sizeof names);
+        lua_settop(L, 0);
+        push_row(lab, columns, 0);
+        buf_init(&out, 0);
+        assert_int_equal(value_pack_row(L, &lab->sandbox.marks, 1, &names, "value", &out, &e), 0);
+        buf_fini(&out);
+        bool kept = columns <= VALUE_NAMES;
+        assert_int_equal(names.columns, kept ? columns : 0);
+        assert_int_equal(names.shape != NULL, kept);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +243,7 @@ int main(void)
         LAB(a_key_that_came_twice_is_packed_once),
         LAB(scripts_do_not_see_it),
         LAB(a_row_is_the_same_after_any_other),
+        LAB(the_columns_of_a_row_are_kept_where_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

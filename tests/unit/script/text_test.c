@@ -53,6 +53,8 @@ static void matches_like_the_library(void **state)
         "  { 'abc', '%' }, { 'abc', '[a' }, { 'abc', '(a' }, { 'abc', 'a)' }, { 'abc', '%1' },\n"
         "  { 'abc', '[a-' }, { 'abc', '[%' }, { 'abc', '%b' }, { 'abc', '%f' }, { 'a', '^' },\n"
         "  { 'ab', 'a?b?c?' }, { 'a$b', 'a$b' }, { 'x', '[%a-z]' }, { '-', '[%a-z]' },\n"
+        "  { 'abb', '(a)(b)%2' }, { 'ab', '(a)(b)%3' }, { 'a', 'a%0' }, { 'a9', 'a%9' },\n"
+        "  { 'abcdefghii', '(a)(b)(c)(d)(e)(f)(g)(h)(i)%9' }, { 'a:', 'a%:' }, { 'a/', 'a%/' },\n"
         "  { 'aXb', '%u' }, { 'a b', '%s' }, { 'a\\tb', '%c' }, { 'ff', '%x+' }, { '!', '%p' },\n"
         "} do\n"
         "  same('find', unpack(c, 1, 4)) same('match', unpack(c, 1, 3))\n"

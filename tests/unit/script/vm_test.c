@@ -40,7 +40,14 @@ static void counts_bytes_and_time_between_enter_and_leave(void **state)
     assert_true(cost.bytes >= 100000 && cost.bytes < 110000);
     assert_false(cost.stopped);
     assert_false(cost.refused);
-    assert_true(cost.cpu_us >= 0);
+    assert_in_range(cost.cpu_us, 0, 1000);
+    lua_settop(L, 0);
+    assert_int_equal(luaL_loadstring(L, "while true do end"), 0);
+    vm_enter(lab->vm, 5000, 1 << 20);
+    assert_int_not_equal(lua_pcall(L, 0, 0, 0), 0);
+    cost = vm_leave(lab->vm);
+    assert_true(cost.stopped);
+    assert_in_range(cost.cpu_us, 5000, 1000000);
 }
 
 static void charges_for_bytes_kept_elsewhere(void **state)

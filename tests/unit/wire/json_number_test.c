@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "wire/json_number.h"
@@ -72,11 +73,25 @@ static void only_a_string_that_was_made_stands_for_a_number(void **state)
     assert_false(json_number_is(slice_str(""), &v));
 }
 
+/* It is no JSON, which the reader says; here it stays, so that the reader can. */
+static void what_begins_with_a_zero_stays_as_it_is(void **state)
+{
+    (void)state;
+    for (int c = '0'; c <= '9'; c++) {
+        char text[40];
+        snprintf(text, sizeof text, "0%c99999999999999999999", c);
+        becomes(text, text);
+        snprintf(text, sizeof text, "-0%c99999999999999999999", c);
+        becomes(text, text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_reader_takes_stays_as_it_is),
         cmocka_unit_test(the_rest_is_exact_or_refused),
+        cmocka_unit_test(what_begins_with_a_zero_stays_as_it_is),
         cmocka_unit_test(only_a_string_that_was_made_stands_for_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,7 @@ static void what_is_no_answer_is_refused(void **state)
         {BYTES("\x93\x01\x05\xc0"), ERR_PROTOCOL, "not an array of 4"},
         {BYTES("\x94\x00\x05\xa3get\x90"), ERR_PROTOCOL, "type is not 1"},
         {BYTES("\x94\x01\xff\xc0\xc0"), ERR_PROTOCOL, "msgid"},
+        {BYTES("\x94\x01\xcf\0\0\0\1\0\0\0\0\xc0\xc0"), ERR_PROTOCOL, "msgid"},
         {BYTES("\x94\x01\x05\xc1"), ERR_PROTOCOL, "0xc1"},
         {BYTES("\x94\x01\x05\xc0\xdb\x00\xff\xff\xff"), ERR_TOO_LARGE, "max_frame is 65536"},
     };
@@ -103,11 +104,45 @@ static void what_is_no_answer_is_refused(void **state)
     }
 }
 
+/* One scan goes over all that a connection brings, wherever it is cut. */
+static void answers_that_follow_each_other_are_read_one_by_one(void **state)
+{
+    (void)state;
+    struct buf b;
+    struct err e;
+    static const uint32_t ids[] = {0, 1, 127, 128, 65536, UINT32_MAX};
+    enum { COUNT = sizeof ids / sizeof *ids };
+    buf_init(&b, 0);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(rpc_reply_head(&b, ids[i]), 0);
+        assert_int_equal(mpw_array(&b, 1) | mpw_uint(&b, ids[i]), 0);
+    }
+    for (size_t step = 1; step <= b.size; step++) {
+        struct rpc_scan scan = {0};
+        size_t at = 0, count = 0;
+        for (size_t size = step; at < b.size; size = size + step < b.size ? size + step : b.size) {
+            struct rpc_answer answer;
+            size_t used;
+            int rc;
+            while ((rc = rpc_answer_next(&scan, slice_of(b.data + at, size - at), &limits, &answer,
+                                         &used, &e)) == RPC_MESSAGE) {
+                assert_true(answer.msgid == ids[count++]);
+                assert_false(answer.failed);
+                at += used;
+            }
+            assert_int_equal(rc, RPC_MORE);
+        }
+        assert_int_equal(count, COUNT);
+    }
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_server_writes_the_client_reads),
         cmocka_unit_test(an_answer_may_come_byte_by_byte),
+        cmocka_unit_test(answers_that_follow_each_other_are_read_one_by_one),
         cmocka_unit_test(a_value_of_full_depth_arrives_inside_its_envelope),
         cmocka_unit_test(what_is_no_answer_is_refused),
     };

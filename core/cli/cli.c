@@ -14,7 +14,6 @@
 static int exit_of(int code)
 {
     switch (code) {
-    case 0: return CLI_DONE;
     case ERR_TIMEOUT: return CLI_TIMEOUT;
     case ERR_CONFIG:
     case ERR_BAD_REQUEST:
@@ -191,8 +190,8 @@ static int run_words(struct cli *cli, const struct args *a)
         return CLI_USAGE;
     }
     if (args_has(a, ARGS_VERSION)) {
-        fprintf(cli->out, "rtcache %s\n", RTCACHE_VERSION);
-        return fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;
+        bool told = fprintf(cli->out, "rtcache %s\n", RTCACHE_VERSION) > 0;
+        return told && fflush(cli->out) == 0 ? CLI_DONE : CLI_CONNECTION;
     }
     if (name && strcmp(name, "help") == 0)
         return run_help(cli, a->count > 1 ? a->words[1] : NULL);

@@ -2,9 +2,8 @@
 
 #include "cli/base64.h"
 #include "wire/json_number.h"
+#include "wire/json_read.h"
 #include "wire/mpw.h"
-
-#include <jansson.h>
 
 struct json_in {
     struct buf *out;
@@ -125,7 +124,7 @@ static json_t *read_settled(struct json_in *in, struct slice text, size_t flags,
     buf_init(&wide, 0);
     int rc = json_number_settle(text, &wide, &in->marked, in->e);
     if (rc == 0)
-        v = json_loadb(wide.data, wide.size, flags, fault);
+        v = json_read(buf_slice(&wide), flags, fault);
     else if (rc != ERR_BAD_VALUE)
         memory_error(rc, in->e);
     buf_fini(&wide);
@@ -140,7 +139,7 @@ int json_in_pack(struct buf *out, struct slice text, struct err *e)
     struct err own;
     e = e ? e : &own;
     struct json_in in = {.out = out, .e = e};
-    json_t *v = json_loadb(text.size ? text.data : "", text.size, flags, &error);
+    json_t *v = json_read(text, flags, &error);
     if (!v && json_error_code(&error) == json_error_numeric_overflow) {
         int line = error.line, column = error.column;
         err_clear(e);
@@ -150,6 +149,8 @@ int json_in_pack(struct buf *out, struct slice text, struct err *e)
         if (e->code != 0)
             return e->code;
     }
+    if (!v && json_read_had_no_memory(&error))
+        return memory_error(ERR_NOMEM, e);
     if (!v)
         return err_set(e, ERR_BAD_VALUE, "line %d, column %d: %s", error.line, error.column,
                        error.text);

@@ -1,5 +1,6 @@
 /* rtcache: the command-line client of rtcached. */
 #include "cli/cli.h"
+#include "wire/json_read.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,5 +16,6 @@ int main(int argc, char **argv)
                       .user = user && user[0] ? user : NULL,
                       .password = password && password[0] ? password : NULL,
                       .server = server && server[0] ? server : CLI_SERVER_DEFAULT};
+    json_read_install();
     return cli_run(&cli, argc, argv);
 }

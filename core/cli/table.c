@@ -163,21 +163,22 @@ struct lines {
     char name[NAME_SIZE];
 };
 
-/* The name of a pair after the names around it; its end. */
-static size_t add_name(struct lines *lines, size_t at, struct slice key)
+/* The name of a pair after the names around it, which end at at; *end is its own. */
+static int add_name(struct lines *lines, size_t at, struct slice key, size_t *end)
 {
     struct buf cell;
-    size_t n = 0;
 
     buf_init(&cell, 0);
     if (at > 0 && at + 1 < NAME_SIZE)
         lines->name[at++] = '.';
-    if (write_cell(&cell, key) == 0) {
-        n = cell.size < NAME_SIZE - 1 - at ? cell.size : NAME_SIZE - 1 - at;
+    int rc = write_cell(&cell, key);
+    if (rc == 0) {
+        size_t n = cell.size < NAME_SIZE - 1 - at ? cell.size : NAME_SIZE - 1 - at;
         memcpy(lines->name + at, cell.data, n);
+        *end = at + n;
     }
     buf_fini(&cell);
-    return at + n;
+    return rc;
 }
 
 static int write_line(struct lines *lines, size_t name_size, struct slice value)
@@ -211,7 +212,10 @@ static int write_map(struct lines *lines, size_t at, struct slice map)
         struct mp_token inner;
         if (mp_take(&r, &key) != MP_OK || mp_take(&r, &value) != MP_OK)
             return ERR_PROTOCOL;
-        size_t end = add_name(lines, at, key);
+        size_t end = at;
+        rc = add_name(lines, at, key, &end);
+        if (rc != 0)
+            return rc;
         struct mp_reader v = mp_reader_of(value);
         bool deeper = mp_next(&v, &inner) == MP_OK && inner.type == MP_MAP && inner.count > 0;
         rc = deeper ? write_map(lines, end, value) : write_line(lines, end, value);

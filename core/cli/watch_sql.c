@@ -14,7 +14,7 @@
 #define PREFIX        "rtcache_watch_"
 #define NAME_MAX_     63 /* bytes of an identifier of PostgreSQL */
 #define PARTS_MAX     2
-#define SEQUENCE_NAME "rtcache_missed" /* backend/pg_listen.c looks for it */
+#define SEQUENCE_NAME "rtcache_missed" /* backend/postgres/pg_listen.c looks for it */
 
 /* ---- quoting ---- */
 

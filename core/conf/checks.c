@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define SHARD_LEAST ((int64_t)48 << 10) /* bytes of memory; the store's bounds */
-#define SHARD_MOST  ((int64_t)4 << 30)
+#define SHARD_LEAST   ((int64_t)48 << 10) /* bytes of memory; the store's bounds */
+#define SHARD_MOST    ((int64_t)4 << 30)
+#define OUTPUT_BESIDE ((int64_t)64 << 10) /* a value, answers that wait before it */
 
 /* ---- pairs of options ---- */
 
@@ -22,6 +23,15 @@ static const config_setting_t *place_of(const config_setting_t *group, const cha
     if (!s)
         s = config_setting_get_member(group, other);
     return s ? s : group;
+}
+
+/* The same for several. */
+static const config_setting_t *first_place(const config_setting_t *group, const char *const *names)
+{
+    for (; *names; names++)
+        if (config_setting_get_member(group, *names))
+            return config_setting_get_member(group, *names);
+    return group;
 }
 
 static bool writes(const config_setting_t *group, const char *name)
@@ -81,11 +91,33 @@ static void check_top(struct reading *r, const config_setting_t *root)
                       "\"max_batch\" (%lld) is above \"max_parked\" (%lld): a get_many of so many "
                       "keys could not wait for them",
                       (long long)c->max_batch, (long long)c->max_parked);
-    if (c->max_output < c->max_value)
+}
+
+/* Bounds of what clients hold that could not be kept beside each other. */
+static void check_clients(struct reading *r, const config_setting_t *root)
+{
+    const struct conf *c = r->conf;
+    char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX], n[CONF_SHOWN_MAX];
+    int64_t one = c->max_frame + c->max_output;
+    if (c->max_output < c->max_value + OUTPUT_BESIDE)
         setting_wrong(r, place_of(root, "max_output", "max_value"),
-                      "\"max_output\" (%s) cannot hold a \"max_value\" (%s)",
+                      "\"max_output\" (%s) cannot hold a \"max_value\" (%s) and 64kb beside it",
                       conf_units_show_size(c->max_output, a),
                       conf_units_show_size(c->max_value, b));
+    if (c->client_memory < 2 * one)
+        setting_wrong(r,
+                      first_place(root, (const char *const[]){"client_memory", "max_output",
+                                                              "max_frame", NULL}),
+                      "\"client_memory\" (%s) cannot hold twice a \"max_frame\" (%s) and a "
+                      "\"max_output\" (%s)",
+                      conf_units_show_size(c->client_memory, a),
+                      conf_units_show_size(c->max_frame, b),
+                      conf_units_show_size(c->max_output, n));
+    if (c->max_frame_before_auth > c->max_frame)
+        setting_wrong(r, place_of(root, "max_frame_before_auth", "max_frame"),
+                      "\"max_frame_before_auth\" (%s) is above \"max_frame\" (%s)",
+                      conf_units_show_size(c->max_frame_before_auth, a),
+                      conf_units_show_size(c->max_frame, b));
 }
 
 /* ---- addresses ---- */
@@ -372,6 +404,7 @@ void checks_run(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
     check_top(r, root);
+    check_clients(r, root);
     check_listen(r, root);
     checks_tls(r, root);
     checks_unix(r, root);

@@ -32,14 +32,6 @@ void conf_unref(struct conf *c)
         snapshot_drop(container_of(c, struct snapshot, conf));
 }
 
-int conf_backend_index(const struct conf *c, const char *name)
-{
-    for (size_t i = 0; i < c->backend_count; i++)
-        if (strcmp(c->backends[i].name, name) == 0)
-            return (int)i;
-    return -1;
-}
-
 /* Links are kept: a path may be switched to another file by one. NULL: no memory, or no folder. */
 static const char *absolute(struct arena *a, const char *path)
 {
@@ -91,7 +83,8 @@ static void read_tree(struct reading *r)
     if (config_read_string(&tree, r->source->text.data)) {
         const config_setting_t *root = config_root_setting(&tree);
         reader_read(r, root);
-        checks_run(r, root);
+        if (!r->problems->nomem) /* else there are gaps in what was read */
+            checks_run(r, root);
     } else {
         tell_syntax(r->source, r->problems, &tree);
     }

@@ -160,6 +160,7 @@ struct conf {
     int64_t max_connections;
     int64_t max_parked;        /* requests of one connection that wait for loads */
     int64_t max_output;        /* unread bytes of one connection, past which it is closed */
+    int64_t client_memory;     /* what all connections together may hold */
     int64_t max_batch;         /* keys of one get_many */
     int64_t idle_timeout_ms;   /* 0: never */
     int64_t output_timeout_ms; /* how long a client may leave its answers unread; 0: for ever */
@@ -190,8 +191,9 @@ struct conf {
     size_t user_count; /* 0: everybody may do everything */
 };
 
-/* Reads and checks a file. On failure *out is NULL, report has a line "file:line: what" for every
- * problem found, and e the first of them (ERR_CONFIG). The caller owns one reference of *out. */
+/* Reads and checks a file. On failure *out is NULL, report (NULL is allowed) has a line "file:line:
+ * what" for every problem found, and e the first of them (ERR_CONFIG). The caller owns one
+ * reference of *out. */
 int conf_load(const char *path, struct conf **out, struct buf *report, struct err *e) MUST_USE;
 
 struct conf *conf_ref(struct conf *c);

@@ -67,6 +67,8 @@ const struct option options_table[] = {
      .text = "Requests of one connection that wait for loads; more are answered OVERLOADED."},
     {TOP(OPT_SIZE, max_output, "max_output", "64mb"), .least = 64 * KB, .most = 16 * GB,
      .text = "Bytes of answers that are kept for one connection. Past a megabyte, or half of this, no further request of it is taken until the client has read; where loads that it waits for end meanwhile and come to more than this, it is closed."},
+    {TOP(OPT_SIZE, client_memory, "client_memory", "256mb"), .least = 256 * KB, .most = 1024 * GB,
+     .text = "What all connections together may hold: input, answers, requests that wait, values of `put`, subscriptions. Near it large connections are not read, then the largest are closed. At least twice `max_frame` and `max_output` together. See [security](security.md#what-clients-can-make-the-server-hold)."},
     {TOP(OPT_INT, max_batch, "max_batch", "10000"), .least = 1, .most = 1000000,
      .text = "Keys of one `get_many`."},
     {TOP(OPT_DURATION, output_timeout_ms, "output_timeout", "1min"), .least = 0, .most = DAY,

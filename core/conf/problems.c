@@ -4,12 +4,10 @@
 #include <stdlib.h>
 #include <stdio.h>
 
-#define TEXTS_MAX ((size_t)PROBLEMS_MAX * ERR_TEXT_MAX)
-
 void problems_init(struct problems *p)
 {
     *p = (struct problems){0};
-    buf_init(&p->texts, TEXTS_MAX);
+    buf_init(&p->texts, 0);
 }
 
 void problems_fini(struct problems *p)
@@ -67,15 +65,16 @@ static void tell_one(const struct problems *p, size_t i, struct buf *report)
 {
     const struct problem *one = &p->list[i];
     const char *text = p->texts.data + one->at;
-    int rc = one->line > 0 ? buf_printf(report, "%s:%d: %s\n", one->file, one->line, text)
-                           : buf_printf(report, "%s: %s\n", one->file, text);
-    (void)rc;
+    (void)!(one->line > 0 ? buf_printf(report, "%s:%d: %s\n", one->file, one->line, text)
+                          : buf_printf(report, "%s: %s\n", one->file, text));
 }
 
 int problems_tell(struct problems *p, struct buf *report, struct err *e)
 {
+    if (p->nomem) /* what was found may be for want of what was not read */
+        return err_set(e, ERR_NOMEM, "no memory to read the configuration");
     if (p->count == 0)
-        return p->nomem ? err_set(e, ERR_NOMEM, "no memory to read the configuration") : 0;
+        return 0;
     qsort(p->list, p->count, sizeof *p->list, problem_order);
     const struct problem *first = &p->list[0];
     if (first->line > 0)
@@ -86,7 +85,7 @@ int problems_tell(struct problems *p, struct buf *report, struct err *e)
         return ERR_CONFIG;
     for (size_t i = 0; i < p->count; i++)
         tell_one(p, i, report);
-    if (p->more && buf_printf(report, "and %zu problems more\n", p->more) != 0)
-        return ERR_CONFIG;
+    if (p->more)
+        (void)!buf_printf(report, "and %zu problems more\n", p->more);
     return ERR_CONFIG;
 }

@@ -23,7 +23,7 @@ struct problems {
     struct problem *list; /* owned */
     size_t count, capacity;
     size_t more; /* not kept */
-    bool nomem;  /* not all could be kept for want of memory */
+    bool nomem;  /* not all could be read, or kept, for want of memory */
     struct buf texts;
 };
 
@@ -34,8 +34,8 @@ void problems_fini(struct problems *p);
 void problems_add(struct problems *p, const char *file, int line, size_t order, const char *fmt,
                   ...) __attribute__((format(printf, 5, 6)));
 
-/* 0 where there is none. Otherwise ERR_CONFIG (or ERR_NOMEM), report (NULL is allowed) gets a line
- * for each and e the first. */
+/* 0 where there is none. ERR_CONFIG: report (NULL is allowed) gets a line for each and e the first.
+ * ERR_NOMEM: none is told. */
 int problems_tell(struct problems *p, struct buf *report, struct err *e) MUST_USE;
 
 #endif

@@ -48,9 +48,12 @@ bool users_hash_is_right(const char *text, const char **why)
     *why = "its hash asks for more than 1 GiB of memory or 64 passes";
     if (kib > USERS_HASH_KIB_MAX || passes > USERS_HASH_PASSES_MAX)
         return false;
-    *why = "its hash is damaged; `rtcache passwd` prints one";
-    return sodium_init() >= 0 && crypto_pwhash_str_needs_rehash(text, crypto_pwhash_OPSLIMIT_MIN,
-                                                                crypto_pwhash_MEMLIMIT_MIN) >= 0;
+    errno = 0;
+    bool right =
+        sodium_init() >= 0 && crypto_pwhash_str_needs_rehash(text, crypto_pwhash_OPSLIMIT_MIN,
+                                                             crypto_pwhash_MEMLIMIT_MIN) >= 0;
+    *why = errno == ENOMEM ? NULL : "its hash is damaged; `rtcache passwd` prints one";
+    return right;
 }
 
 /* The first line of the file. */
@@ -87,7 +90,10 @@ static void finish_password(struct reading *r, const config_setting_t *group, st
     }
     if (u->password_file)
         read_hash_file(r, at, u);
-    if (u->password_hash && !users_hash_is_right(u->password_hash, &why))
+    bool right = !u->password_hash || users_hash_is_right(u->password_hash, &why);
+    if (!right && !why)
+        r->problems->nomem = true;
+    else if (!right)
         setting_wrong(r, at, "\"%s\": %s", u->password_file ? "password_file" : "password_hash",
                       why);
     bool written = config_setting_get_member(group, "password_hash") ||

@@ -22,7 +22,8 @@ void users_check_address(struct reading *r, const config_setting_t *root, const 
 /* What concerns several users. */
 void users_check(struct reading *r, const config_setting_t *root);
 
-/* Whether text is an argon2id hash within the bounds; why, where it is not. */
+/* Whether text is an argon2id hash within the bounds; why, where it is not: NULL where there is no
+ * memory to tell. */
 bool users_hash_is_right(const char *text, const char **why);
 
 #endif

@@ -1,23 +1,35 @@
 #include "metrics/metrics.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 
-static struct metrics blocks[METRICS_THREADS];
-static _Atomic uint64_t blocks_used; /* a bit for each block that a living thread has */
-static _Atomic uint64_t blocks_ever; /* or has had */
-_Static_assert(METRICS_THREADS == 64, "one bit a block");
+/* Blocks are added in front, and stay. */
+struct block {
+    struct block *next;
+    _Atomic bool taken; /* a living thread has it */
+    struct metrics metrics;
+};
+
+static struct block first;
+static _Atomic(struct block *) blocks = &first;
 _Static_assert(M_HITS_STALE_ERROR == M_HITS + HIT_STALE_ERROR, "the kinds stand in their order");
 
 static _Thread_local struct metrics *mine;
 static pthread_key_t at_thread_end;
 static pthread_once_t at_thread_end_once = PTHREAD_ONCE_INIT;
 
+static struct block *blocks_now(void)
+{
+    return atomic_load_explicit(&blocks, memory_order_acquire);
+}
+
 static void block_release(void *block)
 {
     mine = NULL;
-    uint64_t bit = 1ULL << ((struct metrics *)block - blocks);
-    atomic_fetch_and_explicit(&blocks_used, ~bit, memory_order_release);
+    atomic_store_explicit(&((struct block *)block)->taken, false, memory_order_release);
 }
 
 static void key_make(void)
@@ -27,27 +39,43 @@ static void key_make(void)
         at_thread_end = (pthread_key_t)-1;
 }
 
-static struct metrics *block_take(void)
+/* Zeros whose pages are there when they are written; NULL: no memory. */
+static struct block *block_new(void)
 {
-    uint64_t used = atomic_load_explicit(&blocks_used, memory_order_relaxed);
-    while (~used != 0) {
-        int at = __builtin_ctzll(~used);
-        if (atomic_compare_exchange_weak_explicit(&blocks_used, &used, used | 1ULL << at,
-                                                  memory_order_acquire, memory_order_relaxed)) {
-            atomic_fetch_or_explicit(&blocks_ever, 1ULL << at, memory_order_release);
-            (void)pthread_once(&at_thread_end_once, key_make);
-            (void)pthread_setspecific(at_thread_end, &blocks[at]);
-            return &blocks[at];
-        }
+    struct block *b =
+        mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED)
+        return NULL;
+    atomic_init(&b->taken, true);
+    b->next = atomic_load_explicit(&blocks, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&blocks, &b->next, b, memory_order_release,
+                                                  memory_order_relaxed)) {
     }
-    atomic_fetch_or_explicit(&blocks_ever, 1ULL << (METRICS_THREADS - 1), memory_order_release);
-    return &blocks[METRICS_THREADS - 1];
+    return b;
+}
+
+static struct block *block_take(void)
+{
+    for (struct block *b = blocks_now(); b; b = b->next)
+        if (!atomic_exchange_explicit(&b->taken, true, memory_order_acquire))
+            return b;
+    return block_new();
+}
+
+static struct metrics *metrics_take(void)
+{
+    struct block *b = block_take();
+    if (!b)
+        return &first.metrics;
+    (void)pthread_once(&at_thread_end_once, key_make);
+    (void)pthread_setspecific(at_thread_end, b);
+    return &b->metrics;
 }
 
 struct metrics *metrics_mine(void)
 {
     if (!mine)
-        mine = block_take();
+        mine = metrics_take();
     return mine;
 }
 
@@ -78,22 +106,19 @@ void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value
     atomic_store_explicit(word, v + 1, memory_order_relaxed);
 }
 
-/* Of all blocks that were ever used: those of ended threads count on. */
 uint64_t metrics_hits(unsigned owner, enum hit_kind kind)
 {
-    uint64_t sum = 0, ever = atomic_load_explicit(&blocks_ever, memory_order_acquire);
-    for (; ever; ever &= ever - 1) {
-        const struct metrics *m = &blocks[__builtin_ctzll(ever)];
-        sum += atomic_load_explicit(&m->hits[owner][kind], memory_order_relaxed);
-    }
+    uint64_t sum = 0;
+    for (const struct block *b = blocks_now(); b; b = b->next)
+        sum += atomic_load_explicit(&b->metrics.hits[owner][kind], memory_order_relaxed);
     return sum;
 }
 
 uint64_t metrics_sum(enum metric_counter id)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < METRICS_THREADS; i++)
-        sum += atomic_load_explicit(&blocks[i].counters[id], memory_order_relaxed);
+    for (const struct block *b = blocks_now(); b; b = b->next)
+        sum += atomic_load_explicit(&b->metrics.counters[id], memory_order_relaxed);
     if (id >= M_HITS && id < M_HITS + HIT_KINDS)
         for (unsigned owner = 0; owner < METRIC_OWNERS; owner++)
             sum += metrics_hits(owner, (enum hit_kind)(id - M_HITS));
@@ -142,9 +167,9 @@ void metrics_quantiles(enum metric_histogram id, struct metrics_quantiles *out)
 {
     uint64_t sums[METRIC_BUCKETS] = {0};
     memset(out, 0, sizeof *out);
-    for (unsigned t = 0; t < METRICS_THREADS; t++)
+    for (const struct block *b = blocks_now(); b; b = b->next)
         for (unsigned i = 0; i < METRIC_BUCKETS; i++)
-            sums[i] += atomic_load_explicit(&blocks[t].buckets[id][i], memory_order_relaxed);
+            sums[i] += atomic_load_explicit(&b->metrics.buckets[id][i], memory_order_relaxed);
     for (unsigned i = 0; i < METRIC_BUCKETS; i++)
         out->count += sums[i];
     out->p50 = edge_at_rank(sums, rank_of(out->count, 500));

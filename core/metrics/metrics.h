@@ -5,16 +5,15 @@
  * own word (no lock prefix), reading walks the blocks. Histograms have 8 linear steps to a power of
  * two (an edge is at most 12.5 % above the value), in the manner of HdrHistogram. A block has 136
  * KiB, most of them a hit counter for each loader there may be: untouched pages cost nothing.
- * Thread: a block is written by its thread alone, read by any. Limits: METRICS_THREADS blocks; the
- * block of a thread that ended, with its counts, goes to the next thread that asks.
+ * Thread: a block is written by its thread alone, read by any. Limits: as many blocks as there were
+ * threads at once; the block of a thread that ended, with its counts, goes to the next one that
+ * asks.
  */
 #ifndef RTCACHE_METRICS_METRICS_H
 #define RTCACHE_METRICS_METRICS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
-
-#define METRICS_THREADS 64
 
 /* X(enumerator, name, what it counts) */
 #define METRIC_COUNTERS(X)                                                                         \
@@ -67,6 +66,9 @@
       "closed for auth_timeout or max_auth_failures, or because the user was changed")             \
     X(M_CONNECTIONS_SLOW, "connections_slow", "closed for frame_rate")                             \
     X(M_CONNECTIONS_UNREAD, "connections_unread", "closed for output_timeout")                     \
+    X(M_CONNECTIONS_SHED, "connections_shed", "closed or refused for client_memory")               \
+    X(M_HELD_BACK, "held_back", "times that a connection was not read for client_memory")          \
+    X(M_HELD_REFUSED, "held_refused", "requests refused for client_memory")                        \
     X(M_PAUSED, "paused", "times that a connection had to read before more was answered")          \
     X(M_CONNECTIONS_RESERVED, "connections_reserved", "accepted out of reserved_connections")      \
     X(M_AUTHS, "auths", "auths that succeeded")                                                    \
@@ -76,6 +78,7 @@
     X(M_AUTHS_REFUSED, "auths_refused", "auths past max_auth_queue, or a share of it")             \
     X(M_AUTHS_DISPLACED, "auths_displaced",                                                        \
       "of these, whose place went to somebody who has fewer")                                      \
+    X(M_AUTHS_LEFT, "auths_left", "auths whose client left before their turn")                     \
     X(M_DENIED, "denied", "requests without the right to them")                                    \
     X(M_PROTOCOL_ERRORS, "protocol_errors", "connections closed for malformed bytes")              \
     X(M_BYTES_IN, "bytes_in", "bytes read from clients")                                           \
@@ -144,8 +147,8 @@ struct metrics {
     _Atomic uint64_t hits[METRIC_OWNERS][HIT_KINDS];
 };
 
-/* The calling thread's block from its first use to its end; with METRICS_THREADS threads alive at
- * once, further ones share the last block (and may then miscount). Never NULL. */
+/* The calling thread's block from its first use to its end. Never NULL: where there is no memory
+ * for one more, the thread shares the first block, and both may miscount. */
 struct metrics *metrics_mine(void);
 
 static inline void metrics_add(struct metrics *m, enum metric_counter id, uint64_t n)

@@ -93,10 +93,9 @@ static unsigned port_of(const struct listener *l)
 static int listen_all(struct server *s, struct addrs all, struct err *e)
 {
     unsigned first = s->listener_count;
-    bool any_port = addr_port(&all.at[0]) == 0 && !addr_is_unix(&all.at[0]);
     int rc = 0;
     for (unsigned i = 0; i < all.count; i++) {
-        if (any_port && s->listener_count > first)
+        if (s->listener_count > first)
             addr_set_port(&all.at[i], port_of(&s->listeners[first]));
         rc = listen_at(s, &all.at[i], e);
         if (rc != 0 && !is_missing(rc))
@@ -179,11 +178,6 @@ int listen_check_group(const struct conf *conf, struct err *e)
 
 /* ---- accepting ---- */
 
-static uint64_t connections_now(void)
-{
-    return metrics_sum(M_CONNECTIONS) - metrics_sum(M_CONNECTIONS_CLOSED);
-}
-
 /* An operator's, by its uid over a Unix socket. */
 static bool is_operator(const struct server *s, int fd)
 {
@@ -196,7 +190,7 @@ static bool is_operator(const struct server *s, int fd)
 static bool admits(const struct server *s, int fd)
 {
     const struct conf *conf = s->snapshot->conf;
-    uint64_t now = connections_now(), most = (uint64_t)conf->max_connections;
+    uint64_t now = ledger_read(&s->ledger->places), most = (uint64_t)conf->max_connections;
     if (now < most)
         return true;
     if (now >= most + (uint64_t)conf->reserved_connections || !is_operator(s, fd))
@@ -255,6 +249,7 @@ static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
             close(fd);
             continue;
         }
+        ledger_take_place(s->ledger);
         metrics_inc(m, M_CONNECTIONS);
         io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls);
     }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "sys/loop_memory.h"
+#include "wire/json_read.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ static const char *find_config(void)
 static int run_check(const char *config)
 {
     struct buf out;
-    buf_init(&out, 1024 * 1024);
+    buf_init(&out, 0);
     int rc = check_file(config, &out);
     fwrite(out.data ? out.data : "", 1, out.size, stderr);
     buf_fini(&out);
@@ -59,7 +60,7 @@ static int run_server(const char *config)
     struct server *server;
     struct buf report;
     struct err e;
-    buf_init(&report, 1024 * 1024);
+    buf_init(&report, 0);
     if (conf_load(config, &conf, &report, &e) != 0) {
         if (report.size > 0)
             fwrite(report.data, 1, report.size, stderr);
@@ -114,5 +115,6 @@ int main(int argc, char **argv)
         return 1;
     }
     loop_memory_install();
+    json_read_install();
     return check ? run_check(config) : run_server(config);
 }

@@ -14,7 +14,7 @@
 struct reload {
     struct server *server;
     struct snapshot *next; /* being taken over; NULL: idle */
-    struct loader_change loaders[SERVER_THREADS_MAX];
+    struct edition_change loaders[SERVER_THREADS_MAX];
     struct io_change ios[SERVER_THREADS_MAX];
     unsigned pending;
     struct err err;    /* the first of this round */
@@ -178,17 +178,17 @@ static void recv_io_changed(struct message *m, void *owner)
 
 static void recv_loader_changed(struct message *m, void *owner);
 
-static void step(struct reload *r, enum loader_step what)
+static void step(struct reload *r, enum edition_step what)
 {
     struct server *s = r->server;
     r->pending = s->loader_count;
     for (unsigned i = 0; i < s->loader_count; i++) {
-        struct loader_change *c = &r->loaders[i];
+        struct edition_change *c = &r->loaders[i];
         c->step = what;
         c->snapshot = r->next;
         c->answer_to = &s->control;
         c->answered = recv_loader_changed;
-        loader_change(s->loaders[i], c);
+        loader_thread_change(s->loaders[i], c);
     }
 }
 
@@ -209,15 +209,15 @@ static void recv_loader_changed(struct message *m, void *owner)
 {
     struct server *s = owner;
     struct reload *r = s->reload;
-    struct loader_change *c = container_of(m, struct loader_change, message);
+    struct edition_change *c = container_of(m, struct edition_change, message);
     if (c->rc != 0 && r->err.code == 0)
         r->err = c->err;
     if (--r->pending > 0 || r->stopped)
         return;
     switch (c->step) {
-    case LOADER_PREPARE: step(r, r->err.code == 0 ? LOADER_COMMIT : LOADER_ABORT); break;
-    case LOADER_COMMIT: step_ios(r); break;
-    case LOADER_ABORT: {
+    case EDITION_PREPARE: step(r, r->err.code == 0 ? EDITION_COMMIT : EDITION_ABORT); break;
+    case EDITION_COMMIT: step_ios(r); break;
+    case EDITION_ABORT: {
         struct err e = r->err;
         if (!r->first_done)
             e.code = ERR_RELOAD;
@@ -242,7 +242,7 @@ static void take_over(struct reload *r, struct conf *conf)
     }
     r->changed = fingerprint != r->fingerprint;
     r->fingerprint = fingerprint;
-    step(r, LOADER_PREPARE);
+    step(r, EDITION_PREPARE);
 }
 
 void reload_first(struct reload *r, void (*done)(struct server *s, const struct err *e))
@@ -256,12 +256,9 @@ static void reload_start(struct reload *r, const char *why)
 {
     struct server *s = r->server;
     struct conf *conf = NULL;
-    struct buf report;
     err_clear(&r->err);
     log_info("reload.begin", "why=%s", log_q(why));
-    buf_init(&report, 64 * 1024);
-    int rc = conf_load(s->conf->file, &conf, &report, &r->err);
-    buf_fini(&report);
+    int rc = conf_load(s->conf->file, &conf, NULL, &r->err);
     const char *fixed = rc == 0 ? conf_needs_restart(s->conf, conf) : NULL;
     if (rc == 0 && !fixed) {
         take_over(r, conf);

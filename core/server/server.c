@@ -10,6 +10,7 @@
 #include "server/verifier.h"
 #include "server/watch.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -120,6 +121,8 @@ static int make_store(struct server *s, struct err *e)
     if (rc == 0)
         rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
                           telling_recv_news, e);
+    if (rc == 0)
+        rc = ledger_new(&s->ledger, s->io_count, e);
     s->changes = (struct changes){
         .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
     return rc;
@@ -142,13 +145,15 @@ static int make_threads(struct server *s, struct err *e)
             .control = &s->control,
             .recv_reload = reload_recv_request,
             .recv_auth = verifier_recv,
+            .recv_auth_left = verifier_recv_left,
+            .ledger = s->ledger,
         };
         rc = io_new(&s->ios[i], &o, e);
         if (rc == 0)
             s->slots[i] = io_mailbox(s->ios[i]);
     }
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++) {
-        struct loader_options o = {
+        struct loader_thread_options o = {
             .index = i,
             .flights = s->flights,
             .store = s->store,
@@ -157,14 +162,14 @@ static int make_threads(struct server *s, struct err *e)
             .slot_count = s->io_count,
             .seed = rng_os(),
         };
-        rc = loader_new(&s->loaders[i], &o, e);
+        rc = loader_thread_new(&s->loaders[i], &o, e);
     }
     if (rc == 0)
         rc = feeds_new(&s->feeds, &s->changes, e);
     if (rc == 0)
         rc = feeds_start(s->feeds, e);
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++)
-        rc = loader_start(s->loaders[i], e);
+        rc = loader_thread_start(s->loaders[i], e);
     for (unsigned i = 0; i < s->io_count && rc == 0; i++)
         rc = io_start(s->ios[i], e);
     return rc;
@@ -217,17 +222,13 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     }
     s->conf = conf;
     s->started_ms = clock_ms();
-    bool too_many =
-        conf->io_threads > SERVER_THREADS_MAX || conf->loader_threads > SERVER_THREADS_MAX;
-    s->io_count = too_many ? 0 : (unsigned)conf->io_threads;
-    s->loader_count = too_many ? 0 : (unsigned)conf->loader_threads;
+    assert(conf->io_threads <= SERVER_THREADS_MAX && conf->loader_threads <= SERVER_THREADS_MAX);
+    s->io_count = (unsigned)conf->io_threads;
+    s->loader_count = (unsigned)conf->loader_threads;
     s->log_fd = s->notify.fd = -1;
     s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     make_loop(s);
     int rc = s->loop ? 0 : err_set(e, ERR_IO, "no event loop could be made");
-    if (rc == 0 && too_many)
-        rc = err_set(e, ERR_CONFIG, "%s: at most %d threads of a kind", conf->file,
-                     SERVER_THREADS_MAX);
     if (rc == 0)
         rc = open_and_become(s, e);
     raise_descriptor_limit(conf);
@@ -283,9 +284,9 @@ static void stop_threads(struct server *s)
         feeds_join(s->feeds);
     }
     for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
-        loader_stop(s->loaders[i]);
+        loader_thread_stop(s->loaders[i]);
     for (unsigned i = 0; i < s->loader_count && s->loaders[i]; i++)
-        loader_join(s->loaders[i]);
+        loader_thread_join(s->loaders[i]);
     for (unsigned i = 0; i < s->io_count && s->ios[i]; i++)
         io_stop(s->ios[i]);
     for (unsigned i = 0; i < s->io_count && s->ios[i]; i++)
@@ -317,7 +318,7 @@ void server_free(struct server *s)
     notify_fini(&s->notify);
     feeds_free(s->feeds);
     for (unsigned i = 0; i < s->loader_count; i++)
-        loader_free(s->loaders[i]);
+        loader_thread_free(s->loaders[i]);
     for (unsigned i = 0; i < s->io_count; i++)
         io_free(s->ios[i]);
     if (s->loop) {
@@ -325,6 +326,7 @@ void server_free(struct server *s)
         ev_timer_stop(s->loop, &s->tick);
         mailbox_fini(&s->control);
     }
+    ledger_free(s->ledger);
     reload_free(s->reload);
     flights_free(s->flights);
     store_free(s->store);

@@ -11,7 +11,7 @@
 #define RTCACHE_SERVER_SERVER_H
 
 #include "load/feeds.h"
-#include "load/loader.h"
+#include "load/loader_thread.h"
 #include "load/snapshot.h"
 #include "net/io.h"
 #include "server/account.h"
@@ -19,7 +19,7 @@
 #include "store/store.h"
 #include "sys/addr.h"
 
-#define SERVER_THREADS_MAX   64
+#define SERVER_THREADS_MAX   64 /* of a kind; the most of io_threads and loader_threads */
 #define SERVER_LISTENERS_MAX (4 * CONF_LISTEN_MAX) /* a name may have several addresses */
 
 struct reload;
@@ -44,9 +44,10 @@ struct server {
     struct marks *marks;
     struct flights *flights;
     struct news_hub *news;
+    struct ledger *ledger; /* of the I/O threads */
     struct changes changes;
     struct feeds *feeds;
-    struct loader *loaders[SERVER_THREADS_MAX];
+    struct loader_thread *loaders[SERVER_THREADS_MAX];
     struct mailbox *slots[SERVER_THREADS_MAX];
     struct io *ios[SERVER_THREADS_MAX];
     unsigned loader_count, io_count, next_io;

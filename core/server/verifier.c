@@ -348,6 +348,43 @@ void verifier_recv(struct message *m, void *owner)
     verify(s->verifier, container_of(m, struct auth_request, message));
 }
 
+/* Nobody looked at its password, and nobody waits to hear that. */
+static void withdraw(struct auth_request *r)
+{
+    list_remove(&r->link);
+    metrics_inc(metrics_mine(), M_AUTHS_LEFT);
+    err_set(&r->err, ERR_SHUTDOWN, "auth: its client has left");
+    r->withdrawn = true;
+    auth_request_answer(r, ERR_SHUTDOWN);
+}
+
+static void client_left(struct verifier *v, struct auth_request *r)
+{
+    if (list_empty(&r->link))
+        return;
+    bool alone = r->link.prev == r->link.next; /* both are the attempt's list */
+    if (!alone) {
+        withdraw(r);
+        return;
+    }
+    struct attempt *a = container_of(r->link.next, struct attempt, requests);
+    if (a->item.taken)
+        return;
+    withdraw(r);
+    auth_queue_leave(v->queue, &a->item, 0);
+    attempt_free(a);
+    verifier_run(v);
+}
+
+void verifier_recv_left(struct message *m, void *owner)
+{
+    struct server *s = owner;
+    struct auth_request *r = container_of(m, struct auth_request, left);
+    client_left(s->verifier, r);
+    m->recv = r->heard;
+    mailbox_send(r->answer_to, m);
+}
+
 /* ---- life ---- */
 
 int verifier_new(struct verifier **out, struct server *s, struct err *e)

@@ -24,6 +24,9 @@ struct verifier;
 int verifier_new(struct verifier **out, struct server *s, struct err *e) MUST_USE;
 /* An I/O thread's auth_request; owner is the server. */
 void verifier_recv(struct message *m, void *owner);
+/* The client of an auth_request (its `left`) has left: an attempt that nobody else waits for, and
+ * whose turn has not come, leaves the queue. */
+void verifier_recv_left(struct message *m, void *owner);
 /* The server drains: nobody waits for a turn any more. */
 void verifier_drain(struct verifier *v);
 /* Answers what is in the air. The I/O threads are not freed yet. NULL is allowed. */

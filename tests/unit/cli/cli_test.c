@@ -216,27 +216,80 @@ static void a_lost_connection_is_exit_code_4(void **state)
     check("get k -s unix:/nowhere/at/all.sock", 4, "", "~cannot connect");
 }
 
+static void an_answer_of_another_shape_is_exit_code_4(void **state)
+{
+    (void)state;
+    static const char says[] = "rtcache: the answer to get is not what the protocol says\n";
+    static const char *const odd[] = {"number", "list", "unnamed", "empty", "strange"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "get a %s b", odd[i]);
+        check(line, 4, "\"a\"\n", says);
+    }
+    check("get a scalar", 4, "", says);
+    check("get a pairs", 4, "", says);
+    check("invalidate a twice", 4, "", "rtcache: a second answer to request 2\n");
+}
+
+static void input_that_cannot_be_read_is_exit_code_4(void **state)
+{
+    (void)state;
+    char *argv[] = {"rtcache", "set", "k", "-"}, *text = NULL;
+    size_t size = 0;
+    struct cli cli = {.in = fopen("/", "r"), /* a folder */
+                      .out = fopen("/dev/null", "w"),
+                      .err = open_memstream(&text, &size),
+                      .server = server.address};
+    assert_non_null(cli.in);
+    assert_int_equal(cli_run(&cli, 4, argv), 4);
+    fclose(cli.in);
+    fclose(cli.out);
+    fclose(cli.err);
+    assert_string_equal(text, "rtcache: cannot read standard input: Is a directory\n");
+    free(text);
+}
+
 static void no_answer_in_time_is_exit_code_5(void **state)
 {
     (void)state;
     check("get silent --timeout 20ms", 5, "", "rtcache: no answer within 20 ms\n");
 }
 
-static void output_that_cannot_be_written_is_not_a_success(void **state)
+/* The bytes that fit go out at once where there is no buffer, and at the end where there is one. */
+static void expect_unwritten(const char *line, int mode)
 {
-    (void)state;
-    char *argv[] = {"rtcache", "ping"}, *text = NULL;
+    char copy[64], *argv[WORDS_MAX] = {"rtcache"}, *text = NULL;
+    int argc = 1;
     size_t size = 0;
-    struct cli cli = {.in = stdin,
+    strcpy(copy, line);
+    for (char *save, *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
+    struct cli cli = {.in = fmemopen((void *)(uintptr_t) "word\n", 5, "r"),
                       .out = fopen("/dev/full", "w"),
                       .err = open_memstream(&text, &size),
                       .server = server.address};
     assert_non_null(cli.out);
-    assert_int_equal(cli_run(&cli, 2, argv), 4);
+    setvbuf(cli.out, NULL, mode, 1 << 16);
+    int code = cli_run(&cli, argc, argv);
+    if (code != 4)
+        fail_msg("rtcache %s: exit code %d", line, code);
+    fclose(cli.in);
     fclose(cli.out);
     fclose(cli.err);
-    assert_non_null(strstr(text, "cannot write the output"));
+    if (strcmp(line, "ping") == 0)
+        assert_non_null(strstr(text, "cannot write the output: No space left on device"));
     free(text);
+}
+
+static void output_that_cannot_be_written_is_not_a_success(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"ping",      "get b absent",     "help",      "help get",
+                                        "--version", "watch-sql --list", "get --help"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        expect_unwritten(lines[i], _IONBF);
+        expect_unwritten(lines[i], _IOFBF);
+    }
 }
 
 static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
@@ -250,7 +303,12 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
     check("touch a b", 2, "", "~touch takes KEY, and \"b\" is one word too many");
     check("ping a", 2, "", "~ping takes no words");
     check("get k --timeuot 5s", 2, "", "~unknown option --timeuot; did you mean --timeout?");
+    check("get k --zzzzzzzzzzzz", 2, "", "rtcache: unknown option --zzzzzzzzzzzz\n");
+    check("get k --zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz=1", 2, "",
+          "rtcache: unknown option --zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"); /* 40 of 42 */
     check("get k -x", 2, "", "~unknown option -x");
+    check("get k --tls -s unix:/a.sock", 2, "", "~--tls: unix:/a.sock does not go over a network");
+    check("watch-sql --nothing", 2, "", "~`rtcache help watch-sql` says more.\n");
     check("get k --ttl 5s", 2, "", "~get takes no --ttl");
     check("get k --json=1", 2, "", "~--json takes nothing");
     check("get k --timeout", 2, "", "~--timeout takes DURATION");
@@ -302,6 +360,8 @@ int main(void)
         cmocka_unit_test(words_and_options_stand_in_any_order),
         cmocka_unit_test(a_table_on_a_terminal_json_elsewhere),
         cmocka_unit_test(a_lost_connection_is_exit_code_4),
+        cmocka_unit_test(an_answer_of_another_shape_is_exit_code_4),
+        cmocka_unit_test(input_that_cannot_be_read_is_exit_code_4),
         cmocka_unit_test(no_answer_in_time_is_exit_code_5),
         cmocka_unit_test(output_that_cannot_be_written_is_not_a_success),
         cmocka_unit_test(wrong_usage_is_exit_code_2_and_says_what_is_right),

@@ -4,7 +4,7 @@
  *
  * The key decides: "absent" nil or false, "text", "bytes", "error", "late" (TIMEOUT), "silent" (no
  * answer), "close", "garbage", "stranger" (an answer nobody asked for), "split" (byte by byte),
- * "refused" (an error with the id 0); any other key answers with [method, params...].
+ * "refused" (an error with the id 0), "twice"; any other key answers with [method, params...].
  */
 #ifndef RTCACHE_TESTS_CLI_FAKE_SERVER_H
 #define RTCACHE_TESTS_CLI_FAKE_SERVER_H
@@ -13,6 +13,7 @@
 #include "wire/mpw.h"
 #include "wire/rpc.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,17 +76,45 @@ static inline void fake_stats(struct buf *out)
     fake_must(mpw_cstr(out, "0.1"));
 }
 
-/* get_many: {value = key}, {value = nil} for "absent", {error = ...} for "error". */
+/* get_many: {value = key}, {value = nil} for "absent", {error = ...} for "error"; for the others in
+ * the list what a server does not answer. */
+static inline bool fake_odd(struct buf *out, struct slice key)
+{
+    static const struct {
+        const char *key, *answer;
+    } all[] = {
+        {"number", "\x05"}, {"list", "\x91\xa5value"},    {"unnamed", "\x81\x05\x05"},
+        {"empty", "\x80"},  {"strange", "\x81\xa1x\x05"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (slice_eq_str(key, all[i].key)) {
+            fake_must(mpw_raw(out, slice_str(all[i].answer)));
+            return true;
+        }
+    return false;
+}
+
 static inline void fake_many(struct buf *out, struct slice params)
 {
     struct mp_reader r = mp_reader_of(params);
     struct mp_token t;
     fake_must(mp_next(&r, &t));
+    if (memmem(params.data, params.size, "scalar", 6)) {
+        fake_must(mpw_int(out, 2));
+        return;
+    }
+    if (memmem(params.data, params.size, "pairs",
+               5)) { /* a map whose first key is such an element */
+        fake_must(mpw_raw(out, slice_str("\x81\x81\xa5value\x01\x05")));
+        return;
+    }
     fake_must(mpw_array(out, t.count));
     for (uint32_t i = 0; i < t.count; i++) {
         struct mp_token key;
         fake_must(mp_next(&r, &key));
         bool error = slice_eq_str(key.bytes, "error");
+        if (fake_odd(out, key.bytes))
+            continue;
         fake_must(mpw_map(out, 1));
         fake_must(mpw_cstr(out, error ? "error" : "value"));
         if (error)
@@ -156,6 +185,8 @@ static inline int fake_answer(struct buf *out, const struct rpc_msg *m)
     else if (slice_eq_str(key, "refused"))
         fake_error(out, 0, ERR_PROTOCOL, "no such thing");
     else if (!slice_eq_str(key, "silent"))
+        fake_result(out, m, key);
+    if (slice_eq_str(key, "twice"))
         fake_result(out, m, key);
     return 0;
 }

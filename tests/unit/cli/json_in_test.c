@@ -136,9 +136,39 @@ static void base64_of_every_length(void **state)
     }
 }
 
+static void every_digit_of_base64_has_its_value(void **state)
+{
+    (void)state;
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int c = ' '; c < 0x7f; c++) {
+        struct buf out;
+        struct err e;
+        const char *at = strchr(digits, c);
+        if (c == '"' || c == '\\' || c == '=')
+            continue; /* ends the text, or fills its end */
+        for (int place = 0; place < 4; place++) {
+            char text[] = "{\"$bin\":\"AAAA\"}";
+            text[9 + place] = (char)c;
+            buf_init(&out, 0);
+            int rc = json_in_pack(&out, slice_str(text), &e);
+            if (rc != (at ? 0 : ERR_BAD_VALUE))
+                fail_msg("%s: %d", text, rc);
+            if (at) {
+                uint32_t bits = (uint32_t)(at - digits) << (6 * (3 - place));
+                const char want[] = {(char)0xc4, 3, (char)(bits >> 16), (char)(bits >> 8),
+                                     (char)bits};
+                assert_int_equal(out.size, sizeof want);
+                assert_memory_equal(out.data, want, sizeof want);
+            }
+            buf_fini(&out);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_digit_of_base64_has_its_value),
         cmocka_unit_test(json_has_its_place_in_messagepack),
         cmocka_unit_test(what_cannot_be_stored_is_said),
         cmocka_unit_test(what_json_out_wrote_is_read_back),

@@ -178,6 +178,28 @@ static void wrong_words_are_refused_with_the_reason(void **state)
     REFUSES("line end", "a", "--key", "{a}", "--channel", "x\ny");
 }
 
+/* Quoted or not, of the table or of its schema: as many bytes as PostgreSQL keeps. */
+static void a_name_has_63_bytes_at_most(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *after;
+        int size; /* of what stands between, at most */
+    } forms[] = {
+        {"", "", 63}, {"s.", "", 63}, {"", ".t", 63}, {"\"", "\"", 63}, {"\"a\"\"", "\"", 61}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        for (int over = 0; over < 2; over++) {
+            char name[80] = {0}, table[100];
+            memset(name, 'n', (size_t)(forms[i].size + over));
+            snprintf(table, sizeof table, "%s%s%s", forms[i].before, name, forms[i].after);
+            if (over)
+                REFUSES("has more than 63 bytes", table, "--key", "{a}");
+            else
+                writes(WATCH(table, W("--key"), W("{a}")), (const char *const[]){name, NULL});
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +208,7 @@ int main(void)
         cmocka_unit_test(each_key_has_names_of_its_own_that_fit),
         cmocka_unit_test(a_watch_is_removed_as_it_was_installed),
         cmocka_unit_test(wrong_words_are_refused_with_the_reason),
+        cmocka_unit_test(a_name_has_63_bytes_at_most),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,34 @@ static void neither_can_change_without_a_restart(void **state)
     conf_unref(c);
 }
 
+static void a_group_may_be_its_number(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t gid; /* -1: there is none */
+    } cases[] = {
+        {"0", 0},           {"9", 9},           {"4294967294", 4294967294},
+        {"4294967295", -1}, {"4294967296", -1}, {"18446744073709551617", -1},
+        {"/9", -1},         {":9", -1},         {"-1", -1},
+        {"+9", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256], says[128];
+        snprintf(text, sizeof text, LISTEN "unix_mode = \"0660\"\nunix_group = \"%s\"\n",
+                 cases[i].text);
+        snprintf(says, sizeof says, "\"unix_group\": the system has no group \"%s\"",
+                 cases[i].text);
+        if (cases[i].gid < 0) {
+            assert_says(text, 3, says);
+            continue;
+        }
+        struct conf *c = load(text);
+        assert_true(c->unix_gid == cases[i].gid);
+        conf_unref(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -130,6 +158,7 @@ int main(void)
         cmocka_unit_test(a_mode_is_octal),
         cmocka_unit_test(nobody_is_let_in_who_was_not_meant),
         cmocka_unit_test(a_group_is_one_of_the_system),
+        cmocka_unit_test(a_group_may_be_its_number),
         cmocka_unit_test(a_group_that_gets_nothing_is_a_mistake),
         cmocka_unit_test(without_a_unix_socket_they_are_mistakes),
         cmocka_unit_test(neither_can_change_without_a_restart),

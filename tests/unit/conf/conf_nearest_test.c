@@ -61,10 +61,25 @@ static void overlong_names_have_no_neighbour(void **state)
     assert_null(conf_nearest("aaaa", all, 1));
 }
 
+static void capitals_are_their_small_letters(void **state)
+{
+    (void)state;
+    const char *one[] = {"abcdefghijklmnopqrstuvwxyz"};
+    char text[27];
+    for (int c = 'A'; c <= 'Z'; c++) { /* the one letter counts as none, and three as three */
+        strcpy(text, one[0]);
+        text[c - 'A'] = (char)c;
+        int at = c == 'A' || c == 'B' || c == 'C' ? 10 : 0;
+        memcpy(text + at, "333", 3);
+        assert_string_equal(conf_nearest(text, one, 1), one[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slips_of_the_finger_are_understood),
+        cmocka_unit_test(capitals_are_their_small_letters),
         cmocka_unit_test(two_letters_that_changed_places_are_one_edit),
         cmocka_unit_test(other_words_are_not_guessed_at),
         cmocka_unit_test(the_first_of_equally_near_names_is_taken),

@@ -7,6 +7,8 @@
 #include "conf/conf.h"
 #include "conf/conf_units.h"
 
+#include <stdio.h>
+
 static void assert_duration(const char *text, int64_t want)
 {
     int64_t ms = -1;
@@ -36,6 +38,13 @@ static void durations_have_a_unit(void **state)
     assert_duration("0.25s", 250);
     assert_duration("10 s", 10000);
     assert_duration("1H", 3600000);
+    for (int digit = 0; digit < 10; digit++) {
+        char text[16];
+        snprintf(text, sizeof text, "1.%ds", digit);
+        assert_duration(text, 1000 + 100 * digit);
+        snprintf(text, sizeof text, "%ds", digit);
+        assert_duration(text, 1000 * digit);
+    }
 }
 
 static void nothing_needs_no_unit(void **state)
@@ -96,6 +105,48 @@ static void wrong_sizes_say_what_is_expected(void **state)
     }
 }
 
+static void short_durations_are_of_microseconds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t us; /* -1: refused as no short duration; -2: as out of range */
+    } cases[] = {
+        {"0", 0},
+        {"0.0", 0},
+        {"0us", 0},
+        {"500us", 500},
+        {"2ms", 2000},
+        {"1.5ms", 1500},
+        {"0.000001s", 1},
+        {"3 s", 3000000},
+        {"1MS", 1000},
+        {"9223372036854775807us", INT64_MAX},
+        {"9223372036854775808us", -1},
+        {"9223372036854776ms", -2},
+        {"0.0001ms", -2},
+        {"0.1us", -2},
+        {"1.0000000s", -1},
+        {"5", -1},
+        {"0.5", -1},
+        {"1min", -1},
+        {"", -1},
+        {"us", -1},
+        {"-1us", -1},
+        {"1.us", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int64_t us = -42;
+        struct err e;
+        int rc = conf_parse_micros(cases[i].text, &us, &e);
+        const char *says =
+            cases[i].us == -1 ? "expected a short duration" : "microseconds in range";
+        if (rc != (cases[i].us < 0 ? ERR_CONFIG : 0) || (rc != 0 && !strstr(e.text, says)))
+            fail_msg("\"%s\": %d %s", cases[i].text, rc, rc ? e.text : "");
+        assert_int_equal(us, cases[i].us < 0 ? -42 : cases[i].us);
+    }
+}
+
 static void what_is_shown_can_be_read_back(void **state)
 {
     (void)state;
@@ -121,6 +172,7 @@ int main(void)
         cmocka_unit_test(sizes_are_powers_of_1024),
         cmocka_unit_test(wrong_durations_say_what_is_expected),
         cmocka_unit_test(wrong_sizes_say_what_is_expected),
+        cmocka_unit_test(short_durations_are_of_microseconds),
         cmocka_unit_test(what_is_shown_can_be_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,34 @@ static void a_hash_comes_from_a_file_or_the_environment(void **state)
     conf_unref(c);
 }
 
+static void a_file_of_a_hash_that_cannot_be_read_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes, *says;
+    } files[] = {
+        {NULL, "cannot read %s: No such file or directory"},
+        {"\xEF\xBB\xBF" HASH "\n",
+         "%s: the file begins with a byte order mark (BOM), the invisible "
+         "bytes EF BB BF; save it as UTF-8 without BOM"},
+        {"\xFF\xFE$", "%s: the file is UTF-16, it begins with the bytes FF FE; save it as UTF-8 "
+                      "without BOM"},
+        {"", "it is no argon2id hash; `rtcache passwd` prints one"},
+        {"\n" HASH "\n", "it is no argon2id hash; `rtcache passwd` prints one"},
+        {"$argon2id$v=19$m=8,t=1,p=1$rc4F\n", "its hash is damaged; `rtcache passwd` prints one"},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char says[512], path[512];
+        snprintf(path, sizeof path, "%s", in_folder("bad.hash"));
+        (void)remove(path);
+        if (files[i].bytes)
+            write_file("bad.hash", files[i].bytes);
+        int n = snprintf(says, sizeof says, "\"password_file\": ");
+        snprintf(says + n, sizeof says - (size_t)n, files[i].says, path);
+        refused(USERS("name = \"app\", password_file = \"bad.hash\", " READ), 2, says);
+    }
+}
+
 static void a_user_of_the_system_is_found_by_its_name(void **state)
 {
     (void)state;
@@ -188,12 +216,80 @@ static void what_makes_a_user_and_what_it_may_do_are_compared(void **state)
     conf_unref(three);
 }
 
+/* Each of them differs from each other one. */
+static void rights_are_the_same_where_all_of_them_are(void **state)
+{
+    (void)state;
+    static const char *const may[] = {
+        "rights = [ \"read\" ]",
+        "rights = [ \"write\" ]",
+        "rights = [ \"read\", \"write\" ]",
+        "rights = [ \"read\" ], keys = [ \"a*\" ]",
+        "rights = [ \"read\" ], keys = [ \"a*\", \"b*\" ]",
+        "rights = [ \"read\" ], keys = [ \"a*\", \"c*\" ]",
+        "rights = [ \"read\" ], keys = [ \"b*\", \"c*\" ]",
+        "rights = [ \"read\" ], keys = [ \"a*\", \"b*\", \"c*\" ]",
+    };
+    enum { COUNT = sizeof may / sizeof *may };
+    struct conf *all[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        char text[512];
+        snprintf(text, sizeof text, USERS(APP "%s"), may[i]);
+        all[i] = load(text);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        for (size_t k = 0; k < COUNT; k++)
+            if (conf_user_same_rights(all[i]->users, all[k]->users) != (i == k))
+                fail_msg("%s and %s", may[i], may[k]);
+    for (size_t i = 0; i < COUNT; i++)
+        conf_unref(all[i]);
+}
+
+static void a_user_of_the_system_is_found_by_its_number(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t uid; /* -1: there is none */
+    } cases[] = {
+        {"0", 0},
+        {"9", 9},
+        {"10", 10},
+        {"99", 99},
+        {"4294967294", 4294967294},
+        {"4294967295", -1}, /* which calls of the system take for none */
+        {"4294967296", -1},
+        {"18446744073709551617", -1},
+        {"9x", -1},
+        {"/9", -1},
+        {":9", -1},
+        {"-1", -1},
+        {"+9", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256], says[128];
+        snprintf(text, sizeof text, USERS("name = \"ops\", unix_user = \"%s\", " READ),
+                 cases[i].text);
+        snprintf(says, sizeof says, "\"unix_user\": the system has no user \"%s\"", cases[i].text);
+        if (cases[i].uid < 0) {
+            refused(text, 2, says);
+            continue;
+        }
+        struct conf *c = load(text);
+        assert_true(c->users[0].uid == cases[i].uid);
+        conf_unref(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_user_is_read_with_all_that_it_has),
         cmocka_unit_test(a_hash_comes_from_a_file_or_the_environment),
+        cmocka_unit_test(a_file_of_a_hash_that_cannot_be_read_is_named),
         cmocka_unit_test(a_user_of_the_system_is_found_by_its_name),
+        cmocka_unit_test(a_user_of_the_system_is_found_by_its_number),
+        cmocka_unit_test(rights_are_the_same_where_all_of_them_are),
         cmocka_unit_test(what_is_missing_is_told),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(a_hash_that_is_none_is_refused_and_not_shown),

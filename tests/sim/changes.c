@@ -2,7 +2,7 @@
  * entries away. */
 #include "sim.h"
 
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #include <stdlib.h>
 
@@ -55,7 +55,7 @@ void change_expire_key(struct sim *s, int key)
 
 void change_touch(struct sim *s, int key)
 {
-    int64_t ttl_ms = spread_ms(s->k.ttl_ms, 0.1, &s->rng);
+    int64_t ttl_ms = jitter_ms(s->k.ttl_ms, 0.1, &s->rng);
     struct put deadlines = {
         .key = sim_key(s, key),
         .hash = s->hashes[key],
@@ -87,7 +87,7 @@ void change_set_key(struct sim *s, int key)
         .value = source_value(s, key, version),
         .has_version = r->versioned,
         .version = version,
-        .ttl_ms = spread_ms(s->k.ttl_ms, 0.1, &s->rng),
+        .ttl_ms = jitter_ms(s->k.ttl_ms, 0.1, &s->rng),
         .stale_ttl_ms = s->k.stale_ttl_ms,
         .keep_ms = s->k.keep_ms,
         .load_us = (uint32_t)sim_next_read(s),

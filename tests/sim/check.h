@@ -27,6 +27,7 @@
     X(RULE_ABSENT, "under a floor an absence is as new as what the primary showed")                \
     X(RULE_KEPT, "under a floor an absence is not kept")                                           \
     X(RULE_MIN, "min_version is obeyed")                                                           \
+    X(RULE_REFRESH, "a refresh is answered by a load, not from memory")                            \
     X(RULE_DOUBT, "while a write is in doubt nothing that is loaded is kept")                      \
     X(RULE_FRESH, "what is past its ttl, or expired, is marked stale")                             \
     X(RULE_BOUND, "nothing is served past its stale_ttl and stale_if_error")                       \

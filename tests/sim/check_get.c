@@ -103,11 +103,20 @@ static bool is_absent_enough(struct check *c, const struct answer *a)
     return true;
 }
 
+/* An absence has no version: it has to be of a state that is as new, where that could be seen. */
 static bool obeys_min(struct check *c, const struct answer *a)
 {
     const struct event *e = a->e;
-    bool obeyed = a->absent ? !a->kept : e->flags & F_HAS_VERSION && e->version >= a->g->min;
-    return !a->g->has_min || obeyed || check_broken(c, RULE_MIN, a->i, e->key, a->g->began);
+    bool visible = a->k->kind != SOURCE_LONE && a->g->min <= a->g->shown;
+    bool new = a->absent ? !a->kept && (!visible || a->r->version >= a->g->min)
+                         : e->flags &F_HAS_VERSION && e->version >= a->g->min;
+    return !a->g->has_min || new || check_broken(c, RULE_MIN, a->i, e->key, a->g->began);
+}
+
+static bool is_of_a_load(struct check *c, const struct answer *a)
+{
+    return !a->g->refresh || !a->kept ||
+           check_broken(c, RULE_REFRESH, a->i, a->e->key, a->g->began);
 }
 
 static bool is_beyond_doubt(struct check *c, const struct answer *a)
@@ -173,6 +182,6 @@ bool check_answer(struct check *c, size_t i)
         .kept = e->status != GOT_MISS,
     };
     return is_right(c, &a) && began_late_enough(c, &a) && is_high_enough(c, &a) &&
-           is_absent_enough(c, &a) && obeys_min(c, &a) && is_beyond_doubt(c, &a) &&
-           is_marked(c, &a) && is_settled(c, &a);
+           is_absent_enough(c, &a) && obeys_min(c, &a) && is_of_a_load(c, &a) &&
+           is_beyond_doubt(c, &a) && is_marked(c, &a) && is_settled(c, &a);
 }

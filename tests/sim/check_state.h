@@ -47,9 +47,9 @@ struct check_key {
 };
 
 struct check_open {
-    bool open, has_min;
+    bool open, has_min, refresh;
     int key;
-    int64_t min;
+    int64_t min, shown;
     size_t began, plain, any, match, tags[HISTORY_TAGS];
 };
 

@@ -1,15 +1,7 @@
-/* Clients' gets and refreshes: the way of core/net/read.c and core/net/park.c, on tasks. */
+/* Clients' gets and refreshes, on tasks: serve/ask and serve/parked decide, as in the server. */
 #include "sim.h"
 
-#define AGAIN_FIRST_MS 10
-
 static void get_on_timer(struct sim *s, void *arg, uint32_t stamp);
-
-static void arm(struct sim *s, struct get *g, int what, int64_t ms)
-{
-    g->timer_is = what;
-    task_in(s, ms, get_on_timer, g, ++g->stamp);
-}
 
 static void close_get(struct sim *s, struct get *g, struct event e)
 {
@@ -21,15 +13,14 @@ static void close_get(struct sim *s, struct get *g, struct event e)
     sim_note(s, e);
 }
 
-static void answer_error(struct sim *s, struct get *g, int code)
+/* A value, whose bytes are in s->out, or an absence. */
+static void answer_hit(struct sim *s, struct get *g, const struct ask_verdict *v)
 {
-    close_get(s, g, (struct event){.code = code});
-}
-
-/* What hit says, and the bytes in s->out. */
-static void answer_hit(struct sim *s, struct get *g, enum got_status status, const struct hit *hit,
-                       bool negative)
-{
+    static const enum got_status told[] = {
+        [STATUS_HIT] = GOT_HIT, [STATUS_STALE] = GOT_STALE, [STATUS_STALE_ERROR] = GOT_STALE_ERROR};
+    const struct hit *hit = &v->hit;
+    bool absent = v->kind == VERDICT_ABSENT;
+    enum got_status status = absent ? GOT_HIT : told[v->status];
     if (s->plant == PLANT_FRESH && status == GOT_STALE)
         status = GOT_HIT;
     close_get(s, g,
@@ -37,129 +28,119 @@ static void answer_hit(struct sim *s, struct get *g, enum got_status status, con
                   .status = status,
                   .read = (int)hit->load_us,
                   .version = hit->version,
-                  .flags = (hit->has_version ? F_HAS_VERSION : 0) | (negative ? F_ABSENT : 0),
-                  .seen = negative ? 0 : source_version_of(s, g->key, buf_slice(&s->out)),
+                  .flags = (hit->has_version ? F_HAS_VERSION : 0) | (absent ? F_ABSENT : 0),
+                  .seen = absent ? 0 : source_version_of(s, g->key, buf_slice(&s->out)),
               });
 }
 
-static bool is_too_old(const struct get *g, bool has_version, int64_t version)
+/* The I/O thread that has this slot. */
+static struct asker asker_of(struct sim *s, unsigned slot)
 {
-    return g->has_min && !(has_version && version >= g->min);
+    return (struct asker){
+        .store = s->store,
+        .flights = s->flights,
+        .marks = s->marks,
+        .metrics = s->metrics,
+        .rng = &s->rng,
+        .slot = slot,
+    };
 }
 
-static enum lookup look_up(struct sim *s, int key, unsigned want, struct hit *hit)
+static struct ask_loader loader_of(struct sim *s)
+{
+    s->policy.max_waiters = s->k.max_waiters;
+    return (struct ask_loader){
+        .policy = &s->policy,
+        .generation = s->io_generation,
+        .counters = &s->counters,
+    };
+}
+
+static struct ask_room room_of(struct sim *s)
 {
     buf_clear(&s->out);
-    return store_get(s->store, sim_key(s, key), s->hashes[key], s->now_ms, want, &s->out, hit);
+    return (struct ask_room){.out = &s->out};
 }
 
-/* What is stored and may be served when a load did not come through, else why. */
-static void answer_failure(struct sim *s, struct get *g, int why)
+static void submit(struct sim *s, int key, const struct ask_verdict *v)
 {
-    struct hit hit;
-    enum lookup found = g->strict ? LOOKUP_MISS : look_up(s, g->key, WANT_STALE | WANT_KEPT, &hit);
-    bool there = found == LOOKUP_FRESH || found == LOOKUP_STALE || found == LOOKUP_KEPT;
-    if (there && !is_too_old(g, hit.has_version, hit.version))
-        answer_hit(s, g, found == LOOKUP_FRESH ? GOT_HIT : GOT_STALE_ERROR, &hit, false);
-    else
-        answer_error(s, g, why);
+    if (v->flight && v->promote) /* the simulated queue has one class */
+        flight_unref(v->flight);
+    else if (v->flight)
+        load_submit(s, key, v->flight);
 }
 
-static struct join_request join_of(struct sim *s, int key)
+/* Does what v says, as net/read.c and net/park.c do with answers and timers. */
+static void follow(struct sim *s, struct get *g, struct ask_verdict *v)
 {
-    return (struct join_request){
+    struct asker by = asker_of(s, g->slot);
+    struct ask_loader l = loader_of(s);
+    submit(s, g->key, v);
+    v->flight = NULL;
+    if (v->kind == VERDICT_WAIT)
+        ask_join(&by, &g->parked, &l, s->now_ms, v->stale, room_of(s), v);
+    else if (v->kind == VERDICT_REJOIN)
+        parked_rejoin(&by, &g->parked, &l, s->now_ms, room_of(s), v);
+    submit(s, g->key, v);
+    if (v->kind == VERDICT_FAILED)
+        (void)ask_kept(&by, &g->parked.ask, s->now_ms, room_of(s), v);
+    switch (v->kind) {
+    case VERDICT_VALUE:
+    case VERDICT_ABSENT: answer_hit(s, g, v); break;
+    case VERDICT_TIMER: task_in(s, v->wait_ms, get_on_timer, g, ++g->stamp); break;
+    case VERDICT_DUE: break;
+    default: close_get(s, g, (struct event){.code = v->err.code}); break;
+    }
+}
+
+static void read_key(struct sim *s, struct get *g)
+{
+    struct ask_verdict v;
+    struct asker by = asker_of(s, g->slot);
+    struct ask_loader l = loader_of(s);
+    const struct ask *q = &g->parked.ask;
+    enum lookup found = ask_get(&by, q, s->now_ms, false, room_of(s).out, &v.hit);
+    v.kind = found == LOOKUP_FRESH ? VERDICT_VALUE : VERDICT_ABSENT;
+    v.status = STATUS_HIT;
+    v.flight = NULL;
+    if (found != LOOKUP_FRESH && found != LOOKUP_NEGATIVE)
+        ask_decide(&by, q, &l, s->now_ms, found, &v);
+    follow(s, g, &v);
+}
+
+static struct ask ask_of(struct sim *s, int key)
+{
+    return (struct ask){
+        .key = sim_key(s, key), .hash = s->hashes[key], .timeout_ms = -1, .stale_wait_ms = -1};
+}
+
+/* Ahead of the value's end: what loads begin by themselves, which is not asked for. */
+void get_ahead(struct sim *s, int key)
+{
+    struct join_result joined = {0};
+    struct join_request q = {
         .key = sim_key(s, key),
         .hash = s->hashes[key],
         .now_ms = s->now_ms,
         .generation = s->io_generation,
         .max_waiters = s->k.max_waiters,
+        .reason = REASON_PREFETCH,
+        .replaces = true,
+        .owner = 1,
     };
-}
-
-/* Joins g to a flight, or answers it. Whether it waits now. */
-static bool join(struct sim *s, struct get *g)
-{
-    struct join_result joined = {0};
-    struct join_request q = join_of(s, g->key);
-    q.slot = g->slot;
-    q.waiter = &g->waiter;
-    q.reload = g->strict;
-    q.min_version = g->has_min ? &g->min : NULL;
-    buf_clear(&s->out);
-    q.out = &s->out;
-    switch (flights_join(s->flights, &q, &joined)) {
-    case JOIN_HIT:
-        answer_hit(s, g, GOT_HIT, &joined.hit, joined.lookup == LOOKUP_NEGATIVE);
-        return false;
-    case JOIN_STARTED: load_submit(s, g->key, joined.flight); return true;
-    case JOIN_PARKED:
-        if (joined.promote) /* the simulated queue has one class */
-            flight_unref(joined.flight);
-        return true;
-    case JOIN_BACKOFF: answer_failure(s, g, joined.err.code); return false;
-    case JOIN_FULL: answer_error(s, g, ERR_OVERLOADED); return false;
-    default: answer_error(s, g, ERR_NOMEM); return false;
-    }
-}
-
-static void rejoin(struct sim *s, struct get *g)
-{
-    g->stamp++;
-    if (join(s, g))
-        arm(s, g, GET_HARD, g->deadline_ms - s->now_ms);
-}
-
-static void read_join(struct sim *s, struct get *g, int64_t soft_ms)
-{
-    g->waiter.seq = marks_now(s->marks);
-    if (!join(s, g))
-        return;
-    int64_t hard_ms = g->deadline_ms - s->now_ms;
-    bool soft = soft_ms >= 0 && soft_ms < hard_ms;
-    arm(s, g, soft ? GET_SOFT : GET_HARD, soft ? soft_ms : hard_ms);
-}
-
-static void join_for_nobody(struct sim *s, int key, bool reload, enum load_reason reason)
-{
-    struct join_result joined = {0};
-    struct join_request q = join_of(s, key);
-    q.reload = reload;
-    q.reason = reason;
-    q.replaces = !reload;
-    q.owner = 1;
     if (flights_join(s->flights, &q, &joined) == JOIN_STARTED)
         load_submit(s, key, joined.flight);
 }
 
 void get_in_background(struct sim *s, int key, bool reload)
 {
-    join_for_nobody(s, key, reload, REASON_REFRESH);
-}
-
-void get_ahead(struct sim *s, int key)
-{
-    join_for_nobody(s, key, false, REASON_PREFETCH);
-}
-
-static void read_key(struct sim *s, struct get *g, const struct get_options *o)
-{
-    struct hit hit;
-    enum lookup found = look_up(s, g->key, WANT_STALE, &hit);
-    if (found != LOOKUP_MISS && is_too_old(g, hit.has_version, hit.version))
-        found = LOOKUP_MISS;
-    switch (found) {
-    case LOOKUP_FRESH: answer_hit(s, g, GOT_HIT, &hit, false); return;
-    case LOOKUP_NEGATIVE: answer_hit(s, g, GOT_HIT, &hit, true); return;
-    case LOOKUP_STALE:
-        if (o->stale_wait_ms > 0) {
-            read_join(s, g, o->stale_wait_ms);
-            return;
-        }
-        answer_hit(s, g, GOT_STALE, &hit, false);
-        get_in_background(s, g->key, false);
-        return;
-    default: read_join(s, g, -1);
-    }
+    struct ask_verdict v = {.flight = NULL};
+    struct asker by = asker_of(s, 0);
+    struct ask_loader l = loader_of(s);
+    struct ask q = ask_of(s, key);
+    q.strict = reload;
+    ask_refresh(&by, &q, &l, s->now_ms, true, &v);
+    submit(s, key, &v);
 }
 
 static void leave_later(struct sim *s, void *arg, uint32_t stamp)
@@ -175,17 +156,19 @@ void get_start(struct sim *s, int key, const struct get_options *o)
     if (s->get_count == SIM_GETS)
         return;
     struct get *g = &s->gets[s->get_count++];
+    struct ask q = ask_of(s, key);
+    q.strict = o->refresh;
+    q.has_min = o->has_min && s->plant != PLANT_NO_MIN;
+    q.min_version = o->min;
+    q.timeout_ms = o->timeout_ms;
+    q.stale_wait_ms = o->stale_wait_ms;
     *g = (struct get){
         .id = s->get_count,
         .key = key,
         .open = true,
-        .strict = o->refresh,
-        .has_min = o->has_min && s->plant != PLANT_NO_MIN,
-        .min = o->min,
-        .deadline_ms = s->now_ms + o->timeout_ms,
         .slot = (unsigned)sim_up_to(s, SIM_SLOTS - 1),
     };
-    list_init(&g->waiter.link);
+    parked_init(&g->parked, &q);
     sim_note(s, (struct event){
                     .kind = DID_GET,
                     .key = key,
@@ -193,10 +176,15 @@ void get_start(struct sim *s, int key, const struct get_options *o)
                     .version = o->min,
                     .flags = (o->has_min ? F_HAS_VERSION : 0) | (o->refresh ? F_REFRESH : 0),
                 });
-    if (o->refresh)
-        read_join(s, g, -1);
-    else
-        read_key(s, g, o);
+    if (o->refresh) {
+        struct ask_verdict v;
+        struct asker by = asker_of(s, g->slot);
+        struct ask_loader l = loader_of(s);
+        ask_refresh(&by, &q, &l, s->now_ms, false, &v);
+        follow(s, g, &v);
+    } else {
+        read_key(s, g);
+    }
     if (g->open && !s->healing && sim_chance(s, 5))
         task_in(s, sim_up_to(s, 20), leave_later, g, 0);
 }
@@ -204,67 +192,34 @@ void get_start(struct sim *s, int key, const struct get_options *o)
 /* The client has gone; a delivery that is under way finds g closed. */
 void get_leave(struct sim *s, struct get *g)
 {
-    if (g->timer_is != GET_AGAIN)
-        (void)flights_leave(s->flights, &g->waiter);
+    struct asker by = asker_of(s, g->slot);
+    (void)parked_leave(&by, &g->parked);
     g->open = false;
     g->stamp++;
     sim_note(s, (struct event){.kind = DID_LEFT, .key = g->key, .id = g->id});
 }
 
-static void on_soft(struct sim *s, struct get *g)
-{
-    struct hit hit;
-    enum lookup found = look_up(s, g->key, WANT_STALE, &hit);
-    bool there = (found == LOOKUP_FRESH || found == LOOKUP_STALE) &&
-                 !is_too_old(g, hit.has_version, hit.version);
-    if (!there)
-        arm(s, g, GET_HARD, g->deadline_ms - s->now_ms);
-    else if (flights_leave(s->flights, &g->waiter))
-        answer_hit(s, g, found == LOOKUP_FRESH ? GOT_HIT : GOT_STALE, &hit, false);
-}
-
 static void get_on_timer(struct sim *s, void *arg, uint32_t stamp)
 {
     struct get *g = arg;
+    struct ask_verdict v;
     if (!g->open || stamp != g->stamp)
         return;
-    switch (g->timer_is) {
-    case GET_SOFT: on_soft(s, g); break;
-    case GET_HARD:
-        if (flights_leave(s->flights, &g->waiter))
-            answer_failure(s, g, ERR_TIMEOUT);
-        break;
-    case GET_AGAIN: rejoin(s, g); break;
-    }
-}
-
-/* The result was older than min_version: the source is asked again, until the deadline. */
-static void ask_again(struct sim *s, struct get *g)
-{
-    int64_t wait_ms = AGAIN_FIRST_MS << (g->agains < 5 ? g->agains : 5);
-    g->agains++;
-    if (s->now_ms + wait_ms < g->deadline_ms)
-        arm(s, g, GET_AGAIN, wait_ms);
-    else
-        answer_error(s, g, ERR_STALE_SOURCE);
+    struct asker by = asker_of(s, g->slot);
+    parked_time(&by, &g->parked, s->now_ms, room_of(s), &v);
+    follow(s, g, &v);
 }
 
 static void answer_outcome(struct sim *s, struct get *g, const struct flight *f)
 {
-    struct err e;
-    if (f->end == END_FAILED || f->end == END_REFUSED) {
-        flight_error(f, &e);
-        answer_failure(s, g, e.code);
-        return;
-    }
-    bool absent = f->end == END_ABSENT;
+    bool absent = f->outcome.end == END_ABSENT;
     close_get(s, g,
               (struct event){
                   .status = GOT_MISS,
-                  .read = (int)f->load_us,
-                  .version = f->version,
-                  .flags = (f->has_version ? F_HAS_VERSION : 0) | (absent ? F_ABSENT : 0),
-                  .seen = absent ? 0 : source_version_of(s, g->key, entry_value(f->value)),
+                  .read = (int)f->outcome.load_us,
+                  .version = f->outcome.version,
+                  .flags = (f->outcome.has_version ? F_HAS_VERSION : 0) | (absent ? F_ABSENT : 0),
+                  .seen = absent ? 0 : source_version_of(s, g->key, entry_value(f->outcome.value)),
               });
 }
 
@@ -275,17 +230,18 @@ static void deliver(struct sim *s, void *arg, uint32_t stamp)
     const struct flight *f = slot->flight;
     struct list *link;
     while ((link = list_pop_front(&slot->waiters))) {
-        struct get *g = container_of(container_of(link, struct waiter, link), struct get, waiter);
-        if (!g->open || (s->plant == PLANT_LOST && sim_chance(s, 2))) {
-            g->stamp++;
+        struct waiter *w = container_of(link, struct waiter, link);
+        struct get *g = container_of(w, struct get, parked.waiter);
+        struct asker by = asker_of(s, g->slot);
+        struct ask_verdict v;
+        g->stamp++; /* its timer is of the wait that is over */
+        if (!g->open || (s->plant == PLANT_LOST && sim_chance(s, 2)))
             continue;
-        }
-        if (f->overtaken && g->waiter.seq > f->since)
-            rejoin(s, g);
-        else if (f->end == END_FOUND && is_too_old(g, f->has_version, f->version))
-            ask_again(s, g);
-        else
+        parked_deliver(&by, &g->parked, f, s->now_ms, true, &v);
+        if (v.kind == VERDICT_OUTCOME)
             answer_outcome(s, g, f);
+        else
+            follow(s, g, &v);
     }
     flight_unref(slot->flight);
 }

@@ -1,11 +1,12 @@
-/* The loader's side: queue, batches, attempts, retries, deadlines, as core/load/load.c and gate.c.
+/* The loader's side: queue, batches, attempts, retries, deadlines, as core/load/load.c and
+ * admission.c.
  *
  * Loads go to the source in batches, most of them of one: read at one moment, answered at a later
  * one; each has its own token and its own end. What a load does not get through ends by its
  * deadline, and its batch's answer is then too late for it. */
 #include "sim.h"
 
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #include <stdlib.h>
 
@@ -94,7 +95,7 @@ static void on_retry(struct sim *s, void *arg, uint32_t stamp)
 
 static bool waits(struct sim *s, struct load *ld, unsigned n)
 {
-    int64_t ms = spread_backoff_ms(n, 4, 40, &s->rng);
+    int64_t ms = jitter_backoff_ms(n, 4, 40, &s->rng);
     if (s->now_ms + ms >= ld->deadline_ms)
         return false;
     task_in(s, ms, on_retry, ld, ++ld->stamp);
@@ -139,8 +140,8 @@ static void succeed(struct sim *s, struct load *ld)
         .has_version = !absent && row->versioned,
         .version = absent ? 0 : ld->version,
         .store = s->healing || !sim_chance(s, 2),
-        .ttl_ms = spread_ms(absent ? s->k.negative_ttl_ms : s->k.ttl_ms, 0.1, &s->rng),
-        .stale_ttl_ms = spread_ms(s->k.stale_ttl_ms, 0.1, &s->rng),
+        .ttl_ms = jitter_ms(absent ? s->k.negative_ttl_ms : s->k.ttl_ms, 0.1, &s->rng),
+        .stale_ttl_ms = jitter_ms(s->k.stale_ttl_ms, 0.1, &s->rng),
         .keep_ms = s->k.keep_ms,
         .replica = row->kind == SOURCE_REPLICA && !ld->from_primary,
         .refresh = {.ahead_ms = s->k.ttl_ms / 2 + 1, .owner = 1},

@@ -13,6 +13,7 @@ struct sim *sim_new(void)
         abort();
     }
     buf_init(&s->out, 0);
+    s->metrics = metrics_mine();
     for (int i = 0; i < HISTORY_KEYS; i++)
         snprintf(s->names[i], sizeof s->names[i], "k:%u", (unsigned)i & 15);
     return s;

@@ -6,9 +6,10 @@
  *                         |          tasks.c (virtual clock)          |
  *                         `--------------> history <------------------'
  *
- * gets.c follows core/net/read.c and park.c, loads.c core/load/load.c and gate.c, writes.c
- * core/load/write.c: what these do on event loops is done here by tasks on the virtual clock.
- * Thread: one. Limits: SIM_* objects a run; a run that would pass one makes no more of them.
+ * gets.c asks core/serve, as an I/O thread does; loads.c follows core/load/load.c, load_end.c and
+ * admission.c, writes.c core/load/writes.c: what these do on event loops is done here by tasks on
+ * the virtual clock. Thread: one. Limits: SIM_* objects a run; a run that would pass one makes no
+ * more of them.
  */
 #ifndef RTCACHE_SIM_SIM_H
 #define RTCACHE_SIM_SIM_H
@@ -16,6 +17,7 @@
 #include "base/rng.h"
 #include "history.h"
 #include "load/change.h"
+#include "serve/parked.h"
 #include "store/entry.h"
 
 #define SIM_VERSIONS 256
@@ -65,12 +67,10 @@ struct row {
 };
 
 struct get {
-    struct waiter waiter; /* first */
+    struct parked parked;
     int id, key;
-    bool open, strict, has_min;
-    int64_t min, deadline_ms;
-    unsigned slot, agains;
-    enum { GET_SOFT, GET_HARD, GET_AGAIN } timer_is;
+    bool open;
+    unsigned slot;
     uint32_t stamp; /* of its timer */
 };
 
@@ -133,6 +133,9 @@ struct sim {
     struct flights *flights;
     struct changes changes;
     struct history history;
+    struct policy policy; /* what reads ask of it */
+    struct loader_counters counters;
+    struct metrics *metrics;
     uint64_t io_generation, loader_generation, floors_dropped;
     struct row rows[HISTORY_KEYS];
     char names[HISTORY_KEYS][8];

@@ -1,8 +1,8 @@
-/* Writes to the source, one at a time per key, as core/load/write.c: through, invalidate, refused,
- * and those whose outcome nobody knows. */
+/* Writes to the source, one at a time per key, as core/load/writes.c, write_run.c and
+ * write_entry.c: through, invalidate, refused, and those whose outcome nobody knows. */
 #include "sim.h"
 
-#include "load/spread.h"
+#include "load/jitter.h"
 
 #include <stdlib.h>
 
@@ -69,7 +69,7 @@ static bool store_entry(struct sim *s, const struct write *w)
     return stored;
 }
 
-/* As core/load/write.c: loads give tags, and the script said nothing of them. */
+/* Loads give tags, and the script said nothing of them: what was written is not stored. */
 static bool is_unsaid(const struct sim *s, const struct write *w)
 {
     return w->untagged && s->gave_tags && s->plant != PLANT_UNTAGGED;

@@ -9,6 +9,12 @@ describe("a server without descriptors", function()
     local witness = server:connect()
     local crowd = {}
     for i = 1, 100 do crowd[i] = client.connect { path = server.socket_path, timeout = 5 } end
+    wait.until_true("one of them is refused", function()
+      for i = #crowd, 1, -1 do
+        local _, err = crowd[i]:read_message(0.001)
+        if err and err.code == "CLOSED" then return true end
+      end
+    end)
     for i = 1, 50 do expect.value(witness:set("key:" .. i, i)) end
     for _, c in pairs(crowd) do c:close() end
     wait.until_true("a new client is served", function()

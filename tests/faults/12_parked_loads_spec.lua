@@ -18,7 +18,7 @@ describe("loads that wait", function()
 
   before_each(function()
     server, source = Source.postgres({
-      options = { max_parked = count, max_output = "128mb", memory = "512mb" },
+      options = { max_parked = count, max_output = "128mb", client_memory = "512mb", memory = "512mb" },
       scripts = { ["row.lua"] = [[
         return { load = function(key, ctx)
           ctx.db:exec("INSERT INTO loads (key) VALUES ($1)", key)

@@ -1,32 +1,40 @@
 /*
  * faulty: what a server meets on a bad day, put between it and the C library. Linked into
- * rtcached_faulty, a server for tests alone, whose malloc, mmap, pthread_create and wall clock are
- * these.
+ * rtcached_faulty, a server for tests alone, whose malloc, mmap, pthread_create, wall clock and
+ * syscall (core/sys/sock.h) are these.
  *
  * Shape: the file that FAULTS_CONTROL names is mapped by the server and by the test that drives it
  * (tests/faults/faulty.lua has the same struct). A countdown that reaches zero makes that one call
- * fail, and those after it as many times as `more` says. FAULTS_TRACE=1 writes where to standard
- * error.
+ * fail, and those after it as many times as `more` says, but for as many bytes as were given back
+ * meanwhile in large blocks. FAULTS_TRACE=1 writes where to standard error. Receiving and sending
+ * takes `take_most` bytes at once, and each `trouble_each`-th time none: EINTR and EAGAIN in turn.
  * Thread: any. Limits: what the C library allocates for itself without malloc does not fail, nor
  * what libconfig's parser does, which ends the process or crashes by itself.
  */
+#include "faulty.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
 #include <libconfig.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #define FRAMES     24
+#define LARGE      ((int64_t)1 << 20)
 #define ROOM_BYTES 4096 /* for dlsym, which allocates before there is an allocator */
 
 struct control {
@@ -36,16 +44,21 @@ struct control {
     _Atomic int64_t failed;
     _Atomic int64_t thread_at; /* the how many-th thread from now does not start; 0: none */
     _Atomic int64_t wall_shift_s;
+    _Atomic int64_t take_most;    /* bytes; 0: as many as there are */
+    _Atomic int64_t trouble_each; /* 0: never */
+    _Atomic int64_t taken;        /* calls that received or sent, while either is set */
 };
 
 static struct control nothing;
 static struct control *control = &nothing;
 static bool traces;
-static _Thread_local bool inside; /* of what the faults themselves call */
+static _Atomic int64_t given_back; /* bytes, while allocations fail */
+static _Thread_local bool inside;  /* of what the faults themselves call */
 static char room[ROOM_BYTES];
 static size_t room_used;
 
 static struct {
+    long (*syscall)(long, ...);
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
     void *(*realloc)(void *, size_t);
@@ -61,12 +74,18 @@ static struct {
     void (*config_init)(config_t *);
 } real;
 
-static void find(void *into, const char *name)
+/* What the program is not linked with, it does not call. */
+static void find_any(void *into, const char *name)
 {
     void *at = dlsym(RTLD_NEXT, name);
-    if (!at)
-        abort();
     memcpy(into, &at, sizeof at);
+}
+
+static void find(void *into, const char *name)
+{
+    if (!dlsym(RTLD_NEXT, name))
+        abort();
+    find_any(into, name);
 }
 
 static void find_all(void)
@@ -75,6 +94,7 @@ static void find_all(void)
     if (begun)
         return;
     begun = true;
+    find(&real.syscall, "syscall");
     find(&real.free, "free");
     find(&real.calloc, "calloc");
     find(&real.realloc, "realloc");
@@ -85,8 +105,8 @@ static void find_all(void)
     find(&real.clock_gettime, "clock_gettime");
     find(&real.gettimeofday, "gettimeofday");
     find(&real.time, "time");
-    find(&real.config_read_string, "config_read_string");
-    find(&real.config_init, "config_init");
+    find_any(&real.config_read_string, "config_read_string");
+    find_any(&real.config_init, "config_init");
     find(&real.malloc, "malloc");
 }
 
@@ -122,6 +142,20 @@ __attribute__((constructor)) static void faulty_start(void)
     control = at;
 }
 
+void faulty_fail_allocation(int64_t nth, int64_t more)
+{
+    atomic_store(&control->seen, 0);
+    atomic_store(&control->failed, 0);
+    atomic_store(&control->more, more);
+    atomic_store(&control->fail_at, nth);
+}
+
+bool faulty_calm(void)
+{
+    atomic_store(&control->fail_at, 0);
+    return atomic_load(&control->failed) > 0;
+}
+
 static void trace(void)
 {
     static const char title[] = "faulty: failed here:\n";
@@ -133,14 +167,38 @@ static void trace(void)
     inside = false;
 }
 
-/* Whether this allocation is one that fails. */
-static bool fails(void)
+static bool is_calm(void)
 {
-    if (inside || atomic_load_explicit(&control->fail_at, memory_order_relaxed) == 0)
+    return inside || atomic_load_explicit(&control->fail_at, memory_order_relaxed) == 0;
+}
+
+/* There is memory where some was given back. */
+static void note_free(void *p)
+{
+    int64_t size = is_calm() ? 0 : (int64_t)malloc_usable_size(p);
+    if (size >= LARGE)
+        atomic_fetch_add(&given_back, size);
+}
+
+static bool has_some(size_t size)
+{
+    int64_t left = atomic_load(&given_back);
+    while (left >= (int64_t)size)
+        if (atomic_compare_exchange_weak(&given_back, &left, left - (int64_t)size))
+            return true;
+    return false;
+}
+
+/* Whether this allocation is one that fails. */
+static bool fails(size_t size)
+{
+    if (is_calm())
         return false;
     int64_t nth = atomic_fetch_add(&control->seen, 1) + 1;
     int64_t first = atomic_load(&control->fail_at);
-    if (nth < first || nth > first + atomic_load(&control->more))
+    if (nth == 1 || nth < first)
+        atomic_store(&given_back, 0);
+    if (nth < first || nth > first + atomic_load(&control->more) || has_some(size))
         return false;
     atomic_fetch_add(&control->failed, 1);
     if (traces)
@@ -154,7 +212,7 @@ void *malloc(size_t size)
     find_all();
     if (!real.malloc)
         return take_room(size);
-    return fails() ? NULL : real.malloc(size);
+    return fails(size) ? NULL : real.malloc(size);
 }
 
 void *calloc(size_t count, size_t size)
@@ -162,29 +220,31 @@ void *calloc(size_t count, size_t size)
     find_all();
     if (!real.malloc)
         return take_room(count * size); /* is zero, and never used twice */
-    return fails() ? NULL : real.calloc(count, size);
+    return fails(count * size) ? NULL : real.calloc(count, size);
 }
 
 void *realloc(void *old, size_t size)
 {
     find_all();
-    return fails() ? NULL : real.realloc(old, size);
+    return fails(size) ? NULL : real.realloc(old, size);
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    return fails() ? NULL : real.aligned_alloc(alignment, size);
+    return fails(size) ? NULL : real.aligned_alloc(alignment, size);
 }
 
 int posix_memalign(void **out, size_t alignment, size_t size)
 {
-    return fails() ? ENOMEM : real.posix_memalign(out, alignment, size);
+    return fails(size) ? ENOMEM : real.posix_memalign(out, alignment, size);
 }
 
 void free(void *p)
 {
-    if (p && !is_in_room(p))
-        real.free(p);
+    if (!p || is_in_room(p))
+        return;
+    note_free(p);
+    real.free(p);
 }
 
 /* An allocator's own mmap fails within the malloc that asks for it, which is another failure. */
@@ -193,7 +253,7 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
     find_all();
     if (!real.malloc || fd >= 0)
         return real.mmap(at, size, protection, flags, fd, offset);
-    return fails() ? MAP_FAILED : real.mmap(at, size, protection, flags, fd, offset);
+    return fails(size) ? MAP_FAILED : real.mmap(at, size, protection, flags, fd, offset);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
@@ -227,6 +287,52 @@ time_t time(time_t *out)
     if (out)
         *out = now;
     return now;
+}
+
+static long send_less(int fd, const struct msghdr *m, int flags, size_t most)
+{
+    size_t i = 0;
+    while (i < m->msg_iovlen && m->msg_iov[i].iov_len == 0)
+        i++;
+    if (i == m->msg_iovlen)
+        return real.syscall(SYS_sendmsg, fd, m, flags);
+    struct iovec piece = m->msg_iov[i];
+    piece.iov_len = piece.iov_len < most ? piece.iov_len : most;
+    const struct msghdr less = {.msg_iov = &piece, .msg_iovlen = 1};
+    return real.syscall(SYS_sendmsg, fd, &less, flags);
+}
+
+/* Of those that receive and send; whether this one does nothing. */
+static bool has_trouble(void)
+{
+    int64_t each = atomic_load(&control->trouble_each);
+    int64_t nth = atomic_fetch_add(&control->taken, 1) + 1;
+    if (each == 0 || nth % each != 0)
+        return false;
+    errno = nth / each % 2 ? EINTR : EAGAIN;
+    return true;
+}
+
+long syscall(long number, ...)
+{
+    long a[6];
+    va_list args;
+    va_start(args, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(args, long);
+    va_end(args);
+    find_all();
+    int64_t most = atomic_load_explicit(&control->take_most, memory_order_relaxed);
+    bool takes = number == SYS_recvfrom || number == SYS_sendto || number == SYS_sendmsg;
+    if (!takes || (most == 0 && atomic_load(&control->trouble_each) == 0))
+        return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (has_trouble())
+        return -1;
+    if (most > 0 && number == SYS_sendmsg)
+        return send_less((int)a[0], (const struct msghdr *)a[1], (int)a[2], (size_t)most);
+    if (most > 0 && number != SYS_sendmsg && a[2] > most)
+        a[2] = most;
+    return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 int config_read_string(config_t *into, const char *text)

@@ -10,7 +10,7 @@ local files = require "spec.support.files"
 
 ffi.cdef [[
 struct faulty_control {
-  volatile int64_t fail_at, more, seen, failed, thread_at, wall_shift_s;
+  volatile int64_t fail_at, more, seen, failed, thread_at, wall_shift_s, take_most, trouble_each, taken;
 };
 void *mmap(void *at, size_t size, int protection, int flags, int fd, long offset);
 int munmap(void *at, size_t size);
@@ -62,6 +62,14 @@ end
 function Control:fail_thread(nth) self.at.thread_at = nth end
 
 function Control:shift_wall_clock(seconds) self.at.wall_shift_s = seconds end
+
+--- Receiving and sending takes no more bytes at once than `most`, and each so many-th time none. 0: as it is.
+function Control:take_little(most, trouble_each)
+  self.at.taken, self.at.take_most, self.at.trouble_each = 0, most, trouble_each
+end
+
+--- How many times was received and sent since.
+function Control:taken() return tonumber(self.at.taken) end
 
 function Control:close()
   if self.at then ffi.C.munmap(ffi.cast("void *", self.at), ffi.sizeof "struct faulty_control") end

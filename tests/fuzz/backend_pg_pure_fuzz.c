@@ -2,7 +2,7 @@
  * backend_pg_pure_fuzz: any text as SQL, which the grammar and our list of its nodes judge.
  * Run: ./dev fuzz backend_pg_pure
  */
-#include "backend/pg_pure_catalog.h"
+#include "backend/postgres/pg_pure_catalog.h"
 #include "wire/mp.h"
 
 #include <stdlib.h>

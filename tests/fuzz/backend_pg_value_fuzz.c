@@ -2,7 +2,7 @@
  * backend_pg_value_fuzz: a byte that names a type, and what a server of PostgreSQL might send as a
  * value of it. Run: ./dev fuzz backend_pg_value
  */
-#include "backend/pg_value.h"
+#include "backend/postgres/pg_value.h"
 #include "wire/mp.h"
 
 #include <stdlib.h>

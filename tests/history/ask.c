@@ -1,5 +1,6 @@
 /* What is asked of the server, and how it is packed. */
 #include "peer.h"
+#include "sql.h"
 
 #include "wire/mpw.h"
 
@@ -81,6 +82,8 @@ void ask_choose(struct run *run, struct slot *slot)
         return;
     }
     r->op = choose_op(run);
+    if ((r->op == OP_PUT || r->op == OP_DELETE) && sql_is_pausing())
+        r->op = OP_ENTRY;
     r->key = run_key(run, run_below(run, CLASSES));
     switch (r->op) {
     case OP_SET: choose_set(run, r); break;

@@ -2,7 +2,8 @@
  * history_check FILE: whether a history keeps what docs/consistency.md promises.
  *
  * Prints for each rule how often it had something to say, and the first violations in words; then
- * PASS and FAIL lines, one a rule. Exit code 0: none violated; 1: some are; 2: no history.
+ * PASS and FAIL lines, one a rule. Exit code 0: none violated; 1: some are, or had nothing to say;
+ * 2: no history.
  */
 #include "rules.h"
 
@@ -67,6 +68,11 @@ int main(int argc, char **argv)
     print_counts(&v);
     int failed = 0;
     for (unsigned i = 0; i < RULE_COUNT; i++) {
+        if (v.checked[i] == 0) {
+            printf("FAIL %s: %s; nothing was checked\n", rule_name(i), promises[i]);
+            failed = 1;
+            continue;
+        }
         printf("%s %s: %s; checked %" PRIu64 ", violated %" PRIu64 "\n",
                v.violated[i] ? "FAIL" : "PASS", rule_name(i), promises[i], v.checked[i],
                v.violated[i]);

@@ -84,7 +84,7 @@ M.inside = {
     what = "a load that was overtaken is stored", rules = { "G1", "G5" },
     keys = 100, operations = 100000, -- a key has to be changed while it is loaded
     file = "core/load/flight_end.c",
-    from = "if (f->detached || f->epoch", to = "if (f->epoch",
+    from = "if (f->detached || f->token.epoch", to = "if (f->token.epoch",
   },
   {
     what = "what is below the floor is delivered", rules = { "G1", "G5", "write" },
@@ -104,16 +104,16 @@ M.inside = {
   },
   {
     what = "min_version is not looked at", rules = { "G2" },
-    file = "core/net/park.c",
-    from = "return t->has_min && !(has_version && version >= t->min_version);",
-    to = "return !t && has_version && version;",
+    file = "core/serve/ask.h",
+    from = "return q->has_min && !(has_version && version >= q->min_version);",
+    to = "return !q && has_version && version;",
   },
   {
     what = "a replica's absence answers min_version, and after a gap the replica is read", rules = { "G2" },
     keys = 4000, -- so that many are not written yet
     operations = 300000, every = 500, -- it shows while the feed is down
-    file = "core/net/park.c",
-    from = "return r->target.has_min && (f->replica || r->joined);", to = "return false;",
+    file = "core/serve/parked.c",
+    from = "return t->ask.has_min && (f->outcome.replica || t->joined);", to = "return false;",
     also = { file = "core/load/feed.c", from = "if (f->rule.lagging)", to = "if (false)" },
   },
   {
@@ -136,8 +136,8 @@ M.inside = {
   },
   {
     what = "loads count as fresh while the feed is cut", rules = { "G5" },
-    file = "core/load/seat.c",
-    from = "    if (gate_is_cut(g))\n        o->ttl_ms = TTL_OVER;", to = "    (void)TTL_OVER;",
+    file = "core/load/outcome.c",
+    from = "    if (binding_is_cut(b))\n        o->ttl_ms = TTL_OVER;", to = "    (void)TTL_OVER;",
   },
   {
     what = "a set counts as fresh while the feed is cut", rules = { "G5" },
@@ -161,9 +161,9 @@ M.inside = {
     what = "what is put without a word on tags is kept with none", rules = { "G1" },
     keys = 100, every = 500,
     script = { from = "if math.random(3) == 1 then options.tags = nil end", to = "options.tags = nil" },
-    file = "core/load/write.c",
-    from = "    if (r->has_tags)\n        return true;\n    seat_any_tag",
-    to = "    if (r->has_tags || facts)\n        return true;\n    seat_any_tag",
+    file = "core/load/write_entry.c",
+    from = "    if (r->has_tags)\n        return true;\n    outcome_any_tag",
+    to = "    if (r->has_tags || facts)\n        return true;\n    outcome_any_tag",
   },
 }
 

@@ -363,6 +363,7 @@ void nemesis_end(struct run *run)
         end_cut(run);
     while (n.stage == KILLED || n.stage == CONNECTED || n.stage == FAILING) {
         nemesis_turn(run);
+        sql_turn(run);
         run_turn(run, 1);
     }
     let_go();

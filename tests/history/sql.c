@@ -318,6 +318,11 @@ void sql_pause(void)
     paused = true;
 }
 
+bool sql_is_pausing(void)
+{
+    return paused && admin != NULL;
+}
+
 bool sql_is_paused(void)
 {
     bool busy = !sql_is_idle();

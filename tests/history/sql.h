@@ -31,6 +31,9 @@ unsigned sql_lag_ms(void);
  * what was told of (so it lags for no longer than it may), the connections end, and are made anew.
  */
 void sql_pause(void);
+/* Until then, also through the cache nothing is to be written: there would always be a row that the
+ * replica does not have yet. */
+bool sql_is_pausing(void);
 bool sql_is_paused(void);
 void sql_leave(struct run *run);
 void sql_return(struct run *run);

@@ -53,8 +53,8 @@ describe("the client's MessagePack", function()
   end)
 
   it("refuses what is no MessagePack, and what cannot be packed", function()
-    assert.has_error(function() msgpack.decode "\193" end)
-    assert.has_error(function() msgpack.encode(print) end)
+    assert.has_error(function() msgpack.decode "\193" end, "byte 0xc1 is no MessagePack")
+    assert.has_error(function() msgpack.encode(print) end, "cannot pack a function")
     local late = { 1 }
     late[3] = 3
     for _, hole in ipairs { { 1, nil, 3 }, late, msgpack.array { 1, nil, 3 }, { [2] = 2 } } do
@@ -64,10 +64,10 @@ describe("the client's MessagePack", function()
     end
     assert.equal("\131", msgpack.encode({ 1, 2, x = 3 }):sub(1, 1))
     assert.equal("\147\1\192\3", msgpack.encode(msgpack.array { 1, nil, 3, n = 3 }))
-    assert.has_error(function() msgpack.encode(msgpack.array { x = 1 }) end)
+    assert.has_error(function() msgpack.encode(msgpack.array { x = 1 }) end, "an array has keys beside 1..n")
     local cycle = {}
     cycle[1] = cycle
-    assert.has_error(function() msgpack.encode(cycle) end)
+    assert.has_error(function() msgpack.encode(cycle) end, "nested too deeply to pack")
   end)
 end)
 

@@ -75,7 +75,9 @@ describe("a server without any loader", function()
   it("lists no loaders and counts its requests", function()
     local cache = server:connect()
     assert.same({}, expect.value(cache:loaders()))
-    assert.equal("table", type(expect.value(cache:stats())))
+    local before = expect.value(cache:stats()).counters.requests
+    for _ = 1, 5 do expect.value(cache:ping()) end
+    assert.equal(before + 6, expect.value(cache:stats()).counters.requests)
   end)
 
   it("says for a get that no loader matches", function()

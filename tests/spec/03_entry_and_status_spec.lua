@@ -11,7 +11,9 @@ describe("get_entry", function()
         { pattern = "user:*", ttl = "60s", negative_ttl = "60s" },
         { pattern = "short:*", ttl = "50ms", stale_ttl = "60s", negative_ttl = "50ms" },
         { pattern = "for ever:*", ttl = "0s" },
+        { pattern = "slow:*", script = "slow.lua", ttl = "60s" },
       },
+      scripts = { ["slow.lua"] = "return { load = function() rtcache.sleep(0.05) return 'slow' end }" },
     }
     cache = server:connect()
   end)
@@ -30,6 +32,9 @@ describe("get_entry", function()
     assert.truthy(entry.load_ms >= 0)
     assert.is_nil(entry.version)
     assert.is_nil(entry.error)
+    local slow = expect.status("miss", cache:get_entry "slow:1").load_ms
+    assert.truthy(slow >= 45, slow) -- the clock of the server's timers may be a turn of its loop behind
+    assert.truthy(expect.status("hit", cache:get_entry "slow:1").load_ms >= 45)
   end)
 
   it("says hit for what was there, and its age grows as its ttl shrinks", function()

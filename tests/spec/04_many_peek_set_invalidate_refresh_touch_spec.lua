@@ -3,15 +3,18 @@ local expect = require "spec.support.expect"
 local msgpack = require "rtcache.msgpack"
 local wait = require "spec.support.wait"
 
+local GATE = 4
+
 describe("the methods beside get:", function()
   local server, source, cache
 
   setup(function()
-    server, source = Source.sqlite {
-      options = { max_batch = 100 },
+    server, source = Source.postgres {
+      options = { max_batch = 100, loader_threads = 1 },
       loaders = {
         { pattern = "user:*", ttl = "60s", negative_ttl = "60s" },
         { pattern = "short:*", ttl = "50ms", stale_ttl = "60s" },
+        { pattern = "stale:*", ttl = "60s", stale_ttl = "10min" },
       },
     }
     cache = server:connect()
@@ -20,6 +23,16 @@ describe("the methods beside get:", function()
     source:close()
     server:stop()
   end)
+
+  after_each(function() source:open_gates() end)
+
+  -- No load of a key has begun: one that was asked for later, of the same thread, has ended by now.
+  local others = 0
+  local function assert_not_loaded(key)
+    others = others + 1
+    expect.absent(cache:get("user:other " .. others))
+    assert.equal(0, source:loads(key))
+  end
 
   local function await_stale(key)
     wait.until_true(key .. " is stale", function()
@@ -92,7 +105,7 @@ describe("the methods beside get:", function()
     it("never loads", function()
       source:put("user:peeked", "there")
       expect.absent(cache:peek "user:peeked")
-      assert.equal(0, source:loads "user:peeked")
+      assert_not_loaded "user:peeked"
     end)
 
     it("shows what is stored, fresh, stale or negative", function()
@@ -134,10 +147,12 @@ describe("the methods beside get:", function()
       assert.equal(expected, raw.sock:receive(#expected))
     end)
 
-    it("stores nil as a negative entry or nothing, and in any case answers nil", function()
+    it("stores nil, which is answered without a load", function()
       source:put("user:nil", "in the source")
-      local _, err = cache:set("user:nil", nil)
-      if err then expect.error("BAD_REQUEST", {}, nil, err) end
+      assert.is_true(expect.value(cache:set("user:nil", nil)))
+      expect.absent(cache:get "user:nil")
+      assert.is_nil(expect.status("hit", cache:get_entry "user:nil").value)
+      assert.equal(0, source:loads "user:nil")
     end)
 
     it("needs no loader, and no load follows", function()
@@ -152,6 +167,16 @@ describe("the methods beside get:", function()
       local entry = expect.status("hit", cache:get_entry "user:timed")
       assert.equal(7, entry.version)
       assert.truthy(entry.ttl_ms > 0 and entry.ttl_ms <= 5000)
+      for stale_ttl_ms, status in pairs { [0] = "gone", [600000] = "stale" } do -- the loader's is 10 minutes
+        local key = "stale:" .. status
+        expect.value(cache:set(key, "v", { ttl_ms = 1, stale_ttl_ms = stale_ttl_ms }))
+        wait.until_true(key, function()
+          local entry_now = cache:peek(key)
+          return (entry_now and entry_now.status or "gone") == status
+        end)
+      end
+      expect.value(cache:set("user:kept stale", "v", { ttl_ms = 1, stale_ttl_ms = 600000 })) -- the loader's is 0
+      await_stale "user:kept stale"
     end)
 
     it("has the loader's policy where it gives none", function()
@@ -221,8 +246,12 @@ describe("the methods beside get:", function()
     it("goes on in the background when asked to, and the old value is served till it ends", function()
       source:put("user:background", "before")
       expect.value(cache:get "user:background")
-      source:put("user:background", "after")
+      source:put("user:background", "after", { gate = GATE })
+      source.db:shut(GATE)
       assert.is_true(expect.value(cache:refresh("user:background", { background = true })))
+      source:await_gate(GATE)
+      assert.equal("before", expect.status("hit", cache:get_entry "user:background").value)
+      source.db:open(GATE)
       wait.until_true("the new value", function()
         local value = expect.value(cache:get "user:background")
         assert.truthy(value == "before" or value == "after")
@@ -260,7 +289,7 @@ describe("the methods beside get:", function()
 
     it("says false where there is nothing, and loads nothing", function()
       assert.is_false(expect.value(cache:touch "user:untouchable"))
-      assert.equal(0, source:loads "user:untouchable")
+      assert_not_loaded "user:untouchable"
     end)
   end)
 end)

@@ -2,6 +2,31 @@ local Server = require "spec.support.server"
 local expect = require "spec.support.expect"
 local msgpack = require "rtcache.msgpack"
 
+-- What each method has to be given, of what kind. Behind it stands a map of options at most.
+local METHODS = {
+  ping = {}, hello = {}, stats = {}, loaders = {}, reload = {}, unsubscribe = {}, auth = { "text", "text" },
+  get = { "text" }, get_entry = { "text" }, get_many = { "items" }, peek = { "text" }, subscribe = { "map" },
+  set = { "text", "value" }, put = { "text", "value" }, delete = { "text" }, touch = { "text" },
+  invalidate = { "text" }, invalidate_many = { "array" }, invalidate_tag = { "texts" },
+  invalidate_match = { "texts" }, expire = { "text" }, expire_many = { "texts" }, expire_tag = { "texts" },
+  expire_match = { "texts" }, refresh = { "text" }, lift_floors = { "map" },
+}
+
+local GOOD = {
+  text = "user:1", array = { "user:1" }, items = { "user:1" }, texts = "user:1", value = 1, map = { keys = "user:1" },
+}
+
+local function of_kind(kind, value)
+  if kind == "items" then return value.kind == "array" end -- each of them is answered for itself
+  return kind == "value" or value.kind == kind or kind == "texts" and value.kind == "text"
+end
+
+local VALUES = {
+  { kind = "nil", msgpack.null }, { kind = "boolean", true }, { kind = "number", 7 }, { kind = "number", 1.5 },
+  { kind = "text", "user:1" }, { kind = "array", { 7 } }, { kind = "map", msgpack.map { [7] = 7 } },
+  { kind = "map", { colour = "red" } },
+}
+
 describe("a request that is wrong", function()
   local server, cache
 
@@ -40,6 +65,56 @@ describe("a request that is wrong", function()
     expect.error("BAD_REQUEST", "touch", cache:call "touch")
     expect.error("BAD_REQUEST", "ping", cache:call("ping", 1))
     expect.error("BAD_REQUEST", "reload", cache:call("reload", 1))
+  end)
+
+  describe("lacks an argument, or has one of another kind:", function()
+    it("of every method there is", function()
+      local has, listed = {}, {}
+      for _, name in ipairs(expect.value(cache:hello()).methods) do has[name] = true end
+      for name in pairs(METHODS) do listed[name] = true end
+      assert.same(has, listed)
+    end)
+
+    for method, kinds in pairs(METHODS) do
+      it(method, function()
+        local given = {}
+        local function refused(last)
+          given[#given + 1] = last
+          local _, err = cache:call(method, unpack(given))
+          given[#given] = nil
+          assert.truthy(err, "it is taken: " .. tostring(last))
+          assert.equal("BAD_REQUEST", err.code)
+          assert.truthy(err.message:find("^" .. method .. "[:(]"), err.message)
+        end
+        for _, kind in ipairs(kinds) do
+          local _, err = cache:call(method, unpack(given))
+          assert.equal("BAD_REQUEST", err and err.code, "an argument is missing")
+          for _, value in ipairs(VALUES) do -- a map that fits has wrong names
+            if not of_kind(kind, value) or kind == "map" or kind == "array" then refused(value[1]) end
+          end
+          given[#given + 1] = GOOD[kind]
+        end
+        if kinds[#kinds] ~= "map" then
+          for _, value in ipairs(VALUES) do refused(value[1]) end
+        end
+      end)
+    end
+  end)
+
+  it("has an empty list of patterns, or a key of too many parts", function()
+    for _, method in ipairs { "invalidate_match", "expire_match" } do
+      expect.error("BAD_REQUEST", "a pattern is missing", cache:call(method, {}))
+    end
+    local parts = {}
+    for i = 1, 2 * 10000 + 1000 do parts[i] = i end
+    expect.error("BAD_REQUEST", "malformed", cache:get_many { "user:1", parts })
+  end)
+
+  it("has a name or a password that is empty or too long", function()
+    for _, bad in ipairs { { "", "word" }, { "app", "" }, { ("x"):rep(65), "word" }, { "app", ("x"):rep(513) } } do
+      expect.error("BAD_REQUEST", { "auth: the ", " is a str of 1 to " }, cache:auth(unpack(bad)))
+    end
+    assert.is_true(expect.value(cache:auth(("x"):rep(64), ("x"):rep(512)))) -- there are no users
   end)
 
   it("has a key that is neither str nor bin", function()
@@ -87,10 +162,10 @@ describe("a request that is wrong", function()
 
   it("sets a value larger than max_value", function()
     local limit = expect.value(cache:hello()).max_value
-    local frame = expect.value(cache:hello()).max_frame
-    if limit + 200 < frame then
-      expect.error("TOO_LARGE", {}, cache:set("user:big", ("x"):rep(limit + 1)))
-    end
+    assert.equal(1048576, limit)
+    local header = 5 -- of a str of that size
+    expect.error("TOO_LARGE", {}, cache:set("user:big", ("x"):rep(limit - header + 1)))
+    expect.value(cache:set("user:big", ("x"):rep(limit - header)))
   end)
 
   it("takes an empty map of options for none", function()

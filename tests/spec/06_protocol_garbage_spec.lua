@@ -116,6 +116,7 @@ describe("bytes that are no MessagePack-RPC", function()
       "\148\0\1\163set\146\161k" .. ("\220\255\255"):rep(14),
     }
     local before = process.resident(server.pid)
+    local connected = expect.value(witness:stats()).counters.connections_total
     local clients = {}
     for round = 1, 20 do
       for _, bomb in ipairs(bombs) do
@@ -125,11 +126,15 @@ describe("bytes that are no MessagePack-RPC", function()
       end
       assert.equal("pong", expect.value(witness:ping()), round)
     end
-    for _, c in ipairs(clients) do c:close() end
+    wait.until_true("all are connected", function()
+      return expect.value(witness:stats()).counters.connections_total == connected + #clients
+    end)
+    assert.equal("pong", expect.value(witness:ping()))
     -- 220 connections with their buffers are allowed 16 MiB, one bomb alone would take 256 MiB.
     if not Server.is_sanitized() then
       assert.truthy(process.resident(server.pid) - before < 16 * 1048576)
     end
+    for _, c in ipairs(clients) do c:close() end
   end)
 
   it("may be larger than max_frame, which is said before all of it has come", function()
@@ -141,11 +146,19 @@ describe("bytes that are no MessagePack-RPC", function()
 
   it("may end in the middle: the server waits, and forgets when the client leaves", function()
     local whole = "\148\0\1\163get\145\166user:1"
+    local waiting, closed = {}, expect.value(witness:stats()).counters.connections_closed
     for length = 1, #whole - 1 do
-      local c = server:connect()
-      c:write(whole:sub(1, length))
+      waiting[length] = server:connect()
+      waiting[length]:write(whole:sub(1, length))
+    end
+    assert.equal("pong", expect.value(witness:ping()))
+    for length, c in ipairs(waiting) do
+      assert.equal("TIMEOUT", select(2, c:read_message(0)).code, length)
       c:close()
     end
+    wait.until_true("they are forgotten", function()
+      return expect.value(witness:stats()).counters.connections_closed >= closed + #waiting
+    end)
     assert.equal("user:1", expect.value(witness:get "user:1"))
   end)
 

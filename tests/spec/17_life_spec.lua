@@ -3,6 +3,7 @@ local Source = require "spec.support.source"
 local client = require "rtcache.client"
 local expect = require "spec.support.expect"
 local files = require "spec.support.files"
+local lfs = require "lfs"
 local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
@@ -26,6 +27,7 @@ describe("a server's life", function()
     server:signal "TERM"
     assert.equal(0, server.process:wait(wait.PATIENCE))
     assert.is_nil(client.connect { path = path })
+    assert.is_nil(lfs.attributes(path, "mode"))
     server:stop()
   end)
 

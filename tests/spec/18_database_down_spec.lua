@@ -1,6 +1,8 @@
+local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
 local postgres = require "spec.support.postgres"
+local process = require "spec.support.process"
 local wait = require "spec.support.wait"
 
 describe("when the database", function()
@@ -147,6 +149,48 @@ describe("when the database", function()
     wait.until_true("a load", function() return cache:get "user:2" == "two" end)
   end)
 
+  -- The driver asks the catalog what a statement reads, for all its loads: none of them can give that up.
+  it("stops in the middle of a question of the driver's own, another connection is asked", function()
+    local other = cluster:open(source.db.name)
+    other:exec "CREATE TABLE moods AS SELECT id, 'glad' AS mood FROM generate_series(1, 10000) id"
+    local moody = Server.start {
+      loaders = {
+        { pattern = "mood:{id:int}", sql = "SELECT mood FROM moods WHERE id = $id", backend = "main", retries = 0,
+          load_timeout = "300ms", backoff_base = "1ms", backoff_cap = "1ms", breaker_failures = 0 },
+        { pattern = "one", sql = "SELECT 1 AS one", backend = "main" },
+      },
+      options = { loader_threads = 1 },
+      backends = { main = { driver = "postgres", url = source.db.url, pool = 2, connect_timeout = "500ms" } },
+    }
+    local client = moody:connect()
+    expect.value(client:get "one") -- a connection is there
+    other:exec "BEGIN; LOCK TABLE pg_inherits IN ACCESS EXCLUSIVE MODE"
+    local asked, pid = 0, nil
+    local function ask()
+      asked = asked + 1
+      return client:send("get", "mood:" .. asked)
+    end
+    wait.until_true("the question waits for the lock", function() -- it is asked after some loads
+      ask()
+      pid = source.db:number [[SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+        AND datname = current_database() AND query LIKE '-- Why the statement%']]
+      return pid
+    end)
+    process.signal(pid, "STOP")
+    other:exec "COMMIT"
+    wait.until_true("its connection is given up", function()
+      return moody:log():find "a cancelled query did not end within 500 ms"
+    end)
+    wait.until_true("a load", function()
+      asked = asked + 1
+      local row = client:get("mood:" .. asked)
+      return row and row.mood == "glad"
+    end)
+    process.signal(pid, "CONT")
+    other:close()
+    moody:stop()
+  end)
+
   it("hangs, 2,000 loads park while hits go on, and all end when it wakes", function()
     source:put("user:hit", "hit")
     expect.value(cache:get "user:hit")
@@ -182,7 +226,6 @@ end)
 
 describe("when the database was never there", function()
   it("the server starts all the same, and says so on every load", function()
-    local Server = require "spec.support.server"
     local server = Server.start {
       backends = { main = { driver = "postgres", url = "postgresql:///none?host=/nowhere/at/all" } },
       loaders = { { pattern = "user:*", script = "source.lua", backend = "main", retries = 0 } },

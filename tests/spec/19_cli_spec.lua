@@ -88,7 +88,7 @@ describe("the rtcache tool", function()
     local status, text, complaint = run("set", "cli:4", "{broken")
     assert.equal(USAGE, status)
     assert.equal("", text)
-    assert.truthy(complaint ~= "")
+    assert.truthy(complaint:find("line 1, column 7", 1, true), complaint)
   end)
 
   it("shows an entry with status, version and times", function()

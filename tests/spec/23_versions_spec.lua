@@ -64,7 +64,7 @@ describe("a version", function()
     expect.value(cache:invalidate("user:lag", { version = 2 }))
     local id = cache:send("get", "user:lag")
     source:await_loads("user:lag", 3)
-    assert.is_nil(cache.answers[id])
+    expect.waits(cache, id)
     source:put("user:lag", "new", { version = 2 })
     assert.equal("new", expect.value(cache:receive(id)))
     assert.equal(2, expect.status("hit", cache:get_entry "user:lag").version)
@@ -106,10 +106,25 @@ describe("a version", function()
 
   it("that one reader asks for in vain is STALE_SOURCE for it alone", function()
     source:put("user:vain", "one", { version = 1 })
-    expect.error("STALE_SOURCE", { "user:vain", "9" }, cache:get("user:vain", { min_version = 9, timeout_ms = 200 }))
+    -- TIMEOUT, where the last attempt has not ended in time: then once more.
+    local function until_stale(ask)
+      local err
+      wait.until_true("STALE_SOURCE", function()
+        err = ask()
+        return assert(err).code ~= "TIMEOUT"
+      end)
+      return err
+    end
+    local alone = until_stale(function()
+      return select(2, cache:get("user:vain", { min_version = 9, timeout_ms = 200 }))
+    end)
+    expect.error("STALE_SOURCE", { "user:vain", "9" }, nil, alone)
     assert.equal("one", expect.value(cache:get "user:vain"))
-    local many = expect.value(cache:get_many({ "user:vain", "user:set" }, { min_version = 5, timeout_ms = 200 }))
-    assert.equal("STALE_SOURCE", many[1].error.code)
+    local many
+    assert.equal("STALE_SOURCE", until_stale(function()
+      many = expect.value(cache:get_many({ "user:vain", "user:set" }, { min_version = 5, timeout_ms = 200 }))
+      return many[1].error
+    end).code)
     assert.equal("six", many[2].value)
   end)
 

@@ -1,3 +1,4 @@
+local Server = require "spec.support.server"
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
 local wait = require "spec.support.wait"
@@ -143,5 +144,51 @@ describe("a source that cannot keep up", function()
     assert.is_truthy(retried < 60, retried .. " attempts more")
     assert.is_truthy(now.retries_refused > stats.retries_refused)
     assert.equal(60 + retried, source:loads() - before)
+  end)
+end)
+
+describe("a source that slows down", function()
+  local server, cache
+  local asked, AT_ONCE, WELL, SLOW = 0, 60, 0.005, 0.1
+
+  setup(function()
+    server = Server.start {
+      options = { loader_threads = 1 },
+      files = { ["x.db"] = "" },
+      backends = { main = { driver = "sqlite", path = "x.db", min_loads = 4 } },
+      scripts = { ["nap.lua"] = [[return { load = function(_, ctx)
+        rtcache.sleep(tonumber(ctx.match[1]))
+        return ctx.db:value "SELECT 1"
+      end }]] },
+      loaders = { { pattern = "nap:*:*", script = "nap.lua", backend = "main" } },
+    }
+    cache = server:connect()
+  end)
+  teardown(function() server:stop() end)
+
+  -- Loads that take so long; how many of them wait for their turn when all have been asked for.
+  local function load(seconds)
+    local ids, let_out, queued = {}, nil, nil
+    for i = 1, AT_ONCE do
+      asked = asked + 1
+      ids[i] = cache:send("get", ("nap:%g:%d"):format(seconds, asked))
+    end
+    if seconds == SLOW then
+      wait.until_true("all are there, and no more of them are let out", function()
+        local l, before = server:loader "nap:*:*", let_out
+        let_out, queued = tonumber(l.in_flight), tonumber(l.queued)
+        return let_out + queued == AT_ONCE and let_out == before
+      end)
+    end
+    for i = 1, AT_ONCE do expect.value(cache:receive(ids[i])) end
+    return queued
+  end
+
+  it("is asked for less and less at once", function()
+    local began = wait.now()
+    while wait.now() < began + 0.4 do load(WELL) end
+    -- on a slow machine it has been slow before
+    assert.is_true(load(SLOW) < AT_ONCE / 2)
+    wait.until_true("most of them wait for their turn", function() return load(SLOW) > AT_ONCE / 2 end)
   end)
 end)

@@ -48,6 +48,8 @@ describe("a server that a service manager started", function()
       env = { NOTIFY_SOCKET = folder .. "/notify", WATCHDOG_USEC = "1000", WATCHDOG_PID = "1" },
     }
     assert.equal("READY=1", manager:receive())
+    local cache = server:connect()
+    for _ = 1, 20 do assert(cache:reload()) end -- by the main thread, whose timer would be over long since
     server:stop()
     assert.equal("STOPPING=1", manager:receive())
   end)

@@ -304,12 +304,13 @@ describe("access", function()
     start({ user("app", ALL), OPS }, {
       max_auth_queue = 1, auth_cache = "0s", auth_delay = "2s", auth_delay_cap = "1h", max_auth_failures = 1000,
     })
-    local guesser, c = server:connect { tcp = true }, server:connect { tcp = true }
+    local ops, guesser, c = server:connect(), server:connect { tcp = true }, server:connect { tcp = true }
     expect.error("AUTH_FAILED", {}, guesser:auth("guesser", "wrong"))
-    local pinged = guesser:send "ping"
-    local held = guesser:send("auth", "guesser", "wrong")
-    expect.value(guesser:receive(pinged))
-    for _ = 1, 20 do expect.error("OVERLOADED", "max_auth_queue", c:auth("app", "other")) end
+    local held, ids = guesser:send("auth", "guesser", "wrong"), {}
+    wait.until_true("it is held", function() return ops:stats().counters.auths_held == 1 end)
+    for i = 1, 20 do ids[i] = c:send("auth", "app", "other") end
+    for i = 1, 20 do expect.error("OVERLOADED", "max_auth_queue", c:receive(ids[i])) end
+    assert.equal(20, ops:stats().counters.auths_refused)
     expect.error("AUTH_FAILED", {}, guesser:receive(held))
     -- Twenty failures would hold it back for days.
     assert.is_true(expect.value(c:auth("app", "other")))

@@ -170,9 +170,8 @@ describe("TLS", function()
         assert(s:dohandshake())
         s:close()
       end
-      local c = counters()
-      assert.equal(40, tonumber(c.tls_handshakes))
-      assert.is_true(tonumber(c.tls_put_off) > 0)
+      await_counter("tls_handshakes", 40) -- the last of a handshake may be read after its client has left
+      assert.is_true(tonumber(counters().tls_put_off) > 0)
     end)
 
     it("closes a connection whose record was changed on its way", function()
@@ -193,9 +192,10 @@ describe("TLS", function()
         local tcp = assert(socket.connect("127.0.0.1", server.tls_port))
         tcp:settimeout(wait.PATIENCE)
         tcp:send(garbage)
-        local _, err, said = tcp:receive "*a"
+        local all, err, before_reset = tcp:receive "*a"
         assert.is_not.equal("timeout", err)
-        assert.is_nil((said or ""):find "closes it")
+        local said = all or before_reset
+        assert.truthy(said == "" or said:find "^\21\3" and #said == 7, said) -- an alert of TLS at most
         tcp:close()
       end
       await_counter("tls_failed", 4)

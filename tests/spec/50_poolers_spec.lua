@@ -13,6 +13,10 @@ local SCHEMA = [[
   INSERT INTO a SELECT i, 'A' || i, '2024-01-01'::date + i FROM generate_series(1, 60) i;
   CREATE TABLE b (id int PRIMARY KEY, owner text);
   INSERT INTO b SELECT i, 'B' || i FROM generate_series(1, 60) i;
+  CREATE TABLE written (id bigint);
+  CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO written VALUES (NEW.id); RETURN NULL; END';
+  CREATE TRIGGER note AFTER UPDATE ON a FOR EACH ROW EXECUTE FUNCTION note();
 ]]
 
 local function script(table_name)
@@ -158,6 +162,7 @@ for _, m in ipairs(MODES) do
       for i, cache in ipairs(caches) do
         for id = i, ROWS, 3 do expect.value(cache:put("a:" .. id, { owner = "A" .. id .. "+" })) end
       end
+      assert.equal(("%d|%d"):format(ROWS, ROWS), db:value "SELECT count(*), count(DISTINCT id) FROM written")
       ask_for_all "+"
       for i, cache in ipairs(caches) do
         for id = i, ROWS, 3 do expect.value(cache:put("a:" .. id, { owner = "A" .. id })) end
@@ -204,6 +209,11 @@ describe("a query that is given up behind PgBouncer", function()
     }
     local cache = server:connect()
     expect.error("LOAD_TIMEOUT", {}, cache:get "slow:600")
+    wait.until_true("it is stopped", function()
+      return 0 == db:number [[SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'active' AND query LIKE '%pg_sleep%'
+          AND pid <> pg_backend_pid()]]
+    end)
     for i = 1, 20 do assert.equal(i, expect.value(cache:get("quick:" .. i)).n) end
     server:stop()
     pooler:stop()

@@ -3,6 +3,7 @@
 local Source = require "spec.support.source"
 local expect = require "spec.support.expect"
 local msgpack = require "rtcache.msgpack"
+local wait = require "spec.support.wait"
 
 local LONGEST_MS = 3650 * 86400 * 1000 -- what rtcache.conf takes as `ttl`
 
@@ -97,8 +98,13 @@ describe("what is given", function()
     it("is taken exactly where it is right", function()
       expect.value(cache:refresh "given:fine")
       local entry = expect.value(cache:get_entry "given:fine")
-      assert.is_true(entry.ttl_ms <= 290)
+      local ttl_ms = tonumber(entry.age_ms + entry.ttl_ms)
+      assert.truthy(ttl_ms >= 289 and ttl_ms <= 290, ttl_ms)
       assert.equal(3, entry.version)
+      assert.same({ "t" }, entry.tags)
+      wait.until_true("it is stale, by its stale_ttl", function()
+        return expect.value(cache:peek "given:fine").status == "stale"
+      end)
       expect.value(cache:get "given:for ever")
       assert.is_nil(cache:get_entry("given:for ever").ttl_ms)
     end)

@@ -171,6 +171,10 @@ describe("a write that failed", function()
     expect.error("WRITE_UNKNOWN", { "brief:3", "TIMEOUT" }, cache:put("brief:3", "gate"))
     expect.absent(cache:peek "brief:3")
     source.db:open(GATE)
+    wait.until_true("the one in the air has ended", function()
+      return source.db:number [[SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'active' AND query LIKE 'INSERT INTO written%']] == 0
+    end)
     source.db:exec "DELETE FROM written"
   end)
 
@@ -216,7 +220,7 @@ describe("a write that failed", function()
     expect.absent(cache:peek "w:cut")
   end)
 
-  it("to a read-only file of SQLite, or one that is busy, is known", function()
+  it("to a table of SQLite that refuses it, or to a file that is busy, is known", function()
     local lite, rows = Source.sqlite {
       scripts = { ["lite.lua"] = [[
         return {
@@ -227,10 +231,12 @@ describe("a write that failed", function()
           end,
         }
       ]] },
-      backends = { main = { driver = "sqlite", path = "source.db" } },
       loaders = { { pattern = "u:*", script = "lite.lua", ttl = "60s" } },
     }
+    lite.options.backends.main.busy_timeout = "10ms"
+    lite:write_conf(lite.options)
     local client = lite:connect()
+    expect.value(client:reload())
     rows:put("u:1", "OLD")
     assert.equal("OLD", expect.value(client:get "u:1"))
     expect.error("BACKEND_ERROR", "UNIQUE", client:put("u:1", "NEW")) -- the first has taken place
@@ -238,6 +244,10 @@ describe("a write that failed", function()
     assert.equal("NEW", expect.value(client:get "u:1"))
     expect.error("BACKEND_ERROR", "NOT NULL", client:put("u:1", require("rtcache.client").null))
     assert.equal("NEW", expect.value(client:peek "u:1").value)
+    rows.db:exec "BEGIN IMMEDIATE"
+    expect.error("BACKEND_DOWN", { "u:1", "locked" }, client:put("u:1", "newest"))
+    assert.equal("NEW", expect.value(client:peek "u:1").value)
+    rows.db:exec "ROLLBACK"
     rows:close()
     lite:stop()
   end)

@@ -82,7 +82,12 @@ for _, over in ipairs { "TCP", "a Unix socket" } do
       sock:close()
     end)
 
-    it("is closed at once where nothing is owed, and where a request has no answer", function()
+    it("is closed at once where nothing is owed, and once a request without an answer is done", function()
+      local alone = connect()
+      assert(alone:send(requests { "ping" }))
+      assert(alone:shutdown "send")
+      assert.equal("pong", rest_of(alone)[1][4])
+      alone:close()
       source:put("user:told", "nobody waits", { gate = GATE + 1 })
       source.db:shut(GATE + 1)
       local sock = connect()

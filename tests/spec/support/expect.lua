@@ -46,4 +46,10 @@ function M.status(status, entry, err)
   return entry
 end
 
+--- That a request has no answer yet. What the server has sent so far is read first.
+function M.waits(cache, id)
+  M.value(cache:ping())
+  if cache.answers[id] then error("expected no answer yet, got " .. show(cache.answers[id]), 2) end
+end
+
 return M

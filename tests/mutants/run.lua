@@ -11,34 +11,15 @@ for _, file in ipairs { "mutants.rules", "mutants.answers" } do
   for _, rule in ipairs(require(file)) do rules[#rules + 1] = rule end
 end
 
-local function read(path)
-  local f = assert(io.open(path, "rb"))
-  local text = f:read "*a"
-  f:close()
-  return text
-end
+local work = require "mutants.work"
 
-local function write(path, text)
-  local f = assert(io.open(path, "wb"))
-  f:write(text)
-  f:close()
-end
-
-local function run(command) return os.execute(command) == 0 end
-
--- from -> to in text, where from stands exactly once.
-local function replace_once(text, from, to, where)
-  local first, last = text:find(from, 1, true)
-  if not first then error(where .. ": the text to replace is not there: " .. from, 0) end
-  if text:find(from, last + 1, true) then error(where .. ": it is there twice: " .. from, 0) end
-  return text:sub(1, first - 1) .. to .. text:sub(last + 1)
-end
+local read, write, run = work.read, work.write, work.run
 
 local SEEDS = 20000
 
 -- Whether the simulator drives what the rule is about.
 local function is_simulated(rule)
-  return rule.file:match "^core/store/" or rule.file:match "^core/load/flight"
+  return rule.file:match "^core/store/" or rule.file:match "^core/load/flight" or rule.file:match "^core/serve/"
 end
 
 local function targets(rule)
@@ -51,10 +32,6 @@ end
 local function failing_seed(copy, log)
   if run(("timeout 300 '%s/build-mutants/sim' --seeds %d >%s 2>&1"):format(copy, SEEDS, log)) then return nil end
   return tonumber(read(log):match "(%d+) seeds passed, 1 failed") + 1
-end
-
-local function build(copy, log, names)
-  return run(("cmake --build '%s/build-mutants' --target %s >%s 2>&1"):format(copy, table.concat(names, " "), log))
 end
 
 -- The names of the tests that failed; nil where all of them passed.
@@ -86,9 +63,9 @@ end
 local function try(copy, log, rule)
   local path = copy .. "/" .. rule.file
   local original = read(path)
-  write(path, replace_once(original, rule.from, rule.to, rule.file))
+  write(path, work.replace_once(original, rule.from, rule.to, rule.file))
   local names, caught, seed = targets(rule), nil, nil
-  if build(copy, log, names) then
+  if work.build(copy, "build-mutants", log, names) then
     caught = failing(copy, log, names)
     seed = is_simulated(rule) and failing_seed(copy, log)
   else
@@ -97,16 +74,6 @@ local function try(copy, log, rule)
   end
   write(path, original)
   return caught, seed
-end
-
-local function prepare(copy, log)
-  assert(run(("git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - | tar -xf - -C '%s'")
-    :format(copy)), "the sources could not be copied")
-  if not run(("cmake -S '%s' -B '%s/build-mutants' -G Ninja -DCMAKE_BUILD_TYPE=Debug >%s 2>&1")
-    :format(copy, copy, log)) then
-    io.write(read(log))
-    error("cmake failed", 0)
-  end
 end
 
 -- Whether it is one of the races that were asked for.
@@ -124,14 +91,16 @@ local function self_test()
     failed = failed + 1
     io.stderr:write("mutants: ", text, "\n")
   end
+  local there = {}
+  for _, path in ipairs(work.lines "find tests/unit -name '*_test.c'") do
+    local name = path:match "tests/unit/(.*)_test%.c$":gsub("/", "_")
+    there[name] = true
+  end
   for _, rule in ipairs(rules) do
-    local ok, err = pcall(replace_once, read(rule.file), rule.from, rule.to, rule.file)
+    local ok, err = pcall(work.replace_once, read(rule.file), rule.from, rule.to, rule.file)
     check(ok, ("race %s, %s: %s"):format(rule.race, rule.rule, tostring(err)))
     for _, name in ipairs(rule.tests) do
-      local path = "tests/unit/" .. name:gsub("_", "/", 1) .. "_test.c"
-      local f = io.open(path)
-      check(f, ("race %s: there is no %s"):format(rule.race, path))
-      if f then f:close() end
+      check(there[name], ("race %s: there is no unit test %s"):format(rule.race, name))
     end
   end
   io.write(("%d passed, %d failed\n"):format(#rules - failed, failed))
@@ -145,7 +114,8 @@ local function main(races)
   run("chmod 711 " .. copy) -- a test's PostgreSQL runs as another user, in a folder below
   local log, missed, count = copy .. "/log", 0, 0
   local ok, err = pcall(function()
-    prepare(copy, log)
+    work.copy_sources(copy)
+    work.configure(copy, "build-mutants", "-DCMAKE_BUILD_TYPE=Debug", log)
     io.write "| race | rule that is taken out | caught by | the simulator's seed |\n| --- | --- | --- | --- |\n"
     for _, rule in ipairs(rules) do
       if is_wanted(rule, races) then
@@ -161,9 +131,7 @@ local function main(races)
       end
     end
   end)
-  -- A test that fails leaves its PostgreSQL behind.
-  run(("for p in '%s'/rtcache-pg-*/data/postmaster.pid; do test -f \"$p\" && kill -QUIT $(head -1 \"$p\"); done")
-    :format(copy))
+  work.end_left(copy)
   run("rm -rf '" .. copy .. "'")
   if not ok then error(err, 0) end
   io.write(("\n%d rules, %d not caught\n"):format(count, missed))

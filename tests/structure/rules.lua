@@ -1,5 +1,8 @@
 --- What the structure of the sources promises (docs/development.md), as rules over a tree.
 
+local map = require "map"
+local threads = require "threads"
+
 local M = {}
 
 -- A folder of core/ includes only itself, base, and folders of lower floors.
@@ -9,52 +12,24 @@ M.floors = {
   store = 2, script = 2, backend = 2,
   bind = 3,
   load = 4,
-  net = 5,
-  server = 6, cli = 6,
+  serve = 5,
+  net = 6,
+  server = 7, cli = 7,
+}
+
+-- A folder of backend/ is a driver's. It may include itself, backend and lower floors; no other file may include
+-- it, but for these.
+M.knows_driver = {
+  ["backend/backend"] = "the table of drivers",
 }
 
 -- The folders in which a header from outside may be included, directly or through others.
 M.outside = {
   { headers = { "lua.h", "lualib.h", "lauxlib.h", "luajit.h" }, only = { script = true, bind = true } },
-  { headers = { "libpq-fe.h", "sqlite3.h" }, only = { backend = true } },
+  { headers = { "libpq-fe.h" }, only = { ["backend/postgres"] = true } },
+  { headers = { "sqlite3.h" }, only = { ["backend/sqlite"] = true } },
   { headers = { "openssl/ssl.h", "openssl/err.h", "openssl/bio.h" }, only = { sys = true } },
   { headers = { "ev.h" }, never = { store = true, base = true, wire = true } },
-}
-
--- Where threads share state; nowhere else is there an atomic or a lock.
-M.shared = {
-  ["base/log"] = "the level, and the count of each call site",
-  ["conf/conf"] = "references to a snapshot",
-  ["metrics/metrics"] = "counters, summed when read",
-  ["sys/mailbox"] = "messages between loops",
-  ["sys/pool"] = "the queue of a thread pool",
-  ["store/shard"] = "a shard's lock",
-  ["store/shard_tick"] = "the same lock",
-  ["store/shard_put"] = "the same lock",
-  ["store/shard_priv"] = "the same limit",
-  ["store/heap"] = "entries that are returned to a shard from outside its lock",
-  ["store/compact"] = "references to an entry",
-  ["store/entry"] = "references to an entry",
-  ["load/flight"] = "the table of flights, here and in the next three",
-  ["load/flight_change"] = "the table of flights",
-  ["load/flight_end"] = "the table of flights",
-  ["load/flight_priv"] = "the table of flights",
-  ["load/flight_table"] = "the table of flights",
-  ["load/gate"] = "counts that stats reads",
-  ["load/load"] = "counts that stats reads",
-  ["load/load_end"] = "counts that stats reads",
-  ["load/prefetch"] = "counts that stats reads",
-  ["load/snapshot"] = "references to a snapshot",
-  ["load/feed"] = "whether a feed is cut, which loads ask",
-  ["load/feeds"] = "what stats reads of the feeds",
-  ["net/stats"] = "reads the feeds' numbers",
-  ["load/news"] = "what is on its way to each I/O thread",
-  ["store/marks"] = "tags and patterns, in one order",
-  ["store/globs"] = "references to a pattern that shards share",
-  ["backend/sqlite_beside"] = "the files beside a database, for all that open it",
-  ["sys/loop_memory"] = "the reserve of all loops",
-  ["net/admin"] = "reads the loaders' counters",
-  ["store/store"] = "reads the shards' counters",
 }
 
 M.max_lines = 500
@@ -69,10 +44,16 @@ M.extra_tests = {
   ["bind/write"] = "bind/run.c and bind/result.c: save and remove",
   ["load/flight_marks"] = "load/flight*.c and store/marks.c: loads that tags and patterns overtake",
   ["load/flight_write"] = "load/flight_change.c: what writes to the source leave behind",
+  ["backend/postgres/pg_server"] = "tests/unit/backend/postgres/pg_server.h: a PostgreSQL ends with its test",
   ["metrics/counters_table"] = "docs/operations.md and metrics.h",
 }
 
 local function folder_of(path) return path:match "^core/([^/]+)/" end
+
+-- "backend/postgres" of core/backend/postgres/x.c, "backend" of core/backend/x.c.
+local function place_of(path) return path:match "^core/(.+)/[^/]+$" end
+
+local function driver_of(place) return place and place:match "^backend/[^/]+" end
 
 local function stem_of(path) return path:match "^core/(.+)%.[ch]$" end
 
@@ -95,6 +76,8 @@ end
 
 local rules = {}
 M.rules = rules
+for name, rule in pairs(threads.rules) do rules[name] = rule end
+rules.map = map.rule
 
 function rules.floors(_, file, report)
   local folder = folder_of(file.path)
@@ -110,12 +93,47 @@ function rules.floors(_, file, report)
   end
 end
 
+-- Our own headers stand in quotes; in angles they would pass by the floors.
+function rules.own_headers(tree, file, report)
+  if not folder_of(file.path) then return end
+  for _, include in ipairs(file.includes) do
+    if not include.ours and tree.by_path["core/" .. include.name] then
+      report(include.line, ("<%s> is our own, and stands in quotes"):format(include.name))
+    end
+  end
+end
+
+-- CMakeLists.txt gives a folder's library nothing of its own floor or a higher one.
+function rules.libraries(_, file, report)
+  if file.path ~= "CMakeLists.txt" then return end
+  for number, line in ipairs(file.lines) do
+    local folder, uses = line:match "^rtcache_folder%((%w+)(.*)"
+    for other in (uses or ""):gmatch "rt_(%w+)" do
+      local upper, lower = M.floors[folder], M.floors[other]
+      if not (upper and lower) or lower >= upper then
+        report(number, ("rt_%s may not be linked with rt_%s"):format(folder, other))
+      end
+    end
+  end
+end
+
+function rules.drivers(_, file, report)
+  local place = place_of(file.path)
+  if not place or M.knows_driver[stem_of(file.path)] then return end
+  for _, include in ipairs(file.includes) do
+    local driver = include.ours and driver_of(place_of("core/" .. include.name))
+    if driver and driver ~= place then
+      report(include.line, ("%s is a driver's, which %s may not know"):format(include.name, place))
+    end
+  end
+end
+
 function rules.outside(tree, file, report)
-  local folder = folder_of(file.path)
+  local folder, place = folder_of(file.path), place_of(file.path)
   if not folder then return end
   local reached = reach(tree, file)
   for _, rule in ipairs(M.outside) do
-    local bad = rule.only and not rule.only[folder] or rule.never and rule.never[folder]
+    local bad = rule.only and not (rule.only[folder] or rule.only[place]) or rule.never and rule.never[folder]
     for _, header in ipairs(rule.headers) do
       if bad and reached[header] then
         report(reached[header], folder .. " may not know <" .. header .. ">")
@@ -134,15 +152,14 @@ function rules.clock(_, file, report)
   end
 end
 
-function rules.threads(_, file, report)
-  local stem = stem_of(file.path)
-  if not stem or M.shared[stem] then return end
+-- Who takes which bits of a key's hash stands in one map; other folders hash other things.
+function rules.hash_bits(_, file, report)
+  local folder = folder_of(file.path)
+  if folder ~= "store" and folder ~= "load" and folder ~= "net" then return end
   for number, line in ipairs(file.code) do
-    local word = line:match "%f[%w_]_Atomic%f[^%w_]" or line:match "%f[%w_]atomic_[%w_]+"
-      or line:match "%f[%w_]pthread_mutex[%w_]*" or line:match "%f[%w_]pthread_cond[%w_]*"
-      or line:match "%f[%w_]pthread_rwlock[%w_]*" or line:match "%f[%w_]pthread_spin[%w_]*"
-      or line:match "%f[%w_]__atomic_[%w_]+" or line:match "%f[%w_]__sync_[%w_]+"
-    if word then report(number, word .. ": this file is not one that threads share") end
+    if line:match "%f[%w_]hash%s*>>" or line:match "%f[%w_]hash%s*%%" then
+      report(number, "bits of a hash: core/base/hash.h has a function for each use, and the map")
+    end
   end
 end
 

@@ -84,7 +84,7 @@ end
 ---@return structure.Tree
 function M.read(root)
   local files = {}
-  local find = io.popen("cd '" .. root .. "' && find dev .ci core lua scripts tests bench cmake"
+  local find = io.popen("cd '" .. root .. "' && find dev .ci CMakeLists.txt core lua scripts tests bench cmake"
     .. " \\( -name node_modules -o -name corpus \\) -prune -o -type f -print 2>/dev/null")
   for path in find:lines() do
     local f = assert(io.open(root .. "/" .. path))

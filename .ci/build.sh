@@ -10,18 +10,21 @@ build_folder() {
     esac
 }
 
-# build_preset PRESET [TARGET...]: silent configuration, then ninja; `all` without targets.
-build_preset() {
+# build_preset PRESET [TARGET...]: silent configuration, then ninja; `all` without targets. Of those who
+# want the same preset one builds, and the others wait.
+build_preset() (
     local preset=$1 folder
     shift
     folder=$(build_folder "$preset")
     mkdir -p "$folder/logs"
+    exec 8>"$folder/logs/build.lock"
+    flock 8
     if ! cmake --preset "$preset" >"$folder/logs/configure.log" 2>&1; then
         cat "$folder/logs/configure.log"
         return 1
     fi
-    cmake --build "$folder" --target "${@:-all}"
-}
+    cmake --build "$folder" --parallel "${STAGE_JOBS:-$(nproc)}" --target "${@:-all}" 8>&-
+)
 
 # list_sources PATTERN...: files of the project by name, also those not committed yet, one a line.
 list_sources() {

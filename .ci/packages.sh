@@ -13,7 +13,7 @@ packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit 
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)
 packages_spec=(
     luajit lua-busted lua-socket lua-filesystem postgresql pgbouncer sqlite3 libnss-wrapper
-    openssl lua-sec python3 python3-msgpack
+    openssl lua-sec python3 python3-msgpack git
 )
 packages_interop=(
     neovim lua-mpack python3 python3-pynvim go:golang-go golang-github-ugorji-go-codec-dev node:nodejs npm:npm
@@ -34,7 +34,7 @@ packages_of() {
         lint) printf '%s\n' "${packages_lint[@]}" ;;
         fuzz) printf '%s\n' "${packages_fuzz[@]}" ;;
         bench) printf '%s\n' "${packages_spec[@]}" "${packages_bench[@]}" ;;
-        soak | history) printf '%s\n' "${packages_spec[@]}" ;;
+        soak | history | chaos) printf '%s\n' "${packages_spec[@]}" ;;
     esac
 }
 

@@ -1,10 +1,19 @@
 # shellcheck shell=bash
 # The stages of `./dev test`, in order. Each is a function stage_NAME with a line of what it is in
-# stage_titles; it goes on after a failure, and the last line of all is "N passed, N failed".
+# stage_titles; .ci/lanes.sh runs them.
 
 stage_names=(
-    build clang format tidy cppcheck luacheck structure unit unit-asan unit-tsan spec spec-asan spec-tsan
-    faults history interop model sim fuzz
+    build clang unit unit-asan unit-tsan
+    format luacheck structure cppcheck model sim tidy fuzz spec spec-asan interop
+    spec-tsan chaos faults history
+)
+# Those that follow each other here run side by side: the stages of a lane one after the other, beside
+# the other lane's. One that uses all processors, measures, or is sensitive to load has no lane: it
+# runs alone.
+declare -A stage_lanes=(
+    [format]=checks [luacheck]=checks [structure]=checks [cppcheck]=checks [model]=checks
+    [sim]=checks [tidy]=checks [fuzz]=checks
+    [spec]=specs [spec-asan]=specs [interop]=specs
 )
 declare -A stage_titles=(
     [build]='server, tool and unit tests with gcc, as released, and hardened'
@@ -13,13 +22,14 @@ declare -A stage_titles=(
     [tidy]='clang-tidy'
     [cppcheck]='cppcheck, warnings and portability'
     [luacheck]='Lua sources'
-    [structure]='directions of includes, sizes, threads'
+    [structure]='directions of includes and of calls, sizes, threads'
     [unit]='C unit tests'
     [unit-asan]='C unit tests under AddressSanitizer and UBSan'
     [unit-tsan]='C unit tests under ThreadSanitizer'
     [spec]='specs over the wire, as released'
     [spec-asan]='specs, the server with more threads under AddressSanitizer and UBSan'
     [spec-tsan]='specs of threads, the server with more of them under ThreadSanitizer'
+    [chaos]='clients, reloads, restarts and spoiled bytes by chance, 40 seconds under each sanitizer'
     [faults]='crowds, kills, and no memory, descriptors, threads or room left'
     [history]='200,000 operations on a real PostgreSQL, and what was promised of them; faults that are planted'
     [interop]='MessagePack-RPC clients that were written elsewhere'
@@ -67,19 +77,22 @@ stage_tidy() {
     .ci/tidy
 }
 
-# What it reports and is not so stands in .ci/cppcheck.txt, with reasons.
+# What it reports and is not so stands in .ci/cppcheck.txt, with reasons. Always with two jobs: with one it
+# follows calls from file to file too, and takes a struct that is filled field by field for unset.
 stage_cppcheck() {
     cppcheck --enable=warning,portability --suppressions-list=.ci/cppcheck.txt \
-        --suppress=missingIncludeSystem --error-exitcode=1 --quiet -j "$(nproc)" \
+        --suppress=missingIncludeSystem --error-exitcode=1 --quiet -j 2 \
         --std=c11 -D_GNU_SOURCE '-DRTCACHE_VERSION="0"' -Icore core
 }
 
 stage_luacheck() { luacheck -q lua scripts core tests bench; }
 
 stage_structure() {
+    build_preset release all floors
     tests/structure/check --self-test
     tests/structure/check
     LUA_PATH='tests/?.lua;;' luajit tests/mutants/run.lua --self-test
+    LUA_PATH='tests/?.lua;;' luajit tests/mutants/random_test.lua
     LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/planted.lua --self-test
 }
 
@@ -122,6 +135,21 @@ stage_spec-tsan() {
     SPEC_THREADS=2 SPEC_PATIENCE=60 run_specs build-tsan "${thread_specs[@]}"
 }
 
+# run_chaos SANITIZER MINUTES SEED
+run_chaos() {
+    fix_addresses
+    RTCACHED=$PWD/build-$1/rtcached RTCACHE=$PWD/build-$1/rtcache LUA_PATH='lua/?.lua;tests/?.lua;;' \
+        "${under[@]}" luajit tests/chaos/run.lua "$2" "$3"
+}
+
+stage_chaos() {
+    local sanitizer
+    for sanitizer in asan tsan; do
+        build_preset "$sanitizer" rtcached rtcache
+        run_chaos "$sanitizer" 0.7 1
+    done
+}
+
 stage_faults() {
     build_preset release rtcached rtcache rtcached_faulty
     run_specs build --run=faults
@@ -149,78 +177,3 @@ stage_sim() {
 }
 
 stage_fuzz() { .ci/fuzz 10; }
-
-# Adds up what cmocka, busted and our own checks say they counted: "PASSED FAILED SEEDS".
-count_results() {
-    awk '
-        match($0, /PASSED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); passed += w[3] }
-        match($0, /FAILED  \] [0-9]+ test/) { split(substr($0, RSTART), w, " "); failed += w[3] }
-        /^[0-9]+ success(es)? \/ [0-9]+ failures? \/ [0-9]+ errors?/ { passed += $1; failed += $4 + $7 }
-        /^PASS / { passed++ }
-        /^FAIL / { failed++ }
-        /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
-        /^[0-9]+ seeds passed, [0-9]+ failed$/ { seeds += $1; failed += $4 }
-        END { print passed + 0, failed + 0, seeds + 0 }' "$1"
-}
-
-# Whether a stage runs again, under a sanitizer, tests that another one has counted.
-repeats() { [[ $1 == *-asan || $1 == *-tsan ]]; }
-
-total_passed=0
-total_repeated=0
-total_seeds=0
-total_failed=0
-failures=()
-lines=()
-
-run_stage() {
-    local name=$1 log began=$SECONDS status=0 passed failed seeds word=ok
-    log=build/logs/$name.log
-    mkdir -p build/logs
-    printf '\n== %s: %s\n' "$name" "${stage_titles[$name]}"
-    # A process of its own: `set -e` holds in it, which it would not in a function behind `||`.
-    ./dev stage "$name" >"$log" 2>&1 || status=$?
-    read -r passed failed seeds < <(count_results "$log")
-    if [ $status != 0 ]; then
-        word=FAILED
-        tail -n 40 "$log"
-        failures+=("$name (log: $log)")
-        if [ "$failed" = 0 ]; then failed=1; fi
-    elif [ $((passed + failed)) = 0 ]; then
-        passed=1
-    fi
-    if repeats "$name"; then
-        total_repeated=$((total_repeated + passed))
-    else
-        total_passed=$((total_passed + passed))
-    fi
-    total_seeds=$((total_seeds + seeds))
-    total_failed=$((total_failed + failed))
-    lines+=("$(printf '%-10s %-6s %5d passed %3d failed %5d s' \
-        "$name" $word "$passed" "$failed" $((SECONDS - began)))")
-    echo "${lines[-1]}"
-}
-
-# stages_run [STAGE...]: all without names.
-stages_run() {
-    local name
-    if [ "${1:-}" = list ]; then
-        for name in "${stage_names[@]}"; do printf '%-10s %s\n' "$name" "${stage_titles[$name]}"; done
-        return
-    fi
-    for name in "$@"; do
-        if [ -z "${stage_titles[$name]:-}" ]; then
-            echo "dev: no stage \"$name\"; there are: ${stage_names[*]}" >&2
-            return 2
-        fi
-    done
-    if [ $# = 0 ]; then set -- "${stage_names[@]}"; fi
-    for name in "$@"; do run_stage "$name"; done
-    printf '\n== all stages, %d s\n' "$SECONDS"
-    printf '%s\n' "${lines[@]}"
-    for name in "${failures[@]}"; do echo "failed: $name"; done
-    printf '%d distinct tests, %d repetitions under sanitizers, %d seeds of the simulator\n' \
-        "$total_passed" "$total_repeated" "$total_seeds"
-    echo "$total_passed passed, $total_failed failed"
-    [ "$total_failed" = 0 ] && [ ${#failures[@]} = 0 ]
-}

@@ -35,4 +35,4 @@ if(TARGET rt_cli)
 endif()
 
 # The question to a database's catalog, which is easier to read as SQL.
-rtcache_embed(rt_backend core/backend/pg_pure.sql embed_pg_pure)
+rtcache_embed(rt_backend core/backend/postgres/pg_pure.sql embed_pg_pure)

@@ -36,6 +36,8 @@ struct backend_stats {
 struct backend_ops {
     void (*submit)(struct backend *b, struct query *q);
     void (*cancel)(struct backend *b, struct query *q);
+    /* NULL: nothing is known of a query before it has run. */
+    bool (*answer)(struct backend *b, struct query *q);
     void (*free)(struct backend *b);
     void (*read_stats)(const struct backend *b, struct backend_stats *out);
 };
@@ -83,6 +85,13 @@ static inline void backend_unref(struct backend *b)
 static inline void backend_submit(struct backend *b, struct query *q)
 {
     b->ops->submit(b, q);
+}
+
+/* Answers q from what the driver knows, at once: q has its outcome, the source was not asked, and
+ * done will not be called. false: q is untouched, and has to be submitted. */
+static inline bool backend_answer(struct backend *b, struct query *q)
+{
+    return b->ops->answer && b->ops->answer(b, q);
 }
 
 /* Gives q up: done will not be called, q may be released at once (its result too), and its fate

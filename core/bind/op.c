@@ -187,7 +187,10 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->query.plain = q->plain;
     op->query.done = op_query_done;
     push_number(L, op);
-    backend_submit(rt->backends[q->backend], &op->query);
+    struct backend *b = rt->backends[q->backend];
+    op->settled = q->shape == QUERY_TYPES && backend_answer(b, &op->query);
+    if (!op->settled)
+        backend_submit(b, &op->query);
     return true;
 }
 

@@ -154,17 +154,32 @@ struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
     return n ? call_of(c, n) : NULL;
 }
 
+/* A run that waits to be told: the question is due whenever its answer is too old. */
+static void run_awaited(const struct pg_conn *c, struct pg_stmt *st)
+{
+    pg_pure_run(c, st);
+    st->pure.runs += RUNS_BETWEEN;
+}
+
 struct pg_call *pg_pure_want(struct pg_conn *c, const struct pg_call *call, struct pg_stmt *st)
 {
-    struct pg_pure *pure = &st->pure;
     if (call->q->plain)
         return NULL;
-    pg_pure_run(c, st);
-    pure->runs += RUNS_BETWEEN;
-    pure->awaited = true;
-    if (st->plain || (pure->state == PG_PURE_NO && is_young(c->pool, st)))
+    st->pure.awaited = true;
+    run_awaited(c, st);
+    if (st->plain || (st->pure.state == PG_PURE_NO && is_young(c->pool, st)))
         return NULL;
     return pg_pure_ask(c, st);
+}
+
+bool pg_pure_is_told(const struct pg_conn *c, struct pg_stmt *st)
+{
+    const struct pg_pure *pure = &st->pure;
+    if (!pure->awaited)
+        return false;
+    run_awaited(c, st);
+    return !is_due(c, st) && (st->plain || pure->state == PG_PURE_NEVER ||
+                              (pure->state == PG_PURE_NO && is_young(c->pool, st)));
 }
 
 void pg_pure_tell(struct pg_call *call, struct pg_stmt *st)

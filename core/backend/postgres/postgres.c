@@ -2,6 +2,7 @@
 
 #include "backend/postgres/pg_conn.h"
 #include "backend/postgres/pg_group.h"
+#include "backend/postgres/pg_known.h"
 #include "backend/postgres/pg_link.h"
 #include "backend/postgres/pg_listen.h"
 #include "backend/postgres/pg_pool.h"
@@ -70,6 +71,7 @@ static const struct pg_pool_ops pool_ops = {
 
 static const struct backend_ops postgres_ops = {
     .submit = pg_pool_submit,
+    .answer = pg_known_answer,
     .cancel = pg_pool_cancel,
     .free = postgres_free,
     .read_stats = pg_pool_read_stats,

@@ -87,7 +87,7 @@ static void take(struct run *r, struct run_result *result, void *arg)
         ending_take(r, &result->many[i], &t->of[i]);
 }
 
-static void load_three(struct bench *b, int script, struct two *t)
+static void start_three(struct bench *b, int script, struct two *t)
 {
     struct run *run;
     struct err e;
@@ -107,6 +107,11 @@ static void load_three(struct bench *b, int script, struct two *t)
                             .done = take,
                             .arg = t};
     assert_int_equal(run_start(&run, b->rt, &q, &e), 0);
+}
+
+static void load_three(struct bench *b, int script, struct two *t)
+{
+    start_three(b, script, t);
     assert_int_equal(fake_oldest(&b->main)->shape, QUERY_TYPES);
 }
 
@@ -166,6 +171,34 @@ static struct query *ask_for_all(struct bench *b, int script, struct two *t, boo
         types_are(b, "[[1016], [\"rtcache_i\", \"id\", \"v\"], true, false]");
     }
     return fake_oldest(&b->main);
+}
+
+static void asks_only_for_rows_where_the_driver_knows_the_types(void **state)
+{
+    struct bench *b = *state;
+    struct two t;
+    struct buf known;
+    int script = add(b, NULL);
+    fake_answer(ask_for_all(b, script, &t, false), slice_of("\x90", 1));
+    int submitted = b->main.submitted;
+    buf_init(&known, 0);
+    assert_int_equal(json_to_mp(slice_str("[[20], [\"id\", \"v\"], true, true]"), &known, NULL), 0);
+    b->main.known = buf_slice(&known);
+    for (int i = 1; i <= 3; i++) {
+        t = (struct two){.outcome = RUN_FAILED};
+        start_three(b, script, &t);
+        assert_int_equal(fake_oldest(&b->main)->shape, QUERY_ROWS);
+        fake_answer(fake_oldest(&b->main), slice_of("\x90", 1));
+        assert_int_equal(t.outcome, RUN_DONE);
+        assert_int_equal(t.count, 3);
+        assert_int_equal(b->main.submitted, submitted + i);
+    }
+    b->main.known = slice_of("\xc1", 1); /* what is no answer fails the batch, not the server */
+    t = (struct two){.outcome = RUN_DONE};
+    start_three(b, script, &t);
+    assert_int_equal(t.outcome, RUN_FAILED);
+    assert_true(list_empty(&b->main.queries));
+    buf_fini(&known);
 }
 
 static void a_row_of_no_key_fails_the_batch(void **state)
@@ -253,6 +286,7 @@ int main(void)
         CASE(names_the_configuration_in_errors),
         CASE(asks_for_several_keys_at_once),
         CASE(asks_at_once_only_where_the_query_reads_plain_tables),
+        CASE(asks_only_for_rows_where_the_driver_knows_the_types),
         CASE(a_row_of_no_key_fails_the_batch),
         CASE(is_no_script_of_that_name),
     };

@@ -239,6 +239,88 @@ static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **
     fixture_close(f);
 }
 
+/* Whether the driver knows the types of sql without asking; then they are told. */
+static bool knows(struct fixture *f, const char *sql, const char *told)
+{
+    struct ask a;
+    uint64_t queries = stats(f).queries;
+    ask_init(&a, QUERY_TYPES, sql, NULL);
+    bool known = backend_answer(f->backend, &a.q);
+    if (known) {
+        assert_int_equal(a.q.code, 0);
+        assert_int_equal(a.q.fate, QUERY_UNSENT);
+        assert_true(a.q.found);
+        result_is(&a.q, told);
+    }
+    assert_int_equal(a.done, 0);
+    assert_int_equal(stats(f).queries, queries);
+    ask_fini(&a);
+    return known;
+}
+
+static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age(void **state)
+{
+    static const char set[] = "SELECT set_config('a.b', $1::text, true) AS name";
+    static const char of_view[] = "SELECT name FROM known_view WHERE id = $1";
+    static const char told_alone[] = "[[23],[\"name\"],true,false]";
+    struct fixture *f = opened_with_tables(state);
+    struct pg_pool *p = (struct pg_pool *)f->backend;
+    struct err why;
+    assert_false(knows(f, plain, NULL)); /* there is no connection */
+    gives(f, QUERY_EXEC, "CREATE VIEW known_view AS SELECT id, name FROM things", NULL, "0");
+    assert_false(knows(f, plain, NULL)); /* it was never described */
+    assert_true(judged(f, plain));
+    assert_false(knows(f, plain, NULL)); /* nobody who waits has asked yet */
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, QUERY_TYPES, set, NULL, "[[25],[\"name\"],true,false]");
+    gives(f, QUERY_TYPES, of_view, NULL, told_alone);
+    assert_true(knows(f, plain, told_plain));
+    assert_true(knows(f, set, "[[25],[\"name\"],true,false]"));
+    assert_true(knows(f, of_view, told_alone));
+
+    struct pg_stmt *st = statement_of(f, plain);
+    st->pure.asked_ms -= f->conf.statement_age_ms / 2; /* it is time to ask again */
+    assert_false(knows(f, plain, NULL));
+    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    while (st->pure.asking)
+        run_all(f, 1, "SELECT $1::int");
+    assert_true(knows(f, plain, told_plain));
+    st->described_ms -= f->conf.statement_age_ms / 2; /* and to describe it again */
+    assert_false(knows(f, plain, NULL));
+    st = statement_of(f, of_view);
+    st->pure.asked_ms -= f->conf.statement_age_ms;
+    assert_false(knows(f, of_view, NULL));
+    gives(f, QUERY_TYPES, of_view, NULL, told_alone);
+    assert_true(knows(f, of_view, told_alone));
+    p->changed_ms = clock_ms() + 1; /* another statement has met a change */
+    assert_false(knows(f, of_view, NULL));
+    assert_false(knows(f, set, NULL));
+
+    err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
+    pg_link_close(&p->conns[0], &why);
+    assert_false(knows(f, plain, NULL));
+    gives(f, QUERY_EXEC, "DROP VIEW known_view", NULL, "0");
+    fixture_close(f);
+}
+
+static void no_memory_for_known_types_is_an_error_of_the_query(void **state)
+{
+    struct fixture *f = *state;
+    struct ask a;
+    f->conf = fixture_conf(f->server->url);
+    f->conf.max_result = 16;
+    fixture_open(f, 1);
+    static const char sql[] = "SELECT 1 AS a_name_that_is_longer_than_the_result_may_be";
+    fails(f, QUERY_TYPES, sql, NULL, ERR_TOO_LARGE, "max_result");
+    ask_init(&a, QUERY_TYPES, sql, NULL);
+    assert_true(backend_answer(f->backend, &a.q));
+    assert_int_equal(a.q.code, ERR_TOO_LARGE);
+    assert_int_equal(a.q.err.code, ERR_TOO_LARGE);
+    assert_false(a.q.found);
+    ask_fini(&a);
+    fixture_close(f);
+}
+
 static void who_waits_to_be_told_may_leave_or_lose_the_connection(void **state)
 {
     struct fixture *f = opened_with_tables(state);
@@ -324,6 +406,8 @@ int main(void)
         cmocka_unit_test(an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile),
         cmocka_unit_test(behind_a_pooler_the_question_waits_until_the_connection_is_idle),
         cmocka_unit_test(who_asks_for_types_is_told_at_once_and_no_older_than_its_age),
+        cmocka_unit_test(what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age),
+        cmocka_unit_test(no_memory_for_known_types_is_an_error_of_the_query),
         cmocka_unit_test(who_waits_to_be_told_may_leave_or_lose_the_connection),
         cmocka_unit_test(the_query_of_many_keys_shares_where_its_asker_has_been_told),
         cmocka_unit_test(a_backend_may_end_while_it_asks),

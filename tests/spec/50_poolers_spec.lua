@@ -200,10 +200,11 @@ describe("a query that is given up behind PgBouncer", function()
     local db = postgres.database()
     local pooler = pgbouncer.start(db.cluster, "transaction", { default_pool_size = 2 })
     local server = Server.start {
-      options = { defaults = { load_timeout = "300ms", retries = 0 } },
+      options = { defaults = { retries = 0 } },
       backends = { main = { driver = "postgres", url = pooler:url(db.name), pool = 2, prepared = false } },
       loaders = {
-        { pattern = "slow:*", backend = "main", sql = "SELECT pg_sleep($1::int) IS NULL AS slept" },
+        { pattern = "slow:*", backend = "main", sql = "SELECT pg_sleep($1::int) IS NULL AS slept",
+          load_timeout = "300ms" },
         { pattern = "quick:*", backend = "main", sql = "SELECT $1::int AS n" },
       },
     }

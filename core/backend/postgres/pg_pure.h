@@ -54,7 +54,8 @@ struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st);
 /* The question whether st reads plain tables alone, for a call that asks for st's types
  * (QUERY_TYPES) and waits for the answer; NULL: nothing is to be asked, or there is no memory. */
 struct pg_call *pg_pure_want(struct pg_conn *c, const struct pg_call *call, struct pg_stmt *st);
-/* Whether that is known now, so that st->plain may be told with nothing asked or sent; counts a run.
+/* Whether that is known now, so that st->plain may be told with nothing asked or sent; counts a
+ * run.
  */
 bool pg_pure_is_told(const struct pg_conn *c, struct pg_stmt *st);
 /* Ends a call that asks for st's types, at once or as soon as it is known whether st reads plain

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/show.h"
 #include "load/totals.h"
-#include "net/dispatch.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
@@ -27,10 +26,10 @@ void admin_ping(const struct target *t, struct params *p)
     answer_done(&a, mpw_cstr(a.out, "pong"));
 }
 
-static int pack_hello(struct buf *out, const struct conf *conf)
+static int pack_hello(struct buf *out, const struct conf *conf, method_name *name_of)
 {
     uint32_t count = 0;
-    while (dispatch_name(count))
+    while (name_of(count))
         count++;
     int rc = mpw_map(out, 7);
     rc |= mpw_cstr(out, "server") | mpw_cstr(out, "rtcache");
@@ -41,11 +40,11 @@ static int pack_hello(struct buf *out, const struct conf *conf)
     rc |= mpw_cstr(out, "max_value") | mpw_int(out, conf->max_value);
     rc |= mpw_cstr(out, "methods") | mpw_array(out, count);
     for (uint32_t i = 0; i < count; i++)
-        rc |= mpw_cstr(out, dispatch_name(i));
+        rc |= mpw_cstr(out, name_of(i));
     return rc;
 }
 
-void admin_hello(const struct target *t, struct params *p)
+void admin_hello(const struct target *t, struct params *p, method_name *name_of)
 {
     struct slice errors = {0}, client = {0};
     const struct option_spec specs[] = {
@@ -70,7 +69,7 @@ void admin_hello(const struct target *t, struct params *p)
     }
     struct answer a;
     answer_begin(&a, t);
-    answer_done(&a, pack_hello(a.out, p->conf));
+    answer_done(&a, pack_hello(a.out, p->conf, name_of));
 }
 
 /* ---- loaders ---- */
@@ -217,7 +216,7 @@ static void asked_left(struct ticket *t, struct conn *c)
 
 void admin_reload(const struct target *t, struct params *p)
 {
-    static const struct ticket_kind kind = {.request = true, .left = asked_left};
+    static const struct ticket_kind kind = {.request = true, .owes = true, .left = asked_left};
     if (!no_options(t, p))
         return;
     struct asked *asked = calloc(1, sizeof *asked);

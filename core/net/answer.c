@@ -1,6 +1,6 @@
 #include "net/answer.h"
 
-#include "net/many.h"
+#include "net/gather.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
@@ -28,8 +28,8 @@ static bool wants_map(const struct target *t)
 
 static struct buf *out_of(const struct target *t)
 {
-    if (t->form == FORM_ITEM && t->many)
-        return many_items(t->many);
+    if (t->form == FORM_ITEM && t->gather)
+        return &t->gather->items;
     if (t->notify || !t->conn)
         return &t->io->sink;
     return conn_out(t->conn);
@@ -71,7 +71,7 @@ void answer_done_form(struct answer *a, int rc)
 {
     const struct target *t = a->target;
     if (t->form == FORM_ITEM) {
-        many_item_done(t->many, t->index, a->mark, rc);
+        gather_item_done(t->gather, t->index, a->mark, rc);
         return;
     }
     if (a->out == &t->io->sink) {
@@ -212,7 +212,7 @@ void answer_error(const struct target *t, const struct err *e)
     a.mark = a.out->size;
     if (t->form == FORM_ITEM) {
         int rc = mpw_map(a.out, 1) | mpw_cstr(a.out, "error");
-        answer_done(&a, rc | rpc_pack_error(a.out, e, wants_map(many_target(t->many))));
+        answer_done(&a, rc | rpc_pack_error(a.out, e, wants_map(&t->gather->target)));
         return;
     }
     answer_done(&a, rpc_reply_error(a.out, t->msgid, e, wants_map(t)));

@@ -13,21 +13,8 @@
 #define RTCACHE_NET_ANSWER_H
 
 #include "net/conn.h"
+#include "net/target.h"
 #include "serve/ask.h"
-
-enum form { FORM_VALUE, FORM_ENTRY, FORM_ITEM };
-
-struct many;
-
-/* Where an answer goes. */
-struct target {
-    struct io *io;
-    struct conn *conn; /* NULL: the client has left */
-    struct many *many; /* FORM_ITEM */
-    uint32_t msgid, index;
-    enum form form;
-    bool notify; /* a notification: nothing is answered */
-};
 
 struct facts {
     enum status status;

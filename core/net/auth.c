@@ -63,7 +63,7 @@ void auth_conn_opened(struct conn *c)
 
 bool auth_is_overdue(const struct conn *c, int64_t now_ms)
 {
-    return !c->known && !c->finish &&
+    return !c->known && c->state < CONN_FINISHING &&
            now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
 }
 
@@ -176,7 +176,7 @@ static void answer(struct conn *c, struct auth_request *r, int rc)
         metrics_inc(c->io->metrics, M_CONNECTIONS_UNKNOWN);
         conn_finish(c);
     } else {
-        conn_resume(c);
+        conn_resume(c, CONN_HALT_AUTH);
     }
 }
 
@@ -197,7 +197,8 @@ static void auth_recv_answered(struct message *m, void *owner)
 
 static int submit(const struct target *t, struct slice name, struct slice password, struct err *e)
 {
-    static const struct ticket_kind kind = {.request = true, .left = auth_client_left};
+    static const struct ticket_kind kind = {
+        .request = true, .owes = true, .left = auth_client_left};
     struct conn *c = t->conn;
     if (!held_admits(t->io, HELD_BYTES))
         return held_refusal(t->io, "auth", e);
@@ -219,7 +220,7 @@ static int submit(const struct target *t, struct slice name, struct slice passwo
     r->message.recv = t->io->options.recv_auth;
     c->auth = r;
     ticket_open(&r->ticket, &kind, c, t->notify);
-    conn_halt(c);
+    conn_halt(c, CONN_HALT_AUTH);
     held_add(t->io, c, LEDGER_AUTHS, HELD_BYTES);
     mailbox_send(t->io->options.control, &r->message);
     return 0;

@@ -41,7 +41,9 @@ void subscribe_unsubscribe(const struct target *t, struct params *p);
 
 /* admin.c */
 void admin_ping(const struct target *t, struct params *p);
-void admin_hello(const struct target *t, struct params *p);
+/* The name of the i-th method; NULL past the last one. */
+typedef const char *method_name(size_t i);
+void admin_hello(const struct target *t, struct params *p, method_name *name_of);
 void admin_loaders(const struct target *t, struct params *p);
 void admin_reload(const struct target *t, struct params *p);
 

@@ -1,15 +1,9 @@
-/* Whether a connection's time is over: it lingers, sends or reads too slowly, or has been left. */
+/* Whether a connection's time is over: it sends or reads too slowly, or has been left. */
 #include "net/conn.h"
 #include "net/conn_tls.h"
 #include "net/held.h"
-#include "net/job.h"
 
 #include <poll.h>
-
-bool conn_lingered(const struct conn *c, int64_t now_ms)
-{
-    return c->linger_until_ms != 0 && now_ms >= c->linger_until_ms;
-}
 
 bool conn_is_unread(const struct conn *c, int64_t now_ms)
 {
@@ -19,7 +13,7 @@ bool conn_is_unread(const struct conn *c, int64_t now_ms)
 }
 
 /* The bytes that have come of a request before its last: of a frame, and of a record of TLS. */
-static size_t conn_unfinished(const struct conn *c)
+static size_t unfinished_bytes(const struct conn *c)
 {
     return c->in.size + (c->tls ? conn_tls_unread(c) : 0);
 }
@@ -27,7 +21,7 @@ static size_t conn_unfinished(const struct conn *c)
 bool conn_is_slow(struct conn *c, int64_t now_ms)
 {
     const struct conf *conf = c->io->snapshot->conf;
-    size_t unfinished = conn_unfinished(c);
+    size_t unfinished = unfinished_bytes(c);
     if (unfinished == 0 || conf->frame_rate == 0)
         return false;
     int64_t took_ms = now_ms - c->frame_ms;
@@ -41,44 +35,22 @@ bool conn_is_slow(struct conn *c, int64_t now_ms)
     return looked_at && (int64_t)came < conf->frame_rate * took_ms / 1000;
 }
 
-bool conn_has_left(const struct conn *c)
-{
-    struct pollfd p = {.fd = c->reading.fd};
-    return c->broken || (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)));
-}
-
-/* Of each answer this is the first byte: an array of four (MessagePack-RPC). */
-#define ANSWER_BEGINS "\x94"
-
 /* Sends the first byte of the answer that is owed. A client that has closed its half has it a
  * little early; one that has left resets the connection. */
-static void conn_probe(struct conn *c)
+static void probe(struct conn *c)
 {
-    if (c->ahead || buf_append(conn_out(c), ANSWER_BEGINS, 1) != 0)
+    if (c->ahead || !c->protocol->first || buf_append(conn_out(c), &c->protocol->first, 1) != 0)
         return;
-    c->broken |= !conn_write(c);
+    if (!conn_write(c))
+        conn_advance(c, CONN_BROKEN);
     c->ahead = c->out.size == 0;
     buf_clear(&c->out);
     conn_touch(c);
 }
 
-void conn_skip_ahead(struct conn *c)
-{
-    if (c->out.size == 0)
-        return;
-    c->ahead = false;
-    conn_out_sent(c, 1);
-}
-
-bool conn_has_ended(const struct conn *c)
-{
-    struct pollfd p = {.fd = c->reading.fd, .events = POLLRDHUP};
-    return poll(&p, 1, 0) == 1;
-}
-
 bool conn_is_deserted(struct conn *c)
 {
-    if (ev_is_active(&c->reading) || c->finish || c->broken)
+    if (ev_is_active(&c->reading) || c->state >= CONN_FINISHING)
         return false;
     bool ended = conn_has_ended(c);
     /* Behind a full pipe no end is seen: who is paused for what it holds is asked in any case. */
@@ -90,8 +62,8 @@ bool conn_is_deserted(struct conn *c)
         held_read_on(c);
     if (conn_unread(c) > 0)
         return false;
-    if (c->owed == 0 && (!c->job || c->job->target.notify))
-        return c->ended && !c->job;
-    conn_probe(c);
+    if (c->owed == 0)
+        return c->state == CONN_ENDED && !(c->halts & CONN_HALT_JOB);
+    probe(c);
     return conn_has_left(c); /* on the same machine the reset is there at once */
 }

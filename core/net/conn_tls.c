@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "net/auth.h"
 
 #include <stdlib.h>
 
@@ -94,7 +93,7 @@ static void leave_handshake(struct conn *c, enum conn_tls_state state)
 
 void conn_tls_close(struct conn *c)
 {
-    if (!c->broken && c->out.size == 0 && c->sealed.size == 0)
+    if (c->state != CONN_BROKEN && c->out.size == 0 && c->sealed.size == 0)
         conn_tls_end(c);
     leave_handshake(c, TLS_FAILED);
     tls_free(c->tls->session);
@@ -109,7 +108,7 @@ void conn_tls_end(struct conn *c)
         return;
     tls_end(c->tls->session, lend_sealed(c));
     if (!conn_send(c, &c->sealed))
-        c->broken = true;
+        conn_advance(c, CONN_BROKEN);
     buf_clear(&c->sealed);
     give_back_sealed(c);
 }
@@ -147,8 +146,7 @@ static void note_record(struct conn *c, size_t came, bool any)
         conn_frame_begins(c);
 }
 
-/* The alert that says why goes out; what was not answered yet can be sealed no more. */
-static void conn_tls_fail(struct conn *c, const char *why)
+void conn_tls_fail(struct conn *c, const char *why)
 {
     log_info("conn.tls_failed", "id=%llu error=%s", (unsigned long long)c->id, log_q(why));
     if (c->tls->state == TLS_OPEN)
@@ -159,22 +157,6 @@ static void conn_tls_fail(struct conn *c, const char *why)
     conn_finish(c);
 }
 
-/* As many plain bytes as the room takes: what tls_read said last, and how many. */
-static int fill_room(struct conn *c, size_t *filled, struct err *e)
-{
-    int answer = TLS_DATA;
-    *filled = 0;
-    while (answer == TLS_DATA && *filled < IO_READ_BYTES) {
-        size_t n = 0;
-        answer = tls_read(c->tls->session, &c->sealed, c->io->plain_room + *filled,
-                          IO_READ_BYTES - *filled, &n, e);
-        *filled += n;
-    }
-    if (c->tls->state == TLS_SHAKING && tls_established(c->tls->session))
-        leave_handshake(c, TLS_OPEN);
-    return answer;
-}
-
 bool conn_tls_waits(struct conn *c)
 {
     if (c->tls->state != TLS_SHAKING || c->io->shaken++ < CONN_TLS_SHAKES)
@@ -183,38 +165,40 @@ bool conn_tls_waits(struct conn *c)
     return true;
 }
 
-void conn_tls_take(struct conn *c, struct slice wire)
+bool conn_tls_feed(struct conn *c, struct slice wire)
+{
+    if (!c->tls->heard && wire.data[0] != HANDSHAKE_BYTE) {
+        conn_tls_fail(c, "the client does not speak TLS");
+        return false;
+    }
+    c->tls->heard = true;
+    lend_sealed(c);
+    tls_feed(c->tls->session, wire);
+    return true;
+}
+
+int conn_tls_read(struct conn *c, struct slice *plain, struct err *e)
 {
     struct conn_tls *t = c->tls;
-    if (!t->heard && wire.data[0] != HANDSHAKE_BYTE) {
-        conn_tls_fail(c, "the client does not speak TLS");
-        return;
-    }
-    t->heard = true;
-    lend_sealed(c);
-    tls_feed(t->session, wire);
     int answer = TLS_DATA;
-    bool any = false;
-    while (answer == TLS_DATA && !c->broken && !c->finish) {
-        struct err e;
+    size_t filled = 0;
+    while (answer == TLS_DATA && filled < IO_READ_BYTES) {
         size_t n = 0;
-        answer = fill_room(c, &n, &e);
-        bool known = c->known;
-        any = any || n > 0;
-        if (n > 0)
-            conn_process(c, slice_of(c->io->plain_room, n));
-        if (!known)
-            explicit_bzero(c->io->plain_room, n);
-        if (c->broken || c->finish)
-            break;
-        t->ended = t->ended || answer == TLS_END;
-        if (t->ended && !c->halted) /* else when its auth has an answer */
-            conn_input_ended(c);
-        else if (answer < 0)
-            conn_tls_fail(c, e.text);
+        answer = tls_read(t->session, &c->sealed, c->io->plain_room + filled,
+                          IO_READ_BYTES - filled, &n, e);
+        filled += n;
     }
-    tls_feed(t->session, slice_of(NULL, 0));
-    note_record(c, wire.size, any);
+    if (t->state == TLS_SHAKING && tls_established(t->session))
+        leave_handshake(c, TLS_OPEN);
+    t->ended |= answer == TLS_END;
+    *plain = slice_of(c->io->plain_room, filled);
+    return answer;
+}
+
+void conn_tls_fed(struct conn *c, size_t came, bool any)
+{
+    tls_feed(c->tls->session, slice_of(NULL, 0));
+    note_record(c, came, any);
     give_back_sealed(c);
 }
 

@@ -1,7 +1,7 @@
 /*
  * conn_tls: TLS between a connection and its socket.
  *
- *   recv -> conn_tls_take -> handshake, then plain bytes -> conn_process
+ *   recv -> conn_tls_feed -> handshake, then plain bytes <- conn_tls_read
  *   conn_out -> conn_tls_write -> sealed -> send
  *
  * Shape: what is read from the socket in one turn is used up in that turn, whole records of it are
@@ -27,8 +27,16 @@ void conn_tls_close(struct conn *c);
 
 /* Enough handshakes went on in this turn: its socket is to be read in the next. */
 bool conn_tls_waits(struct conn *c);
-/* What came from the socket. What is wrong ends the connection as malformed bytes do. */
-void conn_tls_take(struct conn *c, struct slice wire);
+/* What came from the socket, borrowed until conn_tls_fed. false: it is no TLS, and has failed. */
+bool conn_tls_feed(struct conn *c, struct slice wire) MUST_USE;
+/* As many plain bytes of it as the thread's room takes, until the next read. TLS_DATA: there may be
+ * more; below 0: what is wrong, with e, once these bytes are taken. */
+int conn_tls_read(struct conn *c, struct slice *plain, struct err *e) MUST_USE;
+/* So many bytes came, and all that is whole was read: plain bytes, where it was any. */
+void conn_tls_fed(struct conn *c, size_t came, bool any);
+/* It ends as malformed bytes make it: the alert that says why goes out, what was not answered yet
+ * can be sealed no more. */
+void conn_tls_fail(struct conn *c, const char *why);
 
 /* Seals and writes what it can; false: it cannot go on. */
 bool conn_tls_write(struct conn *c) MUST_USE;

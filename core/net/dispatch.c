@@ -26,6 +26,8 @@ struct method {
 #define ADMIN             RIGHT_ADMIN, NAMES_NOTHING
 #define ANYBODY           RIGHT_ANYBODY, NAMES_NOTHING
 
+static void hello(const struct target *t, struct params *p);
+
 /* The most frequent first. */
 static const struct method methods[] = {
     METHOD("get", 1, 2, "(key, options?)", READ(KEY), read_get),
@@ -50,7 +52,7 @@ static const struct method methods[] = {
     METHOD("subscribe", 1, 1, "({keys, patterns, tags})", READ(WISHES), subscribe_subscribe),
     METHOD("unsubscribe", 0, 1, "({keys, patterns, tags}?)", READ(NOTHING), subscribe_unsubscribe),
     METHOD("ping", 0, 1, "(options?)", ANYBODY, admin_ping),
-    METHOD("hello", 0, 1, "(options?)", ANYBODY, admin_hello),
+    METHOD("hello", 0, 1, "(options?)", ANYBODY, hello),
     METHOD("auth", 2, 2, "(name, password)", ANYBODY, auth_auth),
     METHOD("stats", 0, 1, "(options?)", ADMIN, stats_answer),
     METHOD("loaders", 0, 1, "(options?)", ADMIN, admin_loaders),
@@ -76,9 +78,15 @@ static const struct method *find(struct slice name)
     return NULL;
 }
 
-const char *dispatch_name(size_t i)
+/* The name of the i-th method; NULL past the last one. */
+static const char *name_of(size_t i)
 {
     return i < METHOD_COUNT ? methods[i].name : NULL;
+}
+
+static void hello(const struct target *t, struct params *p)
+{
+    admin_hello(t, p, name_of);
 }
 
 void dispatch_ahead(const struct io *io, struct rpc_msg *msgs, unsigned count)

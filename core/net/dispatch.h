@@ -16,7 +16,4 @@ void dispatch(struct conn *c, const struct rpc_msg *m);
  * to, all at once. */
 void dispatch_ahead(const struct io *io, struct rpc_msg *msgs, unsigned count);
 
-/* The name of the i-th method; NULL past the last one. */
-const char *dispatch_name(size_t i);
-
 #endif

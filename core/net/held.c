@@ -3,7 +3,6 @@
 #include "base/log.h"
 
 #define LOOK_SECONDS 0.05 /* between two looks while it is near the limit */
-#define ROOM_TRIES   8    /* connections that are closed for one that needs room */
 #define SHRINK_FROM  ((size_t)64 * 1024)
 
 static struct ledger_page *page_of(const struct io *io)
@@ -38,19 +37,14 @@ static void count_shed(struct conn *c)
 }
 
 /* It counts as leaving from now on, so that nobody else is closed for the same bytes. */
-static void cut(struct conn *c)
+void held_refuse(struct conn *c)
 {
-    if (c->broken)
+    if (c->state == CONN_BROKEN)
         return;
     count_shed(c);
     c->shed_bytes = c->member.held;
     c->io->leaving_bytes += c->shed_bytes;
     conn_cut(c);
-}
-
-void held_refuse(struct conn *c)
-{
-    cut(c);
 }
 
 /* The largest of all is closed by its own thread; past the limit each closes one. */
@@ -59,12 +53,12 @@ static void shed_one(struct io *io, enum shed_state state)
     struct shed_member *m = shed_largest(&io->shed);
     bool largest = shed_edge(&io->shed) >= ledger_largest_beside(io->options.ledger, page_of(io));
     if (m && (largest || state == SHED_FULL))
-        cut(conn_of(m));
+        held_refuse(conn_of(m));
 }
 
 static void pause_reading(struct conn *c)
 {
-    if (shed_is_paused(&c->member) || c->linger || conn_has_ended(c))
+    if (shed_is_paused(&c->member) || c->state >= CONN_LINGERING || conn_has_ended(c))
         return;
     shed_pause(&c->io->shed, &c->member);
     ledger_change(&page_of(c->io)->unread, 1);
@@ -196,19 +190,6 @@ void held_part(struct conn *c, size_t bytes)
 bool held_admits(const struct io *io, size_t bytes)
 {
     return shed_admits(ledger_held(io->options.ledger), bytes, limit_of(io));
-}
-
-bool held_make_room(struct conn *c, size_t bytes)
-{
-    struct io *io = c->io;
-    for (int i = 0; i < ROOM_TRIES && !held_admits(io, bytes); i++) {
-        struct shed_member *m = shed_largest(&io->shed);
-        if (m == &c->member || m->held < c->member.held + bytes)
-            return false;
-        cut(conn_of(m));
-        conn_close(conn_of(m));
-    }
-    return held_admits(io, bytes);
 }
 
 int held_refusal(const struct io *io, const char *what, struct err *e)

@@ -44,11 +44,8 @@ void held_orphan(struct conn *c, size_t bytes);
 /* So much is given back in slices from now on. */
 void held_part(struct conn *c, size_t bytes);
 
-/* Whether so many more bytes may be taken. */
+/* Whether so many more bytes may be taken; conn_make_room where others may be closed for them. */
 bool held_admits(const struct io *io, size_t bytes);
-/* The same, where connections of this thread that hold more may be closed for it. In c's own turn
- * alone. */
-bool held_make_room(struct conn *c, size_t bytes);
 /* c, whose client sends no more, is read to its end, whatever is held. */
 void held_read_on(struct conn *c);
 /* It is cut, for there was no room. */

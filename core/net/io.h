@@ -1,13 +1,8 @@
 /*
- * io: an I/O thread: a loop, its connections, and the way to the rest of the server.
+ * io: what an I/O thread has: a loop, its connections, and the way to the rest of the server. Its
+ * life is in io_thread.h.
  *
- *   server --io_adopt(fd)--> conn --bytes--> dispatch --> store (hit) --> answer
- *                                                  `--> flights (miss) --> park --> loader thread
- *
- * It runs no Lua and waits for no backend. Thread: new, start, join, free: the main thread; adopt,
- * change, drain, stop: any; the rest is the thread's own.
- * Limits: max_connections in all, and per connection max_parked, idle_timeout, and those of conn.h,
- * conn_tls.h and auth.h.
+ * It runs no Lua and waits for no backend. Thread: its own, but for io_mailbox and io_closed.
  */
 #ifndef RTCACHE_NET_IO_H
 #define RTCACHE_NET_IO_H
@@ -114,34 +109,11 @@ struct io {
     uint64_t conns_ever;     /* the id of the last connection */
 };
 
-int io_new(struct io **out, const struct io_options *o, struct err *e) MUST_USE;
-int io_start(struct io *io, struct err *e) MUST_USE;
 struct mailbox *io_mailbox(struct io *io);
-
-/* fd is handed over, with its place in the ledger; it is closed where there is no memory. tls: it
- * is to speak TLS. */
-void io_adopt(struct io *io, int fd, bool tls);
 
 /* A connection that was accepted has ended: it is counted, and its place is free. Of any thread; m
  * is that thread's. */
 void io_closed(struct io *io, struct metrics *m);
-
-/* A step of a reload: snapshot becomes current (a reference is taken); message comes back as
- * answered. */
-struct io_change {
-    struct message message;
-    struct io *io;
-    struct snapshot *snapshot;
-    struct mailbox *answer_to;
-    void (*answered)(struct message *m, void *owner);
-};
-void io_change(struct io *io, struct io_change *c);
-
-/* No new requests are read; `drained` is sent to control when nothing is parked any more. */
-void io_drain(struct io *io, struct message *drained);
-void io_stop(struct io *io);
-void io_join(struct io *io);
-void io_free(struct io *io); /* NULL is allowed */
 
 static inline void io_read_clock(struct io *io)
 {

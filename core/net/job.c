@@ -33,7 +33,7 @@ static bool job_on_slice(struct slice_work *w)
     job_free(j);
     if (last) {
         c->job = NULL;
-        conn_go_on(c);
+        conn_go_on(c, CONN_HALT_JOB);
     }
     ticket_close(io);
     return false;
@@ -74,7 +74,7 @@ static void job_left(struct ticket *t, struct conn *c)
 
 void job_start(struct job *j, struct slice input)
 {
-    static const struct ticket_kind kind = {.request = false, .left = job_left};
+    static const struct ticket_kind kind = {.owes = true, .left = job_left};
     struct io *io = j->target.io;
     struct conn *c = j->target.conn;
     bool begins = slices_may_begin(&io->slices);
@@ -82,7 +82,7 @@ void job_start(struct job *j, struct slice input)
         slices_begin(&io->slices);
     if (begins && !go_on(j))
         return;
-    if (!held_make_room(c, j->kind->size + input.size)) {
+    if (!conn_make_room(c, j->kind->size + input.size)) {
         held_refuse(c);
         if (j->kind->drop)
             j->kind->drop(j);
@@ -97,7 +97,7 @@ void job_start(struct job *j, struct slice input)
     metrics_inc(io->metrics, M_SLICED);
     c->job = rest;
     ticket_open(&rest->ticket, &kind, c, rest->target.notify);
-    conn_halt(c);
+    conn_halt(c, CONN_HALT_JOB);
     slices_add(&io->slices, &rest->work);
     held_add(io, c, LEDGER_JOBS, rest->bytes);
 }

@@ -1,7 +1,7 @@
 #include "net/park.h"
 
 #include "net/held.h"
-#include "net/many.h"
+#include "net/gather.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
@@ -152,7 +152,7 @@ static void deliver(struct request *r, const struct flight *f)
     struct ask_verdict v;
     parked_deliver(&io->asker, &r->parked, f, io->now_ms, c != NULL, &v);
     bool ends = v.kind == VERDICT_OUTCOME || v.kind == VERDICT_FAILED;
-    if (ends && c && c->broken && !r->target.many) {
+    if (ends && c && c->state == CONN_BROKEN && !r->target.gather) {
         unpark(r); /* nobody will read more of it */
         return;
     }
@@ -221,12 +221,12 @@ void park_recv_delivery(struct message *m, void *owner)
 /* One whose client has left is taken from its flight. */
 static void leave(struct request *r)
 {
-    struct many *many = r->target.many;
+    struct gather *gather = r->target.gather;
     if (!parked_leave(&r->target.io->asker, &r->parked))
         return; /* its delivery frees it */
     unpark(r);
-    if (many)
-        many_release(many);
+    if (gather)
+        gather_release(gather);
 }
 
 static bool leave_on_slice(struct slice_work *w)
@@ -254,8 +254,8 @@ static void park_client_left(struct ticket *t, struct conn *c)
     struct io *io = c->io;
     held_part(c, bytes_of(r));
     r->target.conn = NULL;
-    if (r->target.many)
-        many_client_left(r->target.many);
+    if (r->target.gather)
+        gather_client_left(r->target.gather);
     list_push_back(&io->departures.requests, &t->link);
     if (io->deliveries.at_once)
         leave_all(io);
@@ -265,7 +265,8 @@ static void park_client_left(struct ticket *t, struct conn *c)
 
 void park(struct request *r, int64_t wait_ms)
 {
-    static const struct ticket_kind kind = {.request = true, .left = park_client_left};
+    static const struct ticket_kind kind = {
+        .request = true, .owes = true, .left = park_client_left};
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
     r->parked_us = io->now_us;
@@ -274,8 +275,8 @@ void park(struct request *r, int64_t wait_ms)
     r->timer.data = r;
     arm(r, wait_ms);
     held_add(io, c, LEDGER_REQUESTS, bytes_of(r));
-    if (r->target.many)
-        many_account(r->target.many);
+    if (r->target.gather)
+        gather_account(r->target.gather);
 }
 
 void park_init(struct io *io)

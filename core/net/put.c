@@ -126,7 +126,7 @@ static void put_client_left(struct ticket *t, struct conn *c)
 
 static void submit(struct put_request *r, int64_t wait_ms)
 {
-    static const struct ticket_kind kind = {.request = true, .left = put_client_left};
+    static const struct ticket_kind kind = {.request = true, .owes = true, .left = put_client_left};
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
     r->wait_ms = wait_ms;
@@ -186,7 +186,7 @@ static void write_to_source(const struct target *t, struct params *p, enum write
                      show_key(text, key));
     }
     struct put_request *r = NULL;
-    if (rc == 0 && !held_make_room(t->conn, sizeof *r + key.size + value.size))
+    if (rc == 0 && !conn_make_room(t->conn, sizeof *r + key.size + value.size))
         rc = held_refusal(io, show_key(text, key), &e);
     if (rc == 0)
         r = request_new(t, what, key, params_hash(p, io->options.store, key), value);

@@ -25,7 +25,7 @@ static uint32_t read_keys(struct read_many *m, uint32_t n)
 {
     struct read *r = &m->read;
     const struct store *s = m->item.io->options.store;
-    const struct buf *items = many_items(m->item.many);
+    const struct buf *items = &m->item.gather->items;
     size_t before = items->size;
     struct mp_reader from = m->keys.at;
     struct mp_token tokens[MANY_AHEAD];
@@ -68,13 +68,13 @@ static bool read_many_step(struct job *j)
         n = end - m->begin < MANY_AHEAD ? end - m->begin : MANY_AHEAD;
         read = read_keys(m, n);
     }
-    if (many_has_failed(m->item.many)) { /* the rest would change nothing */
-        many_cut(m->item.many, m->count - m->begin);
+    if (gather_has_failed(m->item.gather)) { /* the rest would change nothing */
+        gather_cut(m->item.gather, m->count - m->begin);
         m->begin = m->count;
     }
     if (m->begin < m->count)
         return true;
-    many_release(m->item.many);
+    gather_release(m->item.gather);
     return false;
 }
 
@@ -83,15 +83,15 @@ static void read_many_moved(struct job *j, const char *from, const char *to)
     struct read_many *m = container_of(j, struct read_many, job);
     job_move_reader(&m->keys.at, from, to);
     m->read.target = &m->item;
-    many_account(m->item.many);
+    gather_account(m->item.gather);
 }
 
 static void read_many_drop(struct job *j)
 {
     struct read_many *m = container_of(j, struct read_many, job);
-    many_client_left(m->item.many);
-    many_cut(m->item.many, m->count - m->begin);
-    many_release(m->item.many);
+    gather_client_left(m->item.gather);
+    gather_cut(m->item.gather, m->count - m->begin);
+    gather_release(m->item.gather);
 }
 
 void read_get_many(const struct target *t, struct params *p)
@@ -109,14 +109,14 @@ void read_get_many(const struct target *t, struct params *p)
             rc = err_set(&e, ERR_BAD_REQUEST, "get_many: the array of keys is malformed");
     if (rc == 0)
         rc = read_options(&m.read, p, true, &e);
-    m.item.many = rc == 0 ? many_new(t, m.count) : NULL;
-    if (rc == 0 && !m.item.many)
+    m.item.gather = rc == 0 ? many_new(t, m.count) : NULL;
+    if (rc == 0 && !m.item.gather)
         rc = err_set(&e, ERR_NOMEM, "get_many: no memory for %u keys", m.count);
     if (rc != 0) {
         answer_error(t, &e);
         return;
     }
-    many_hold(m.item.many);
+    gather_hold(m.item.gather);
     m.read.target = &m.item;
     m.read.ask.bulk = m.count > BULK_LEAST;
     m.item.form = FORM_ITEM;
@@ -126,7 +126,7 @@ void read_get_many(const struct target *t, struct params *p)
         return;
     }
     while (read_many_step(&m.job))
-        if (many_is_large(m.item.many)) {
+        if (gather_is_large(m.item.gather)) {
             job_start(&m.job, p->msg->params);
             return;
         }

@@ -70,12 +70,13 @@ static void tell(struct telling *t, struct subscriber *r)
     send_notice(c, &shown);
 }
 
-void telling_drained(struct conn *c)
+bool telling_drained(struct conn *c)
 {
     if (!c->subscriber || !c->subscriber->lost || c->ahead)
-        return;
+        return false;
     c->subscriber->lost = false;
     send_notice(c, &(struct news){.what = NEWS_ALL, .cause = CAUSE_LOST});
+    return true;
 }
 
 /* ---- the queue ---- */

@@ -34,7 +34,7 @@ void telling_fini(struct telling *t);
 /* The hub's recv; owner is the io. */
 void telling_recv_news(struct message *m, void *owner);
 
-/* All that was to be sent has been: what was lost can be told. */
-void telling_drained(struct conn *c);
+/* All that was to be sent has been: what was lost is told now. false: nothing was. */
+bool telling_drained(struct conn *c);
 
 #endif

@@ -5,7 +5,7 @@
 static void uncount(const struct ticket *t, struct conn *c)
 {
     c->parked_count -= t->kind->request;
-    c->owed -= t->kind->request && !t->notify;
+    c->owed -= t->kind->owes && !t->notify;
 }
 
 void ticket_open(struct ticket *t, const struct ticket_kind *kind, struct conn *c, bool notify)
@@ -14,7 +14,7 @@ void ticket_open(struct ticket *t, const struct ticket_kind *kind, struct conn *
     t->notify = notify;
     list_push_back(&c->tickets, &t->link);
     c->parked_count += kind->request;
-    c->owed += kind->request && !notify;
+    c->owed += kind->owes && !notify;
     c->io->tickets++;
 }
 
@@ -22,7 +22,7 @@ void ticket_done(struct ticket *t, struct conn *c)
 {
     list_remove(&t->link);
     uncount(t, c);
-    if (c->ended) /* it may have been what kept it */
+    if (c->state != CONN_OPEN) /* it may have been what kept it */
         conn_touch(c);
 }
 

@@ -22,6 +22,7 @@ struct ticket;
 
 struct ticket_kind {
     bool request; /* it counts in parked_count until it is done */
+    bool owes;    /* an answer, where it is no notification */
     /* Its client has left, and the connection, which is there until this returns, has let go of it:
      * no ticket_done. Its link is free. */
     void (*left)(struct ticket *t, struct conn *c);

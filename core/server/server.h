@@ -13,7 +13,7 @@
 #include "load/feeds.h"
 #include "load/loader_thread.h"
 #include "load/snapshot.h"
-#include "net/io.h"
+#include "net/io_thread.h"
 #include "server/account.h"
 #include "server/notify.h"
 #include "store/store.h"

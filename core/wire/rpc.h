@@ -52,8 +52,9 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
  * RPC_MORE, or an error as above. */
 int rpc_scan_step(struct rpc_scan *scan, struct slice in, size_t max_frame, struct err *e) MUST_USE;
 
-#define RPC_ANSWER     1 /* the type of a message that is one */
-#define RPC_REPLY_HEAD 8 /* bytes at most */
+#define RPC_ANSWER        1      /* the type of a message that is one */
+#define RPC_ANSWER_BEGINS '\x94' /* with an array of four */
+#define RPC_REPLY_HEAD    8      /* bytes at most */
 
 /* [1, msgid, nil, -- the caller appends exactly one packed value after it. Here, because each hit
  * has one. */
@@ -63,7 +64,7 @@ static inline int MUST_USE rpc_reply_head(struct buf *out, uint32_t msgid)
     if (rc != 0)
         return rc;
     char *p = out->data + out->size;
-    *p++ = (char)0x94;
+    *p++ = RPC_ANSWER_BEGINS;
     *p++ = RPC_ANSWER;
     if (msgid > UINT16_MAX) {
         uint32_t big = __builtin_bswap32(msgid);

@@ -5,7 +5,4 @@
 return {
   { "bind", "api op result run run_answer run_error run_many runtime",
     "A run of a script calls what scripts can call, which hand their results back to the run." },
-  { "net", "admin answer auth conn conn_in conn_over conn_tls dispatch held io job many park put read read_many stats"
-    .. " subscribe telling wide write",
-    "A request's answer goes out through its connection, whose reading begins the next request." },
 }

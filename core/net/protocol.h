@@ -1,0 +1,35 @@
+/*
+ * protocol: what stands between a connection's bytes and the requests in them.
+ *
+ *   conn --bytes--> take --> a command --> serve/ --> its answer, at once or by its ticket --> conn
+ *
+ * Shape: a static table; one line of it for each thing that a connection has to say. Thread: the
+ * connection's I/O thread. Limits: each protocol's own, of a frame.
+ */
+#ifndef RTCACHE_NET_PROTOCOL_H
+#define RTCACHE_NET_PROTOCOL_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+struct conn;
+
+struct protocol {
+    const char *name;
+    /* With which every answer begins; sent ahead to tell whether a client is still there. '\0': its
+     * answers begin in several ways. */
+    char first;
+    /* Before anything is read. */
+    void (*opened)(struct conn *c);
+    /* Takes the whole messages at the beginning of `in`, until c is halted, and answers them, now
+     * or later. The bytes used; what is left comes again, with more behind it. It may break or
+     * finish c, which is there when it returns. */
+    size_t (*take)(struct conn *c, struct slice in);
+    /* All is sent. true: something that waited for this is to be sent now. */
+    bool (*more)(struct conn *c);
+    /* c is being closed, and its tickets are gone. */
+    void (*closed)(struct conn *c);
+};
+
+#endif

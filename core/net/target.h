@@ -1,0 +1,27 @@
+/*
+ * target: where an answer goes.
+ *
+ * Shape: copied, with what waits for the answer. Thread: the connection's.
+ */
+#ifndef RTCACHE_NET_TARGET_H
+#define RTCACHE_NET_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
+struct gather;
+struct io;
+
+enum form { FORM_VALUE, FORM_ENTRY, FORM_ITEM };
+
+struct target {
+    struct io *io;
+    struct conn *conn;     /* NULL: the client has left */
+    struct gather *gather; /* FORM_ITEM */
+    uint32_t msgid, index;
+    enum form form;
+    bool notify; /* a notification: nothing is answered */
+};
+
+#endif

@@ -123,7 +123,7 @@ for name, options in pairs { ["by prepared statements"] = {}, ["without"] = { pr
 
     it("are one query from the first batch on, where that reads plain tables", function()
       local lasting = { statement_age = "1h" } -- what is known of the query is asked for once
-      for name, value in pairs(options) do lasting[name] = value end
+      for option, value in pairs(options) do lasting[option] = value end
       local other = start(db, lasting)
       cache = other:connect()
       for first = 1, 901, 100 do

@@ -5,7 +5,7 @@
 #include "base/show.h"
 #include "net/commands.h"
 #include "net/held.h"
-#include "net/rights.h"
+#include "serve/rights.h"
 #include "net/subscribe.h"
 
 #include <sodium.h>

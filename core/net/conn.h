@@ -76,7 +76,7 @@ struct conn {
     size_t gathered;              /* bytes of its get_manys that wait for the rest of their items */
     uint32_t parked_count;        /* its requests that are not answered yet, */
     uint32_t owed;                /* and those of them whose answer is sent: no notifications */
-    unsigned may;                 /* what it may do without a further look; net/rights.h */
+    unsigned may;                 /* what it may do without a further look; serve/rights.h */
     const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
     struct auth_request *auth;    /* in the air; NULL: none */
     struct job *job;              /* a request that goes on in slices; NULL: none */
@@ -84,7 +84,7 @@ struct conn {
     int64_t frame_ms;   /* since when a frame is incomplete, or its rate was looked at last */
     size_t frame_bytes; /* that were there of it then */
     uint32_t auth_failures;
-    struct subscriber *subscriber; /* subscriptions.h; NULL before the first subscribe */
+    struct subscriber *subscriber; /* serve/subscriptions.h; NULL before the first subscribe */
     int64_t linger_until_ms;
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */

@@ -3,7 +3,7 @@
 #include "base/show.h"
 #include "net/commands.h"
 #include "net/job.h"
-#include "net/rights.h"
+#include "net/rights_walk.h"
 
 struct method {
     const char *name;
@@ -141,7 +141,7 @@ static int call_begin(struct call *call, struct err *e)
     call->generation = now->generation;
     call->free = (call->method->right & c->may) != 0;
     rights_begin(&call->rights, call->method->names, &call->msg, (size_t)now->conf->max_batch);
-    return call->free ? 0 : rights_group(c->user, call->method->right, &call->msg, e);
+    return call->free ? 0 : rights_group(c->user, call->method->right, call->msg.method, e);
 }
 
 /* What is looked at and what runs are of one configuration: after a reload it begins again. */

@@ -7,7 +7,7 @@
 #include "net/held.h"
 #include "net/park.h"
 #include "net/subscribe.h"
-#include "net/subscriptions.h"
+#include "serve/subscriptions.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #include "net/commands.h"
 #include "net/held.h"
 #include "net/job.h"
-#include "net/subscriptions.h"
+#include "serve/subscriptions.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -36,9 +36,9 @@ static void account(struct listener *l, size_t now)
     size_t before = l->held;
     l->held = now;
     if (now > before)
-        held_add(l->io, l->subscriber.conn, LEDGER_SUBSCRIPTIONS, now - before);
+        held_add(l->io, l->subscriber.owner, LEDGER_SUBSCRIPTIONS, now - before);
     else if (now < before)
-        held_take(l->io, l->subscriber.conn, LEDGER_SUBSCRIPTIONS, before - now);
+        held_take(l->io, l->subscriber.owner, LEDGER_SUBSCRIPTIONS, before - now);
 }
 
 static void listen_if_anyone(struct io *io)
@@ -78,7 +78,7 @@ static struct subscriber *subscriber_of(struct conn *c, struct err *e)
     if (!c->subscriber && io->subscriptions) {
         struct listener *l = calloc(1, sizeof *l);
         if (l) {
-            l->subscriber.conn = c;
+            l->subscriber.owner = c;
             l->leaving.run = leave_on_slice;
             l->io = io;
             list_init(&l->leaving.link);
@@ -98,7 +98,7 @@ void subscribe_client_left(struct conn *c)
         return;
     metrics_add(c->io->metrics, M_UNSUBSCRIBED, subscriber_count(r));
     held_part(c, listener_of(r)->held);
-    r->conn = NULL;
+    r->owner = NULL;
     c->subscriber = NULL;
     slices_add(&c->io->slices, &listener_of(r)->leaving);
 }

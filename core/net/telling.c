@@ -1,8 +1,8 @@
 #include "net/telling.h"
 
 #include "net/conn.h"
-#include "net/rights.h"
-#include "net/subscriptions.h"
+#include "serve/rights.h"
+#include "serve/subscriptions.h"
 #include "wire/mpw.h"
 
 #define NOTIFICATION 2
@@ -50,7 +50,7 @@ static struct news shown_to(const struct conf_user *u, const struct news *n)
 static void tell(struct telling *t, struct subscriber *r)
 {
     struct io *io = t->io;
-    struct conn *c = r->conn;
+    struct conn *c = r->owner;
     if (r->lost)
         return;
     if (c->ahead) { /* an answer comes first */

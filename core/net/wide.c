@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "net/job.h"
-#include "net/rights.h"
+#include "serve/rights.h"
 #include "net/texts.h"
 #include "wire/mpw.h"
 
@@ -161,7 +161,8 @@ static int check_lift(const struct target *t, const struct params *p, const stru
     const struct conf_user *user = t->conn ? t->conn->user : NULL;
     bool pattern = what->key.size == 0;
     struct slice text = !pattern ? what->key : all ? slice_str("*") : what->match;
-    int rc = rights_check_text(user, slice_str(p->method), pattern, text, e);
+    int rc = rights_text(user, slice_str(p->method), pattern ? RIGHTS_OF_PATTERN : RIGHTS_OF_KEY,
+                         text, e);
     metrics_add(t->io->metrics, M_DENIED, rc != 0);
     return rc;
 }

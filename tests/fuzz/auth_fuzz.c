@@ -5,7 +5,7 @@
  */
 #include "net/auth.h"
 #include "net/params.h"
-#include "net/rights.h"
+#include "net/rights_walk.h"
 
 #include <stdlib.h>
 

@@ -46,7 +46,7 @@ return {
     reason = "no default of the table is wrong: a unit test sees to it",
   },
   {
-    file = "core/net/subscriptions.c",
+    file = "core/serve/subscriptions.c",
     from = "return !excludes(glob_item_glob(&t->pattern), &w->glob);",
     to = "return !excludes(&w->glob, glob_item_glob(&t->pattern));",
     reason = "whether the beginnings of two patterns differ is asked of both alike",

@@ -1,7 +1,7 @@
 /*
  * subscriptions: who subscribed to which keys, patterns and tags, of one I/O thread.
  *
- *   text --hash--> topic --> subscription, subscription ... --> subscriber (one per connection)
+ *   text --hash--> topic --> subscription, subscription ... --> subscriber (one per owner)
  *   key --glob_index--> topics of patterns ---^
  *
  * Shape: a topic takes 88 bytes and its text, a pattern's 200 more; a subscription 72. Adding and
@@ -9,8 +9,8 @@
  * match a key as glob_index.h says. Who may be concerned by a pattern is found by a look at all
  * subscriptions. Thread: the I/O thread's. Limits: the caller's; one walk at a time.
  */
-#ifndef RTCACHE_NET_SUBSCRIPTIONS_H
-#define RTCACHE_NET_SUBSCRIPTIONS_H
+#ifndef RTCACHE_SERVE_SUBSCRIPTIONS_H
+#define RTCACHE_SERVE_SUBSCRIPTIONS_H
 
 #include "base/chains.h"
 #include "base/err.h"
@@ -19,14 +19,12 @@
 
 #include <stdint.h>
 
-struct conn;
-
 enum subscription_kind { SUBSCRIBED_KEY, SUBSCRIBED_PATTERN, SUBSCRIBED_TAG, SUBSCRIBED_KINDS };
 
 struct subscriber {
-    struct list link;  /* subscriptions->subscribers */
-    struct list mine;  /* its subscriptions, in their order */
-    struct conn *conn; /* NULL: it has left */
+    struct list link; /* subscriptions->subscribers */
+    struct list mine; /* its subscriptions, in their order */
+    void *owner;      /* who is told; NULL: it has left */
     uint32_t count[SUBSCRIBED_KINDS];
     size_t bytes; /* of its subscriptions, as if it were alone with their texts */
     uint64_t id;

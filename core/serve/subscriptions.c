@@ -1,4 +1,4 @@
-#include "net/subscriptions.h"
+#include "serve/subscriptions.h"
 
 #include "base/hash.h"
 
@@ -231,7 +231,7 @@ void subscriptions_begin(struct subscriptions *s, enum subscriptions_event event
 /* r, unless this event has met it before, or nothing of it counts yet. */
 static struct subscriber *meet(const struct subscriptions *s, struct subscriber *r)
 {
-    if (r->told == s->events || r->settled == 0 || !r->conn || subscriber_count(r) == 0)
+    if (r->told == s->events || r->settled == 0 || !r->owner || subscriber_count(r) == 0)
         return NULL;
     r->told = s->events;
     return r;

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "net/subscriptions.h"
+#include "serve/subscriptions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +37,12 @@ struct world {
     struct rng rng;
 };
 
-static struct conn *const somebody = (struct conn *)&texts;
+static void *const somebody = (void *)&texts;
 
 static void enter(struct world *w, struct member *m)
 {
     memset(m, 0, sizeof *m);
-    m->r.conn = somebody;
+    m->r.owner = somebody;
     m->in = true;
     subscriptions_enter(w->s, &m->r);
 }

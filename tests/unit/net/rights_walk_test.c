@@ -5,34 +5,11 @@
 #include <cmocka.h>
 
 #include "net/params.h"
-#include "net/rights.h"
+#include "net/rights_walk.h"
+#include "serve/user.h"
 #include "wire/mpw.h"
 
 #include <stdio.h>
-
-#define PATTERNS 2
-
-/* A user with up to two patterns. */
-struct one {
-    struct conf_user user;
-    struct glob globs[PATTERNS];
-    char rooms[PATTERNS][GLOB_MAX];
-    const char *patterns[PATTERNS];
-};
-
-static const struct conf_user *user_of(struct one *o, unsigned rights, const char *first,
-                                       const char *second)
-{
-    *o = (struct one){.patterns = {first, second}};
-    size_t count = first ? 1 + (second != NULL) : 0;
-    o->user = (struct conf_user){.name = "app",
-                                 .rights = rights,
-                                 .keys = {.list = o->patterns, .count = count},
-                                 .globs = o->globs};
-    for (size_t i = 0; i < count; i++)
-        glob_compile(&o->globs[i], slice_str(o->patterns[i]), o->rooms[i]);
-    return &o->user;
-}
 
 /* The params of a request are one packed value. */
 static int check(const struct conf_user *u, unsigned right, enum rights_names names,
@@ -149,14 +126,6 @@ static void wishes_are_looked_at_one_by_one(void **state)
                      ERR_DENIED);
 }
 
-static void covers(const char *ours, const char *theirs, bool want)
-{
-    struct one o;
-    const struct conf_user *u = user_of(&o, RIGHT_READ, ours, NULL);
-    if (rights_pattern(u, slice_str(theirs)) != want)
-        fail_msg("%s %s %s", ours, want ? "does not cover" : "covers", theirs);
-}
-
 /* What no method takes is left to it: only what it may take is looked through. */
 static void more_than_a_method_takes_is_not_looked_at(void **state)
 {
@@ -224,62 +193,6 @@ static void values_behind_what_a_method_looks_through_are_left_to_it(void **stat
     }
 }
 
-static void a_pattern_must_be_covered(void **state)
-{
-    (void)state;
-    covers("user:*", "user:*", true);
-    covers("user:*", "user:7", true);
-    covers("user:*", "user:*:name", true);
-    covers("user:*", "use*", false);
-    covers("user:*", "*", false);
-    covers("*", "*", true);
-    covers("*", "a*b", true);
-    covers("a*b", "a*b", true);
-    covers("a*b", "axb", true);
-    covers("a*b", "a*xb", true);
-    covers("a*b", "a*", false);
-    covers("a*b", "*b", false);
-    covers("ab", "ab", true);
-    covers("ab", "a*", false);
-    covers("a*c*e", "a*d*e", false);
-    covers("a*c*e", "a*c*c*e", true);
-    /* A literal star of ours is no star of theirs, and the other way round. */
-    covers("a\\*", "a*", false);
-    covers("a\\*", "a\\*", true);
-    covers("a*", "a\\*", true);
-    covers("a\\**", "a*", false);
-}
-
-/* Whatever a pattern that is covered matches, ours matches too: over all short texts of a few
- * letters, as patterns and as keys. */
-static void what_is_covered_matches_nothing_else(void **state)
-{
-    (void)state;
-    static const char letters[] = "ab*";
-    char ours[5], theirs[5], key[6];
-    struct one o, p;
-    for (int i = 0; i < 81; i++) {
-        snprintf(ours, sizeof ours, "%c%c%c%c", letters[i % 3], letters[i / 3 % 3],
-                 letters[i / 9 % 3], letters[i / 27]);
-        const struct conf_user *u = user_of(&o, RIGHT_READ, ours, NULL);
-        for (int j = 0; j < 81; j++) {
-            snprintf(theirs, sizeof theirs, "%c%c%c%c", letters[j % 3], letters[j / 3 % 3],
-                     letters[j / 9 % 3], letters[j / 27]);
-            if (!rights_pattern(u, slice_str(theirs)))
-                continue;
-            const struct conf_user *v = user_of(&p, RIGHT_READ, theirs, NULL);
-            for (unsigned k = 0; k < 192; k++) {
-                size_t size = k / 32;
-                for (size_t at = 0; at < size; at++)
-                    key[at] = k >> at & 1U ? 'a' : 'b';
-                struct slice s = slice_of(key, size);
-                if (rights_key(v, s) && !rights_key(u, s))
-                    fail_msg("%s covers %s, but not %.*s", ours, theirs, SLICE_ARG(s));
-            }
-        }
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,8 +204,6 @@ int main(void)
         cmocka_unit_test(more_than_a_method_takes_is_not_looked_at),
         cmocka_unit_test(what_is_no_wish_ends_the_look),
         cmocka_unit_test(values_behind_what_a_method_looks_through_are_left_to_it),
-        cmocka_unit_test(a_pattern_must_be_covered),
-        cmocka_unit_test(what_is_covered_matches_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,6 +21,12 @@ struct facts facts_of_hit(enum status status, const struct hit *hit)
     };
 }
 
+/* What says it in its own bytes; NULL: nobody does, or it is packed here. */
+static const struct protocol *own_of(const struct target *t)
+{
+    return t->form == FORM_OWN && t->conn && !t->notify ? t->conn->protocol : NULL;
+}
+
 static bool wants_map(const struct target *t)
 {
     return t->conn && t->conn->errors_as_map;
@@ -30,7 +36,7 @@ static struct buf *out_of(const struct target *t)
 {
     if (t->form == FORM_ITEM && t->gather)
         return &t->gather->items;
-    if (t->notify || !t->conn)
+    if (t->notify || !t->conn || t->form == FORM_OWN)
         return &t->io->sink;
     return conn_out(t->conn);
 }
@@ -40,7 +46,8 @@ struct buf *answer_begin(struct answer *a, const struct target *t)
     a->target = t;
     a->out = out_of(t);
     a->mark = a->out->size;
-    a->rc = t->form == FORM_ITEM ? 0 : rpc_reply_head(a->out, t->msgid);
+    bool bare = t->form == FORM_ITEM || t->form == FORM_OWN;
+    a->rc = bare ? 0 : rpc_reply_head(a->out, t->msgid);
     return a->out;
 }
 
@@ -160,7 +167,13 @@ void answer_share(struct answer *a, struct entry *e)
 
 void answer_found(struct answer *a, struct hit *hit, struct facts *f)
 {
+    const struct protocol *own = own_of(a->target);
     struct entry *tagged = NULL;
+    if (own && hit->entry) {
+        own->value(a->target, entry_value(hit->entry), f);
+        entry_unref(hit->entry);
+        return;
+    }
     if (hit->entry) {
         if (a->target->form == FORM_ENTRY)
             f->tagged = tagged = entry_ref(hit->entry);
@@ -170,9 +183,25 @@ void answer_found(struct answer *a, struct hit *hit, struct facts *f)
     entry_unref(tagged);
 }
 
+void answer_absent(struct answer *a, const struct facts *f)
+{
+    const struct protocol *own = own_of(a->target);
+    if (own) {
+        own->absent(a->target, f);
+        return;
+    }
+    a->rc |= mpw_nil(a->out);
+    answer_close(a, f);
+}
+
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f)
 {
+    const struct protocol *own = own_of(t);
     struct answer a;
+    if (own) {
+        own->value(t, entry_value(e), f);
+        return;
+    }
     answer_open(&a, t);
     struct entry *held = entry_value(e).size > STORE_COPY_MAX ? entry_hold(e) : NULL;
     if (held)
@@ -186,8 +215,7 @@ void answer_nil(const struct target *t, const struct facts *f)
 {
     struct answer a;
     answer_open(&a, t);
-    a.rc |= mpw_nil(a.out);
-    answer_close(&a, f);
+    answer_absent(&a, f);
 }
 
 void answer_pending(const struct target *t)
@@ -208,6 +236,11 @@ void answer_true(const struct target *t, bool v)
 void answer_error(const struct target *t, const struct err *e)
 {
     metrics_inc(t->io->metrics, M_ERRORS);
+    const struct protocol *own = own_of(t);
+    if (own) {
+        own->error(t, e);
+        return;
+    }
     struct answer a = {.target = t, .out = out_of(t)};
     a.mark = a.out->size;
     if (t->form == FORM_ITEM) {

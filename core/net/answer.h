@@ -61,7 +61,7 @@ void answer_share(struct answer *a, struct entry *e);
 /* Whether a lookup is to hold the entry, of which more is told than its value. */
 static inline bool answer_holds(const struct answer *a)
 {
-    return a->target->form == FORM_ENTRY;
+    return a->target->form >= FORM_ENTRY;
 }
 /* Where a lookup copies the value to; NULL where it holds the entry. */
 static inline struct buf *answer_room(const struct answer *a)
@@ -76,6 +76,9 @@ static inline struct ask_room answer_ask_room(const struct answer *a)
 /* Closes the answer to a lookup that copied to answer_room, or holds the value; takes over what it
  * holds. */
 void answer_found(struct answer *a, struct hit *hit, struct facts *f);
+
+/* Closes the answer that there is nothing. */
+void answer_absent(struct answer *a, const struct facts *f);
 
 /* Whole answers. */
 void answer_entry(const struct target *t, struct entry *e, const struct facts *f);

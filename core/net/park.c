@@ -2,7 +2,6 @@
 
 #include "net/held.h"
 #include "net/gather.h"
-#include "wire/mpw.h"
 
 #include <stdlib.h>
 
@@ -89,8 +88,7 @@ static void follow(struct request *r, struct answer *a, struct ask_verdict *v)
     case VERDICT_VALUE: close_value(a, v); break;
     case VERDICT_ABSENT: {
         struct facts f = facts_of_hit(STATUS_NEGATIVE, &v->hit);
-        a->rc |= mpw_nil(a->out);
-        answer_close(a, &f);
+        answer_absent(a, &f);
         break;
     }
     case VERDICT_TIMER:

@@ -9,11 +9,11 @@
 #ifndef RTCACHE_NET_PROTOCOL_H
 #define RTCACHE_NET_PROTOCOL_H
 
+#include "base/err.h"
 #include "base/slice.h"
+#include "net/target.h"
 
-#include <stdbool.h>
-
-struct conn;
+struct facts;
 
 struct protocol {
     const char *name;
@@ -30,6 +30,11 @@ struct protocol {
     bool (*more)(struct conn *c);
     /* c is being closed, and its tickets are gone. */
     void (*closed)(struct conn *c);
+    /* The answers to requests whose target is FORM_OWN, of a client that is there. A value is
+     * packed, and borrowed until it returns. NULL, all of them: it has no such requests. */
+    void (*value)(const struct target *t, struct slice packed, const struct facts *f);
+    void (*absent)(const struct target *t, const struct facts *f);
+    void (*error)(const struct target *t, const struct err *e);
 };
 
 #endif

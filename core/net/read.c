@@ -17,7 +17,7 @@ static __attribute__((noinline)) void close_entry(struct answer *a, enum status 
 static inline void close_hit(struct answer *a, enum status status, struct hit *hit,
                              const struct err *err)
 {
-    if (__builtin_expect(a->target->form == FORM_ENTRY, 0)) {
+    if (__builtin_expect(answer_holds(a), 0)) {
         close_entry(a, status, hit, err);
         return;
     }
@@ -28,9 +28,8 @@ static inline void close_hit(struct answer *a, enum status status, struct hit *h
 
 static void close_absent(struct answer *a, const struct hit *hit)
 {
-    a->rc |= mpw_nil(a->out);
     struct facts f = facts_of_hit(STATUS_NEGATIVE, hit);
-    answer_close(a, &f);
+    answer_absent(a, &f);
 }
 
 static void read_wait(const struct read *r, const struct ask_loader *l, bool stale);

@@ -13,7 +13,12 @@ struct conn;
 struct gather;
 struct io;
 
-enum form { FORM_VALUE, FORM_ENTRY, FORM_ITEM };
+enum form {
+    FORM_VALUE,
+    FORM_ITEM,
+    FORM_ENTRY, /* from here on: of a value more is told than its bytes, so it is held */
+    FORM_OWN,   /* its protocol packs it (protocol.h) */
+};
 
 struct target {
     struct io *io;

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "net/auth.h"
-#include "net/rpc.h"
+#include "net/protocols.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -252,7 +252,8 @@ static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
         }
         ledger_take_place(s->ledger);
         metrics_inc(m, M_CONNECTIONS);
-        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls, &rpc_protocol);
+        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls,
+                 protocol_at(&l->addr));
     }
 }
 

@@ -1,6 +1,8 @@
 /* One flight: what it was asked for, who holds it, and its outcome. */
 #include "load/flight_priv.h"
 
+#include "base/show.h"
+
 #include <stdlib.h>
 
 static char *key_at(struct flight *f)
@@ -29,8 +31,13 @@ void flight_unref(struct flight *f)
 
 void flight_error(const struct flight *f, struct err *e)
 {
+    char text[SHOW_KEY_TEXT];
     if (f->outcome.err)
         *e = *f->outcome.err;
+    else if (f->outcome.err_code == ERR_OVERLOADED)
+        err_set(e, ERR_OVERLOADED,
+                "%s: it was loaded, but what clients wait for holds client_memory",
+                show_key(text, flight_key(f)));
     else
         err_set(e, f->outcome.err_code, "the load failed");
     e->retry_after_ms = f->outcome.retry_after_ms;

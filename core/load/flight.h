@@ -123,6 +123,10 @@ struct flights_options {
     uint64_t seed;
     void (*deliver)(struct message *m,
                     void *owner); /* receives a slot's message on its I/O thread */
+    /* Whether a result of so many bytes may be kept for those who wait, beside what is stored; of
+     * any loader thread. NULL: all may. Where it may not they are refused (OVERLOADED). */
+    bool (*admits)(const void *budget, size_t bytes);
+    const void *budget; /* borrowed */
 };
 
 int flights_new(struct flights **out, const struct flights_options *o, struct err *e) MUST_USE;
@@ -233,6 +237,7 @@ struct outcome {
 struct verdict {
     bool stored;
     bool wasted;               /* a refresh of an entry that is gone, for nobody */
+    bool crowded;              /* its waiters are refused: there is no room for its value */
     size_t too_large, largest; /* bytes of what could not be stored, and what could; 0: that is not
                                   why */
     bool below;    /* the result is below the key's floor: nothing ended, the source is to be asked

@@ -177,11 +177,15 @@ static void hand_over_waiters(struct flight *f)
     }
 }
 
-/* What waiters are given; NULL: no memory. */
-static struct entry *share_value(const struct outcome *o)
+/* What waiters are given; NULL: no memory, or v says that there is no room for it. */
+static struct entry *share_value(const struct flights *fl, const struct outcome *o,
+                                 struct verdict *v)
 {
     if (o->unchanged && !o->retagged)
         return entry_ref(o->unchanged);
+    v->crowded = fl->admits && !fl->admits(fl->budget, o->value.size);
+    if (v->crowded)
+        return NULL;
     if (o->tag_count == 0)
         return entry_new_value(o->value);
     return entry_new_tagged(&(struct put){
@@ -192,14 +196,14 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
                  struct verdict *v)
 {
     struct flight_shard *s = flight_shard_of(fl, f->hash);
+    *v = (struct verdict){0};
     /* Made before the lock is taken. */
-    struct entry *value = o->end == END_FOUND ? share_value(o) : NULL;
+    struct entry *value = o->end == END_FOUND ? share_value(fl, o, v) : NULL;
     struct err *err = o->err ? malloc(sizeof *err) : NULL;
     if (err)
         *err = *o->err;
     struct room room = {0};
     make_room(fl, f, o, &room);
-    *v = (struct verdict){0};
     pthread_mutex_lock(&s->lock);
     struct floor_seen floor = floors_see(&s->floors, flight_key(f), f->hash, now_ms);
     if (is_below(s, f, o, &floor)) {
@@ -213,6 +217,8 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
     }
     flight_uncount(fl, f);
     keep_outcome(&f->outcome, o, value, err);
+    if (v->crowded)
+        f->outcome.err_code = ERR_OVERLOADED;
     enum mark mark = judge(fl, f, o);
     f->outcome.overtaken = mark == MARK_HARD;
     if (o->end == END_FAILED) {

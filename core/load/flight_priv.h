@@ -43,6 +43,8 @@ struct flights {
     unsigned shard_count, slots;
     size_t failed_max; /* per shard */
     void (*deliver)(struct message *m, void *owner);
+    bool (*admits)(const void *budget, size_t bytes);
+    const void *budget;
     _Atomic uint32_t prefetching[METRIC_OWNERS]; /* by owner */
     struct flight_shard shards[];
 };

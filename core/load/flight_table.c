@@ -15,6 +15,8 @@ int flights_new(struct flights **out, const struct flights_options *o, struct er
     memset(fl, 0, size);
     fl->store = o->store;
     fl->marks = o->marks;
+    fl->admits = o->admits;
+    fl->budget = o->budget;
     fl->slots = o->slots;
     fl->deliver = o->deliver;
     fl->failed_max = o->failed_max / o->shards + 1;

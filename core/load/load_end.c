@@ -57,6 +57,7 @@ static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct 
     count_end(ld, o);
     if (v->too_large > 0)
         tell_too_large(ld, seat->flight, v);
+    metrics_add(t->metrics, M_HELD_REFUSED, v->crowded);
     if (v->wasted) {
         metrics_inc(t->metrics, M_REFRESH_WASTED);
         loader_count(&ld->binding->counters->refresh_wasted, 1);

@@ -222,6 +222,7 @@ static void io_recv_change(struct message *m, void *owner)
     struct snapshot *before = io->snapshot;
     io->snapshot = snapshot_ref(c->snapshot);
     io->out_pause = out_pause_of(io->snapshot->conf);
+    ledger_tell_limit(io->options.ledger, (size_t)io->snapshot->conf->client_memory);
     if (before)
         auth_changed(io, before->conf);
     snapshot_unref(before);

@@ -55,6 +55,7 @@ struct ledger {
     /* Taken by connections, from accepting them until they are closed: what max_connections bounds.
      * Exact, which a difference of counters need not be. */
     _Alignas(64) _Atomic size_t places;
+    _Atomic size_t limit; /* client_memory, as the I/O threads have it */
 };
 
 int ledger_new(struct ledger **out, size_t threads, struct err *e) MUST_USE;
@@ -98,6 +99,16 @@ static inline void ledger_give_place(struct ledger *l)
 static inline size_t ledger_read(const _Atomic size_t *word)
 {
     return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void ledger_tell_limit(struct ledger *l, size_t bytes)
+{
+    atomic_store_explicit(&l->limit, bytes, memory_order_relaxed);
+}
+
+static inline size_t ledger_limit(const struct ledger *l)
+{
+    return ledger_read(&l->limit);
 }
 
 /* All threads together; results of loads are part of it. */

@@ -1,6 +1,7 @@
 #include "net/shed.h"
 
 #define LARGE_PART 1024 /* of the limit: what is more at once is large */
+#define FEW_PART   32   /* of the limit: results that take less are few */
 
 void shed_init(struct shed *s)
 {
@@ -81,6 +82,15 @@ bool shed_admits(size_t held, size_t bytes, size_t limit)
 {
     size_t most = bytes > limit / LARGE_PART ? limit - limit / 16 : limit;
     return held <= most && bytes <= most - held;
+}
+
+bool shed_admits_result(const void *ledger, size_t bytes)
+{
+    const struct ledger *l = ledger;
+    size_t limit = ledger_limit(l);
+    if (ledger_results() + bytes <= limit / FEW_PART)
+        return true;
+    return shed_admits(ledger_held(l), bytes, limit);
 }
 
 size_t shed_fair_share(size_t limit, size_t connections)

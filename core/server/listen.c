@@ -252,8 +252,7 @@ static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
         }
         ledger_take_place(s->ledger);
         metrics_inc(m, M_CONNECTIONS);
-        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls,
-                 protocol_at(&l->addr));
+        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls, protocol_at(&l->addr));
     }
 }
 

@@ -104,8 +104,11 @@ static int make_store(struct server *s, struct err *e)
         .globs_max = (unsigned)s->conf->max_globs,
     };
     rc = store_new(&s->store, &so, e);
+    if (rc == 0)
+        rc = ledger_new(&s->ledger, s->io_count, e);
     if (rc != 0)
         return rc;
+    ledger_tell_limit(s->ledger, (size_t)s->conf->client_memory);
     struct flights_options fo = {
         .store = s->store,
         .marks = s->marks,
@@ -116,13 +119,13 @@ static int make_store(struct server *s, struct err *e)
         .lossy_until_ms = s->started_ms + s->conf->floor_ttl_ms,
         .seed = rng_os(),
         .deliver = park_recv_delivery,
+        .admits = shed_admits_result,
+        .budget = s->ledger,
     };
     rc = flights_new(&s->flights, &fo, e);
     if (rc == 0)
         rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
                           telling_recv_news, e);
-    if (rc == 0)
-        rc = ledger_new(&s->ledger, s->io_count, e);
     s->changes = (struct changes){
         .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
     return rc;

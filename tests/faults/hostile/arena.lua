@@ -29,6 +29,7 @@ local M = {}
 ---@class faults.Outcome
 ---@field limit integer @client_memory
 ---@field held integer @the most that was held
+---@field resident integer @bytes, the most that the process had
 ---@field waits number[] @of each hit, in seconds
 ---@field left number @seconds until nothing of the attacker was held
 ---@field shed integer
@@ -44,7 +45,7 @@ local function start(attack, size, certificates)
   end
   local loader = {
     pattern = "*:*", script = "any.lua", wait_timeout = "10min", load_timeout = "10min", write_timeout = "300ms",
-    max_queue = 1000000, max_loads = 1000,
+    max_queue = sizes[size].queue or 1000000, max_loads = 1000,
   }
   local server = Server.prepare {
     options = options, loaders = { loader }, scripts = { ["any.lua"] = SCRIPT },
@@ -67,10 +68,11 @@ end
 function M.run(attack, size, certificates)
   local server = start(attack, size, certificates)
   local honest = server:connect()
-  local out = { held = 0, waits = {}, left = 0 }
+  local out = { held = 0, resident = 0, waits = {}, left = 0 }
   local function memory()
     local m = expect.value(honest:stats()).client_memory
     out.limit, out.held = tonumber(m.limit), math.max(out.held, tonumber(m.held))
+    out.resident = math.max(out.resident, process.resident(server.pid))
     return m
   end
   local function hits(count)

@@ -314,6 +314,44 @@ static void a_refused_load_causes_no_backoff(void **state)
     end_with(w, r.flight, &o, &stored);
 }
 
+/* The load was made: it is stored, and who asks next has it. */
+static void without_room_for_a_result_its_waiters_are_refused_and_it_is_stored(void **state)
+{
+    struct world *w = *state;
+    struct waiter a = {0};
+    struct join_result r;
+    struct verdict v;
+    struct err e;
+    w->room = 1; /* the value takes two */
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
+    struct flight *f = r.flight;
+    struct outcome o = found(value_a);
+    size_t before = entry_outside_bytes();
+    flights_end(w->flights, f, &o, w->now_ms, &v);
+    assert_true(v.crowded);
+    assert_true(v.stored);
+    assert_int_equal(entry_outside_bytes(), before);
+    assert_null(f->outcome.value);
+    assert_int_equal(f->outcome.end, END_REFUSED);
+    flight_error(f, &e);
+    assert_int_equal(e.code, ERR_OVERLOADED);
+    assert_string_equal(e.text, "k: it was loaded, but what clients wait for holds client_memory");
+    assert_non_null(list_pop_front(&f->slots[0].waiters));
+    flight_unref(f);
+    flight_unref(f);
+    assert_int_equal(join_as(w, "k", &a, &r), JOIN_HIT);
+
+    w->room = 2;
+    assert_int_equal(join_as(w, "other", &a, &r), JOIN_STARTED);
+    f = r.flight;
+    flights_end(w->flights, f, &o, w->now_ms, &v);
+    assert_false(v.crowded);
+    assert_int_equal(f->outcome.end, END_FOUND);
+    assert_non_null(list_pop_front(&f->slots[0].waiters));
+    flight_unref(f);
+    flight_unref(f);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -335,6 +373,7 @@ int main(void)
         T(absent_replaces_what_was_stale_and_is_kept_for_negative_ttl),
         T(without_a_negative_ttl_absent_still_removes_the_old_value),
         T(a_refused_load_causes_no_backoff),
+        T(without_room_for_a_result_its_waiters_are_refused_and_it_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

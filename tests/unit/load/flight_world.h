@@ -24,6 +24,7 @@ __attribute__((unused)) static const char value_b[] = "\xa1"
 
 struct world {
     struct marks *marks;
+    size_t room; /* bytes of a result that may be kept for those who wait */
     struct store *store;
     struct flights *flights;
     int64_t now_ms;
@@ -34,10 +35,16 @@ static inline void never(struct message *m, void *owner)
     (void)m, (void)owner;
 }
 
+static inline bool has_room(const void *budget, size_t bytes)
+{
+    return bytes <= ((const struct world *)budget)->room;
+}
+
 static inline struct world *world_new(size_t failed_max)
 {
     struct world *w = calloc(1, sizeof *w);
     w->now_ms = 1000000;
+    w->room = SIZE_MAX;
     assert_int_equal(marks_new(&w->marks, 1024, 3, NULL), 0);
     struct store_options so = {
         .memory_bytes = 16 << 20, .shards = 4, .seed = 1, .now_ms = w->now_ms, .marks = w->marks};
@@ -51,6 +58,8 @@ static inline struct world *world_new(size_t failed_max)
         .floors_max = 100,
         .seed = 7,
         .deliver = never,
+        .admits = has_room,
+        .budget = w,
     };
     assert_int_equal(flights_new(&w->flights, &fo, NULL), 0);
     return w;

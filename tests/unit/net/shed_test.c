@@ -7,6 +7,9 @@
 
 #include "base/rng.h"
 #include "net/shed.h"
+#include "store/store.h"
+
+#include <stdlib.h>
 
 #define MEMBERS 100
 #define KB      ((size_t)1024)
@@ -114,6 +117,35 @@ static void it_is_stuck_once_its_patience_is_over_and_then_once_more(void **stat
     assert_true(shed_is_stuck(&s, 1000 + 2 * SHED_PATIENCE_MS));
 }
 
+/* With 32 MB: results of 1 MB together may be there whatever else is, more of them as there is
+ * room. */
+static void results_are_admitted_while_they_are_few_or_fit_beside_all_else(void **state)
+{
+    (void)state;
+    struct ledger *l;
+    struct slice value = {.data = calloc(1, 2 * MB), .size = 0};
+    assert_non_null(value.data);
+    assert_int_equal(ledger_new(&l, 2, NULL), 0);
+    ledger_tell_limit(l, 32 * MB);
+    assert_true(shed_admits_result(l, MB));
+    assert_true(shed_admits_result(l, 30 * MB));
+    assert_false(shed_admits_result(l, 30 * MB + 1)); /* 15/16 for what is large */
+    ledger_add(&l->pages[0], LEDGER_INPUT, 20 * MB);
+    ledger_add(&l->pages[1], LEDGER_OUTPUT, 9 * MB);
+    assert_true(shed_admits_result(l, MB));
+    assert_false(shed_admits_result(l, MB + 1));
+    ledger_add(&l->pages[1], LEDGER_OUTPUT, 3 * MB); /* all of it */
+    assert_true(shed_admits_result(l, MB));
+    value.size = MB; /* with its head it is more than a part that is few */
+    struct entry *result = entry_new_value(value);
+    assert_non_null(result);
+    assert_false(shed_admits_result(l, 1));
+    entry_unref(result);
+    assert_true(shed_admits_result(l, 1));
+    free((void *)value.data);
+    ledger_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +154,7 @@ int main(void)
         cmocka_unit_test(what_is_large_leaves_the_last_part_to_what_is_small),
         cmocka_unit_test(a_fair_share_is_never_less_than_what_a_small_one_needs),
         cmocka_unit_test(who_is_not_read_goes_on_in_the_order_in_which_that_began),
+        cmocka_unit_test(results_are_admitted_while_they_are_few_or_fit_beside_all_else),
         cmocka_unit_test(it_is_stuck_once_its_patience_is_over_and_then_once_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

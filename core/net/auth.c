@@ -5,7 +5,6 @@
 #include "base/show.h"
 #include "net/commands.h"
 #include "net/held.h"
-#include "serve/rights.h"
 #include "net/subscribe.h"
 
 #include <sodium.h>
@@ -35,35 +34,16 @@ static void read_peer(int fd, struct auth_request *r)
     auth_peer_of(&r->peer, &sa, auth_peer_uid(fd));
 }
 
-static void become(struct conn *c, const struct conf_user *u)
-{
-    c->user = u;
-    c->known = u || c->io->snapshot->conf->user_count == 0;
-    c->may = u ? rights_at_once(u) : c->known ? RIGHTS_ALL : RIGHT_ANYBODY;
-}
-
-/* Who was somebody else before: what that one subscribed to, this one may not be allowed to hear.
- */
-static void become_another(struct conn *c, const struct conf_user *u)
-{
-    if (c->subscriber && c->user && !conf_user_same_rights(c->user, u))
-        subscribe_client_left(c);
-    become(c, u);
-}
-
 void auth_conn_opened(struct conn *c)
 {
-    const struct conf *conf = c->io->snapshot->conf;
-    const struct conf_user *u = NULL;
-    if (conf->user_count > 0)
-        u = conf_user_of_uid(conf, auth_peer_uid(c->reading.fd));
     c->opened_ms = clock_ms();
-    become(c, u);
+    const struct conf *conf = c->io->snapshot->conf;
+    session_begin(&c->session, conf, conf->user_count > 0 ? auth_peer_uid(c->reading.fd) : -1);
 }
 
 bool auth_is_overdue(const struct conn *c, int64_t now_ms)
 {
-    return !c->known && c->state < CONN_FINISHING &&
+    return !c->session.known && c->state < CONN_FINISHING &&
            now_ms - c->opened_ms >= c->io->snapshot->conf->auth_timeout_ms;
 }
 
@@ -134,15 +114,20 @@ static void auth_client_left(struct ticket *t, struct conn *c)
     mailbox_send(c->io->options.control, &r->left);
 }
 
-/* The user may have been removed or changed while its password was verified. */
+/* Who was somebody else before: what that one subscribed to, this one may not be allowed to hear.
+ */
 static int settle(struct auth_request *r, const struct conf *conf)
 {
-    const struct conf_user *u = conf_user_find(conf, slice_of(r->name, r->name_size));
+    struct conn *c = r->conn;
     if (r->rc != 0)
         return r->rc;
-    if (!u || !u->password_hash || strcmp(u->password_hash, r->hash) != 0)
-        return err_set(&r->err, ERR_AUTH_FAILED, "auth: the user was changed meanwhile");
-    become_another(r->conn, u);
+    const struct conf_user *u =
+        session_user(conf, slice_of(r->name, r->name_size), r->hash, &r->err);
+    if (!u)
+        return r->err.code;
+    if (session_is_another(&c->session, u))
+        subscribe_client_left(c);
+    session_become(&c->session, conf, u);
     return 0;
 }
 
@@ -165,13 +150,13 @@ static void answer(struct conn *c, struct auth_request *r, int rc)
     ticket_done(&r->ticket, c);
     let_go(c);
     if (rc == 0) {
-        c->auth_failures = 0;
+        c->session.failures = 0;
         answer_true(&t, true);
     } else {
         answer_error(&t, &r->err);
     }
-    c->auth_failures += rc == ERR_AUTH_FAILED;
-    if (c->auth_failures >= (unsigned)c->io->snapshot->conf->max_auth_failures) {
+    c->session.failures += rc == ERR_AUTH_FAILED;
+    if (c->session.failures >= (unsigned)c->io->snapshot->conf->max_auth_failures) {
         log_warn("conn.cut", "id=%llu reason=max_auth_failures", (unsigned long long)c->id);
         metrics_inc(c->io->metrics, M_CONNECTIONS_UNKNOWN);
         conn_finish(c);
@@ -210,7 +195,7 @@ static int submit(const struct target *t, struct slice name, struct slice passwo
     r->conn = c;
     r->msgid = t->msgid;
     r->notify = t->notify;
-    r->failures = c->auth_failures;
+    r->failures = c->session.failures;
     memcpy(r->name, name.data, name.size);
     r->name_size = name.size;
     memcpy(r->password, password.data, password.size);
@@ -246,52 +231,19 @@ void auth_auth(const struct target *t, struct params *p)
 
 /* ---- reloads ---- */
 
-/* The same user in another configuration, most likely at the same place. */
-static const struct conf_user *again(const struct conf_user *u, const struct conf *before,
-                                     const struct conf *now)
-{
-    size_t place = (size_t)(u - before->users);
-    if (place < now->user_count && strcmp(now->users[place].name, u->name) == 0)
-        return &now->users[place];
-    return conf_user_find(now, slice_str(u->name));
-}
-
-/* Whether c may stay; its subscriptions are what it was allowed to hear of. */
-static bool stays(struct conn *c, const struct conf *before, const struct conf *now)
-{
-    const struct conf_user *old = c->user;
-    if (now->user_count == 0) {
-        become(c, NULL);
-        return true;
-    }
-    if (!old) { /* everybody could do everything, or it was nobody yet */
-        bool was_known = c->known;
-        auth_conn_opened(c);
-        return !was_known || c->known;
-    }
-    const struct conf_user *u = again(old, before, now);
-    if (!u || !conf_user_same_proof(old, u) || (c->subscriber && !conf_user_same_rights(old, u)))
-        return false;
-    become(c, u);
-    return true;
-}
-
 void auth_changed(struct io *io, const struct conf *before)
 {
     const struct conf *now = io->snapshot->conf;
     list_for_each (link, &io->conns) {
         struct conn *c = container_of(link, struct conn, link);
-        int64_t opened_ms = c->opened_ms;
-        bool was_known = c->known;
-        if (stays(c, before, now)) {
-            if (!was_known)
-                c->opened_ms = opened_ms;
+        const struct conf_user *was = c->session.user;
+        bool by_uid = now->user_count > 0 && !was;
+        int64_t uid = by_uid ? auth_peer_uid(c->reading.fd) : -1;
+        if (session_stays(&c->session, before, now, uid, c->subscriber != NULL))
             continue;
-        }
         log_info("conn.user_changed", "id=%llu user=%s", (unsigned long long)c->id,
-                 log_q(c->user ? c->user->name : ""));
+                 log_q(was ? was->name : ""));
         metrics_inc(io->metrics, M_CONNECTIONS_UNKNOWN);
-        become(c, NULL);
         conn_cut(c);
     }
 }

@@ -24,6 +24,7 @@
 #include "net/protocol.h"
 #include "net/shares.h"
 #include "net/ticket.h"
+#include "serve/session.h"
 #include "wire/rpc.h"
 
 #define CONN_OUT_PAUSE    (1024 * 1024)
@@ -73,23 +74,20 @@ struct conn {
     struct shed_member member;
     size_t held_in, held_out, held_shared, held_own; /* as they were written down; net/held.h */
     size_t shed_bytes;                               /* where it was cut for what it holds */
-    size_t gathered;              /* bytes of its get_manys that wait for the rest of their items */
-    uint32_t parked_count;        /* its requests that are not answered yet, */
-    uint32_t owed;                /* and those of them whose answer is sent: no notifications */
-    unsigned may;                 /* what it may do without a further look; serve/rights.h */
-    const struct conf_user *user; /* of io's snapshot; NULL: nobody yet, or there are no users */
-    struct auth_request *auth;    /* in the air; NULL: none */
-    struct job *job;              /* a request that goes on in slices; NULL: none */
+    size_t gathered;           /* bytes of its get_manys that wait for the rest of their items */
+    uint32_t parked_count;     /* its requests that are not answered yet, */
+    uint32_t owed;             /* and those of them whose answer is sent: no notifications */
+    struct session session;    /* who it is, of io's snapshot */
+    struct auth_request *auth; /* in the air; NULL: none */
+    struct job *job;           /* a request that goes on in slices; NULL: none */
     int64_t opened_ms;
     int64_t frame_ms;   /* since when a frame is incomplete, or its rate was looked at last */
     size_t frame_bytes; /* that were there of it then */
-    uint32_t auth_failures;
     struct subscriber *subscriber; /* serve/subscriptions.h; NULL before the first subscribe */
     int64_t linger_until_ms;
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
     bool ahead;   /* the first byte of the next answer has been sent already; conn_over.c */
-    bool known;   /* it is a user, or there are none */
 };
 
 /* ---- conn_in ---- */

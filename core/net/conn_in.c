@@ -95,7 +95,7 @@ static void process_sealed(struct conn *c, struct slice wire)
         struct err e;
         struct slice plain;
         answer = conn_tls_read(c, &plain, &e);
-        bool known = c->known;
+        bool known = c->session.known;
         any |= plain.size > 0;
         if (plain.size > 0)
             process(c, plain);
@@ -150,7 +150,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     }
     c->active_ms = io->now_ms;
     metrics_add(io->metrics, M_BYTES_IN, (uint64_t)n);
-    bool known = c->known;
+    bool known = c->session.known;
     c->in_turn = true;
     struct slice in = slice_of(io->read_room, (size_t)n);
     if (c->tls)

@@ -47,7 +47,7 @@ bool conn_has_ended(const struct conn *c)
  * as far as that is one value. */
 static size_t pause_at(const struct conn *c)
 {
-    return c->known ? c->io->out_pause : CONN_NOBODY_PAUSE;
+    return c->session.known ? c->io->out_pause : CONN_NOBODY_PAUSE;
 }
 
 bool conn_is_past_pause(const struct conn *c)
@@ -90,7 +90,7 @@ void conn_fill_if(struct conn *c)
 /* What nobody has sent may be a password. */
 void conn_drop_input(struct conn *c)
 {
-    if (!c->known && c->in.data)
+    if (!c->session.known && c->in.data)
         explicit_bzero(c->in.data, c->in.capacity);
     buf_fini(&c->in);
 }

@@ -139,9 +139,9 @@ static int call_begin(struct call *call, struct err *e)
     const struct conn *c = call->job.target.conn;
     const struct snapshot *now = c->io->snapshot;
     call->generation = now->generation;
-    call->free = (call->method->right & c->may) != 0;
+    call->free = (call->method->right & c->session.may) != 0;
     rights_begin(&call->rights, call->method->names, &call->msg, (size_t)now->conf->max_batch);
-    return call->free ? 0 : rights_group(c->user, call->method->right, call->msg.method, e);
+    return call->free ? 0 : rights_group(c->session.user, call->method->right, call->msg.method, e);
 }
 
 /* What is looked at and what runs are of one configuration: after a reload it begins again. */
@@ -152,7 +152,7 @@ static bool call_step(struct job *j)
     struct err e;
     int rc = call->generation != c->io->snapshot->generation ? call_begin(call, &e) : 0;
     for (int i = 0; i < RIGHTS_EACH && rc == 0; i++)
-        if (call->free || (!rights_step(&call->rights, c->user, &rc, &e) && rc == 0)) {
+        if (call->free || (!rights_step(&call->rights, c->session.user, &rc, &e) && rc == 0)) {
             run(&j->target, call->method, &call->msg);
             return false;
         }
@@ -183,7 +183,8 @@ static void check_and_run(const struct target *t, const struct method *method,
     struct err e;
     if (m->params.size <= AT_ONCE) {
         size_t max_batch = (size_t)t->io->snapshot->conf->max_batch;
-        if (rights_check(t->conn->user, method->right, method->names, m, max_batch, &e) == 0)
+        if (rights_check(t->conn->session.user, method->right, method->names, m, max_batch, &e) ==
+            0)
             run(t, method, m);
         else
             refuse(t, &e);
@@ -220,7 +221,7 @@ void dispatch(struct conn *c, const struct rpc_msg *m)
         answer_error(&t, &e);
         return;
     }
-    if (__builtin_expect(!(method->right & c->may), 0)) {
+    if (__builtin_expect(!(method->right & c->session.may), 0)) {
         check_and_run(&t, method, m);
         return;
     }

@@ -222,7 +222,7 @@ void read_peek(const struct target *t, struct params *p)
 /* Whether its client may be shown a value. */
 static bool may_read(const struct target *t)
 {
-    const struct conf_user *u = t->conn->user;
+    const struct conf_user *u = t->conn->session.user;
     return !u || (u->rights & RIGHT_READ);
 }
 

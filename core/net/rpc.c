@@ -32,8 +32,8 @@ static void parse(struct conn *c, struct slice in, size_t at, struct batch *b)
 {
     const struct conf *conf = c->io->snapshot->conf;
     struct rpc_limits limits = {
-        .max_frame = (size_t)(c->known ? conf->max_frame : conf->max_frame_before_auth)};
-    unsigned most = c->known ? AHEAD : 1; /* the first may change what may follow */
+        .max_frame = (size_t)(c->session.known ? conf->max_frame : conf->max_frame_before_auth)};
+    unsigned most = c->session.known ? AHEAD : 1; /* the first may change what may follow */
     b->rc = RPC_MESSAGE;
     for (b->count = 0; b->count < most; b->count++) {
         size_t used = 0;

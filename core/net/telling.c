@@ -66,7 +66,7 @@ static void tell(struct telling *t, struct subscriber *r)
     }
     if (t->now.cause == CAUSE_LOST)
         metrics_inc(io->metrics, M_NOTICES_LOST);
-    struct news shown = shown_to(c->user, &t->now);
+    struct news shown = shown_to(c->session.user, &t->now);
     send_notice(c, &shown);
 }
 

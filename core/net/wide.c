@@ -158,7 +158,7 @@ static int read_lift(struct params *p, struct lift *what, bool *all, struct err 
 static int check_lift(const struct target *t, const struct params *p, const struct lift *what,
                       bool all, struct err *e)
 {
-    const struct conf_user *user = t->conn ? t->conn->user : NULL;
+    const struct conf_user *user = t->conn ? t->conn->session.user : NULL;
     bool pattern = what->key.size == 0;
     struct slice text = !pattern ? what->key : all ? slice_str("*") : what->match;
     int rc = rights_text(user, slice_str(p->method), pattern ? RIGHTS_OF_PATTERN : RIGHTS_OF_KEY,
@@ -170,7 +170,7 @@ static int check_lift(const struct target *t, const struct params *p, const stru
 /* What the log says of it: somebody has taken a promise back. */
 static void log_lift(const struct target *t, const struct lift *what, bool all, bool had)
 {
-    const struct conf_user *user = t->conn ? t->conn->user : NULL;
+    const struct conf_user *user = t->conn ? t->conn->session.user : NULL;
     const char *name = user ? user->name : "";
     if (all)
         log_warn("floors.lifted", "user=%s all=1", log_q(name));

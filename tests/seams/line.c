@@ -61,10 +61,10 @@ static void line_error(const struct target *t, const struct err *e)
 /* Whether its user may. */
 static bool may_get(struct conn *c, struct slice key, struct err *e)
 {
-    if (c->may & RIGHT_READ)
+    if (c->session.may & RIGHT_READ)
         return true;
-    return rights_group(c->user, RIGHT_READ, slice_str("GET"), e) == 0 &&
-           rights_text(c->user, slice_str("GET"), RIGHTS_OF_KEY, key, e) == 0;
+    return rights_group(c->session.user, RIGHT_READ, slice_str("GET"), e) == 0 &&
+           rights_text(c->session.user, slice_str("GET"), RIGHTS_OF_KEY, key, e) == 0;
 }
 
 static void get(struct conn *c, struct slice key)

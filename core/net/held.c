@@ -148,6 +148,10 @@ void held_stop(struct io *io)
 static void move(struct conn *c, size_t held)
 {
     worker_owns(&c->io->worker);
+    if (__builtin_expect(!shed_moves(&c->member, held), 1)) { /* nor does the largest change */
+        c->member.held = held;
+        return;
+    }
     shed_move(&c->io->shed, &c->member, held);
     ledger_tell_largest(page_of(c->io), shed_edge(&c->io->shed));
 }

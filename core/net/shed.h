@@ -46,6 +46,11 @@ enum shed_state { SHED_QUIET, SHED_NEAR, SHED_OVER, SHED_FULL };
 void shed_init(struct shed *s);
 void shed_enter(struct shed *s, struct shed_member *m);
 void shed_leave(struct shed *s, struct shed_member *m);
+/* Whether m stands in another list once it holds so much: whether the highest bits differ. */
+static inline bool shed_moves(const struct shed_member *m, size_t held)
+{
+    return (held ^ m->held) > (held & m->held);
+}
 /* m holds so much from now on. */
 void shed_move(struct shed *s, struct shed_member *m, size_t held);
 /* One of the largest, or NULL. */

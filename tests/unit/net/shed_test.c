@@ -42,6 +42,19 @@ static void the_largest_is_one_of_its_power_of_two(void **state)
     assert_null(shed_largest(&s));
 }
 
+static void who_keeps_the_highest_bit_keeps_the_list(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 2, 3, 4, 7, 8, MB - 1, MB, MB + 1, 2 * MB - 1, 2 * MB};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            const struct shed_member m = {.held = sizes[i]};
+            int from = sizes[i] ? 63 - __builtin_clzll(sizes[i]) : -1;
+            int to = sizes[k] ? 63 - __builtin_clzll(sizes[k]) : -1;
+            assert_int_equal(shed_moves(&m, sizes[k]), from != to);
+        }
+}
+
 static void each_part_of_the_limit_has_its_state(void **state)
 {
     (void)state;
@@ -150,6 +163,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_is_one_of_its_power_of_two),
+        cmocka_unit_test(who_keeps_the_highest_bit_keeps_the_list),
         cmocka_unit_test(each_part_of_the_limit_has_its_state),
         cmocka_unit_test(what_is_large_leaves_the_last_part_to_what_is_small),
         cmocka_unit_test(a_fair_share_is_never_less_than_what_a_small_one_needs),

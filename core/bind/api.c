@@ -1,6 +1,6 @@
 #include "bind/api.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "base/clock.h"
 #include "bind/op.h"
 #include "bind/run_answer.h"

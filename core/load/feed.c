@@ -1,6 +1,6 @@
 #include "load/feed.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "metrics/metrics.h"
 #include "wire/mp.h"
 

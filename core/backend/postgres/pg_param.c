@@ -1,6 +1,6 @@
 #include "backend/postgres/pg_param.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "backend/postgres/pg_int.h"
 #include "backend/postgres/pg_value.h"
 #include "base/decimal.h"

@@ -1,6 +1,6 @@
 #include "backend/postgres/pg_value.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "base/decimal.h"
 #include "wire/mpw.h"
 

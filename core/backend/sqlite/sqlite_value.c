@@ -1,6 +1,6 @@
 #include "backend/sqlite/sqlite_value.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "base/decimal.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"

@@ -2,7 +2,7 @@
  * version: each row goes to its key, without the number that it came with. */
 #include "bind/fake.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "conf/conf.h"
 #include "wire/mpw.h"
 

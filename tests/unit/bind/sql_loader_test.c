@@ -1,6 +1,6 @@
 #include "bind/fake.h"
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "conf/conf.h"
 
 static int add(struct bench *b, const char *version)

@@ -5,7 +5,7 @@
 #define RTCACHE_TESTS_BACKEND_PG_FIXTURE_H
 
 #include "backend/backend.h"
-#include "backend/json.h"
+#include "wire/json.h"
 #include "backend/postgres/pg_pool.h"
 #include "pg_server.h"
 #include "wire/mp.h"

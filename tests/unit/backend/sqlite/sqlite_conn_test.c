@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend/json.h"
+#include "wire/json.h"
 #include "backend/sqlite/sqlite_conn.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "backend/backend.h"
-#include "backend/json.h"
+#include "wire/json.h"
 #include "wire/mpw.h"
 
 #include "backend/sqlite/sqlite_files.h"

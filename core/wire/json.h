@@ -4,8 +4,8 @@
  * Integers of int64 are exact, larger ones become float 64; objects become maps with string keys.
  * Thread: any. Limits: nesting as mp.h's MP_DEPTH_MAX; size as the buf's maximum.
  */
-#ifndef RTCACHE_BACKEND_JSON_H
-#define RTCACHE_BACKEND_JSON_H
+#ifndef RTCACHE_WIRE_JSON_H
+#define RTCACHE_WIRE_JSON_H
 
 #include "base/buf.h"
 

@@ -1,8 +1,8 @@
 /*
- * backend_json_fuzz: JSON text to MessagePack and back, which is the same again; and any bytes as
- * MessagePack to JSON. Run: ./dev fuzz backend_json
+ * wire_json_fuzz: JSON text to MessagePack and back, which is the same again; and any bytes as
+ * MessagePack to JSON. Run: ./dev fuzz wire_json
  */
-#include "backend/json.h"
+#include "wire/json.h"
 #include "wire/mp.h"
 
 #include <stdlib.h>

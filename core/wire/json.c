@@ -1,4 +1,4 @@
-#include "backend/json.h"
+#include "wire/json.h"
 
 #include "base/decimal.h"
 #include "wire/json_number.h"

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend/json.h"
+#include "wire/json.h"
 
 #include "wire/json_read.h"
 

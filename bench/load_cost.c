@@ -43,7 +43,7 @@ static void die(const char *what)
     exit(1);
 }
 
-static void mirror_submit(struct backend *b, struct query *q)
+static void mirror_submit(struct backend *b, struct call *q)
 {
     struct mirror *m = container_of(b, struct mirror, head);
     q->code = 0;
@@ -53,7 +53,7 @@ static void mirror_submit(struct backend *b, struct query *q)
     list_push_back(&m->queries, &q->link);
 }
 
-static void mirror_cancel(struct backend *b, struct query *q)
+static void mirror_cancel(struct backend *b, struct call *q)
 {
     (void)b;
     list_remove(&q->link);
@@ -68,8 +68,8 @@ static void mirror_answer(struct mirror *m)
 {
     struct list *link;
     while ((link = list_pop_front(&m->queries)) != NULL) {
-        struct query *q = container_of(link, struct query, link);
-        struct slice answer = buf_slice(q->shape == QUERY_ROWS ? &m->rows : &m->row);
+        struct call *q = container_of(link, struct call, link);
+        struct slice answer = buf_slice(q->shape == CALL_ROWS ? &m->rows : &m->row);
         if (mpw_raw(&q->result, answer) != 0)
             die("no memory");
         q->done(q);

@@ -11,7 +11,7 @@
 #define RTCACHE_BACKEND_BACKEND_H
 
 #include "backend/listen.h"
-#include "backend/query.h"
+#include "backend/call.h"
 #include "base/err.h"
 #include "conf/conf.h"
 
@@ -34,10 +34,10 @@ struct backend_stats {
 };
 
 struct backend_ops {
-    void (*submit)(struct backend *b, struct query *q);
-    void (*cancel)(struct backend *b, struct query *q);
+    void (*submit)(struct backend *b, struct call *q);
+    void (*cancel)(struct backend *b, struct call *q);
     /* NULL: nothing is known of a query before it has run. */
-    bool (*answer)(struct backend *b, struct query *q);
+    bool (*answer)(struct backend *b, struct call *q);
     void (*free)(struct backend *b);
     void (*read_stats)(const struct backend *b, struct backend_stats *out);
 };
@@ -82,21 +82,21 @@ static inline void backend_unref(struct backend *b)
         b->ops->free(b);
 }
 
-static inline void backend_submit(struct backend *b, struct query *q)
+static inline void backend_submit(struct backend *b, struct call *q)
 {
     b->ops->submit(b, q);
 }
 
 /* Answers q from what the driver knows, at once: q has its outcome, the source was not asked, and
  * done will not be called. false: q is untouched, and has to be submitted. */
-static inline bool backend_answer(struct backend *b, struct query *q)
+static inline bool backend_answer(struct backend *b, struct call *q)
 {
     return b->ops->answer && b->ops->answer(b, q);
 }
 
 /* Gives q up: done will not be called, q may be released at once (its result too), and its fate
  * stands. The database is told to stop; the connection is used again only when it is drained. */
-static inline void backend_cancel(struct backend *b, struct query *q)
+static inline void backend_cancel(struct backend *b, struct call *q)
 {
     b->ops->cancel(b, q);
 }

@@ -130,14 +130,14 @@ static int api_query(lua_State *L)
 {
     static const struct {
         const char *name;
-        enum query_shape shape;
+        enum call_shape shape;
         bool packed, plain;
     } methods[] = {
-        {"row", QUERY_ROW, false, false},          {"rows", QUERY_ROWS, false, false},
-        {"value", QUERY_VALUE, false, false},      {"exec", QUERY_EXEC, false, false},
-        {"packed_row", QUERY_ROW, true, false},    {"packed_rows", QUERY_ROWS, true, false},
-        {"types", QUERY_TYPES, false, false}, /* from here on: no script gets at them */
-        {"batch_types", QUERY_TYPES, false, true}, {"batch_rows", QUERY_ROWS, true, true},
+        {"row", CALL_ROW, false, false},          {"rows", CALL_ROWS, false, false},
+        {"value", CALL_VALUE, false, false},      {"exec", CALL_COUNT, false, false},
+        {"packed_row", CALL_ROW, true, false},    {"packed_rows", CALL_ROWS, true, false},
+        {"types", CALL_TYPES, false, false}, /* from here on: no script gets at them */
+        {"batch_types", CALL_TYPES, false, true}, {"batch_rows", CALL_ROWS, true, true},
     };
     struct runtime *rt = runtime_upvalue(L);
     struct asked asked = {.prefix = "db:", .what = luaL_checkstring(L, 1), .placed = true};

@@ -18,7 +18,7 @@ struct op {
     size_t charged;
     struct vm_position where; /* that asked */
     ev_timer timer;
-    struct query query;
+    struct call query;
     struct buf params;
     char sql[];
 };
@@ -44,12 +44,12 @@ static bool is_undone_by_error(struct slice sql)
 /* What a query that has ended, or is given up, may have done to its source. */
 static void note_effect(struct op *op, bool ended)
 {
-    const struct query *q = &op->query;
-    enum query_fate fate = ended && q->code == 0 ? QUERY_DONE : q->fate;
+    const struct call *q = &op->query;
+    enum call_fate fate = ended && q->code == 0 ? CALL_DONE : q->fate;
     enum run_effect effect = EFFECT_SOME;
-    if (fate == QUERY_UNSENT || (fate == QUERY_UNDONE && is_undone_by_error(q->sql)))
+    if (fate == CALL_UNSENT || (fate == CALL_UNDONE && is_undone_by_error(q->text)))
         effect = EFFECT_NONE;
-    else if (fate == QUERY_SENT)
+    else if (fate == CALL_SENT)
         effect = EFFECT_UNKNOWN;
     if (effect > op->run->effect)
         op->run->effect = effect;
@@ -59,11 +59,11 @@ static void note_effect(struct op *op, bool ended)
  * health. */
 static void note_health(struct op *op, bool ended)
 {
-    const struct query *q = &op->query;
+    const struct call *q = &op->query;
     enum run_health health = HEALTH_GOOD;
     if (!ended || (q->code != 0 && err_is_sick(&q->err)))
         health = HEALTH_BAD;
-    else if (q->code != 0 && q->code != ERR_BACKEND && q->fate == QUERY_UNSENT)
+    else if (q->code != 0 && q->code != ERR_BACKEND && q->fate == CALL_UNSENT)
         health = HEALTH_UNKNOWN; /* the source was not asked */
     if (health > op->run->health)
         op->run->health = health;
@@ -148,7 +148,7 @@ static void op_settle(struct op *op)
     run_wake(op->run);
 }
 
-static void op_query_done(struct query *q)
+static void op_query_done(struct call *q)
 {
     struct op *op = container_of(q, struct op, query);
     if (q->code == ERR_BAD_REQUEST) /* SQL is the script's, and no client's request */
@@ -181,14 +181,14 @@ bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
     op->backend = q->backend;
     op->packed = q->packed;
     op->where = *q->where;
-    op->query.sql = slice_of(op->sql, q->sql.size);
+    op->query.text = slice_of(op->sql, q->sql.size);
     op->query.params = buf_slice(&op->params);
     op->query.shape = q->shape;
     op->query.plain = q->plain;
     op->query.done = op_query_done;
     push_number(L, op);
     struct backend *b = rt->backends[q->backend];
-    op->settled = q->shape == QUERY_TYPES && backend_answer(b, &op->query);
+    op->settled = q->shape == CALL_TYPES && backend_answer(b, &op->query);
     if (!op->settled)
         backend_submit(b, &op->query);
     return true;
@@ -257,17 +257,17 @@ int op_lua_take(lua_State *L)
     }
     if (op->query.code != 0)
         return raise_query_error(L, rt, op);
-    bool maybe = op->query.shape == QUERY_ROW || op->query.shape == QUERY_VALUE ||
-                 op->query.shape == QUERY_TYPES;
+    bool maybe = op->query.shape == CALL_ROW || op->query.shape == CALL_VALUE ||
+                 op->query.shape == CALL_TYPES;
     if (maybe && !op->query.found)
         lua_pushnil(L);
-    else if (op->packed && op->query.shape == QUERY_ROW)
+    else if (op->packed && op->query.shape == CALL_ROW)
         packed_push_row(L, &rt->sandbox.marks, buf_slice(&op->query.result));
     else if (op->packed)
         packed_push_rows(L, &rt->sandbox.marks, buf_slice(&op->query.result));
     else
         value_unpack(L, &rt->sandbox.marks, buf_slice(&op->query.result));
-    if (op->query.shape == QUERY_VALUE && op->query.found)
+    if (op->query.shape == CALL_VALUE && op->query.found)
         run_bytes_note(L, op->run, buf_slice(&op->query.result));
     op_free(op);
     return 1;

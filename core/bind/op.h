@@ -16,7 +16,7 @@
 
 struct op_request {
     int backend;
-    enum query_shape shape;
+    enum call_shape shape;
     bool packed; /* the result goes to the script as packed bytes (packed.h) */
     bool plain;  /* see backend.h */
     struct slice sql;

@@ -124,7 +124,7 @@ static void refuse(const struct target *t, const struct err *e)
 }
 
 /* A request that names so much that the look at its rights is done in slices. */
-struct call {
+struct command_job {
     struct job job;
     const struct method *method;
     struct rpc_msg msg;
@@ -134,7 +134,7 @@ struct call {
 };
 
 /* Begins the look at its rights, as they are now. */
-static int call_begin(struct call *call, struct err *e)
+static int call_begin(struct command_job *call, struct err *e)
 {
     const struct conn *c = call->job.target.conn;
     const struct snapshot *now = c->io->snapshot;
@@ -147,7 +147,7 @@ static int call_begin(struct call *call, struct err *e)
 /* What is looked at and what runs are of one configuration: after a reload it begins again. */
 static bool call_step(struct job *j)
 {
-    struct call *call = container_of(j, struct call, job);
+    struct command_job *call = container_of(j, struct command_job, job);
     const struct conn *c = j->target.conn;
     struct err e;
     int rc = call->generation != c->io->snapshot->generation ? call_begin(call, &e) : 0;
@@ -163,7 +163,7 @@ static bool call_step(struct job *j)
 
 static void call_moved(struct job *j, const char *from, const char *to)
 {
-    struct call *call = container_of(j, struct call, job);
+    struct command_job *call = container_of(j, struct command_job, job);
     struct rpc_msg *m = &call->msg;
     job_move_slice(&m->method, from, to);
     job_move_slice(&m->params, from, to);
@@ -178,8 +178,8 @@ static void call_moved(struct job *j, const char *from, const char *to)
 static void check_and_run(const struct target *t, const struct method *method,
                           const struct rpc_msg *m)
 {
-    static const struct job_kind kind = {sizeof(struct call), call_step, call_moved, NULL};
-    struct call call = {.job = {.kind = &kind, .target = *t}, .method = method, .msg = *m};
+    static const struct job_kind kind = {sizeof(struct command_job), call_step, call_moved, NULL};
+    struct command_job call = {.job = {.kind = &kind, .target = *t}, .method = method, .msg = *m};
     struct err e;
     if (m->params.size <= AT_ONCE) {
         size_t max_batch = (size_t)t->io->snapshot->conf->max_batch;

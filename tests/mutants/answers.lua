@@ -101,7 +101,7 @@ return {
   {
     race = "write", rule = "what the database has undone did nothing",
     file = "core/bind/op.c",
-    from = "is_undone_by_error(q->sql)))", to = "is_undone_by_error(q->sql) && false))",
+    from = "is_undone_by_error(q->text)))", to = "is_undone_by_error(q->text) && false))",
     tests = { "bind_write" },
   },
   {

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-struct pg_call *pg_call_new(struct pg_pool *p, struct query *q)
+struct pg_call *pg_call_new(struct pg_pool *p, struct call *q)
 {
-    query_reset(q, p->max_result);
+    call_reset(q, p->max_result);
     p->stats.queries++;
     struct pg_call *call = calloc(1, sizeof *call);
     if (!call) {
@@ -31,12 +31,12 @@ void pg_call_finish(struct pg_call *call, int code)
 
 void pg_call_renew(struct pg_call *call)
 {
-    struct query *q = call->q;
+    struct call *q = call->q;
     call->redo = 0;
     call->doubt = PG_SURE;
     call->parses = false;
     buf_fini(&q->result);
-    query_reset(q, call->conn->pool->max_result);
+    call_reset(q, call->conn->pool->max_result);
     q->driver = call;
 }
 

@@ -9,7 +9,7 @@
 #include "backend/postgres/pg_priv.h"
 
 /* NULL: there is no memory, and the query has ended. */
-struct pg_call *pg_call_new(struct pg_pool *p, struct query *q);
+struct pg_call *pg_call_new(struct pg_pool *p, struct call *q);
 /* The call, in no list any more, is over; its query's err stands where code is not 0. */
 void pg_call_finish(struct pg_call *call, int code);
 /* The call's state becomes that of one that was not sent yet. It stays on its connection. */

@@ -100,13 +100,13 @@ int pg_error_of_conn(const PGconn *pg, const char *what, struct err *e)
     return err_set(e, ERR_BACKEND_DOWN, "%s%s%s", what, message[0] ? ": " : "", message);
 }
 
-enum query_fate pg_error_fate(const PGresult *res)
+enum call_fate pg_error_fate(const PGresult *res)
 {
     const char *state = pg_error_state(res);
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
     bool ends = severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
     bool open = ends || means_down(state) || strcmp(state, "40003") == 0;
-    return open ? QUERY_SENT : QUERY_UNDONE;
+    return open ? CALL_SENT : CALL_UNDONE;
 }
 
 bool pg_error_is_cancel(const PGresult *res)

@@ -8,7 +8,7 @@
 #ifndef RTCACHE_BACKEND_PG_ERROR_H
 #define RTCACHE_BACKEND_PG_ERROR_H
 
-#include "backend/query.h"
+#include "backend/call.h"
 
 #include <libpq-fe.h>
 
@@ -32,7 +32,7 @@ enum pg_doubt pg_error_doubt(const PGresult *res);
  * not begin to run, and somebody between shares sessions out. */
 bool pg_error_is_lost(const PGresult *res);
 /* What the error says of the statement: one that ends its session may have come after a commit. */
-enum query_fate pg_error_fate(const PGresult *res);
+enum call_fate pg_error_fate(const PGresult *res);
 /* Whether the server stopped the query because it was told to. */
 bool pg_error_is_cancel(const PGresult *res);
 

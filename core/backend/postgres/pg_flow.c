@@ -91,7 +91,7 @@ static void name_was_lost(struct pg_conn *c, const struct pg_call *call, const P
 
 static void take_error(struct pg_conn *c, struct pg_call *call, const PGresult *res)
 {
-    struct query *q = call->q;
+    struct call *q = call->q;
     call->redo = redo_for(call, res);
     q->fate = pg_error_fate(res);
     q->code = pg_error_of_result(res, c->pool->full_errors, &q->err);
@@ -107,7 +107,7 @@ static void take_error(struct pg_conn *c, struct pg_call *call, const PGresult *
 static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult *res)
 {
     struct pg_stmt *st = call->stmt;
-    struct query *q = call->q;
+    struct call *q = call->q;
     if (call->rows.begun || PQnfields(res) == 0)
         return 0;
     uint32_t before = st->generation;
@@ -118,7 +118,7 @@ static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult
         rc = pg_row_check_shape(q, &st->desc);
     }
     if (rc != 0 || st->generation == before || (call->redone & PG_REDO_TYPES) ||
-        q->shape == QUERY_EXEC ||
+        q->shape == CALL_COUNT ||
         pg_types_know(&c->pool->types, st->desc.column_types, st->desc.columns))
         return rc;
     if (st->nameable) /* the type is asked for before it runs again */
@@ -129,7 +129,7 @@ static int check_columns(struct pg_conn *c, struct pg_call *call, const PGresult
 
 static int take_rows(struct pg_conn *c, struct pg_call *call, const PGresult *res)
 {
-    struct query *q = call->q;
+    struct call *q = call->q;
     struct pg_stmt *st = call->stmt;
     int rc = check_columns(c, call, res);
     if (rc == 0)
@@ -145,7 +145,7 @@ static int take_rows(struct pg_conn *c, struct pg_call *call, const PGresult *re
 
 static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *res)
 {
-    struct query *q = call->q;
+    struct call *q = call->q;
     ExecStatusType status = PQresultStatus(res);
     if (!q || q->code != 0) /* the first error is the cause */
         return;
@@ -159,7 +159,7 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
             pg_cancel_settle(c);
         }
     } else if (status == PGRES_EMPTY_QUERY) {
-        q->fate = QUERY_UNDONE;
+        q->fate = CALL_UNDONE;
         q->code = err_set(&q->err, ERR_BAD_REQUEST, "the SQL is empty");
     } else {
         take_error(c, call, res);
@@ -199,8 +199,8 @@ static void run_ended(struct pg_conn *c, struct pg_call *call, bool group_failed
     } else if (call->q && call->doubt != PG_SURE && !(call->redone & PG_REDO_STALE)) {
         pg_describe_judge(c, call);
     } else {
-        if (call->q && call->q->fate == QUERY_SENT)
-            call->q->fate = QUERY_DONE; /* the transaction has ended, and without an error */
+        if (call->q && call->q->fate == CALL_SENT)
+            call->q->fate = CALL_DONE; /* the transaction has ended, and without an error */
         pg_call_finish(call, call->q ? call->q->code : 0);
     }
 }

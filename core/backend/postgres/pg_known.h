@@ -1,7 +1,7 @@
 /*
  * pg_known: what a statement's types are, where a connection of the pool knows that already.
  *
- *   QUERY_TYPES -> a young description, and whether it reads plain tables -> an answer at once
+ *   CALL_TYPES -> a young description, and whether it reads plain tables -> an answer at once
  *               -> one of them is not there, or it is time to ask anew    -> the way of a query
  *
  * Thread: its pool's loop. Limits: what is told is never older than `statement_age`.
@@ -12,6 +12,6 @@
 #include "backend/postgres/pg_priv.h"
 
 /* A backend's `answer`. */
-bool pg_known_answer(struct backend *b, struct query *q);
+bool pg_known_answer(struct backend *b, struct call *q);
 
 #endif

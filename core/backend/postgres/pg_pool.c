@@ -143,7 +143,7 @@ void pg_pool_dispatch(struct pg_pool *p)
         look_again(p);
 }
 
-void pg_pool_submit(struct backend *b, struct query *q)
+void pg_pool_submit(struct backend *b, struct call *q)
 {
     struct pg_pool *p = (struct pg_pool *)b;
     struct pg_call *call = pg_call_new(p, q);
@@ -165,7 +165,7 @@ void pg_pool_submit(struct backend *b, struct query *q)
                          p->max_queue));
 }
 
-void pg_pool_cancel(struct backend *b, struct query *q)
+void pg_pool_cancel(struct backend *b, struct call *q)
 {
     struct pg_pool *p = (struct pg_pool *)b;
     struct pg_call *call = q->driver;

@@ -15,8 +15,8 @@
 
 #include "backend/postgres/pg_priv.h"
 
-void pg_pool_submit(struct backend *b, struct query *q);
-void pg_pool_cancel(struct backend *b, struct query *q);
+void pg_pool_submit(struct backend *b, struct call *q);
+void pg_pool_cancel(struct backend *b, struct call *q);
 void pg_pool_read_stats(const struct backend *b, struct backend_stats *out);
 
 /* Gives waiting queries to connections. */

@@ -80,7 +80,7 @@ enum pg_redo {
 /* The driver's side of a query; outlives it where it is given up in the air. */
 struct pg_call {
     struct pg_step step;
-    struct query *q; /* NULL: given up */
+    struct call *q; /* NULL: given up */
     enum pg_call_state state;
     struct pg_conn *conn;
     struct pg_stmt *stmt; /* since it was sent: a reference */

@@ -13,7 +13,7 @@
 
 /* One question to the database. */
 struct question {
-    struct query q;
+    struct call q;
     struct pg_stmt *st;   /* a reference */
     struct pg_pool *pool; /* outlives it */
     struct buf params;
@@ -76,7 +76,7 @@ static void tell_all(struct pg_stmt *st)
         tell(container_of(link, struct pg_call, step.link), st);
 }
 
-static void on_answer(struct query *q)
+static void on_answer(struct call *q)
 {
     struct question *n = container_of(q, struct question, q);
     struct pg_stmt *st = n->st;
@@ -107,7 +107,7 @@ static struct pg_call *call_of(struct pg_conn *c, struct question *n)
         question_free(n);
         return NULL;
     }
-    query_reset(&n->q, c->pool->max_result);
+    call_reset(&n->q, c->pool->max_result);
     call->q = &n->q;
     call->own = true;
     n->q.driver = call;
@@ -132,9 +132,9 @@ static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
         question_free(n);
         return NULL;
     }
-    n->q.sql = pg_pure_catalog_sql();
+    n->q.text = pg_pure_catalog_sql();
     n->q.params = buf_slice(&n->params);
-    n->q.shape = QUERY_VALUE;
+    n->q.shape = CALL_VALUE;
     n->q.done = on_answer;
     return n;
 }

@@ -33,13 +33,13 @@
  * takes two tables that DDL replaced within one age, one by what sets, one by what reads.
  *
  * The question goes the way of a query, in a transaction of its own, on the connection whose
- * statement it concerns. No query waits for it but QUERY_TYPES, which is asked by who would put the
+ * statement it concerns. No query waits for it but CALL_TYPES, which is asked by who would put the
  * SQL of many keys into one statement, where they share more than a transaction: one is then asked
  * for at once. Behind a pooler that deals out sessions (prepared = false) it is answered for
  * another session, which reads by the same role and the same catalog: nothing shares there, but
- * QUERY_TYPES is told, for which alone it is asked then: beside another query it would be a second
+ * CALL_TYPES is told, for which alone it is asked then: beside another query it would be a second
  * unit in the air. Thread: its connection's loop. Limits: a question for 8 runs or one of
- * QUERY_TYPES, and for half of `statement_age`, whichever is later.
+ * CALL_TYPES, and for half of `statement_age`, whichever is later.
  */
 #ifndef RTCACHE_BACKEND_PG_PURE_H
 #define RTCACHE_BACKEND_PG_PURE_H
@@ -52,7 +52,7 @@ void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st);
  * it is not time to ask, or there is no memory. */
 struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st);
 /* The question whether st reads plain tables alone, for a call that asks for st's types
- * (QUERY_TYPES) and waits for the answer; NULL: nothing is to be asked, or there is no memory. */
+ * (CALL_TYPES) and waits for the answer; NULL: nothing is to be asked, or there is no memory. */
 struct pg_call *pg_pure_want(struct pg_conn *c, const struct pg_call *call, struct pg_stmt *st);
 /* Whether that is known now, so that st->plain may be told with nothing asked or sent; counts a
  * run.

@@ -1,6 +1,6 @@
 #include "backend/postgres/pg_queue.h"
 
-void pg_queue_end(struct pg_pool *p, struct query *q, int code)
+void pg_queue_end(struct pg_pool *p, struct call *q, int code)
 {
     q->code = code;
     q->err.code = code;
@@ -25,7 +25,7 @@ void pg_queue_deliver(struct pg_pool *p)
     ev_idle_stop(p->loop, &p->deliver);
     backend_ref(&p->base);
     while ((link = list_pop_front(&batch)) != NULL) {
-        struct query *q = container_of(link, struct query, link);
+        struct call *q = container_of(link, struct call, link);
         q->done(q);
     }
     backend_unref(&p->base);

@@ -11,7 +11,7 @@
 #include "backend/postgres/pg_priv.h"
 
 /* q is over; its done comes later. code: also the query's, whose err stands already. */
-void pg_queue_end(struct pg_pool *p, struct query *q, int code);
+void pg_queue_end(struct pg_pool *p, struct call *q, int code);
 /* The call runs again, before all others. */
 void pg_queue_again(struct pg_pool *p, struct pg_call *call);
 /* The call waits until its types are known. */

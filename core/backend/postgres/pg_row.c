@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* The text of the errors that the buf gives without one. */
-static int explain(struct query *q, int rc)
+static int explain(struct call *q, int rc)
 {
     if (rc == ERR_TOO_LARGE)
         return err_set(&q->err, rc, "the result takes more than %zu bytes (max_result)",
@@ -18,16 +18,16 @@ static int explain(struct query *q, int rc)
     return rc;
 }
 
-int pg_row_check_shape(struct query *q, const struct pg_desc *d)
+int pg_row_check_shape(struct call *q, const struct pg_desc *d)
 {
-    if (!d->repeated || (q->shape != QUERY_ROW && q->shape != QUERY_ROWS))
+    if (!d->repeated || (q->shape != CALL_ROW && q->shape != CALL_ROWS))
         return 0;
     return err_set(&q->err, ERR_BAD_REQUEST,
                    "two columns are named \"%.*s\": give one of them another name (AS)",
                    SLICE_ARG(pg_desc_column(d, d->repeated - 1)));
 }
 
-static int add_value(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
+static int add_value(struct pg_rows *rows, struct call *q, const struct pg_desc *d,
                      const PGresult *res, int row, int column)
 {
     if (PQgetisnull(res, row, column))
@@ -42,7 +42,7 @@ static int add_value(struct pg_rows *rows, struct query *q, const struct pg_desc
     return rc;
 }
 
-static int add_map(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
+static int add_map(struct pg_rows *rows, struct call *q, const struct pg_desc *d,
                    const PGresult *res, int row)
 {
     int rc = mpw_map(&q->result, (uint32_t)d->columns);
@@ -57,28 +57,28 @@ static int add_map(struct pg_rows *rows, struct query *q, const struct pg_desc *
     return rc;
 }
 
-static int add_row(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
+static int add_row(struct pg_rows *rows, struct call *q, const struct pg_desc *d,
                    const PGresult *res, int row)
 {
     rows->count++;
     switch (q->shape) {
-    case QUERY_ROWS: {
+    case CALL_ROWS: {
         int rc = rows->count == 1 ? mpw_array_open(&q->result, &rows->header) : 0;
         return rc == 0 ? add_map(rows, q, d, res, row) : rc;
     }
-    case QUERY_ROW: q->found = true; return rows->count == 1 ? add_map(rows, q, d, res, row) : 0;
-    case QUERY_VALUE:
+    case CALL_ROW: q->found = true; return rows->count == 1 ? add_map(rows, q, d, res, row) : 0;
+    case CALL_VALUE:
         q->found = true;
         if (rows->count > 1)
             return 0;
         return d->columns > 0 ? add_value(rows, q, d, res, row, 0) : mpw_nil(&q->result);
-    case QUERY_EXEC:
-    case QUERY_TYPES: break;
+    case CALL_COUNT:
+    case CALL_TYPES: break;
     }
     return 0;
 }
 
-int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_desc *d, const PGresult *res)
+int pg_row_add(struct pg_rows *rows, struct call *q, const struct pg_desc *d, const PGresult *res)
 {
     int rc = 0;
     for (int row = 0; rc == 0 && row < PQntuples(res); row++)
@@ -86,15 +86,15 @@ int pg_row_add(struct pg_rows *rows, struct query *q, const struct pg_desc *d, c
     return explain(q, rc);
 }
 
-int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d,
+int pg_row_finish(struct pg_rows *rows, struct call *q, const struct pg_desc *d,
                   const PGresult *last)
 {
     int rc = 0;
-    if (q->shape == QUERY_EXEC)
+    if (q->shape == CALL_COUNT)
         rc = mpw_int(&q->result, strtoll(PQcmdTuples((PGresult *)last), NULL, 10));
-    else if (q->shape == QUERY_ROWS && rows->count == 0)
+    else if (q->shape == CALL_ROWS && rows->count == 0)
         rc = mpw_array_open(&q->result, &rows->header);
-    if (rc == 0 && q->shape == QUERY_ROWS)
+    if (rc == 0 && q->shape == CALL_ROWS)
         mpw_array_close(&q->result, rows->header, rows->count);
     if (rc == 0 && (d->nests || rows->nests) && q->result.size > 0 &&
         mp_check(buf_slice(&q->result), NULL) != 0)
@@ -102,7 +102,7 @@ int pg_row_finish(struct pg_rows *rows, struct query *q, const struct pg_desc *d
     return explain(q, rc);
 }
 
-int pg_row_types(struct query *q, const struct pg_desc *d, bool plain)
+int pg_row_types(struct call *q, const struct pg_desc *d, bool plain)
 {
     int rc = mpw_array(&q->result, 4);
     if (rc == 0)

@@ -145,8 +145,8 @@ static void send_question(struct pg_conn *c, struct pg_call *question)
 void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
 {
     struct pg_params *p = &c->pool->params;
-    struct query *q = call->q;
-    if (q->shape == QUERY_TYPES) {
+    struct call *q = call->q;
+    if (q->shape == CALL_TYPES) {
         send_question(c, pg_pure_want(c, call, st));
         pg_pure_tell(call, st);
         return;
@@ -172,7 +172,7 @@ void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
         st->refs++;
     }
     call->state = PG_CALL_SENT;
-    q->fate = QUERY_SENT;
+    q->fate = CALL_SENT;
     call->rows = (struct pg_rows){.types = &c->pool->types};
     call->generation = st->generation;
     name_call(c, call, st);
@@ -196,13 +196,13 @@ static void await_description(struct pg_conn *c, struct pg_call *call, struct pg
 
 void pg_send_call(struct pg_conn *c, struct pg_call *call)
 {
-    struct query *q = call->q;
+    struct call *q = call->q;
     bool judged = q->plain; /* by the text that it asks for many keys */
-    struct pg_stmt *st = pg_stmt_find(&c->stmts, q->sql);
+    struct pg_stmt *st = pg_stmt_find(&c->stmts, q->text);
     call->conn = c;
     c->in_air++;
     if (!st) {
-        int rc = pg_stmt_add(&c->stmts, q->sql, &st, &q->err);
+        int rc = pg_stmt_add(&c->stmts, q->text, &st, &q->err);
         if (rc != 0) {
             pg_call_finish(call, rc);
             return;

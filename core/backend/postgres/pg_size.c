@@ -46,7 +46,7 @@ void pg_size_refuse(struct pg_conn *c, struct pg_call *call)
 {
     struct err why;
     if (call && call->q && call->q->code == 0) {
-        struct query *q = call->q;
+        struct call *q = call->q;
         call->q = NULL;
         pg_queue_end(c->pool, q,
                      err_set(&q->err, ERR_TOO_LARGE,

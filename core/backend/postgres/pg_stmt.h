@@ -43,7 +43,7 @@ enum pg_pure_state {
 struct pg_pure {
     enum pg_pure_state state;
     bool asking;         /* the database is being asked */
-    bool awaited;        /* queries of type QUERY_TYPES want to know it */
+    bool awaited;        /* queries of type CALL_TYPES want to know it */
     struct list waiting; /* calls of these, until it has answered */
     uint32_t runs;       /* since it was asked */
     uint32_t generation; /* of the description that the question answered last was asked by */

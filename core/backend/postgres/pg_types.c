@@ -154,7 +154,7 @@ static void fail_waiting(struct pg_pool *p, const struct err *why)
     }
 }
 
-static void on_answer(struct query *q)
+static void on_answer(struct call *q)
 {
     struct pg_types *t = container_of(q, struct pg_types, ask);
     struct pg_pool *p = container_of(t, struct pg_pool, types);
@@ -185,7 +185,7 @@ static void on_answer(struct query *q)
 }
 
 /* A question of the driver's own, which others wait for: before all that wait, past every bound. */
-static void submit(struct pg_pool *p, struct query *q)
+static void submit(struct pg_pool *p, struct call *q)
 {
     struct pg_call *call = pg_call_new(p, q);
     if (!call)
@@ -212,10 +212,10 @@ static int ask(struct pg_pool *p, const Oid *types, int count)
         return rc;
     t->asking = true;
     t->asked = t->generation;
-    t->ask = (struct query){
-        .sql = slice_str(ask_sql),
+    t->ask = (struct call){
+        .text = slice_str(ask_sql),
         .params = buf_slice(&t->params),
-        .shape = QUERY_VALUE,
+        .shape = CALL_VALUE,
         .done = on_answer,
     };
     submit(p, &t->ask);

@@ -14,7 +14,7 @@
 #ifndef RTCACHE_BACKEND_PG_TYPES_H
 #define RTCACHE_BACKEND_PG_TYPES_H
 
-#include "backend/query.h"
+#include "backend/call.h"
 #include "backend/postgres/pg_value.h"
 
 struct pg_pool;
@@ -26,7 +26,7 @@ struct pg_types {
     uint32_t count, room;
     struct list waiting; /* calls, which count as the pool's queued ones */
     bool asking;
-    struct query ask;
+    struct call ask;
     struct buf params;   /* of it */
     uint32_t generation; /* counts connects: what was asked before one is not kept */
     uint32_t asked;      /* the generation of ask */

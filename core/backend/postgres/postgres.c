@@ -25,7 +25,7 @@ static void postgres_free(struct backend *b)
         free(call);
     }
     while ((link = list_pop_front(&p->ended)) != NULL) { /* the driver's own questions */
-        struct query *q = container_of(link, struct query, link);
+        struct call *q = container_of(link, struct call, link);
         q->done(q);
     }
     pg_types_fini(&p->types);

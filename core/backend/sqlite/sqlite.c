@@ -26,7 +26,7 @@ struct job {
     struct pool_task task;
     struct list link;
     struct sqlite *backend;
-    struct query *query; /* NULL: given up */
+    struct call *query; /* NULL: given up */
     struct sqlite_run run;
     char bytes[];
 };
@@ -59,7 +59,7 @@ static void job_done(struct pool_task *t)
 {
     struct job *j = container_of(t, struct job, task);
     struct sqlite *b = j->backend;
-    struct query *q = j->query;
+    struct call *q = j->query;
     b->stats.connects += (uint64_t)j->run.opened;
     b->stats.disconnects += (uint64_t)j->run.closed;
     if (q) {
@@ -77,21 +77,21 @@ static void job_done(struct pool_task *t)
         q->done(q); /* may free the backend */
 }
 
-static struct job *job_new(struct sqlite *b, struct query *q)
+static struct job *job_new(struct sqlite *b, struct call *q)
 {
-    struct job *j = calloc(1, sizeof *j + q->sql.size + q->params.size);
+    struct job *j = calloc(1, sizeof *j + q->text.size + q->params.size);
     if (!j)
         return NULL;
-    char *params = j->bytes + q->sql.size;
-    if (q->sql.size > 0)
-        memcpy(j->bytes, q->sql.data, q->sql.size);
+    char *params = j->bytes + q->text.size;
+    if (q->text.size > 0)
+        memcpy(j->bytes, q->text.data, q->text.size);
     if (q->params.size > 0)
         memcpy(params, q->params.data, q->params.size);
     j->backend = b;
     j->query = q;
     j->task.work = job_work;
     j->task.done = job_done;
-    j->run.sql = slice_of(j->bytes, q->sql.size);
+    j->run.sql = slice_of(j->bytes, q->text.size);
     j->run.params = slice_of(params, q->params.size);
     j->run.shape = q->shape;
     j->run.given_up = job_given_up;
@@ -112,13 +112,13 @@ static void sqlite_on_refuse(struct ev_loop *loop, struct ev_timer *timer, int e
     list_splice(&now, &b->refused);
     backend_ref(&b->head);
     while ((link = list_pop_front(&now)) != NULL) {
-        struct query *q = container_of(link, struct query, link);
+        struct call *q = container_of(link, struct call, link);
         q->done(q);
     }
     backend_unref(&b->head);
 }
 
-static void refuse(struct sqlite *b, struct query *q)
+static void refuse(struct sqlite *b, struct call *q)
 {
     q->code = q->err.code;
     b->stats.failures++;
@@ -129,10 +129,10 @@ static void refuse(struct sqlite *b, struct query *q)
     }
 }
 
-static void sqlite_submit(struct backend *head, struct query *q)
+static void sqlite_submit(struct backend *head, struct call *q)
 {
     struct sqlite *b = container_of(head, struct sqlite, head);
-    query_reset(q, b->settings.max_result);
+    call_reset(q, b->settings.max_result);
     b->stats.queries++;
     struct job *j = NULL;
     if (b->jobs_count >= b->threads + b->max_queue)
@@ -148,7 +148,7 @@ static void sqlite_submit(struct backend *head, struct query *q)
     pool_submit(b->pool, &j->task);
 }
 
-static void sqlite_cancel(struct backend *head, struct query *q)
+static void sqlite_cancel(struct backend *head, struct call *q)
 {
     struct sqlite *b = container_of(head, struct sqlite, head);
     struct job *j = q->driver;
@@ -160,7 +160,7 @@ static void sqlite_cancel(struct backend *head, struct query *q)
     j->query = NULL;
     b->stats.cancels++;
     bool waited = pool_cancel(b->pool, &j->task);
-    q->fate = waited ? QUERY_UNSENT : QUERY_SENT;
+    q->fate = waited ? CALL_UNSENT : CALL_SENT;
     if (waited)
         job_free(j);
 }

@@ -280,12 +280,12 @@ static void conn_look(struct sqlite_conn *c)
 /* ---- a query ---- */
 
 /* What became of the running query, a step of which failed. */
-static enum query_fate fate_of(const struct sqlite_conn *c, int rc)
+static enum call_fate fate_of(const struct sqlite_conn *c, int rc)
 {
     if ((rc & 0xFF) == SQLITE_IOERR) /* in part it may be found in the log of the file */
-        return QUERY_SENT;
+        return CALL_SENT;
     /* INSERT OR FAIL, and RAISE(FAIL) of a trigger, leave the rows before the one that failed. */
-    return sqlite3_total_changes64(c->db) != c->changes ? QUERY_DONE : QUERY_UNDONE;
+    return sqlite3_total_changes64(c->db) != c->changes ? CALL_DONE : CALL_UNDONE;
 }
 
 /* A step; whether there is a row. */
@@ -317,8 +317,8 @@ static int fetch_first(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqli
         return code;
     code = sqlite_stmt_look(s, e);
     if (code == 0)
-        code = run->shape == QUERY_ROW ? sqlite_stmt_pack_row(s, &run->result, e)
-                                       : sqlite_stmt_pack_value(s, &run->result, e);
+        code = run->shape == CALL_ROW ? sqlite_stmt_pack_row(s, &run->result, e)
+                                      : sqlite_stmt_pack_value(s, &run->result, e);
     if (code == 0 && !sqlite3_stmt_readonly(s->raw))
         code = step_to_end(c, s, row, e);
     run->found = code == 0;
@@ -357,18 +357,18 @@ static int execute(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlite_r
 
 static int run_statement(struct sqlite_conn *c, struct sqlite_stmt *s, struct sqlite_run *run)
 {
-    if (run->shape == QUERY_TYPES)
+    if (run->shape == CALL_TYPES)
         return 0;
     int code = sqlite_stmt_bind(s, run->params, &run->err);
     if (code == 0) {
-        run->fate = QUERY_DONE; /* unless a step fails */
+        run->fate = CALL_DONE; /* unless a step fails */
         c->changes = sqlite3_total_changes64(c->db);
         switch (run->shape) {
-        case QUERY_ROW:
-        case QUERY_VALUE: code = fetch_first(c, s, run); break;
-        case QUERY_ROWS: code = fetch_rows(c, s, run); break;
-        case QUERY_EXEC: code = execute(c, s, run); break;
-        case QUERY_TYPES: break;
+        case CALL_ROW:
+        case CALL_VALUE: code = fetch_first(c, s, run); break;
+        case CALL_ROWS: code = fetch_rows(c, s, run); break;
+        case CALL_COUNT: code = execute(c, s, run); break;
+        case CALL_TYPES: break;
         }
     }
     sqlite3_reset(s->raw);
@@ -400,7 +400,7 @@ void sqlite_conn_run(struct sqlite_conn *c, struct sqlite_run *run)
     c->running = run;
     err_clear(&run->err);
     run->found = false;
-    run->fate = QUERY_UNSENT;
+    run->fate = CALL_UNSENT;
     run->code = conn_query(c, run);
     if (run->code != 0)
         run->result.size = 0;

@@ -10,7 +10,7 @@
 #ifndef RTCACHE_BACKEND_SQLITE_CONN_H
 #define RTCACHE_BACKEND_SQLITE_CONN_H
 
-#include "backend/query.h"
+#include "backend/call.h"
 
 /* The backend's, the same for all its workers, never changed. */
 struct sqlite_settings {
@@ -24,11 +24,11 @@ struct sqlite_settings {
 /* One query as a worker sees it. */
 struct sqlite_run {
     struct slice sql, params;
-    enum query_shape shape;
+    enum call_shape shape;
     bool (*given_up)(const struct sqlite_run *run); /* asked often while it runs */
     /* The outcome. */
     int code;
-    enum query_fate fate;
+    enum call_fate fate;
     struct err err;
     bool found;
     struct buf result;  /* owned by whoever owns the run; initialised by them */

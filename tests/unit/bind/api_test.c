@@ -5,7 +5,7 @@
 #include <fcntl.h>
 
 /* Begins a load of that body, whose query is left in the fake. */
-static struct query *ask(struct bench *b, const char *body, struct ending *end)
+static struct call *ask(struct bench *b, const char *body, struct ending *end)
 {
     static int number;
     char text[400], file[32];
@@ -22,7 +22,7 @@ static void expect_params(struct bench *b, const char *arguments, const char *by
     char body[200];
     struct ending end;
     snprintf(body, sizeof body, "return ctx.db:row('SELECT'%s)", arguments);
-    struct query *q = ask(b, body, &end);
+    struct call *q = ask(b, body, &end);
     assert_int_equal(q->params.size, size);
     assert_memory_equal(q->params.data, bytes, size);
     fake_answer_nothing(q);
@@ -57,14 +57,14 @@ static void has_a_method_for_each_shape(void **state)
     struct bench *b = *state;
     static const struct {
         const char *method;
-        enum query_shape shape;
+        enum call_shape shape;
     } cases[] = {
-        {"row", QUERY_ROW}, {"rows", QUERY_ROWS}, {"value", QUERY_VALUE}, {"exec", QUERY_EXEC}};
+        {"row", CALL_ROW}, {"rows", CALL_ROWS}, {"value", CALL_VALUE}, {"exec", CALL_COUNT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char body[100];
         struct ending end;
         snprintf(body, sizeof body, "return ctx.db:%s('SELECT')", cases[i].method);
-        struct query *q = ask(b, body, &end);
+        struct call *q = ask(b, body, &end);
         assert_int_equal(q->shape, cases[i].shape);
         fake_answer(q, slice_of("\x07", 1));
         expect_int(&end, 7);
@@ -103,11 +103,11 @@ static void answers_packed_rows_as_they_came(void **state)
     struct ending end;
     static const char row[] = "\x82\xa2id\x2a\xa1v\x05";
     static const char rows[] = "\x92\x82\xa2id\x2a\xa1v\x05\x82\xa2id\x2b\xa1v\x06";
-    struct query *q = ask(b,
-                          "local r = ctx.db:packed_row('S')\n"
-                          "return r, { version = r.v, tags = { 'id:' .. r.id } }",
-                          &end);
-    assert_int_equal(q->shape, QUERY_ROW);
+    struct call *q = ask(b,
+                         "local r = ctx.db:packed_row('S')\n"
+                         "return r, { version = r.v, tags = { 'id:' .. r.id } }",
+                         &end);
+    assert_int_equal(q->shape, CALL_ROW);
     fake_answer(q, slice_of(row, sizeof row - 1));
     assert_int_equal(end.outcome, RUN_FOUND);
     assert_int_equal(end.value.size, sizeof row - 1);
@@ -117,7 +117,7 @@ static void answers_packed_rows_as_they_came(void **state)
     ending_fini(&end);
     q = ask(b, "local r = ctx.db:packed_rows('S') return r[2].id + #r + rtcache.unpack(r)[1].id",
             &end);
-    assert_int_equal(q->shape, QUERY_ROWS);
+    assert_int_equal(q->shape, CALL_ROWS);
     fake_answer(q, slice_of(rows, sizeof rows - 1));
     expect_int(&end, 43 + 2 + 42);
     ending_fini(&end);
@@ -380,7 +380,7 @@ static void runs_the_shipped_load_many(void **state)
                             .arg = &a};
     assert_int_equal(runtime_add_script(rt, "user.lua", &q.script, &e), 0);
     assert_int_equal(run_start(&run, rt, &q, &e), 0);
-    struct query *query = fake_oldest(&b->main);
+    struct call *query = fake_oldest(&b->main);
     assert_int_equal(query->params.size, 5);
     assert_memory_equal(query->params.data, "\x91\x93\x2a\x2b\x09", 5);
     fake_answer(query, slice_of("\x91\x83\xa2id\x2a\xa7team_id\x07\xa7version\x05", 24));

@@ -25,33 +25,33 @@ struct fake {
     struct backend head;
     struct list queries; /* in the order they came */
     int submitted, cancelled, freed;
-    struct slice known; /* what it answers to QUERY_TYPES at once; empty: nothing */
+    struct slice known; /* what it answers to CALL_TYPES at once; empty: nothing */
 };
 
-static inline void fake_submit(struct backend *b, struct query *q)
+static inline void fake_submit(struct backend *b, struct call *q)
 {
     struct fake *f = container_of(b, struct fake, head);
     f->submitted++;
     q->code = 0;
-    q->fate = QUERY_SENT;
+    q->fate = CALL_SENT;
     q->found = false;
     err_clear(&q->err);
     buf_init(&q->result, 0);
     list_push_back(&f->queries, &q->link);
 }
 
-static inline bool fake_know(struct backend *b, struct query *q)
+static inline bool fake_know(struct backend *b, struct call *q)
 {
     struct fake *f = container_of(b, struct fake, head);
     if (f->known.size == 0)
         return false;
-    query_reset(q, 0);
+    call_reset(q, 0);
     q->found = true;
     q->code = buf_append(&q->result, f->known.data, f->known.size);
     return true;
 }
 
-static inline void fake_cancel(struct backend *b, struct query *q)
+static inline void fake_cancel(struct backend *b, struct call *q)
 {
     struct fake *f = container_of(b, struct fake, head);
     f->cancelled++;
@@ -84,13 +84,13 @@ static inline void fake_init(struct fake *f, const char *name)
     list_init(&f->queries);
 }
 
-static inline struct query *fake_oldest(struct fake *f)
+static inline struct call *fake_oldest(struct fake *f)
 {
     assert_false(list_empty(&f->queries));
-    return container_of(f->queries.next, struct query, link);
+    return container_of(f->queries.next, struct call, link);
 }
 
-static inline void fake_answer(struct query *q, struct slice packed)
+static inline void fake_answer(struct call *q, struct slice packed)
 {
     list_remove(&q->link);
     q->found = true;
@@ -98,7 +98,7 @@ static inline void fake_answer(struct query *q, struct slice packed)
     q->done(q);
 }
 
-static inline void fake_answer_int(struct query *q, int64_t v)
+static inline void fake_answer_int(struct call *q, int64_t v)
 {
     struct buf b;
     buf_init(&b, 0);
@@ -107,20 +107,20 @@ static inline void fake_answer_int(struct query *q, int64_t v)
     buf_fini(&b);
 }
 
-static inline void fake_answer_nothing(struct query *q)
+static inline void fake_answer_nothing(struct call *q)
 {
     list_remove(&q->link);
     q->done(q);
 }
 
-static inline void fake_fail(struct query *q, int code, const char *text)
+static inline void fake_fail(struct call *q, int code, const char *text)
 {
     list_remove(&q->link);
     q->code = err_set(&q->err, code, "%s", text);
     q->done(q);
 }
 
-static inline void fake_fail_with(struct query *q, int code, enum query_fate fate)
+static inline void fake_fail_with(struct call *q, int code, enum call_fate fate)
 {
     q->fate = fate;
     fake_fail(q, code, "no");

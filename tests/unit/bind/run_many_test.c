@@ -136,7 +136,7 @@ static void loads_in_one_query(void **state)
                "end }");
     batch_start(&b);
     assert_non_null(b.run);
-    struct query *q = fake_oldest(&bench->main);
+    struct call *q = fake_oldest(&bench->main);
     assert_int_equal(q->params.size, 8);
     assert_memory_equal(q->params.data,
                         "\x91\x93\xa1"

@@ -19,9 +19,9 @@ static void waits_for_a_query(void **state)
                               "end }");
     struct run *run = bench_begin(b, script, &end);
     assert_non_null(run);
-    struct query *q = fake_oldest(&b->main);
-    assert_true(slice_eq_str(q->sql, "SELECT n WHERE id = $1"));
-    assert_int_equal(q->shape, QUERY_VALUE);
+    struct call *q = fake_oldest(&b->main);
+    assert_true(slice_eq_str(q->text, "SELECT n WHERE id = $1"));
+    assert_int_equal(q->shape, CALL_VALUE);
     assert_memory_equal(q->params.data,
                         "\x91\xa2"
                         "42",
@@ -243,7 +243,7 @@ static void runs_several_at_once(void **state)
                      "end }");
     bench_begin(b, script, &end);
     assert_int_equal(b->main.submitted, 4);
-    struct query *q[4];
+    struct call *q[4];
     for (int i = 0; i < 4; i++) {
         q[i] = fake_oldest(&b->main);
         list_remove(&q[i]->link);
@@ -271,7 +271,7 @@ static void gives_the_others_up_when_one_of_several_fails(void **state)
                               "end }");
     bench_begin(b, script, &end);
     assert_int_equal(b->main.submitted, 4);
-    fake_fail(container_of(b->main.queries.prev, struct query, link), ERR_BACKEND, "boom");
+    fake_fail(container_of(b->main.queries.prev, struct call, link), ERR_BACKEND, "boom");
     assert_int_equal(b->main.cancelled, 3);
     expect_str(&end, "falsea.lua:2: boom");
     ending_fini(&end);

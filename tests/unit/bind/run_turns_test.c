@@ -22,7 +22,7 @@ static int takes(struct bench *b, const char *file, int ms)
 struct waiting {
     struct ending end;
     struct run *run;
-    struct query *query;
+    struct call *query;
 };
 
 static void begin(struct bench *b, struct waiting *w, int script)
@@ -34,7 +34,7 @@ static void begin(struct bench *b, struct waiting *w, int script)
     assert_int_equal(run_start(&w->run, b->rt, &q, &e), 0);
     assert_non_null(w->run);
     assert_false(list_empty(&b->main.queries));
-    w->query = container_of(b->main.queries.prev, struct query, link);
+    w->query = container_of(b->main.queries.prev, struct call, link);
 }
 
 /* As where nobody else wants the thread. */

@@ -25,9 +25,9 @@ static void loads_a_row_with_its_version(void **state)
     struct ending end;
     int script = add(b, "v");
     assert_non_null(bench_begin(b, script, &end));
-    struct query *q = fake_oldest(&b->main);
-    assert_int_equal(q->shape, QUERY_ROW);
-    assert_true(slice_eq_str(q->sql, "SELECT $1"));
+    struct call *q = fake_oldest(&b->main);
+    assert_int_equal(q->shape, CALL_ROW);
+    assert_true(slice_eq_str(q->text, "SELECT $1"));
     assert_int_equal(q->params.size, 4);
     assert_memory_equal(q->params.data,
                         "\x91\xa2"
@@ -112,7 +112,7 @@ static void start_three(struct bench *b, int script, struct two *t)
 static void load_three(struct bench *b, int script, struct two *t)
 {
     start_three(b, script, t);
-    assert_int_equal(fake_oldest(&b->main)->shape, QUERY_TYPES);
+    assert_int_equal(fake_oldest(&b->main)->shape, CALL_TYPES);
 }
 
 static void types_are(struct bench *b, const char *json)
@@ -144,8 +144,8 @@ static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
     types_are(b, "[[20], [\"id\", \"v\"], true, true]");
     types_are(b, "[{\"name\": \"bigint\"}]");
     types_are(b, "[[1016], [\"rtcache_i\", \"id\", \"v\"], true, false]");
-    struct query *q = fake_oldest(&b->main);
-    assert_int_equal(q->shape, QUERY_ROWS);
+    struct call *q = fake_oldest(&b->main);
+    assert_int_equal(q->shape, CALL_ROWS);
     assert_true(q->plain);
     fake_answer(q, slice_of("\x90", 1));
     assert_int_equal(t.outcome, RUN_DONE);
@@ -154,14 +154,14 @@ static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
     load_three(b, script, &t); /* a policy was switched on */
     types_are(b, "[[20], [\"id\", \"v\"], true, false]");
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(fake_oldest(&b->main)->shape, QUERY_ROW);
+        assert_int_equal(fake_oldest(&b->main)->shape, CALL_ROW);
         fake_answer_nothing(fake_oldest(&b->main));
     }
     assert_int_equal(t.outcome, RUN_DONE);
 }
 
 /* Starts a batch and answers up to the query for all of its keys, which it returns. */
-static struct query *ask_for_all(struct bench *b, int script, struct two *t, bool made)
+static struct call *ask_for_all(struct bench *b, int script, struct two *t, bool made)
 {
     *t = (struct two){.outcome = RUN_FAILED};
     load_three(b, script, t);
@@ -187,7 +187,7 @@ static void asks_only_for_rows_where_the_driver_knows_the_types(void **state)
     for (int i = 1; i <= 3; i++) {
         t = (struct two){.outcome = RUN_FAILED};
         start_three(b, script, &t);
-        assert_int_equal(fake_oldest(&b->main)->shape, QUERY_ROWS);
+        assert_int_equal(fake_oldest(&b->main)->shape, CALL_ROWS);
         fake_answer(fake_oldest(&b->main), slice_of("\x90", 1));
         assert_int_equal(t.outcome, RUN_DONE);
         assert_int_equal(t.count, 3);

@@ -122,21 +122,21 @@ static void a_failure_tells_what_its_queries_have_done(void **state)
 {
     static const struct {
         const char *sql;
-        enum query_fate fate;
+        enum call_fate fate;
         enum run_effect effect;
     } cases[] = {
-        {"UPDATE a SET b = 1", QUERY_UNSENT, EFFECT_NONE},
-        {"UPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
-        {" update a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
-        {"UPDATE a SET b = 1", QUERY_SENT, EFFECT_UNKNOWN},
-        {"UPDATE a SET b = 1", QUERY_DONE, EFFECT_SOME},
-        {"SELECT f(1)", QUERY_SENT, EFFECT_UNKNOWN},
-        {"/* who /* asks */ */ UPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
-        {"-- CALL\\nUPDATE a SET b = 1", QUERY_UNDONE, EFFECT_NONE},
-        {"-- UPDATE\\nCALL f(1)", QUERY_UNDONE, EFFECT_SOME},
-        {"CALL f(1)", QUERY_UNDONE, EFFECT_SOME}, /* it may have committed on its way */
-        {"DO $$ $$", QUERY_UNDONE, EFFECT_SOME},
-        {"CALL f(1)", QUERY_UNSENT, EFFECT_NONE},
+        {"UPDATE a SET b = 1", CALL_UNSENT, EFFECT_NONE},
+        {"UPDATE a SET b = 1", CALL_UNDONE, EFFECT_NONE},
+        {" update a SET b = 1", CALL_UNDONE, EFFECT_NONE},
+        {"UPDATE a SET b = 1", CALL_SENT, EFFECT_UNKNOWN},
+        {"UPDATE a SET b = 1", CALL_DONE, EFFECT_SOME},
+        {"SELECT f(1)", CALL_SENT, EFFECT_UNKNOWN},
+        {"/* who /* asks */ */ UPDATE a SET b = 1", CALL_UNDONE, EFFECT_NONE},
+        {"-- CALL\\nUPDATE a SET b = 1", CALL_UNDONE, EFFECT_NONE},
+        {"-- UPDATE\\nCALL f(1)", CALL_UNDONE, EFFECT_SOME},
+        {"CALL f(1)", CALL_UNDONE, EFFECT_SOME}, /* it may have committed on its way */
+        {"DO $$ $$", CALL_UNDONE, EFFECT_SOME},
+        {"CALL f(1)", CALL_UNSENT, EFFECT_NONE},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bench *b = *state;
@@ -162,7 +162,7 @@ static void what_succeeded_before_the_failure_counts(void **state)
     ending_fini(&end);
     begin_save(b, "ctx.db:exec('UPDATE') ctx.db:exec('UPDATE')", &end);
     fake_answer_int(fake_oldest(&b->main), 1);
-    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, QUERY_UNDONE);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, CALL_UNDONE);
     assert_int_equal(end.effect, EFFECT_SOME);
     ending_fini(&end);
     /* The next run has the coroutine of the last one, and none of its past. */
@@ -176,11 +176,11 @@ static void an_error_that_the_script_caught_is_not_forgotten(void **state)
     struct bench *b = *state;
     struct ending end = {0};
     begin_save(b, "pcall(ctx.db.exec, ctx.db, 'UPDATE') return nil, 'never mind'", &end);
-    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, QUERY_SENT);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, CALL_SENT);
     assert_int_equal(end.effect, EFFECT_UNKNOWN);
     ending_fini(&end);
     begin_save(b, "pcall(ctx.db.exec, ctx.db, 'UPDATE')", &end);
-    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, QUERY_SENT);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND_DOWN, CALL_SENT);
     assert_int_equal(end.outcome, RUN_DONE);
     assert_int_equal(end.effect, EFFECT_UNKNOWN);
     ending_fini(&end);
@@ -193,7 +193,7 @@ static void what_is_given_up_in_the_air_is_unknown(void **state)
     struct run *run = begin_save(b, "ctx.db:exec('UPDATE')", &end);
     assert_int_equal(run_cancel(run), EFFECT_UNKNOWN);
     run = begin_save(b, "ctx.db:exec('UPDATE')", &end);
-    fake_oldest(&b->main)->fate = QUERY_UNSENT; /* it still waits for a connection */
+    fake_oldest(&b->main)->fate = CALL_UNSENT; /* it still waits for a connection */
     assert_int_equal(run_cancel(run), EFFECT_NONE);
     run = begin_save(b, "ctx.db:exec('UPDATE') rtcache.sleep(60)", &end);
     fake_answer_int(fake_oldest(&b->main), 1);
@@ -202,7 +202,7 @@ static void what_is_given_up_in_the_air_is_unknown(void **state)
                "rtcache.all { function() ctx.db:exec('UPDATE') end,"
                " function() rtcache.backend('other'):exec('UPDATE') end }",
                &end);
-    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, QUERY_UNDONE);
+    fake_fail_with(fake_oldest(&b->main), ERR_BACKEND, CALL_UNDONE);
     assert_int_equal(end.calls, 1);
     assert_int_equal(end.effect, EFFECT_UNKNOWN); /* the other one was cancelled */
     ending_fini(&end);

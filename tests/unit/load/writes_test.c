@@ -204,7 +204,7 @@ static void on_shutdown_who_waits_hears_of_it_and_what_is_in_the_air_is_unknown(
 static void a_write_that_fails_keeps_the_entry_or_drops_it_by_what_may_have_happened(void **state)
 {
     (void)state;
-    static const enum query_fate fates[] = {QUERY_SENT, QUERY_UNDONE};
+    static const enum call_fate fates[] = {CALL_SENT, CALL_UNDONE};
     for (int k = 0; k < 2; k++) {
         struct load_world *w = world_with(1, 10);
         struct put_of p;

@@ -12,7 +12,7 @@ static int64_t integer(struct fixture *f, const char *sql)
 {
     struct ask a;
     struct mp_token t;
-    ask_init(&a, QUERY_VALUE, sql, NULL);
+    ask_init(&a, CALL_VALUE, sql, NULL);
     ask_wait(f, &a);
     assert_int_equal(a.q.code, 0);
     struct mp_reader r = mp_reader_of(buf_slice(&a.q.result));
@@ -37,12 +37,12 @@ static void the_database_stops_and_the_connection_is_used_again(void **state)
     fixture_open(&observer, 1);
     int64_t pid = integer(f, "SELECT pg_backend_pid()");
     struct ask sleeper, neighbours[10];
-    ask_init(&sleeper, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
+    ask_init(&sleeper, CALL_VALUE, "SELECT pg_sleep(600)", NULL);
     ask_send(f, &sleeper);
     for (int i = 0; i < 10; i++) {
         char params[16];
         snprintf(params, sizeof params, "[%d]", i);
-        ask_init(&neighbours[i], QUERY_VALUE, "SELECT $1::int", params);
+        ask_init(&neighbours[i], CALL_VALUE, "SELECT $1::int", params);
         ask_send(f, &neighbours[i]);
     }
     until_sleeping(&observer, 1);
@@ -69,9 +69,9 @@ static void a_query_behind_another_is_stopped_when_it_runs(void **state)
     fixture_open(&observer, 1);
     struct ask first, second, third;
     assert_int_equal(integer(&observer, "SELECT 1 FROM pg_advisory_lock(7)"), 1);
-    ask_init(&first, QUERY_VALUE, "SELECT 1 FROM pg_advisory_lock(7)", NULL);
-    ask_init(&second, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
-    ask_init(&third, QUERY_VALUE, "SELECT 3", NULL);
+    ask_init(&first, CALL_VALUE, "SELECT 1 FROM pg_advisory_lock(7)", NULL);
+    ask_init(&second, CALL_VALUE, "SELECT pg_sleep(600)", NULL);
+    ask_init(&third, CALL_VALUE, "SELECT 3", NULL);
     ask_send(f, &first);
     ask_send(f, &second);
     ask_send(f, &third);
@@ -80,7 +80,7 @@ static void a_query_behind_another_is_stopped_when_it_runs(void **state)
         ;
     backend_cancel(f->backend, &second.q);
     ask_fini(&second);
-    gives(&observer, QUERY_VALUE, "SELECT pg_advisory_unlock(7)", NULL, "true");
+    gives(&observer, CALL_VALUE, "SELECT pg_advisory_unlock(7)", NULL, "true");
     fixture_wait(f, &first.done, 1);
     result_is(&first.q, "1");
     fixture_wait(f, &third.done, 1);
@@ -98,7 +98,7 @@ static void ask_two(struct fixture *f, const char *sql, const char *want)
 {
     struct ask two[2];
     for (int i = 0; i < 2; i++) {
-        ask_init(&two[i], QUERY_VALUE, sql, NULL);
+        ask_init(&two[i], CALL_VALUE, sql, NULL);
         ask_send(f, &two[i]);
     }
     for (int i = 0; i < 2; i++) {
@@ -124,13 +124,13 @@ static void neighbours_of_many_cancels_get_their_answers(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         struct ask sleeper, quick, n[NEIGHBOURS];
         char params[32];
-        ask_init(&quick, QUERY_VALUE, "SELECT 1", NULL);
-        ask_init(&sleeper, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
+        ask_init(&quick, CALL_VALUE, "SELECT 1", NULL);
+        ask_init(&sleeper, CALL_VALUE, "SELECT pg_sleep(600)", NULL);
         ask_send(f, &quick);
         ask_send(f, &sleeper);
         for (int i = 0; i < NEIGHBOURS; i++) {
             snprintf(params, sizeof params, "[%d]", 100 * round + i);
-            ask_init(&n[i], QUERY_VALUE, "SELECT $1::int FROM pg_sleep(0.0005)", params);
+            ask_init(&n[i], CALL_VALUE, "SELECT $1::int FROM pg_sleep(0.0005)", params);
             ask_send(f, &n[i]);
         }
         if (round % 2)
@@ -160,20 +160,20 @@ static void a_preparation_that_nobody_waits_for_is_stopped(void **state)
     struct ask hold, blocked;
     fixture_open(&observer, 1);
     fixture_open(&holder, 1);
-    gives(f, QUERY_EXEC, "CREATE TABLE locked (n int)", NULL, "0");
-    ask_init(&hold, QUERY_EXEC, "DO $$ BEGIN LOCK TABLE locked; PERFORM pg_sleep(600); END $$",
+    gives(f, CALL_COUNT, "CREATE TABLE locked (n int)", NULL, "0");
+    ask_init(&hold, CALL_COUNT, "DO $$ BEGIN LOCK TABLE locked; PERFORM pg_sleep(600); END $$",
              NULL);
     ask_send(&holder, &hold);
     const char *locks = "SELECT count(*) FROM pg_locks WHERE relation = 'locked'::regclass";
     while (integer(&observer, locks) != 1)
         ;
-    ask_init(&blocked, QUERY_VALUE, "SELECT n FROM locked", NULL);
+    ask_init(&blocked, CALL_VALUE, "SELECT n FROM locked", NULL);
     ask_send(f, &blocked);
     while (integer(&observer, locks) != 2)
         ;
     backend_cancel(f->backend, &blocked.q);
     ask_fini(&blocked);
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
     assert_int_equal(hold.done, 0);
     assert_int_equal(stats(f).disconnects, 0);
     backend_cancel(holder.backend, &hold.q);
@@ -196,15 +196,15 @@ static void the_drivers_own_question_has_connect_timeout(void **state)
     fixture_open(f, 2);
     fixture_open(&observer, 1);
     fixture_open(&holder, 1);
-    gives(&observer, QUERY_EXEC, "CREATE TYPE slow AS ENUM ('x')", NULL, "0");
+    gives(&observer, CALL_COUNT, "CREATE TYPE slow AS ENUM ('x')", NULL, "0");
     prepare_on_both(f, "SELECT count('{x}'::slow[])", "1"); /* they know the type, we do not */
     assert_int_equal(integer(&observer, locks), 0);
-    ask_init(&hold, QUERY_EXEC,
+    ask_init(&hold, CALL_COUNT,
              "DO $$ BEGIN LOCK TABLE pg_catalog.pg_type; PERFORM pg_sleep(600); END $$", NULL);
     ask_send(&holder, &hold);
     while (integer(&observer, locks) != 1)
         ;
-    ask_init(&a, QUERY_VALUE, "SELECT '{x}'::slow[]", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT '{x}'::slow[]", NULL);
     ask_wait(f, &a);
     assert_int_not_equal(a.q.code, 0);
     assert_non_null(strstr(a.q.err.text, "asking for the query's types"));
@@ -213,7 +213,7 @@ static void the_drivers_own_question_has_connect_timeout(void **state)
     ask_fini(&a);
     ask_fini(&hold);
     fixture_close(&holder);
-    gives(f, QUERY_VALUE, "SELECT '{x}'::slow[]", NULL, "[\"x\"]");
+    gives(f, CALL_VALUE, "SELECT '{x}'::slow[]", NULL, "[\"x\"]");
     fixture_close(&observer);
     fixture_close(f);
 }
@@ -262,17 +262,17 @@ static void a_preparation_is_made_again_as_often_as_cancels_hit_it(void **state)
     fixture_open(&observer, 1);
     fixture_open(&holder, 1);
     pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
-    gives(f, QUERY_EXEC, "CREATE TABLE hit AS SELECT 5 AS n", NULL, "1");
-    gives(f, QUERY_VALUE, slow, NULL, "1");
+    gives(f, CALL_COUNT, "CREATE TABLE hit AS SELECT 5 AS n", NULL, "1");
+    gives(f, CALL_VALUE, slow, NULL, "1");
     assert_int_equal(integer(&observer, "SELECT 1 FROM pg_advisory_lock(9)"), 1);
-    ask_init(&hold, QUERY_EXEC, "DO $$ BEGIN LOCK TABLE hit; PERFORM pg_sleep(600); END $$", NULL);
+    ask_init(&hold, CALL_COUNT, "DO $$ BEGIN LOCK TABLE hit; PERFORM pg_sleep(600); END $$", NULL);
     ask_send(&holder, &hold);
     while (integer(&observer, "SELECT count(*) FROM pg_locks WHERE relation = 'hit'::regclass") !=
            1)
         ;
     uint64_t before = stats(f).descriptions;
-    ask_init(&over, QUERY_VALUE, slow, NULL);
-    ask_init(&waiting, QUERY_VALUE, "SELECT n FROM hit", NULL);
+    ask_init(&over, CALL_VALUE, slow, NULL);
+    ask_init(&waiting, CALL_VALUE, "SELECT n FROM hit", NULL);
     ask_send(f, &over);
     ask_send(f, &waiting);
     until_one_waits(&observer, "locktype = 'advisory'");
@@ -280,7 +280,7 @@ static void a_preparation_is_made_again_as_often_as_cancels_hit_it(void **state)
     assert_int_equal(kill(first, SIGSTOP), 0);
     backend_cancel(f->backend, &over.q);
     ask_fini(&over);
-    gives(&observer, QUERY_VALUE, "SELECT pg_advisory_unlock(9)", NULL, "true");
+    gives(&observer, CALL_VALUE, "SELECT pg_advisory_unlock(9)", NULL, "true");
     for (unsigned hit = 1; hit <= HITS; hit++) {
         until_prepared_behind_the_lock(f, &observer, &waiting, before + hit);
         assert_int_equal(kill(pid, SIGINT), 0);
@@ -308,18 +308,18 @@ static void what_was_not_sent_is_only_removed(void **state)
     f->conf.pipeline = 1;
     fixture_open(f, 1);
     struct ask connecting, refused, running, queued, kept;
-    ask_init(&connecting, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&connecting, CALL_VALUE, "SELECT 1", NULL);
     ask_send(f, &connecting); /* waits for the connect */
     backend_cancel(f->backend, &connecting.q);
     ask_fini(&connecting);
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
-    ask_init(&refused, QUERY_VALUE, "BEGIN", NULL);
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
+    ask_init(&refused, CALL_VALUE, "BEGIN", NULL);
     ask_send(f, &refused); /* over, and its done is owed */
     backend_cancel(f->backend, &refused.q);
     ask_fini(&refused);
-    ask_init(&running, QUERY_VALUE, "SELECT 'new'", NULL);
-    ask_init(&queued, QUERY_VALUE, "SELECT 1 / 0", NULL);
-    ask_init(&kept, QUERY_VALUE, "SELECT 3", NULL);
+    ask_init(&running, CALL_VALUE, "SELECT 'new'", NULL);
+    ask_init(&queued, CALL_VALUE, "SELECT 1 / 0", NULL);
+    ask_init(&kept, CALL_VALUE, "SELECT 3", NULL);
     ask_send(f, &running); /* waits for its statement */
     ask_send(f, &queued);
     ask_send(f, &kept);
@@ -338,8 +338,8 @@ static void a_backend_may_end_while_cancelled_queries_run(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct ask a;
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    ask_init(&a, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    ask_init(&a, CALL_VALUE, "SELECT pg_sleep(600)", NULL);
     ask_send(f, &a);
     ev_run(f->loop, EVRUN_NOWAIT);
     backend_cancel(f->backend, &a.q);
@@ -355,10 +355,10 @@ static void a_server_process_that_never_answers_costs_its_connection_only(void *
     fixture_open(f, 1);
     pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
     struct ask stuck, neighbour;
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
     assert_int_equal(kill(pid, SIGSTOP), 0);
-    ask_init(&stuck, QUERY_VALUE, "SELECT 2", NULL);
-    ask_init(&neighbour, QUERY_VALUE, "SELECT 2", NULL);
+    ask_init(&stuck, CALL_VALUE, "SELECT 2", NULL);
+    ask_init(&neighbour, CALL_VALUE, "SELECT 2", NULL);
     ask_send(f, &stuck);
     ask_send(f, &neighbour);
     backend_cancel(f->backend, &stuck.q);
@@ -380,14 +380,14 @@ static void a_stopped_server_holds_up_nobody(void **state)
     f->conf.connect_timeout_ms = 200;
     fixture_open(f, 1);
     pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     pid_t first = first_process(f);
     assert_int_equal(kill(first, SIGSTOP), 0);
     assert_int_equal(kill(pid, SIGSTOP), 0);
     struct ask stuck, neighbour, later;
-    ask_init(&stuck, QUERY_VALUE, "SELECT 1", NULL);
-    ask_init(&neighbour, QUERY_VALUE, "SELECT 1", NULL);
-    ask_init(&later, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&stuck, CALL_VALUE, "SELECT 1", NULL);
+    ask_init(&neighbour, CALL_VALUE, "SELECT 1", NULL);
+    ask_init(&later, CALL_VALUE, "SELECT 1", NULL);
     ask_send(f, &stuck);
     ask_send(f, &neighbour);
     backend_cancel(f->backend, &stuck.q);

@@ -25,7 +25,7 @@ static void run(struct fixture *f, const char *sql)
     struct fixture other = *f;
     other.conf.prepared = false;
     fixture_open(&other, 1);
-    ask_init(&a, QUERY_EXEC, sql, NULL);
+    ask_init(&a, CALL_COUNT, sql, NULL);
     ask_wait(&other, &a);
     if (a.q.code != 0)
         fail_msg("%s: %s", sql, a.q.err.text);
@@ -49,7 +49,7 @@ static void comes_to(struct fixture *f, const char *sql, const char *params, con
         struct ask a;
         struct buf text;
         struct err e;
-        ask_init(&a, QUERY_VALUE, sql, params);
+        ask_init(&a, CALL_VALUE, sql, params);
         ask_wait(f, &a);
         buf_init(&text, 0);
         if (a.q.code == 0 && a.q.found)
@@ -67,19 +67,19 @@ static void a_key_past_the_type_that_its_column_had_is_found_at_once(void **stat
     const char *many = "SELECT name FROM grown WHERE id = ANY($1)";
     migrate(f, "CREATE TABLE grown (id int PRIMARY KEY, name text); "
                "INSERT INTO grown VALUES (1, 'one')");
-    gives(f, QUERY_VALUE, sql, "[\"1\"]", "\"one\"");
-    gives(f, QUERY_VALUE, many, "[[1]]", "\"one\"");
+    gives(f, CALL_VALUE, sql, "[\"1\"]", "\"one\"");
+    gives(f, CALL_VALUE, many, "[[1]]", "\"one\"");
     migrate(
         f, "ALTER TABLE grown ALTER id TYPE bigint; INSERT INTO grown VALUES (99999999999, 'big')");
-    gives(f, QUERY_VALUE, sql, "[\"99999999999\"]", "\"big\"");
-    gives(f, QUERY_VALUE, many, "[[99999999999]]", "\"big\"");
+    gives(f, CALL_VALUE, sql, "[\"99999999999\"]", "\"big\"");
+    gives(f, CALL_VALUE, many, "[[99999999999]]", "\"big\"");
     migrate(f, "ALTER TABLE grown ALTER id TYPE text; INSERT INTO grown VALUES ('x', 'letter')");
-    gives(f, QUERY_VALUE, sql, "[\"x\"]", "\"letter\"");
-    gives(f, QUERY_VALUE, many, "[[\"x\"]]", "\"letter\"");
+    gives(f, CALL_VALUE, sql, "[\"x\"]", "\"letter\"");
+    gives(f, CALL_VALUE, many, "[[\"x\"]]", "\"letter\"");
     migrate(f, "DELETE FROM grown WHERE id = 'x'; ALTER TABLE grown ALTER id TYPE numeric USING "
                "id::numeric; "
                "INSERT INTO grown VALUES (1.5, 'half')");
-    gives(f, QUERY_VALUE, sql, "[\"1.5\"]", "\"half\"");
+    gives(f, CALL_VALUE, sql, "[\"1.5\"]", "\"half\"");
     assert_int_equal(stats(f).stale, 3);
     fixture_close(f);
 }
@@ -109,13 +109,13 @@ static void a_text_is_never_cut_to_the_type_that_its_column_had(void **state)
         const char *get = "SELECT name FROM cut WHERE at = $1";
         const char *put = "UPDATE cut SET name = 'worse' WHERE at = $1";
         snprintf(params, sizeof params, "[\"%s\"]", types[i].row);
-        gives(f, QUERY_VALUE, get, params, "\"wrong\"");
-        gives(f, QUERY_EXEC, put, "[null]", "0");
+        gives(f, CALL_VALUE, get, params, "\"wrong\"");
+        gives(f, CALL_COUNT, put, "[null]", "0");
         snprintf(sql, sizeof sql, "ALTER TABLE cut ALTER at TYPE %s", types[i].to);
         run(f, sql);
         snprintf(params, sizeof params, "[\"%s\"]", types[i].key);
-        gives(f, QUERY_VALUE, get, params, "nothing");
-        gives(f, QUERY_EXEC, put, params, "0");
+        gives(f, CALL_VALUE, get, params, "nothing");
+        gives(f, CALL_COUNT, put, params, "0");
     }
     run(f, "ALTER ROLE postgres RESET timezone");
     fixture_close(f);
@@ -127,10 +127,10 @@ static void a_value_is_written_as_what_its_column_is_now(void **state)
     struct fixture *f = opened_for_long(state, 1);
     const char *put = "INSERT INTO noted (n) VALUES ($1)";
     run(f, "CREATE TABLE noted (n int)");
-    gives(f, QUERY_EXEC, put, "[\"007\"]", "1");
+    gives(f, CALL_COUNT, put, "[\"007\"]", "1");
     run(f, "ALTER TABLE noted ALTER n TYPE text");
-    gives(f, QUERY_EXEC, put, "[\"007\"]", "1");
-    gives(f, QUERY_VALUE, "SELECT string_agg(n, ' ' ORDER BY n) FROM noted", NULL, "\"007 7\"");
+    gives(f, CALL_COUNT, put, "[\"007\"]", "1");
+    gives(f, CALL_VALUE, "SELECT string_agg(n, ' ' ORDER BY n) FROM noted", NULL, "\"007 7\"");
     fixture_close(f);
 }
 
@@ -146,8 +146,8 @@ static void what_raises_no_error_is_noticed_within_the_age(void **state)
         "CREATE TABLE mails (email text PRIMARY KEY, id int); INSERT INTO mails VALUES ('bob', 1); "
         "CREATE FUNCTION price(n numeric) RETURNS int LANGUAGE sql AS 'SELECT 1'");
     const char *find = "SELECT id FROM mails WHERE email = $1";
-    gives(f, QUERY_VALUE, find, "[\"bob\"]", "1");
-    gives(f, QUERY_VALUE, "SELECT price(7) AS price", NULL, "1");
+    gives(f, CALL_VALUE, find, "[\"bob\"]", "1");
+    gives(f, CALL_VALUE, "SELECT price(7) AS price", NULL, "1");
     run(f, "ALTER TABLE mails ALTER email TYPE citext");
     comes_to(f, find, "[\"Bob\"]", "1");
     run(f, "CREATE FUNCTION price(n int) RETURNS int LANGUAGE sql AS 'SELECT 2'");
@@ -168,9 +168,9 @@ static void nothing_is_sent_by_a_description_that_is_too_old(void **state)
         f,
         "CREATE TABLE posts (email text PRIMARY KEY, id int); INSERT INTO posts VALUES ('bob', 1)");
     const char *find = "SELECT id FROM posts WHERE email = $1";
-    gives(f, QUERY_VALUE, find, "[\"bob\"]", "1");
+    gives(f, CALL_VALUE, find, "[\"bob\"]", "1");
     run(f, "ALTER TABLE posts ALTER email TYPE citext");
-    gives(f, QUERY_VALUE, find, "[\"Bob\"]", "1");
+    gives(f, CALL_VALUE, find, "[\"Bob\"]", "1");
     fixture_close(f);
 }
 
@@ -183,11 +183,11 @@ static void one_statement_that_has_changed_makes_all_others_old(void **state)
         f,
         "CREATE TABLE pair (id int PRIMARY KEY, email text); INSERT INTO pair VALUES (1, 'bob')");
     const char *find = "SELECT id FROM pair WHERE email = $1", *all = "SELECT * FROM pair";
-    gives(f, QUERY_VALUE, find, "[\"bob\"]", "1");
-    gives(f, QUERY_ROW, all, NULL, "{\"id\":1,\"email\":\"bob\"}");
+    gives(f, CALL_VALUE, find, "[\"bob\"]", "1");
+    gives(f, CALL_ROW, all, NULL, "{\"id\":1,\"email\":\"bob\"}");
     migrate(f, "ALTER TABLE pair ALTER email TYPE citext; ALTER TABLE pair ADD n int");
-    gives(f, QUERY_ROW, all, NULL, "{\"id\":1,\"email\":\"bob\",\"n\":null}");
-    gives(f, QUERY_VALUE, find, "[\"Bob\"]", "1");
+    gives(f, CALL_ROW, all, NULL, "{\"id\":1,\"email\":\"bob\",\"n\":null}");
+    gives(f, CALL_VALUE, find, "[\"Bob\"]", "1");
     fixture_close(f);
 }
 
@@ -201,25 +201,25 @@ static void follows(struct fixture *f)
                "CREATE VIEW seen AS SELECT * FROM shape; CREATE FUNCTION told(n int) "
                "RETURNS TABLE (x int) LANGUAGE sql AS 'SELECT n'");
     for (int i = 0; i < 2; i++) {
-        gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":2}");
-        gives(f, QUERY_ROW, view, "[1]", "{\"id\":1,\"a\":2}");
-        gives(f, QUERY_ROW, f1, "[1]", "{\"x\":1}");
-        gives(f, QUERY_ROW, returning, "[1]", "{\"id\":1,\"a\":2}");
+        gives(f, CALL_ROW, all, "[1]", "{\"id\":1,\"a\":2}");
+        gives(f, CALL_ROW, view, "[1]", "{\"id\":1,\"a\":2}");
+        gives(f, CALL_ROW, f1, "[1]", "{\"x\":1}");
+        gives(f, CALL_ROW, returning, "[1]", "{\"id\":1,\"a\":2}");
     }
     migrate(f, "DROP VIEW seen; ALTER TABLE shape ALTER a TYPE text USING a || 'th'; "
                "CREATE VIEW seen AS SELECT id, a AS b FROM shape; DROP FUNCTION told; "
                "CREATE FUNCTION told(n int) RETURNS TABLE (y text, z int) LANGUAGE sql AS "
                "'SELECT n || ''!'', n'");
-    gives(f, QUERY_ROW, returning, "[1]", "{\"id\":1,\"a\":\"2th\"}");
-    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":\"2th\"}");
-    gives(f, QUERY_ROW, view, "[1]", "{\"id\":1,\"b\":\"2th\"}");
-    gives(f, QUERY_ROW, f1, "[1]", "{\"y\":\"1!\",\"z\":1}");
+    gives(f, CALL_ROW, returning, "[1]", "{\"id\":1,\"a\":\"2th\"}");
+    gives(f, CALL_ROW, all, "[1]", "{\"id\":1,\"a\":\"2th\"}");
+    gives(f, CALL_ROW, view, "[1]", "{\"id\":1,\"b\":\"2th\"}");
+    gives(f, CALL_ROW, f1, "[1]", "{\"y\":\"1!\",\"z\":1}");
     migrate(f, "CREATE TABLE other (z bool, id int); INSERT INTO other VALUES (true, 1); "
                "ALTER TABLE shape RENAME TO former; ALTER TABLE other RENAME TO shape");
-    gives(f, QUERY_ROW, returning, "[1]", "{\"z\":true,\"id\":1}");
-    gives(f, QUERY_ROW, all, "[1]", "{\"z\":true,\"id\":1}");
+    gives(f, CALL_ROW, returning, "[1]", "{\"z\":true,\"id\":1}");
+    gives(f, CALL_ROW, all, "[1]", "{\"z\":true,\"id\":1}");
     migrate(f, "DROP VIEW seen; DROP TABLE shape; DROP TABLE former; DROP FUNCTION told");
-    fails(f, QUERY_ROW, all, "[1]", ERR_BACKEND, "42P01");
+    fails(f, CALL_ROW, all, "[1]", ERR_BACKEND, "42P01");
     assert_int_equal(stats(f).disconnects, 0);
 }
 
@@ -240,13 +240,13 @@ static void descriptions_are_few(void **state)
     struct fixture *f = opened_for_long(state, 1);
     enum { N = 200 };
     struct ask asks[N];
-    gives(f, QUERY_EXEC, "CREATE TABLE calm (id int)", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE calm (id int)", NULL, "0");
     for (int i = 0; i < N; i++)
-        gives(f, QUERY_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[1]", "nothing");
+        gives(f, CALL_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[1]", "nothing");
     /* The third is of the driver's own question whether the statement may share (pg_pure). */
     assert_int_equal(stats(f).descriptions, 3);
     for (int i = 0; i < N; i++) {
-        ask_init(&asks[i], QUERY_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[\"x\"]");
+        ask_init(&asks[i], CALL_VALUE, "SELECT 1 FROM calm WHERE id = $1", "[\"x\"]");
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < N; i++) {
@@ -264,12 +264,12 @@ static void descriptions_are_few(void **state)
 static void an_error_that_is_its_own_is_not_run_again(void **state)
 {
     struct fixture *f = opened_for_long(state, 1);
-    gives(f, QUERY_EXEC, "CREATE SEQUENCE tries", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE TABLE tried (n int)", NULL, "0");
-    fails(f, QUERY_VALUE, "SELECT 1 / (0 * nextval('tries'))", NULL, ERR_BACKEND, "22012");
-    fails(f, QUERY_EXEC, "INSERT INTO tried SELECT 1 / (0 * nextval('tries'))", NULL, ERR_BACKEND,
+    gives(f, CALL_COUNT, "CREATE SEQUENCE tries", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE tried (n int)", NULL, "0");
+    fails(f, CALL_VALUE, "SELECT 1 / (0 * nextval('tries'))", NULL, ERR_BACKEND, "22012");
+    fails(f, CALL_COUNT, "INSERT INTO tried SELECT 1 / (0 * nextval('tries'))", NULL, ERR_BACKEND,
           "22012");
-    gives(f, QUERY_VALUE, "SELECT last_value FROM tries", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT last_value FROM tries", NULL, "2");
     fixture_close(f);
 }
 
@@ -282,10 +282,10 @@ static void what_may_have_happened_is_not_sent_again(void **state)
     run(f, "CREATE PROCEDURE commits(v text) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO committed "
            "VALUES (v); "
            "COMMIT; PERFORM id FROM asked WHERE id = v::int; END $$");
-    gives(f, QUERY_EXEC, "CALL commits($1)", "[\"1\"]", "0");
+    gives(f, CALL_COUNT, "CALL commits($1)", "[\"1\"]", "0");
     run(f, "ALTER TABLE asked ADD more int");
-    fails(f, QUERY_EXEC, "CALL commits($1)", "[\"x\"]", ERR_BACKEND, "22P02");
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM committed", NULL, "2");
+    fails(f, CALL_COUNT, "CALL commits($1)", "[\"x\"]", ERR_BACKEND, "22P02");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM committed", NULL, "2");
     fixture_close(f);
 }
 
@@ -299,7 +299,7 @@ static void a_connection_is_replaced_at_its_age(void **state)
     run(f, "CREATE SCHEMA two");
     run(f, "CREATE TABLE two.place AS SELECT 2 AS n");
     run(f, "CREATE TABLE place AS SELECT 1 AS n");
-    gives(f, QUERY_VALUE, "SELECT n FROM place", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT n FROM place", NULL, "1");
     run(f, "ALTER ROLE postgres SET search_path = two, public");
     comes_to(f, "SELECT n FROM place", NULL, "2");
     run(f, "ALTER ROLE postgres RESET search_path");
@@ -314,13 +314,13 @@ static void a_connection_is_replaced_at_its_age(void **state)
 static void a_procedure_that_changed_fails_once(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_EXEC, "CREATE PROCEDURE take(int8[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
-    gives(f, QUERY_EXEC, "CALL take($1)", "[[1]]", "0");
-    gives(f, QUERY_EXEC, "DROP PROCEDURE take", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE PROCEDURE take(int4[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
-    fails(f, QUERY_EXEC, "CALL take($1)", "[[1]]", ERR_BACKEND, "42883");
-    gives(f, QUERY_EXEC, "CALL take($1)", "[[1]]", "0");
-    gives(f, QUERY_EXEC, "DROP PROCEDURE take", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE PROCEDURE take(int8[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
+    gives(f, CALL_COUNT, "CALL take($1)", "[[1]]", "0");
+    gives(f, CALL_COUNT, "DROP PROCEDURE take", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE PROCEDURE take(int4[]) LANGUAGE sql AS 'SELECT 1'", NULL, "0");
+    fails(f, CALL_COUNT, "CALL take($1)", "[[1]]", ERR_BACKEND, "42883");
+    gives(f, CALL_COUNT, "CALL take($1)", "[[1]]", "0");
+    gives(f, CALL_COUNT, "DROP PROCEDURE take", NULL, "0");
     fixture_close(f);
 }
 

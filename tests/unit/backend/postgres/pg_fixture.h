@@ -24,7 +24,7 @@ struct fixture {
 
 /* A query and its answer. */
 struct ask {
-    struct query q;
+    struct call q;
     struct buf params;
     int done;
     struct ask *next; /* asked when this one is done */
@@ -69,7 +69,7 @@ static inline void fixture_wait(struct fixture *f, const int *count, int want)
     ev_timer_stop(f->loop, &watchdog);
 }
 
-static inline void ask_done(struct query *q)
+static inline void ask_done(struct call *q)
 {
     struct ask *a = container_of(q, struct ask, q);
     a->done++;
@@ -79,14 +79,14 @@ static inline void ask_done(struct query *q)
 }
 
 /* params: JSON text of an array, or NULL. */
-static inline void ask_init(struct ask *a, enum query_shape shape, const char *sql,
+static inline void ask_init(struct ask *a, enum call_shape shape, const char *sql,
                             const char *params)
 {
     memset(a, 0, sizeof *a);
     buf_init(&a->params, 0);
     if (params)
         assert_int_equal(json_to_mp(slice_str(params), &a->params, NULL), 0);
-    a->q.sql = slice_str(sql);
+    a->q.text = slice_str(sql);
     a->q.params = buf_slice(&a->params);
     a->q.shape = shape;
     a->q.done = ask_done;
@@ -111,14 +111,14 @@ static inline void ask_wait(struct fixture *f, struct ask *a)
 }
 
 /* The result as JSON; "nothing" where no row was found. */
-static inline void result_is(const struct query *q, const char *want)
+static inline void result_is(const struct call *q, const char *want)
 {
     struct buf text;
     struct err e;
     if (q->code != 0)
         fail_msg("%s %s", err_name(q->code), q->err.text);
     buf_init(&text, 0);
-    if ((q->shape == QUERY_ROW || q->shape == QUERY_VALUE) && !q->found)
+    if ((q->shape == CALL_ROW || q->shape == CALL_VALUE) && !q->found)
         assert_int_equal(buf_append(&text, "nothing", 7), 0);
     else if (json_from_mp(buf_slice(&q->result), &text, &e) != 0)
         fail_msg("%s", e.text);
@@ -127,7 +127,7 @@ static inline void result_is(const struct query *q, const char *want)
     buf_fini(&text);
 }
 
-static inline void gives(struct fixture *f, enum query_shape shape, const char *sql,
+static inline void gives(struct fixture *f, enum call_shape shape, const char *sql,
                          const char *params, const char *want)
 {
     struct ask a;
@@ -138,7 +138,7 @@ static inline void gives(struct fixture *f, enum query_shape shape, const char *
 }
 
 /* part: what the message holds */
-static inline void fails(struct fixture *f, enum query_shape shape, const char *sql,
+static inline void fails(struct fixture *f, enum call_shape shape, const char *sql,
                          const char *params, int code, const char *part)
 {
     struct ask a;

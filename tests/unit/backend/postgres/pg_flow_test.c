@@ -18,8 +18,7 @@ static void a_thousand_at_once_each_get_their_own_answer(void **state)
     char text[128];
     for (int i = 0; i < MANY; i++) {
         snprintf(text, sizeof text, "[%d]", i);
-        ask_init(&asks[i], QUERY_ROW, "SELECT $1::int AS n, repeat('x', $1::int % 50) AS pad",
-                 text);
+        ask_init(&asks[i], CALL_ROW, "SELECT $1::int AS n, repeat('x', $1::int % 50) AS pad", text);
         ask_send(f, &asks[i]);
         assert_int_equal(asks[i].done, 0);
     }
@@ -34,7 +33,7 @@ static void a_thousand_at_once_each_get_their_own_answer(void **state)
     assert_int_equal(stats(f).queries, MANY);
     assert_int_equal(stats(f).in_flight, 0);
     while (stats(f).connections < 2) /* the second may still be on its way when all is answered */
-        gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+        gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     free(asks);
     fixture_close(f);
 }
@@ -44,14 +43,14 @@ static void an_error_is_its_own_querys_alone(void **state)
     struct fixture *f = opened(state, 1);
     enum { N = 90 };
     struct ask asks[N];
-    gives(f, QUERY_EXEC, "CREATE TABLE kept (n int)", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE kept (n int)", NULL, "0");
     for (int i = 0; i < N; i++) {
         char params[32];
         snprintf(params, sizeof params, "[%d]", i % 3);
         const char *sql = i % 3 == 1   ? "SELECT 1 / ($1::int - 1)"
                           : i % 3 == 2 ? "SELECT nope + $1::int"
                                        : "INSERT INTO kept VALUES ($1) RETURNING 7";
-        ask_init(&asks[i], QUERY_VALUE, sql, params);
+        ask_init(&asks[i], CALL_VALUE, sql, params);
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < N; i++) {
@@ -63,7 +62,7 @@ static void an_error_is_its_own_querys_alone(void **state)
             result_is(&asks[i].q, "7");
         ask_fini(&asks[i]);
     }
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM kept", NULL, "30");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM kept", NULL, "30");
     assert_int_equal(stats(f).disconnects, 0);
     assert_int_equal(stats(f).failures, 60);
     fixture_close(f);
@@ -72,11 +71,11 @@ static void an_error_is_its_own_querys_alone(void **state)
 static void an_error_at_commit_is_an_error(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_EXEC, "CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)", NULL,
+    gives(f, CALL_COUNT, "CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)", NULL,
           "0");
-    gives(f, QUERY_EXEC, "INSERT INTO late VALUES (1)", NULL, "1");
-    fails(f, QUERY_VALUE, "INSERT INTO late VALUES (1) RETURNING n", NULL, ERR_BACKEND, "23505");
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM late", NULL, "1");
+    gives(f, CALL_COUNT, "INSERT INTO late VALUES (1)", NULL, "1");
+    fails(f, CALL_VALUE, "INSERT INTO late VALUES (1) RETURNING n", NULL, ERR_BACKEND, "23505");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM late", NULL, "1");
     fixture_close(f);
 }
 
@@ -91,26 +90,26 @@ static void statements_stay_within_their_bound(void **state)
         for (int i = 0; i < 20; i++) {
             snprintf(sql, sizeof sql, "SELECT %d", i);
             snprintf(want, sizeof want, "%d", i);
-            gives(f, QUERY_VALUE, sql, NULL, want);
+            gives(f, CALL_VALUE, sql, NULL, want);
         }
     const char *names = "SELECT count(*) FROM pg_prepared_statements";
-    gives(f, QUERY_VALUE, names, NULL, "4");
+    gives(f, CALL_VALUE, names, NULL, "4");
     /* All at once: more in the air than may be kept. */
     struct ask asks[40];
     for (int i = 0; i < 40; i++) {
         snprintf(sql, sizeof sql, "SELECT %d + 0", i);
-        ask_init(&asks[i], QUERY_VALUE, "", NULL);
-        asks[i].q.sql = slice_str(strdup(sql));
+        ask_init(&asks[i], CALL_VALUE, "", NULL);
+        asks[i].q.text = slice_str(strdup(sql));
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 40; i++) {
         fixture_wait(f, &asks[i].done, 1);
         snprintf(want, sizeof want, "%d", i);
         result_is(&asks[i].q, want);
-        free((void *)asks[i].q.sql.data);
+        free((void *)asks[i].q.text.data);
         ask_fini(&asks[i]);
     }
-    gives(f, QUERY_VALUE, names, NULL, "4");
+    gives(f, CALL_VALUE, names, NULL, "4");
     fixture_close(f);
 }
 
@@ -119,19 +118,19 @@ static void a_table_altered_between_two_reads_is_read_as_it_is(void **state)
     struct fixture *f = opened(state, 1);
     struct fixture other = *f;
     fixture_open(&other, 1);
-    gives(&other, QUERY_EXEC, "CREATE TABLE alt (id int PRIMARY KEY, a int)", NULL, "0");
-    gives(&other, QUERY_EXEC, "INSERT INTO alt VALUES (1, 2)", NULL, "1");
+    gives(&other, CALL_COUNT, "CREATE TABLE alt (id int PRIMARY KEY, a int)", NULL, "0");
+    gives(&other, CALL_COUNT, "INSERT INTO alt VALUES (1, 2)", NULL, "1");
     const char *all = "SELECT * FROM alt WHERE id = $1";
-    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":2}");
-    gives(&other, QUERY_EXEC, "ALTER TABLE alt ADD COLUMN b text DEFAULT 'x'", NULL, "0");
-    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"a\":2,\"b\":\"x\"}");
-    gives(&other, QUERY_EXEC, "ALTER TABLE alt RENAME COLUMN a TO c", NULL, "0");
-    gives(f, QUERY_ROW, all, "[1]", "{\"id\":1,\"c\":2,\"b\":\"x\"}");
+    gives(f, CALL_ROW, all, "[1]", "{\"id\":1,\"a\":2}");
+    gives(&other, CALL_COUNT, "ALTER TABLE alt ADD COLUMN b text DEFAULT 'x'", NULL, "0");
+    gives(f, CALL_ROW, all, "[1]", "{\"id\":1,\"a\":2,\"b\":\"x\"}");
+    gives(&other, CALL_COUNT, "ALTER TABLE alt RENAME COLUMN a TO c", NULL, "0");
+    gives(f, CALL_ROW, all, "[1]", "{\"id\":1,\"c\":2,\"b\":\"x\"}");
     /* The type of a parameter changes with its column. */
-    gives(&other, QUERY_EXEC, "ALTER TABLE alt ALTER COLUMN id TYPE text", NULL, "0");
-    gives(f, QUERY_ROW, all, "[\"1\"]", "{\"id\":\"1\",\"c\":2,\"b\":\"x\"}");
-    gives(&other, QUERY_EXEC, "DROP TABLE alt", NULL, "0");
-    fails(f, QUERY_ROW, all, "[\"1\"]", ERR_BACKEND, "42P01");
+    gives(&other, CALL_COUNT, "ALTER TABLE alt ALTER COLUMN id TYPE text", NULL, "0");
+    gives(f, CALL_ROW, all, "[\"1\"]", "{\"id\":\"1\",\"c\":2,\"b\":\"x\"}");
+    gives(&other, CALL_COUNT, "DROP TABLE alt", NULL, "0");
+    fails(f, CALL_ROW, all, "[\"1\"]", ERR_BACKEND, "42P01");
     assert_int_equal(stats(f).disconnects, 0);
     fixture_close(&other);
     fixture_close(f);
@@ -140,10 +139,10 @@ static void a_table_altered_between_two_reads_is_read_as_it_is(void **state)
 static void statements_lost_by_the_server_are_prepared_again(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    gives(f, QUERY_EXEC, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_COUNT, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     fixture_close(f);
 }
 
@@ -153,13 +152,13 @@ static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void *
     f->conf = fixture_conf(f->server->url);
     f->conf.max_result = 1000;
     fixture_open(f, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     struct ask before, after;
-    ask_init(&before, QUERY_VALUE, "SELECT 2", NULL);
-    ask_init(&after, QUERY_VALUE, "SELECT 3", NULL);
+    ask_init(&before, CALL_VALUE, "SELECT 2", NULL);
+    ask_init(&after, CALL_VALUE, "SELECT 3", NULL);
     ask_send(f, &before);
     struct ask large;
-    ask_init(&large, QUERY_ROWS, "SELECT n FROM generate_series(1, 3000000) n", NULL);
+    ask_init(&large, CALL_ROWS, "SELECT n FROM generate_series(1, 3000000) n", NULL);
     ask_send(f, &large);
     ask_send(f, &after);
     fixture_wait(f, &large.done, 1);
@@ -171,8 +170,8 @@ static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void *
     ask_fini(&large);
     ask_fini(&before);
     ask_fini(&after);
-    fails(f, QUERY_VALUE, "SELECT repeat('x', 1001)", NULL, ERR_TOO_LARGE, "max_result");
-    gives(f, QUERY_VALUE, "SELECT 4", NULL, "4");
+    fails(f, CALL_VALUE, "SELECT repeat('x', 1001)", NULL, ERR_TOO_LARGE, "max_result");
+    gives(f, CALL_VALUE, "SELECT 4", NULL, "4");
     assert_int_equal(stats(f).connects, 1);
     fixture_close(f);
 }
@@ -190,21 +189,21 @@ static void rows_that_were_few_and_are_many_now_take_no_more_memory(void **state
     struct fixture *f = opened(state, 1);
     const char *rows = "SELECT repeat('x', 10000) AS x FROM generate_series(1, $1::int)";
     const char *numbers = "SELECT n, nextval('runs') > 0 AS b FROM generate_series(1, $1::int) n";
-    gives(f, QUERY_EXEC, "CREATE SEQUENCE runs", NULL, "0");
-    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    gives(f, CALL_COUNT, "CREATE SEQUENCE runs", NULL, "0");
+    gives(f, CALL_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
     fixture_share(f);
-    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
-    gives(f, QUERY_VALUE, numbers, "[1000000]", "1");
-    gives(f, QUERY_VALUE, "SELECT last_value > 1000002 FROM runs", NULL, /* it ran twice */
+    gives(f, CALL_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    gives(f, CALL_VALUE, numbers, "[1000000]", "1");
+    gives(f, CALL_VALUE, "SELECT last_value > 1000002 FROM runs", NULL, /* it ran twice */
           memory_is_counted() ? "true" : "false");
     assert_int_equal(stats(f).reruns, memory_is_counted());
-    gives(f, QUERY_VALUE, numbers, "[2]", "1");
-    gives(f, QUERY_ROW, rows, "[0]", "nothing");
+    gives(f, CALL_VALUE, numbers, "[2]", "1");
+    gives(f, CALL_ROW, rows, "[0]", "nothing");
     fixture_share(f);
     long before = peak_kib();
     struct ask large, after;
-    ask_init(&large, QUERY_ROWS, rows, "[50000]");
-    ask_init(&after, QUERY_VALUE, "SELECT 3", NULL);
+    ask_init(&large, CALL_ROWS, rows, "[50000]");
+    ask_init(&after, CALL_VALUE, "SELECT 3", NULL);
     ask_send(f, &large);
     ask_send(f, &after);
     fixture_wait(f, &large.done, 1);
@@ -214,7 +213,7 @@ static void rows_that_were_few_and_are_many_now_take_no_more_memory(void **state
     assert_true(peak_kib() - before < 250 * 1024); /* of 500 MB */
     ask_fini(&large);
     ask_fini(&after);
-    gives(f, QUERY_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
+    gives(f, CALL_ROWS, numbers, "[1]", "[{\"n\":1,\"b\":true}]");
     assert_int_equal(stats(f).connects, 1);
     fixture_close(f);
 }
@@ -224,11 +223,11 @@ static void rows_of_what_may_write_come_one_by_one_and_it_runs_once(void **state
 {
     struct fixture *f = opened(state, 1);
     const char *numbers = "SELECT n, nextval('once') > 0 AS b FROM generate_series(1, $1::int) n";
-    gives(f, QUERY_EXEC, "CREATE SEQUENCE once", NULL, "0");
-    gives(f, QUERY_VALUE, numbers, "[1]", "1");
-    gives(f, QUERY_VALUE, numbers, "[1]", "1");
-    gives(f, QUERY_VALUE, numbers, "[1000000]", "1");
-    gives(f, QUERY_VALUE, "SELECT last_value FROM once", NULL, "1000002");
+    gives(f, CALL_COUNT, "CREATE SEQUENCE once", NULL, "0");
+    gives(f, CALL_VALUE, numbers, "[1]", "1");
+    gives(f, CALL_VALUE, numbers, "[1]", "1");
+    gives(f, CALL_VALUE, numbers, "[1000000]", "1");
+    gives(f, CALL_VALUE, "SELECT last_value FROM once", NULL, "1000002");
     assert_int_equal(stats(f).reruns, 0);
     fixture_close(f);
 }
@@ -240,10 +239,10 @@ static void past_the_queues_bound_is_overloaded_at_once(void **state)
     f->conf.max_queue = 3;
     f->conf.pipeline = 2;
     fixture_open(f, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     struct ask asks[6];
     for (int i = 0; i < 6; i++) {
-        ask_init(&asks[i], QUERY_VALUE, "SELECT 1", NULL);
+        ask_init(&asks[i], CALL_VALUE, "SELECT 1", NULL);
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 6; i++) {
@@ -254,7 +253,7 @@ static void past_the_queues_bound_is_overloaded_at_once(void **state)
     fixture_close(f);
 }
 
-static void unref_and_count(struct query *q)
+static void unref_and_count(struct call *q)
 {
     struct ask *a = container_of(q, struct ask, q);
     a->done++;
@@ -266,7 +265,7 @@ static void a_backend_may_end_inside_done(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT 1", NULL);
     a.q.done = unref_and_count;
     ask_send(f, &a);
     fixture_wait(f, &a.done, 1);
@@ -279,7 +278,7 @@ static void questions_asked_inside_done_are_answered(void **state)
     struct fixture *f = opened(state, 1);
     struct ask asks[3];
     for (int i = 0; i < 3; i++) {
-        ask_init(&asks[i], QUERY_VALUE, i == 1 ? "BEGIN" : "SELECT 1", NULL);
+        ask_init(&asks[i], CALL_VALUE, i == 1 ? "BEGIN" : "SELECT 1", NULL);
         asks[i].backend = f->backend;
         asks[i].next = i < 2 ? &asks[i + 1] : NULL;
     }

@@ -11,7 +11,7 @@
 
 static const char *const xact = "SELECT txid_current() + 0 * $1::int";
 
-static int64_t number_of(const struct query *q)
+static int64_t number_of(const struct call *q)
 {
     struct mp_reader r = mp_reader_of(buf_slice(&q->result));
     struct mp_token t;
@@ -23,7 +23,7 @@ static int64_t number_of(const struct query *q)
 static int64_t count_of(struct fixture *f, const char *sql)
 {
     struct ask a;
-    ask_init(&a, QUERY_VALUE, sql, NULL);
+    ask_init(&a, CALL_VALUE, sql, NULL);
     ask_wait(f, &a);
     int64_t n = number_of(&a.q);
     ask_fini(&a);
@@ -36,8 +36,8 @@ static void prepare(struct fixture *f, const char *sql)
     uint64_t groups = stats(f).groups;
     do {
         struct ask a, b;
-        ask_init(&a, QUERY_VALUE, sql, "[1]");
-        ask_init(&b, QUERY_VALUE, sql, "[1]");
+        ask_init(&a, CALL_VALUE, sql, "[1]");
+        ask_init(&b, CALL_VALUE, sql, "[1]");
         ask_send(f, &a);
         ask_send(f, &b);
         fixture_wait(f, &a.done, 1);
@@ -54,7 +54,7 @@ static void send_all(struct fixture *f, struct ask *asks, int count, const char 
     for (int i = 0; i < count; i++) {
         char params[32];
         snprintf(params, sizeof params, "[%d]", i);
-        ask_init(&asks[i], QUERY_VALUE, sql, params);
+        ask_init(&asks[i], CALL_VALUE, sql, params);
         ask_send(f, &asks[i]);
     }
 }
@@ -159,8 +159,8 @@ static void where_one_fails_the_others_have_run_once(void **state)
     struct fixture *f = opened(state, 1);
     const char *writes = "SELECT note($1)", *fails_at_0 = "SELECT 1 / $1::int";
     struct ask asks[10], bad, good;
-    gives(f, QUERY_EXEC, "CREATE TABLE noted (n int)", NULL, "0");
-    gives(f, QUERY_EXEC,
+    gives(f, CALL_COUNT, "CREATE TABLE noted (n int)", NULL, "0");
+    gives(f, CALL_COUNT,
           "CREATE FUNCTION note(n int) RETURNS int LANGUAGE sql AS "
           "'INSERT INTO noted VALUES (n) RETURNING n'",
           NULL, "0");
@@ -169,10 +169,10 @@ static void where_one_fails_the_others_have_run_once(void **state)
     int64_t before = count_of(f, "SELECT count(*) FROM noted");
     for (int round = 1; round <= 2; round++) {
         send_all(f, asks, 5, writes);
-        ask_init(&bad, QUERY_VALUE, fails_at_0, "[0]");
+        ask_init(&bad, CALL_VALUE, fails_at_0, "[0]");
         ask_send(f, &bad);
         send_all(f, asks + 5, 5, writes);
-        ask_init(&good, QUERY_VALUE, fails_at_0, "[1]");
+        ask_init(&good, CALL_VALUE, fails_at_0, "[1]");
         ask_send(f, &good);
         wait_all(f, asks, 10);
         for (int i = 0; i < 10; i++)
@@ -202,7 +202,7 @@ static void one_that_is_given_up_does_not_hold_the_others(void **state)
     prepare(f, echoes);
     uint64_t before = stats(f).groups;
     send_all(f, asks, 4, echoes);
-    ask_init(&sleeper, QUERY_VALUE, sleeps, "[600]");
+    ask_init(&sleeper, CALL_VALUE, sleeps, "[600]");
     ask_send(f, &sleeper);
     send_all(f, asks + 4, 4, echoes);
     while (stats(f).groups == before)
@@ -225,7 +225,7 @@ static void a_statement_is_alone_until_it_was_quick(void **state)
     struct fixture *f = opened(state, 1);
     struct ask asks[8];
     prepare(f, xact);
-    ask_init(&asks[0], QUERY_VALUE, sleepy, "[0]");
+    ask_init(&asks[0], CALL_VALUE, sleepy, "[0]");
     ask_wait(f, &asks[0]);
     ask_fini(&asks[0]);
     fixture_share(f);
@@ -244,7 +244,7 @@ static void what_was_not_shown_to_read_tables_alone_is_in_no_group(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct ask a;
-    ask_init(&a, QUERY_VALUE, xact, "[0]");
+    ask_init(&a, CALL_VALUE, xact, "[0]");
     ask_wait(f, &a);
     ask_fini(&a);
     assert_int_equal(transactions_of(f), N);
@@ -257,7 +257,7 @@ static void a_write_is_in_no_group(void **state)
     struct fixture *f = opened(state, 1);
     const char *writes = "INSERT INTO alone VALUES ($1) RETURNING txid_current()";
     struct ask asks[9];
-    gives(f, QUERY_EXEC, "CREATE TABLE alone (n int)", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE alone (n int)", NULL, "0");
     count_of(f, "SELECT 0"); /* it is connected */
     prepare(f, xact);
     send_all(f, asks, 4, xact);
@@ -281,7 +281,7 @@ static void rows_of_many_in_a_group_stay_apart(void **state)
     for (int i = 0; i < 12; i++) {
         char params[32];
         snprintf(params, sizeof params, "[%d]", i * 100);
-        ask_init(&asks[i], QUERY_ROWS, sql, params);
+        ask_init(&asks[i], CALL_ROWS, sql, params);
         ask_send(f, &asks[i]);
     }
     wait_all(f, asks, 12);

@@ -12,9 +12,9 @@ static int setup(void **state)
         return -1;
     struct fixture *f = *state;
     fixture_open(f, 1);
-    gives(f, QUERY_EXEC, "CREATE TABLE item (id int8 PRIMARY KEY, name text, bytes bytea)", NULL,
+    gives(f, CALL_COUNT, "CREATE TABLE item (id int8 PRIMARY KEY, name text, bytes bytea)", NULL,
           "0");
-    gives(f, QUERY_EXEC, "INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, NULL)", NULL, "3");
+    gives(f, CALL_COUNT, "INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, NULL)", NULL, "3");
     return 0;
 }
 
@@ -27,18 +27,17 @@ static int teardown(void **state)
 static void scalars_go_and_come_back(void **state)
 {
     struct fixture *f = *state;
-    gives(f, QUERY_VALUE, "SELECT $1::int8", "[9223372036854775807]", "9223372036854775807");
-    gives(f, QUERY_VALUE, "SELECT $1::int8", "[-9223372036854775808]", "-9223372036854775808");
-    gives(f, QUERY_VALUE, "SELECT $1::int8", "[5e9]", "5000000000");
-    gives(f, QUERY_VALUE, "SELECT $1::float8", "[0.1]", "0.1");
-    gives(f, QUERY_VALUE, "SELECT $1::bool", "[true]", "true");
-    gives(f, QUERY_VALUE, "SELECT $1::bool", "[false]", "false");
-    gives(f, QUERY_VALUE, "SELECT $1::int IS NULL", "[null]", "true");
-    gives(f, QUERY_VALUE, "SELECT $1::text", "[\"h\xc3\xa9 '\\\"\\\\\"]",
-          "\"h\xc3\xa9 '\\\"\\\\\"");
-    gives(f, QUERY_VALUE, "SELECT $1::text", "[12]", "\"12\"");
-    gives(f, QUERY_VALUE, "SELECT $1::numeric", "[\"1.10\"]", "\"1.10\"");
-    gives(f, QUERY_ROW, "SELECT * FROM item WHERE id = $1", "[\"2\"]",
+    gives(f, CALL_VALUE, "SELECT $1::int8", "[9223372036854775807]", "9223372036854775807");
+    gives(f, CALL_VALUE, "SELECT $1::int8", "[-9223372036854775808]", "-9223372036854775808");
+    gives(f, CALL_VALUE, "SELECT $1::int8", "[5e9]", "5000000000");
+    gives(f, CALL_VALUE, "SELECT $1::float8", "[0.1]", "0.1");
+    gives(f, CALL_VALUE, "SELECT $1::bool", "[true]", "true");
+    gives(f, CALL_VALUE, "SELECT $1::bool", "[false]", "false");
+    gives(f, CALL_VALUE, "SELECT $1::int IS NULL", "[null]", "true");
+    gives(f, CALL_VALUE, "SELECT $1::text", "[\"h\xc3\xa9 '\\\"\\\\\"]", "\"h\xc3\xa9 '\\\"\\\\\"");
+    gives(f, CALL_VALUE, "SELECT $1::text", "[12]", "\"12\"");
+    gives(f, CALL_VALUE, "SELECT $1::numeric", "[\"1.10\"]", "\"1.10\"");
+    gives(f, CALL_ROW, "SELECT * FROM item WHERE id = $1", "[\"2\"]",
           "{\"id\":2,\"name\":\"b\",\"bytes\":null}");
 }
 
@@ -46,34 +45,34 @@ static void arrays_become_arrays_or_json_by_the_parameters_type(void **state)
 {
     struct fixture *f = *state;
     const char *by_id = "SELECT name FROM item WHERE id = ANY($1) ORDER BY id";
-    gives(f, QUERY_ROWS, by_id, "[[1,3,99]]", "[{\"name\":\"a\"},{\"name\":null}]");
-    gives(f, QUERY_ROWS, by_id, "[[]]", "[]");
-    gives(f, QUERY_ROWS, "SELECT id FROM item WHERE name = ANY($1) ORDER BY id",
+    gives(f, CALL_ROWS, by_id, "[[1,3,99]]", "[{\"name\":\"a\"},{\"name\":null}]");
+    gives(f, CALL_ROWS, by_id, "[[]]", "[]");
+    gives(f, CALL_ROWS, "SELECT id FROM item WHERE name = ANY($1) ORDER BY id",
           "[[\"b\",\"a\",\"{x,\\\"\\\\\"]]", "[{\"id\":1},{\"id\":2}]");
-    gives(f, QUERY_VALUE, "SELECT $1::text[]", "[[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]]",
+    gives(f, CALL_VALUE, "SELECT $1::text[]", "[[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]]",
           "[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]");
-    gives(f, QUERY_VALUE, "SELECT $1::int[]", "[[[1,2],[3,4]]]", "[[1,2],[3,4]]");
-    gives(f, QUERY_VALUE, "SELECT $1::int2[]", "[[-32768,32767,0]]", "[-32768,32767,0]");
-    fails(f, QUERY_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "22003 value");
-    gives(f, QUERY_VALUE, "SELECT $1::int4[]", "[[-2147483648,2147483647]]",
+    gives(f, CALL_VALUE, "SELECT $1::int[]", "[[[1,2],[3,4]]]", "[[1,2],[3,4]]");
+    gives(f, CALL_VALUE, "SELECT $1::int2[]", "[[-32768,32767,0]]", "[-32768,32767,0]");
+    fails(f, CALL_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "22003 value");
+    gives(f, CALL_VALUE, "SELECT $1::int4[]", "[[-2147483648,2147483647]]",
           "[-2147483648,2147483647]");
-    fails(f, QUERY_VALUE, "SELECT $1::int4[]", "[[2147483648]]", ERR_BACKEND, "22003 value");
-    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[-9223372036854775808,9223372036854775807,-1]]",
+    fails(f, CALL_VALUE, "SELECT $1::int4[]", "[[2147483648]]", ERR_BACKEND, "22003 value");
+    gives(f, CALL_VALUE, "SELECT $1::int8[]", "[[-9223372036854775808,9223372036854775807,-1]]",
           "[-9223372036854775808,9223372036854775807,-1]");
-    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\"12\",-7,\"-3\",\"007\"]]", "[12,-7,-3,7]");
-    gives(f, QUERY_VALUE, "SELECT $1::int8[]", "[[\" 12\",null,3]]", "[12,null,3]");
-    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"1x\"]]", ERR_BACKEND, "22P02 invalid");
-    fails(f, QUERY_VALUE, "SELECT $1::int8[]", "[[1,\"\"]]", ERR_BACKEND, "bigint");
-    gives(f, QUERY_VALUE, "SELECT $1::oid[]", "[[1,4294967295]]", "[1,4294967295]");
-    gives(f, QUERY_VALUE, "SELECT $1::int8[] || $2::text[]::int8[]", "[[1],[\"2\"]]", "[1,2]");
-    gives(f, QUERY_VALUE, "SELECT $1::float8[]", "[[0.1,2]]", "[0.1,2]");
-    gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[[1,{\"a\":[null]}]]", "[1,{\"a\":[null]}]");
-    gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[{\"k\":\"v\"}]", "{\"k\":\"v\"}");
-    gives(f, QUERY_VALUE, "SELECT $1::jsonb", "[\"{\\\"k\\\": 1}\"]", "{\"k\":1}");
-    gives(f, QUERY_VALUE, "SELECT $1::jsonb[]", "[[{\"a\":1},[2]]]", "[{\"a\":1},[2]]");
-    gives(f, QUERY_VALUE, "SELECT $1::text", "[[1,2]]", "\"[1,2]\"");
-    gives(f, QUERY_EXEC, "CREATE TYPE mood AS ENUM ('sad', 'ok')", NULL, "0");
-    gives(f, QUERY_VALUE, "SELECT 'ok'::mood = ANY($1::mood[])", "[[\"ok\"]]", "true");
+    gives(f, CALL_VALUE, "SELECT $1::int8[]", "[[\"12\",-7,\"-3\",\"007\"]]", "[12,-7,-3,7]");
+    gives(f, CALL_VALUE, "SELECT $1::int8[]", "[[\" 12\",null,3]]", "[12,null,3]");
+    fails(f, CALL_VALUE, "SELECT $1::int8[]", "[[1,\"1x\"]]", ERR_BACKEND, "22P02 invalid");
+    fails(f, CALL_VALUE, "SELECT $1::int8[]", "[[1,\"\"]]", ERR_BACKEND, "bigint");
+    gives(f, CALL_VALUE, "SELECT $1::oid[]", "[[1,4294967295]]", "[1,4294967295]");
+    gives(f, CALL_VALUE, "SELECT $1::int8[] || $2::text[]::int8[]", "[[1],[\"2\"]]", "[1,2]");
+    gives(f, CALL_VALUE, "SELECT $1::float8[]", "[[0.1,2]]", "[0.1,2]");
+    gives(f, CALL_VALUE, "SELECT $1::jsonb", "[[1,{\"a\":[null]}]]", "[1,{\"a\":[null]}]");
+    gives(f, CALL_VALUE, "SELECT $1::jsonb", "[{\"k\":\"v\"}]", "{\"k\":\"v\"}");
+    gives(f, CALL_VALUE, "SELECT $1::jsonb", "[\"{\\\"k\\\": 1}\"]", "{\"k\":1}");
+    gives(f, CALL_VALUE, "SELECT $1::jsonb[]", "[[{\"a\":1},[2]]]", "[{\"a\":1},[2]]");
+    gives(f, CALL_VALUE, "SELECT $1::text", "[[1,2]]", "\"[1,2]\"");
+    gives(f, CALL_COUNT, "CREATE TYPE mood AS ENUM ('sad', 'ok')", NULL, "0");
+    gives(f, CALL_VALUE, "SELECT 'ok'::mood = ANY($1::mood[])", "[[\"ok\"]]", "true");
 }
 
 /* The server would round a number, or take an exponent for a mistake. */
@@ -111,9 +110,9 @@ static void a_number_is_sent_as_it_is_or_refused(void **state)
                      cases[i].type, cases[i].number);
             snprintf(params, sizeof params, array ? "[[%s]]" : "[%s]", cases[i].number);
             if (cases[i].exact)
-                gives(f, QUERY_VALUE, sql, params, "true");
+                gives(f, CALL_VALUE, sql, params, "true");
             else
-                fails(f, QUERY_VALUE, sql, params, ERR_BAD_VALUE, " has no exact form as ");
+                fails(f, CALL_VALUE, sql, params, ERR_BAD_VALUE, " has no exact form as ");
         }
     }
     static const struct {
@@ -126,22 +125,22 @@ static void a_number_is_sent_as_it_is_or_refused(void **state)
         {"[-999999999999999872.0]", "-999999999999999872"},
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        gives(f, QUERY_VALUE, "SELECT $1::int8", whole[i].params, whole[i].want);
-    gives(f, QUERY_VALUE, "SELECT $1::float8::text", "[-0.0]", "\"-0\"");
-    fails(f, QUERY_VALUE, "SELECT $1::int8", "[5.5]", ERR_BACKEND, "22P02");
+        gives(f, CALL_VALUE, "SELECT $1::int8", whole[i].params, whole[i].want);
+    gives(f, CALL_VALUE, "SELECT $1::float8::text", "[-0.0]", "\"-0\"");
+    fails(f, CALL_VALUE, "SELECT $1::int8", "[5.5]", ERR_BACKEND, "22P02");
 }
 
 static void nul_and_broken_utf8_never_reach_a_text(void **state)
 {
     struct fixture *f = *state;
     const char *by_name = "SELECT id FROM item WHERE name = $1";
-    gives(f, QUERY_VALUE, by_name, "[\"a\"]", "1");
-    fails(f, QUERY_VALUE, by_name, "[\"a\\u0000b\"]", ERR_BAD_VALUE, "parameter $1: ");
-    fails(f, QUERY_VALUE, by_name, "[\"a\\u0000b\"]", ERR_BAD_VALUE, "NUL");
-    fails(f, QUERY_VALUE, "SELECT $1::int + cardinality($2::text[])", "[1,[\"a\\u0000\"]]",
+    gives(f, CALL_VALUE, by_name, "[\"a\"]", "1");
+    fails(f, CALL_VALUE, by_name, "[\"a\\u0000b\"]", ERR_BAD_VALUE, "parameter $1: ");
+    fails(f, CALL_VALUE, by_name, "[\"a\\u0000b\"]", ERR_BAD_VALUE, "NUL");
+    fails(f, CALL_VALUE, "SELECT $1::int + cardinality($2::text[])", "[1,[\"a\\u0000\"]]",
           ERR_BAD_VALUE, "parameter $2: ");
     struct ask a;
-    ask_init(&a, QUERY_VALUE, by_name, NULL);
+    ask_init(&a, CALL_VALUE, by_name, NULL);
     assert_int_equal(buf_append(&a.params, "\x91\xa2\x61\xff", 4), 0);
     a.q.params = buf_slice(&a.params);
     ask_wait(f, &a);
@@ -159,14 +158,14 @@ static void bin_and_str_go_into_bytea_whole(void **state)
     static const char *const want[] = {"\"0061ff\"", "\"0061ff\"", "\"\""};
     for (size_t i = 0; i < 3; i++) {
         struct ask a;
-        ask_init(&a, QUERY_VALUE, "SELECT encode($1::bytea, 'hex')", NULL);
+        ask_init(&a, CALL_VALUE, "SELECT encode($1::bytea, 'hex')", NULL);
         a.q.params = slice_of(packed[i], sizes[i]);
         ask_wait(f, &a);
         result_is(&a.q, want[i]);
         ask_fini(&a);
     }
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT encode(($1::bytea[])[2], 'hex')", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT encode(($1::bytea[])[2], 'hex')", NULL);
     a.q.params = slice_of("\x91\x92\xc4\x01\x01\xc4\x02\x00\xff", 9);
     ask_wait(f, &a);
     result_is(&a.q, "\"00ff\"");
@@ -176,12 +175,12 @@ static void bin_and_str_go_into_bytea_whole(void **state)
 static void a_wrong_count_says_so(void **state)
 {
     struct fixture *f = *state;
-    fails(f, QUERY_VALUE, "SELECT $1::int + $2::int", "[1]", ERR_BAD_REQUEST,
+    fails(f, CALL_VALUE, "SELECT $1::int + $2::int", "[1]", ERR_BAD_REQUEST,
           "the query has 2 parameters, 1 given");
-    fails(f, QUERY_VALUE, "SELECT 1", "[1]", ERR_BAD_REQUEST, "0 parameters, 1 given");
-    fails(f, QUERY_VALUE, "SELECT $1::int", NULL, ERR_BAD_REQUEST, "1 parameter, 0 given");
+    fails(f, CALL_VALUE, "SELECT 1", "[1]", ERR_BAD_REQUEST, "0 parameters, 1 given");
+    fails(f, CALL_VALUE, "SELECT $1::int", NULL, ERR_BAD_REQUEST, "1 parameter, 0 given");
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT $1::int", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT $1::int", NULL);
     a.q.params = slice_of("\x91", 1);
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BAD_VALUE);
@@ -192,32 +191,32 @@ static void what_cannot_be_sent_is_named(void **state)
 {
     struct fixture *f = *state;
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT $1::jsonb", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT $1::jsonb", NULL);
     a.q.params = slice_of("\x91\x91\xc4\x01\x00", 5); /* bin inside JSON */
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BAD_VALUE);
     assert_non_null(strstr(a.q.err.text, "parameter $1: binary"));
     ask_fini(&a);
-    ask_init(&a, QUERY_VALUE, "SELECT $1::text", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT $1::text", NULL);
     a.q.params = slice_of("\x91\xd4\x01\x00", 4); /* ext */
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BAD_VALUE);
     ask_fini(&a);
-    ask_init(&a, QUERY_VALUE, "SELECT $1::int[]", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT $1::int[]", NULL);
     a.q.params = slice_of("\x91\x91\xd4\x01\x00", 5); /* in an array */
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BAD_VALUE);
     assert_non_null(strstr(a.q.err.text, "an ext value cannot be sent"));
     ask_fini(&a);
-    fails(f, QUERY_VALUE, "SELECT $1::int", "[\"x\"]", ERR_BACKEND, "22P02 invalid input syntax");
-    fails(f, QUERY_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE, "dimensions");
+    fails(f, CALL_VALUE, "SELECT $1::int", "[\"x\"]", ERR_BACKEND, "22P02 invalid input syntax");
+    fails(f, CALL_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE, "dimensions");
 }
 
 /* The text of an error, whole. */
 static void says(struct fixture *f, const char *sql, const char *want)
 {
     struct ask a;
-    ask_init(&a, QUERY_EXEC, sql, NULL);
+    ask_init(&a, CALL_COUNT, sql, NULL);
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BACKEND);
     assert_string_equal(a.q.err.text, want);
@@ -261,10 +260,10 @@ static const struct {
 static void errors_quote_no_rows_but_in_development(void **state)
 {
     struct fixture *f = *state;
-    gives(f, QUERY_EXEC, "CREATE TABLE checked (name text, n int CHECK (n > 0))", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE VIEW few AS SELECT * FROM checked WHERE n < 100 WITH CHECK OPTION",
+    gives(f, CALL_COUNT, "CREATE TABLE checked (name text, n int CHECK (n > 0))", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE VIEW few AS SELECT * FROM checked WHERE n < 100 WITH CHECK OPTION",
           NULL, "0");
-    gives(f, QUERY_EXEC, "INSERT INTO checked VALUES ('an \"odd\" secret', 70000)", NULL, "1");
+    gives(f, CALL_COUNT, "INSERT INTO checked VALUES ('an \"odd\" secret', 70000)", NULL, "1");
     for (size_t i = 0; i < sizeof quoting / sizeof *quoting; i++)
         says(f, quoting[i].sql, quoting[i].plain);
     struct fixture other = *f;
@@ -273,7 +272,7 @@ static void errors_quote_no_rows_but_in_development(void **state)
     for (size_t i = 0; i < sizeof quoting / sizeof *quoting; i++)
         says(&other, quoting[i].sql, quoting[i].full);
     fixture_close(&other);
-    gives(f, QUERY_EXEC, "DROP TABLE checked CASCADE", NULL, "0");
+    gives(f, CALL_COUNT, "DROP TABLE checked CASCADE", NULL, "0");
 }
 
 /* No server of the tests speaks another language: results that look as if one did. */
@@ -303,10 +302,10 @@ static void values_are_hidden_in_any_language(void **state)
 static void errors_carry_the_sqlstate(void **state)
 {
     struct fixture *f = *state;
-    fails(f, QUERY_EXEC, "INSERT INTO item VALUES (1)", NULL, ERR_BACKEND, "23505 duplicate key");
-    fails(f, QUERY_ROW, "SELECT nope FROM item", NULL, ERR_BACKEND,
+    fails(f, CALL_COUNT, "INSERT INTO item VALUES (1)", NULL, ERR_BACKEND, "23505 duplicate key");
+    fails(f, CALL_ROW, "SELECT nope FROM item", NULL, ERR_BACKEND,
           "42703 column \"nope\" does not exist");
-    fails(f, QUERY_ROW, "-- nothing", NULL, ERR_BAD_REQUEST, "empty");
+    fails(f, CALL_ROW, "-- nothing", NULL, ERR_BAD_REQUEST, "empty");
 }
 
 static void what_changes_a_shared_connection_is_refused(void **state)
@@ -325,11 +324,11 @@ static void what_changes_a_shared_connection_is_refused(void **state)
         ";END",
     };
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        fails(f, QUERY_EXEC, refused[i], NULL, ERR_BAD_REQUEST, "connections are shared");
-    gives(f, QUERY_VALUE, "/* begin */ SELECT 1 -- set", NULL, "1");
+        fails(f, CALL_COUNT, refused[i], NULL, ERR_BAD_REQUEST, "connections are shared");
+    gives(f, CALL_VALUE, "/* begin */ SELECT 1 -- set", NULL, "1");
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "", NULL);
-    a.q.sql = slice_of("SELECT 1\0 + 1", 13);
+    ask_init(&a, CALL_VALUE, "", NULL);
+    a.q.text = slice_of("SELECT 1\0 + 1", 13);
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BAD_REQUEST);
     ask_fini(&a);
@@ -341,14 +340,14 @@ static void race_21_each_query_reads_what_is_committed_by_then(void **state)
     struct fixture *f = *state;
     struct fixture other = *f;
     fixture_open(&other, 1);
-    fails(f, QUERY_EXEC, "BEGIN", NULL, ERR_BAD_REQUEST, "no transactions");
-    fails(f, QUERY_EXEC, "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", NULL, ERR_BAD_REQUEST,
+    fails(f, CALL_COUNT, "BEGIN", NULL, ERR_BAD_REQUEST, "no transactions");
+    fails(f, CALL_COUNT, "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", NULL, ERR_BAD_REQUEST,
           "no transactions");
-    gives(&other, QUERY_EXEC, "CREATE TABLE seen (n int)", NULL, "0");
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM seen", NULL, "0");
-    gives(&other, QUERY_EXEC, "INSERT INTO seen VALUES (1)", NULL, "1");
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM seen", NULL, "1");
-    gives(&other, QUERY_EXEC, "DROP TABLE seen", NULL, "0");
+    gives(&other, CALL_COUNT, "CREATE TABLE seen (n int)", NULL, "0");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM seen", NULL, "0");
+    gives(&other, CALL_COUNT, "INSERT INTO seen VALUES (1)", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM seen", NULL, "1");
+    gives(&other, CALL_COUNT, "DROP TABLE seen", NULL, "0");
     fixture_close(&other);
 }
 

@@ -15,7 +15,7 @@ static void until_up(struct fixture *f)
 {
     for (;;) {
         struct ask a;
-        ask_init(&a, QUERY_VALUE, "SELECT 1", NULL);
+        ask_init(&a, CALL_VALUE, "SELECT 1", NULL);
         ask_wait(f, &a);
         int code = a.q.code;
         assert_true(code == 0 || code == ERR_BACKEND_DOWN);
@@ -32,9 +32,9 @@ static void a_killed_server_fails_what_is_in_the_air_and_is_found_again(void **s
     struct fixture *f = opened(state, 2);
     enum { N = 20 };
     struct ask asks[N];
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     for (int i = 0; i < N; i++) {
-        ask_init(&asks[i], QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
+        ask_init(&asks[i], CALL_VALUE, "SELECT pg_sleep(600)", NULL);
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 10; i++)
@@ -47,10 +47,10 @@ static void a_killed_server_fails_what_is_in_the_air_and_is_found_again(void **s
         ask_fini(&asks[i]);
     }
     assert_true(stats(f).disconnects >= 1);
-    fails(f, QUERY_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "");
+    fails(f, CALL_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "");
     assert_int_equal(pg_server_start(f->server), 0);
     until_up(f);
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
     fixture_close(f);
 }
 
@@ -59,17 +59,17 @@ static void a_terminated_connection_is_replaced(void **state)
     struct fixture *f = opened(state, 1);
     struct fixture other = *f;
     fixture_open(&other, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     struct ask running, behind;
-    ask_init(&running, QUERY_VALUE, "SELECT pg_sleep(600)", NULL);
-    ask_init(&behind, QUERY_VALUE, "SELECT 'behind'", NULL);
+    ask_init(&running, CALL_VALUE, "SELECT pg_sleep(600)", NULL);
+    ask_init(&behind, CALL_VALUE, "SELECT 'behind'", NULL);
     ask_send(f, &running);
     ask_send(f, &behind);
     const char *terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
                             "state = 'active' AND query = 'SELECT pg_sleep(600)'";
     for (int done = 0; !done;) {
         struct ask a;
-        ask_init(&a, QUERY_VALUE, terminate, NULL);
+        ask_init(&a, CALL_VALUE, terminate, NULL);
         ask_wait(&other, &a);
         assert_int_equal(a.q.code, 0);
         done = a.q.result.data[0];
@@ -84,10 +84,10 @@ static void a_terminated_connection_is_replaced(void **state)
     ask_fini(&running);
     ask_fini(&behind);
     /* It had served: no backoff, the next query connects and is answered. */
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
     assert_int_equal(stats(f).connects, 2);
     /* While idle. */
-    gives(&other, QUERY_VALUE,
+    gives(&other, CALL_VALUE,
           "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
           "WHERE query = 'SELECT 2' AND state = 'idle'",
           NULL, "1");
@@ -106,8 +106,8 @@ static void a_refused_connect_fails_and_then_fails_at_once(void **state)
     f->conf.reconnect_base_ms = f->conf.reconnect_cap_ms = 1000000;
     fixture_open(f, 2);
     struct ask first, second;
-    ask_init(&first, QUERY_VALUE, "SELECT 1", NULL);
-    ask_init(&second, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&first, CALL_VALUE, "SELECT 1", NULL);
+    ask_init(&second, CALL_VALUE, "SELECT 1", NULL);
     ask_send(f, &first);
     assert_int_equal(first.done, 0);
     fixture_wait(f, &first.done, 1);
@@ -139,14 +139,14 @@ static void a_name_is_looked_up_and_a_closed_port_is_refused(void **state)
     f->conf = fixture_conf(url);
     fixture_open(f, 1);
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT 1", NULL);
     ask_wait(f, &a);
     assert_int_equal(a.q.code, ERR_BACKEND_DOWN);
     assert_non_null(strstr(a.q.err.text, "127.0.0.1"));
     assert_null(strstr(a.q.err.text, "geheim"));
     ask_fini(&a);
     /* Ends while a look-up may still run. */
-    ask_init(&a, QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT 1", NULL);
     ask_send(f, &a);
     backend_cancel(f->backend, &a.q);
     ask_fini(&a);
@@ -169,7 +169,7 @@ static void a_server_that_does_not_answer_is_given_up_in_time(void **state)
     f->conf.connect_timeout_ms = 100;
     f->conf.reconnect_base_ms = f->conf.reconnect_cap_ms = 1000000; /* one connect, no second */
     fixture_open(f, 1);
-    fails(f, QUERY_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "no answer within 100 ms");
+    fails(f, CALL_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "no answer within 100 ms");
     assert_int_equal(stats(f).timeouts, 1);
     fixture_close(f);
     close(fd);
@@ -196,11 +196,11 @@ static void a_url_that_cannot_be_read_is_refused_without_its_password(void **sta
 static void a_procedure_may_commit_on_its_own(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    gives(f, QUERY_EXEC, "CREATE PROCEDURE two() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$", NULL,
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_COUNT, "CREATE PROCEDURE two() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$", NULL,
           "0");
-    gives(f, QUERY_EXEC, "CALL two()", NULL, "0");
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_COUNT, "CALL two()", NULL, "0");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     assert_int_equal(stats(f).disconnects, 0);
     fixture_close(f);
 }
@@ -223,12 +223,12 @@ static void connections_open_as_they_are_needed(void **state)
     struct ask a[4];
     fixture_open(&other, 1);
     for (int i = 0; i < 5; i++)
-        gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+        gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     /* The one in use, and one that is kept idle, which may be there already. */
     assert_in_range(stats(f).connections, 1, 2);
-    gives(&other, QUERY_VALUE, "SELECT 1 FROM pg_advisory_lock(7)", NULL, "1");
+    gives(&other, CALL_VALUE, "SELECT 1 FROM pg_advisory_lock(7)", NULL, "1");
     for (int i = 0; i < 4; i++) /* the last is one more than there are connections */
-        ask_init(&a[i], QUERY_VALUE, "SELECT 1 FROM pg_advisory_xact_lock_shared(7)", NULL);
+        ask_init(&a[i], CALL_VALUE, "SELECT 1 FROM pg_advisory_xact_lock_shared(7)", NULL);
     for (uint32_t i = 0; i < 4; i++) {
         ask_send(f, &a[i]);
         until_open(f, i < 1 ? 2 : 3); /* one beside those that have something to do */
@@ -238,7 +238,7 @@ static void connections_open_as_they_are_needed(void **state)
     }
     for (int i = 0; i < 4; i++)
         assert_int_equal(a[i].done, 0);
-    gives(&other, QUERY_VALUE, "SELECT pg_advisory_unlock(7)", NULL, "true");
+    gives(&other, CALL_VALUE, "SELECT pg_advisory_unlock(7)", NULL, "true");
     for (int i = 0; i < 4; i++) {
         fixture_wait(f, &a[i].done, 1);
         result_is(&a[i].q, "1");
@@ -246,7 +246,7 @@ static void connections_open_as_they_are_needed(void **state)
     }
     assert_int_equal(stats(f).connects, 3);
     assert_int_equal(stats(f).idle, 3);
-    gives(f, QUERY_VALUE,
+    gives(f, CALL_VALUE,
           "SELECT application_name FROM pg_stat_activity WHERE pid = "
           "pg_backend_pid()",
           NULL, "\"rtcache\"");

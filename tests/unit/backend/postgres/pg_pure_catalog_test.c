@@ -58,8 +58,8 @@ static void judge(const char *sql, char *reason, size_t size)
     buf_init(&params, 0);
     reason[0] = '\0';
     if (pack(sql, &params, reason, size) == 0) {
-        ask_init(&a, QUERY_VALUE, "", NULL);
-        a.q.sql = pg_pure_catalog_sql();
+        ask_init(&a, CALL_VALUE, "", NULL);
+        a.q.text = pg_pure_catalog_sql();
         a.q.params = buf_slice(&params);
         ask_wait(here.f, &a);
         struct mp_reader r = mp_reader_of(buf_slice(&a.q.result));
@@ -250,7 +250,7 @@ static void a_session_that_is_set_up_otherwise_shares_nothing(void **state)
     fixture_close(here.f);
     fixture_open(here.f, 1);
     expect(asked, NULL);
-    gives(here.f, QUERY_EXEC, "CREATE TEMP TABLE users AS SELECT * FROM users", NULL, "0");
+    gives(here.f, CALL_COUNT, "CREATE TEMP TABLE users AS SELECT * FROM users", NULL, "0");
     expect(asked, "users is temporary");
 }
 

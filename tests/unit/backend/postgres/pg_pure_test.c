@@ -27,7 +27,7 @@ static void run_all(struct fixture *f, int count, const char *sql)
 {
     struct ask asks[N];
     for (int i = 0; i < count; i++) {
-        ask_init(&asks[i], QUERY_VALUE, sql, "[1]");
+        ask_init(&asks[i], CALL_VALUE, sql, "[1]");
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < count; i++) {
@@ -49,7 +49,7 @@ static bool judged(struct fixture *f, const char *sql)
 static struct fixture *opened_with_tables(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_EXEC, "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)", NULL,
+    gives(f, CALL_COUNT, "CREATE TABLE IF NOT EXISTS things (id int PRIMARY KEY, name text)", NULL,
           "0");
     return f;
 }
@@ -81,8 +81,8 @@ static void what_sets_locks_or_tells_never_shares(void **state)
     };
     enum { COUNT = sizeof impure / sizeof *impure };
     struct fixture *f = opened_with_tables(state);
-    gives(f, QUERY_EXEC, "CREATE VIEW through_view AS SELECT * FROM things", NULL, "0");
-    gives(f, QUERY_EXEC,
+    gives(f, CALL_COUNT, "CREATE VIEW through_view AS SELECT * FROM things", NULL, "0");
+    gives(f, CALL_COUNT,
           "CREATE FUNCTION name_of(int) RETURNS text LANGUAGE sql AS 'SELECT name FROM things'",
           NULL, "0");
     for (int i = 0; i + 1 < COUNT; i++)
@@ -93,8 +93,8 @@ static void what_sets_locks_or_tells_never_shares(void **state)
     assert_int_equal(stats(f).groups, 0);
     assert_int_equal(stats(f).statements_shared, 0);
     assert_int_equal(stats(f).statements_alone, COUNT - 1);
-    gives(f, QUERY_EXEC, "DROP VIEW through_view", NULL, "0");
-    gives(f, QUERY_EXEC, "DROP FUNCTION name_of", NULL, "0");
+    gives(f, CALL_COUNT, "DROP VIEW through_view", NULL, "0");
+    gives(f, CALL_COUNT, "DROP FUNCTION name_of", NULL, "0");
     fixture_close(f);
 }
 
@@ -119,7 +119,7 @@ static void an_answer_grows_no_younger_by_a_question_on_its_way(void **state)
     struct ask asks[N];
     int64_t old_ms = st->pure.asked_ms -= f->conf.statement_age_ms / 2;
     for (int i = 0; i < N; i++) {
-        ask_init(&asks[i], QUERY_VALUE, plain, "[1]");
+        ask_init(&asks[i], CALL_VALUE, plain, "[1]");
         ask_send(f, &asks[i]);
     }
     assert_true(st->pure.asking);
@@ -140,18 +140,18 @@ static void row_level_security_that_is_switched_on_is_noticed(void **state)
     f->conf = fixture_conf(f->server->url);
     f->conf.statement_age_ms = 100;
     fixture_open(f, 1);
-    gives(f, QUERY_EXEC, "CREATE TABLE secrets (id int, name text)", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE secrets (id int, name text)", NULL, "0");
     const char *sql = "SELECT name FROM secrets WHERE id = $1";
     while (!judged(f, sql)) /* an answer may be too old when it comes */
         ;
-    gives(f, QUERY_EXEC, "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE secrets ENABLE ROW LEVEL SECURITY", NULL, "0");
     while (statement_of(f, sql)->pure.state != PG_PURE_NO)
         run_all(f, 1, sql);
     assert_false(statement_of(f, sql)->plain);
-    gives(f, QUERY_EXEC, "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", NULL, "0");
     while (!statement_of(f, sql)->plain)
         run_all(f, 1, sql);
-    gives(f, QUERY_EXEC, "DROP TABLE secrets", NULL, "0");
+    gives(f, CALL_COUNT, "DROP TABLE secrets", NULL, "0");
     fixture_close(f);
 }
 
@@ -166,7 +166,7 @@ static void behind_a_pooler_nothing_shares(void **state)
         run_all(f, N, plain);
     assert_int_equal(stats(f).groups, 0);
     assert_int_equal(stats(f).statements_shared, 0);
-    gives(f, QUERY_TYPES, plain, NULL, told_plain); /* which is of the catalog, not the session */
+    gives(f, CALL_TYPES, plain, NULL, told_plain); /* which is of the catalog, not the session */
     run_all(f, N, plain);
     assert_int_equal(stats(f).groups, 0);
     assert_int_equal(stats(f).statements_shared, 0);
@@ -180,7 +180,7 @@ static void an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile(void *
     struct pg_pool *p = (struct pg_pool *)f->backend;
     struct ask told;
     run_all(f, 1, plain);
-    ask_init(&told, QUERY_TYPES, plain, NULL);
+    ask_init(&told, CALL_TYPES, plain, NULL);
     ask_send(f, &told);
     struct pg_stmt *st = statement_of(f, plain);
     assert_true(st->pure.asking);
@@ -191,7 +191,7 @@ static void an_answer_is_of_no_use_after_a_change_that_was_seen_meanwhile(void *
     result_is(&told.q, "[[23],[\"name\"],true,false]");
     assert_false(st->plain);
     ask_fini(&told);
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
     fixture_close(f);
 }
 
@@ -204,17 +204,17 @@ static void behind_a_pooler_the_question_waits_until_the_connection_is_idle(void
     f->conf.prepared = false;
     fixture_open(f, 1);
     const struct pg_conn *c = &((struct pg_pool *)f->backend)->conns[0];
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
     struct pg_stmt *st = statement_of(f, plain);
     st->pure.asked_ms -= f->conf.statement_age_ms;
     st->pure.runs = N;
-    ask_init(&a, QUERY_VALUE, plain, "[1]");
+    ask_init(&a, CALL_VALUE, plain, "[1]");
     ask_send(f, &a);
     assert_ptr_equal(c->steps.next, c->steps.prev);
     fixture_wait(f, &a.done, 1);
     ask_fini(&a);
     assert_false(st->pure.asking);
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
     fixture_close(f);
 }
 
@@ -222,20 +222,20 @@ static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **
 {
     static const char sql[] = "SELECT name FROM told WHERE id = $1";
     struct fixture *f = opened_with_tables(state);
-    gives(f, QUERY_EXEC, "CREATE TABLE told (id int, name text)", NULL, "0");
-    gives(f, QUERY_TYPES, sql, NULL, told_plain);
-    gives(f, QUERY_TYPES, "SELECT set_config('a.b', $1::text, true) AS name", NULL,
+    gives(f, CALL_COUNT, "CREATE TABLE told (id int, name text)", NULL, "0");
+    gives(f, CALL_TYPES, sql, NULL, told_plain);
+    gives(f, CALL_TYPES, "SELECT set_config('a.b', $1::text, true) AS name", NULL,
           "[[25],[\"name\"],true,false]");
-    gives(f, QUERY_TYPES, "UPDATE told SET name = 'x' WHERE id = $1 RETURNING name", NULL,
+    gives(f, CALL_TYPES, "UPDATE told SET name = 'x' WHERE id = $1 RETURNING name", NULL,
           "[[23],[\"name\"],true,false]");
-    gives(f, QUERY_EXEC, "ALTER TABLE told ENABLE ROW LEVEL SECURITY", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE told ENABLE ROW LEVEL SECURITY", NULL, "0");
     statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
-    gives(f, QUERY_TYPES, sql, NULL, "[[23],[\"name\"],true,false]");
-    gives(f, QUERY_EXEC, "ALTER TABLE told DISABLE ROW LEVEL SECURITY", NULL, "0");
+    gives(f, CALL_TYPES, sql, NULL, "[[23],[\"name\"],true,false]");
+    gives(f, CALL_COUNT, "ALTER TABLE told DISABLE ROW LEVEL SECURITY", NULL, "0");
     statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
     statement_of(f, sql)->alone = true; /* it has failed in a group, which is no reason */
-    gives(f, QUERY_TYPES, sql, NULL, told_plain);
-    gives(f, QUERY_EXEC, "DROP TABLE told", NULL, "0");
+    gives(f, CALL_TYPES, sql, NULL, told_plain);
+    gives(f, CALL_COUNT, "DROP TABLE told", NULL, "0");
     fixture_close(f);
 }
 
@@ -244,11 +244,11 @@ static bool knows(struct fixture *f, const char *sql, const char *told)
 {
     struct ask a;
     uint64_t queries = stats(f).queries;
-    ask_init(&a, QUERY_TYPES, sql, NULL);
+    ask_init(&a, CALL_TYPES, sql, NULL);
     bool known = backend_answer(f->backend, &a.q);
     if (known) {
         assert_int_equal(a.q.code, 0);
-        assert_int_equal(a.q.fate, QUERY_UNSENT);
+        assert_int_equal(a.q.fate, CALL_UNSENT);
         assert_true(a.q.found);
         result_is(&a.q, told);
     }
@@ -267,13 +267,13 @@ static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age
     struct pg_pool *p = (struct pg_pool *)f->backend;
     struct err why;
     assert_false(knows(f, plain, NULL)); /* there is no connection */
-    gives(f, QUERY_EXEC, "CREATE VIEW known_view AS SELECT id, name FROM things", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE VIEW known_view AS SELECT id, name FROM things", NULL, "0");
     assert_false(knows(f, plain, NULL)); /* it was never described */
     assert_true(judged(f, plain));
     assert_false(knows(f, plain, NULL)); /* nobody who waits has asked yet */
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
-    gives(f, QUERY_TYPES, set, NULL, "[[25],[\"name\"],true,false]");
-    gives(f, QUERY_TYPES, of_view, NULL, told_alone);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, set, NULL, "[[25],[\"name\"],true,false]");
+    gives(f, CALL_TYPES, of_view, NULL, told_alone);
     assert_true(knows(f, plain, told_plain));
     assert_true(knows(f, set, "[[25],[\"name\"],true,false]"));
     assert_true(knows(f, of_view, told_alone));
@@ -281,7 +281,7 @@ static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age
     struct pg_stmt *st = statement_of(f, plain);
     st->pure.asked_ms -= f->conf.statement_age_ms / 2; /* it is time to ask again */
     assert_false(knows(f, plain, NULL));
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
     while (st->pure.asking)
         run_all(f, 1, "SELECT $1::int");
     assert_true(knows(f, plain, told_plain));
@@ -290,7 +290,7 @@ static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age
     st = statement_of(f, of_view);
     st->pure.asked_ms -= f->conf.statement_age_ms;
     assert_false(knows(f, of_view, NULL));
-    gives(f, QUERY_TYPES, of_view, NULL, told_alone);
+    gives(f, CALL_TYPES, of_view, NULL, told_alone);
     assert_true(knows(f, of_view, told_alone));
     p->changed_ms = clock_ms() + 1; /* another statement has met a change */
     assert_false(knows(f, of_view, NULL));
@@ -299,7 +299,7 @@ static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age
     err_set(&why, ERR_BACKEND_DOWN, "the test ends it");
     pg_link_close(&p->conns[0], &why);
     assert_false(knows(f, plain, NULL));
-    gives(f, QUERY_EXEC, "DROP VIEW known_view", NULL, "0");
+    gives(f, CALL_COUNT, "DROP VIEW known_view", NULL, "0");
     fixture_close(f);
 }
 
@@ -311,8 +311,8 @@ static void no_memory_for_known_types_is_an_error_of_the_query(void **state)
     f->conf.max_result = 16;
     fixture_open(f, 1);
     static const char sql[] = "SELECT 1 AS a_name_that_is_longer_than_the_result_may_be";
-    fails(f, QUERY_TYPES, sql, NULL, ERR_TOO_LARGE, "max_result");
-    ask_init(&a, QUERY_TYPES, sql, NULL);
+    fails(f, CALL_TYPES, sql, NULL, ERR_TOO_LARGE, "max_result");
+    ask_init(&a, CALL_TYPES, sql, NULL);
     assert_true(backend_answer(f->backend, &a.q));
     assert_int_equal(a.q.code, ERR_TOO_LARGE);
     assert_int_equal(a.q.err.code, ERR_TOO_LARGE);
@@ -328,8 +328,8 @@ static void who_waits_to_be_told_may_leave_or_lose_the_connection(void **state)
     struct ask gone, stays;
     struct err why;
     run_all(f, 1, plain);
-    ask_init(&gone, QUERY_TYPES, plain, NULL);
-    ask_init(&stays, QUERY_TYPES, plain, NULL);
+    ask_init(&gone, CALL_TYPES, plain, NULL);
+    ask_init(&stays, CALL_TYPES, plain, NULL);
     ask_send(f, &gone);
     ask_send(f, &stays);
     assert_true(statement_of(f, plain)->pure.asking);
@@ -341,7 +341,7 @@ static void who_waits_to_be_told_may_leave_or_lose_the_connection(void **state)
     assert_int_equal(p->conns[0].in_air, 0);
     ask_fini(&gone);
     ask_fini(&stays);
-    gives(f, QUERY_TYPES, plain, NULL, told_plain);
+    gives(f, CALL_TYPES, plain, NULL, told_plain);
     fixture_close(f);
 }
 
@@ -355,7 +355,7 @@ static void the_query_of_many_keys_shares_where_its_asker_has_been_told(void **s
     for (int round = 0; round < 40 && (round < 3 || stats(f).groups == 0); round++) {
         struct ask asks[N];
         for (int i = 0; i < N; i++) {
-            ask_init(&asks[i], QUERY_ROWS, sql, "[[1,2]]");
+            ask_init(&asks[i], CALL_ROWS, sql, "[[1,2]]");
             asks[i].q.plain = round > 1;
             ask_send(f, &asks[i]);
         }

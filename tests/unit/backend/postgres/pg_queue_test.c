@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 struct world {
-    struct query first, second;
+    struct call first, second;
     int done, freed;
     struct pg_pool pool; /* its connections come after it: none */
 };
@@ -28,7 +28,7 @@ static void on_free(struct backend *b)
     world->freed++;
 }
 
-static void on_done(struct query *q)
+static void on_done(struct call *q)
 {
     (void)q;
     world->done++;
@@ -47,8 +47,8 @@ static int make(void **state)
     list_init(&w->pool.ended);
     list_init(&w->pool.types.waiting);
     ev_idle_init(&w->pool.deliver, on_idle);
-    query_reset(&w->first, 0);
-    query_reset(&w->second, 0);
+    call_reset(&w->first, 0);
+    call_reset(&w->second, 0);
     w->first.done = w->second.done = on_done;
     *state = world = w;
     return 0;
@@ -110,7 +110,7 @@ static void a_failure_has_no_result_and_is_told_by_the_loop(void **state)
     assert_int_equal(w->freed, 0);
 }
 
-static void on_done_asks_again(struct query *q)
+static void on_done_asks_again(struct call *q)
 {
     (void)q;
     world->done++;
@@ -130,7 +130,7 @@ static void what_ends_meanwhile_is_told_the_next_time(void **state)
     assert_int_equal(w->done, 2);
 }
 
-static void on_done_lets_go(struct query *q)
+static void on_done_lets_go(struct call *q)
 {
     (void)q;
     world->done++;

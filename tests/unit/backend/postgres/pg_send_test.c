@@ -22,9 +22,9 @@ static void a_name_is_of_its_text_and_its_server(void **state)
 {
     struct fixture *f = opened(state, 1), other = *f;
     fixture_open(&other, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    gives(f, QUERY_VALUE, "SELECT 2", NULL, "2");
-    gives(&other, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 2", NULL, "2");
+    gives(&other, CALL_VALUE, "SELECT 1", NULL, "1");
     const char *one = statement(f, "SELECT 1")->name, *two = statement(f, "SELECT 2")->name;
     const char *same = statement(&other, "SELECT 1")->name;
     assert_int_equal(strcspn(one, "_"), 3);
@@ -39,7 +39,7 @@ static void a_name_is_of_its_text_and_its_server(void **state)
 static void a_name_is_another_with_other_types(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[7]", "7");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[7]", "7");
     struct pg_stmt *st = statement(f, "SELECT $1::int");
     char before[sizeof st->name];
     assert_int_equal(st->desc.params, 1);
@@ -57,11 +57,11 @@ static void without_names_the_server_keeps_none(void **state)
     f->conf = fixture_conf(f->server->url);
     f->conf.prepared = false;
     fixture_open(f, 1);
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[7]", "7");
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[8]", "8");
-    gives(f, QUERY_VALUE, "SELECT encode($1::bytea, 'hex')", "[\"a\"]", "\"61\"");
-    gives(f, QUERY_VALUE, "SELECT 7 = ANY($1::bigint[])", "[[1, 7]]", "true");
-    gives(f, QUERY_VALUE, names, NULL, "0");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[7]", "7");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[8]", "8");
+    gives(f, CALL_VALUE, "SELECT encode($1::bytea, 'hex')", "[\"a\"]", "\"61\"");
+    gives(f, CALL_VALUE, "SELECT 7 = ANY($1::bigint[])", "[[1, 7]]", "true");
+    gives(f, CALL_VALUE, names, NULL, "0");
     fixture_close(f);
 }
 
@@ -70,12 +70,12 @@ static void names_that_a_session_does_not_know_are_given_up_without_an_error(voi
     struct fixture *f = opened(state, 1);
     enum { N = 30 };
     struct ask asks[N];
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
-    gives(f, QUERY_EXEC, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[1]", "1");
+    gives(f, CALL_COUNT, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
     for (int i = 0; i < N; i++) {
         char params[16];
         snprintf(params, sizeof params, "[%d]", i);
-        ask_init(&asks[i], QUERY_VALUE, "SELECT $1::int", params);
+        ask_init(&asks[i], CALL_VALUE, "SELECT $1::int", params);
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < N; i++) {
@@ -88,7 +88,7 @@ static void names_that_a_session_does_not_know_are_given_up_without_an_error(voi
     assert_true(stats(f).lost >= 1);
     assert_int_equal(stats(f).unprepared, 1);
     assert_int_equal(stats(f).failures, 0);
-    gives(f, QUERY_VALUE, names, NULL, "0");
+    gives(f, CALL_VALUE, names, NULL, "0");
     fixture_close(f);
 }
 
@@ -97,10 +97,10 @@ static void a_name_that_is_there_already_is_no_error(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct pg_pool *p = (struct pg_pool *)f->backend;
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[1]", "1");
     statement(f, "SELECT $1::int")->serial = 0;
     p->names--;
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[2]", "2");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[2]", "2");
     assert_int_equal(stats(f).unprepared, 1);
     assert_int_equal(stats(f).failures, 0);
     fixture_close(f);
@@ -111,11 +111,11 @@ static void a_name_that_was_never_given_is_let_go_without_a_word(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct pg_pool *p = (struct pg_pool *)f->backend;
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[1]", "1");
     struct pg_stmt *st = statement(f, "SELECT $1::int");
     pg_stmt_rename(st, p->seed, ++p->names);
     pg_send_close(&p->conns[0], st);
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[2]", "2");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[2]", "2");
     assert_int_equal(stats(f).unprepared, 0);
     assert_true(st->parsed);
     fixture_close(f);
@@ -126,10 +126,10 @@ static void the_names_do_not_end(void **state)
 {
     struct fixture *f = opened(state, 1);
     struct pg_pool *p = (struct pg_pool *)f->backend;
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     p->names = UINT32_MAX;
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[1]", "1");
-    gives(f, QUERY_VALUE, "SELECT $1::int", "[2]", "2");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[1]", "1");
+    gives(f, CALL_VALUE, "SELECT $1::int", "[2]", "2");
     const struct pg_stmt *st = statement(f, "SELECT $1::int");
     assert_true(st->serial > UINT32_MAX);
     assert_true(st->parsed);
@@ -142,7 +142,7 @@ static void the_first_query_of_a_name_may_fail(void **state)
     struct fixture *f = opened(state, 1);
     struct ask asks[6];
     for (int i = 0; i < 6; i++) {
-        ask_init(&asks[i], QUERY_VALUE, "SELECT 6 / $1::int", i % 2 ? "[2]" : "[0]");
+        ask_init(&asks[i], CALL_VALUE, "SELECT 6 / $1::int", i % 2 ? "[2]" : "[0]");
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 6; i++) {
@@ -164,7 +164,7 @@ static void a_name_whose_giver_was_undone_by_its_group_is_given_again(void **sta
     const char *divides = "SELECT 6 / $1::int", *echoes = "SELECT $1::int";
     do {
         for (int i = 0; i < 4; i++) {
-            ask_init(&asks[i], QUERY_VALUE, i % 2 ? divides : echoes, "[1]");
+            ask_init(&asks[i], CALL_VALUE, i % 2 ? divides : echoes, "[1]");
             ask_send(f, &asks[i]);
         }
         for (int i = 0; i < 4; i++) {
@@ -174,10 +174,10 @@ static void a_name_whose_giver_was_undone_by_its_group_is_given_again(void **sta
         fixture_share(f);
     } while (stats(f).groups == 0);
     pg_send_close(&((struct pg_pool *)f->backend)->conns[0], statement(f, echoes));
-    ask_init(&asks[0], QUERY_VALUE, divides, "[0]");
+    ask_init(&asks[0], CALL_VALUE, divides, "[0]");
     ask_send(f, &asks[0]);
     for (int i = 1; i < 8; i++) {
-        ask_init(&asks[i], QUERY_VALUE, echoes, "[7]");
+        ask_init(&asks[i], CALL_VALUE, echoes, "[7]");
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 8; i++) {

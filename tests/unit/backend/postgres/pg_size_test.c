@@ -22,13 +22,13 @@ static long peak_kib(void)
 static void a_row_that_is_far_too_large_is_not_read(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
-    gives(f, QUERY_VALUE, LARGE, "[3]", "\"xxx\"");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, LARGE, "[3]", "\"xxx\"");
     long before = peak_kib();
-    fails(f, QUERY_VALUE, LARGE, "[200000000]", ERR_TOO_LARGE, "max_result");
+    fails(f, CALL_VALUE, LARGE, "[200000000]", ERR_TOO_LARGE, "max_result");
     if (memory_is_counted())
         assert_true(peak_kib() - before < 20 * 1024);
-    gives(f, QUERY_VALUE, LARGE, "[3]", "\"xxx\"");
+    gives(f, CALL_VALUE, LARGE, "[3]", "\"xxx\"");
     assert_int_equal(stats(f).grown, 1);
     assert_int_equal(stats(f).connects, 2);
     fixture_close(f);
@@ -38,10 +38,10 @@ static void a_row_that_is_far_too_large_is_not_read(void **state)
 static void a_connection_that_has_grown_is_closed(void **state)
 {
     struct fixture *f = opened(state, 1);
-    gives(f, QUERY_VALUE, "SELECT length(repeat('x', 1000000))", NULL, "1000000");
+    gives(f, CALL_VALUE, "SELECT length(repeat('x', 1000000))", NULL, "1000000");
     assert_int_equal(stats(f).grown, 0);
-    fails(f, QUERY_VALUE, LARGE, "[2500000]", ERR_TOO_LARGE, "max_result");
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    fails(f, CALL_VALUE, LARGE, "[2500000]", ERR_TOO_LARGE, "max_result");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     assert_int_equal(stats(f).grown, 1);
     fixture_close(f);
 }
@@ -51,7 +51,7 @@ static void a_row_within_the_bound_makes_none_grow(void **state)
     struct fixture *f = opened(state, 1);
     for (int i = 0; i < 5; i++) {
         struct ask a;
-        ask_init(&a, QUERY_VALUE, LARGE, "[1000000]");
+        ask_init(&a, CALL_VALUE, LARGE, "[1000000]");
         ask_wait(f, &a);
         assert_int_equal(a.q.code, 0);
         assert_true(a.q.result.size > 1000000);
@@ -72,12 +72,12 @@ static void large_parameters_stay_with_no_connection(void **state)
     buf_init(&params, 0);
     assert_int_equal(mpw_array(&params, 1) | mpw_cstr(&params, text), 0);
     struct ask a;
-    ask_init(&a, QUERY_VALUE, "SELECT length($1)", NULL);
+    ask_init(&a, CALL_VALUE, "SELECT length($1)", NULL);
     a.q.params = buf_slice(&params);
     ask_wait(f, &a);
     result_is(&a.q, "5000000");
     ask_fini(&a);
-    gives(f, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     assert_int_equal(stats(f).grown, memory_is_counted());
     buf_fini(&params);
     free(text);
@@ -90,11 +90,11 @@ static void neighbours_of_a_large_row_are_answered(void **state)
     struct fixture *f = opened(state, 1);
     struct ask asks[21];
     char params[32];
-    gives(f, QUERY_VALUE, LARGE, "[3]", "\"xxx\"");
-    gives(f, QUERY_VALUE, "SELECT $1::int + 1", "[1]", "2");
+    gives(f, CALL_VALUE, LARGE, "[3]", "\"xxx\"");
+    gives(f, CALL_VALUE, "SELECT $1::int + 1", "[1]", "2");
     for (int i = 0; i < 21; i++) {
         snprintf(params, sizeof params, "[%d]", i == 10 ? 200000000 : i);
-        ask_init(&asks[i], QUERY_VALUE, i == 10 ? LARGE : "SELECT $1::int + 1", params);
+        ask_init(&asks[i], CALL_VALUE, i == 10 ? LARGE : "SELECT $1::int + 1", params);
         ask_send(f, &asks[i]);
     }
     for (int i = 0; i < 21; i++) {
@@ -122,7 +122,7 @@ static void each_of_many_that_are_too_large_is_told_so(void **state)
     struct ask asks[24];
     for (int i = 0; i < 24; i++) {
         bool small = i % 4 == 3;
-        ask_init(&asks[i], small ? QUERY_VALUE : QUERY_ROWS,
+        ask_init(&asks[i], small ? CALL_VALUE : CALL_ROWS,
                  small ? "SELECT 7"
                        : queries[i == 9       ? 2
                                  : i % 4 == 1 ? 1

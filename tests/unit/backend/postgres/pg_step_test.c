@@ -141,7 +141,7 @@ static void expect_a_new_connection(struct fixture *f, struct change change)
     for (int i = 0; i < 8; i++) {
         struct ask a;
         char params[16];
-        ask_init(&a, QUERY_VALUE, i % 2 ? "SELECT $1::int" : "SELECT $1::int + 0", NULL);
+        ask_init(&a, CALL_VALUE, i % 2 ? "SELECT $1::int" : "SELECT $1::int + 0", NULL);
         snprintf(params, sizeof params, "[%d]", i);
         assert_int_equal(json_to_mp(slice_str(params), &a.params, NULL), 0);
         a.q.params = buf_slice(&a.params);

@@ -15,13 +15,13 @@ static int setup(void **state)
     struct fixture *f = *state;
     f->conf.connect_timeout_ms = 2000 * WATCHDOG_S; /* a timer does not make up for a call */
     fixture_open(f, 1);
-    gives(f, QUERY_EXEC, "CREATE TYPE mood AS ENUM ('glad', 'sad')", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE TYPE pair AS (n int, t text)", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE DOMAIN small AS int2", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE DOMAIN smaller AS small", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE DOMAIN ids AS int8[]", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE DOMAIN bytes AS bytea", NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE DOMAIN moods AS mood[]", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TYPE mood AS ENUM ('glad', 'sad')", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TYPE pair AS (n int, t text)", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE DOMAIN small AS int2", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE DOMAIN smaller AS small", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE DOMAIN ids AS int8[]", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE DOMAIN bytes AS bytea", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE DOMAIN moods AS mood[]", NULL, "0");
     return 0;
 }
 
@@ -34,25 +34,25 @@ static int teardown(void **state)
 static void what_users_made_comes_down_to_what_is_built_in(void **state)
 {
     struct fixture *f = *state;
-    gives(f, QUERY_VALUE, "SELECT '{glad,NULL,sad}'::mood[]", NULL, "[\"glad\",null,\"sad\"]");
-    gives(f, QUERY_VALUE, "SELECT 'glad'::mood", NULL, "\"glad\"");
-    gives(f, QUERY_VALUE, "SELECT '{1,-2}'::small[]", NULL, "[1,-2]");
-    gives(f, QUERY_VALUE, "SELECT '{{1,-2}}'::smaller[]", NULL, "[[1,-2]]");
-    gives(f, QUERY_VALUE, "SELECT '{9007199254740993}'::ids", NULL, "[9007199254740993]");
-    gives(f, QUERY_VALUE, "SELECT '{\"{1,2}\",\"{}\"}'::ids[]", NULL, "[[1,2],[]]");
-    gives(f, QUERY_VALUE, "SELECT '{glad}'::moods", NULL, "[\"glad\"]");
-    gives(f, QUERY_VALUE, "SELECT ARRAY[ROW(1, 'a,b')::pair]", NULL, "[\"(1,\\\"a,b\\\")\"]");
-    gives(f, QUERY_VALUE, "SELECT array_agg(c) FROM (SELECT relname FROM pg_class LIMIT 0) c", NULL,
+    gives(f, CALL_VALUE, "SELECT '{glad,NULL,sad}'::mood[]", NULL, "[\"glad\",null,\"sad\"]");
+    gives(f, CALL_VALUE, "SELECT 'glad'::mood", NULL, "\"glad\"");
+    gives(f, CALL_VALUE, "SELECT '{1,-2}'::small[]", NULL, "[1,-2]");
+    gives(f, CALL_VALUE, "SELECT '{{1,-2}}'::smaller[]", NULL, "[[1,-2]]");
+    gives(f, CALL_VALUE, "SELECT '{9007199254740993}'::ids", NULL, "[9007199254740993]");
+    gives(f, CALL_VALUE, "SELECT '{\"{1,2}\",\"{}\"}'::ids[]", NULL, "[[1,2],[]]");
+    gives(f, CALL_VALUE, "SELECT '{glad}'::moods", NULL, "[\"glad\"]");
+    gives(f, CALL_VALUE, "SELECT ARRAY[ROW(1, 'a,b')::pair]", NULL, "[\"(1,\\\"a,b\\\")\"]");
+    gives(f, CALL_VALUE, "SELECT array_agg(c) FROM (SELECT relname FROM pg_class LIMIT 0) c", NULL,
           "null");
 }
 
 static void parameters_are_what_the_domain_is_over(void **state)
 {
     struct fixture *f = *state;
-    gives(f, QUERY_VALUE, "SELECT encode($1::bytes, 'hex')", "[\"\\\\x41\"]", "\"5c783431\"");
-    gives(f, QUERY_VALUE, "SELECT $1::ids", "[[1,2]]", "[1,2]");
-    gives(f, QUERY_VALUE, "SELECT $1::small[]", "[[1,2]]", "[1,2]");
-    gives(f, QUERY_VALUE, "SELECT $1::mood[]", "[[\"sad\"]]", "[\"sad\"]");
+    gives(f, CALL_VALUE, "SELECT encode($1::bytes, 'hex')", "[\"\\\\x41\"]", "\"5c783431\"");
+    gives(f, CALL_VALUE, "SELECT $1::ids", "[[1,2]]", "[1,2]");
+    gives(f, CALL_VALUE, "SELECT $1::small[]", "[[1,2]]", "[1,2]");
+    gives(f, CALL_VALUE, "SELECT $1::mood[]", "[[\"sad\"]]", "[\"sad\"]");
 }
 
 /* They wait for one answer, and one that is given up meanwhile holds up nobody. */
@@ -61,11 +61,11 @@ static void many_that_meet_an_unknown_type_ask_once(void **state)
     struct fixture *f = *state;
     struct ask asks[MANY];
     char sql[MANY][80];
-    gives(f, QUERY_EXEC, "CREATE TYPE later AS ENUM ('x')", NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TYPE later AS ENUM ('x')", NULL, "0");
     uint64_t before = stats(f).queries;
     for (int i = 0; i < MANY; i++) {
         snprintf(sql[i], sizeof sql[i], "SELECT %d AS n, '{x}'::later[] AS v", i);
-        ask_init(&asks[i], QUERY_ROW, sql[i], NULL);
+        ask_init(&asks[i], CALL_ROW, sql[i], NULL);
         ask_send(f, &asks[i]);
     }
     backend_cancel(f->backend, &asks[7].q);
@@ -87,8 +87,8 @@ static void a_backend_may_end_while_it_asks(void **state)
     struct fixture other = *(struct fixture *)*state;
     struct ask a;
     fixture_open(&other, 1);
-    gives(&other, QUERY_VALUE, "SELECT 1", NULL, "1");
-    ask_init(&a, QUERY_VALUE, "SELECT '{glad}'::mood[]", NULL);
+    gives(&other, CALL_VALUE, "SELECT 1", NULL, "1");
+    ask_init(&a, CALL_VALUE, "SELECT '{glad}'::mood[]", NULL);
     ask_send(&other, &a);
     while (stats(&other).queries < 3) /* the third asks for the type */
         ev_run(other.loop, EVRUN_ONCE);
@@ -105,15 +105,15 @@ static void what_waits_for_a_type_takes_nothing_from_a_query_that_was_sent(void 
     struct ask asks[WAITING + 1];
     other.conf.max_queue = 1;
     fixture_open(&other, 1);
-    gives(&other, QUERY_EXEC, "CREATE TYPE narrow AS ENUM ('x')", NULL, "0");
-    gives(&other, QUERY_VALUE, "SELECT 1", NULL, "1");
+    gives(&other, CALL_COUNT, "CREATE TYPE narrow AS ENUM ('x')", NULL, "0");
+    gives(&other, CALL_VALUE, "SELECT 1", NULL, "1");
     for (int i = 0; i < WAITING; i++) { /* for the description first, which no bound counts */
-        ask_init(&asks[i], QUERY_VALUE, "SELECT '{x}'::narrow[]", NULL);
+        ask_init(&asks[i], CALL_VALUE, "SELECT '{x}'::narrow[]", NULL);
         ask_send(&other, &asks[i]);
     }
     while (stats(&other).queued < WAITING)
         ev_run(other.loop, EVRUN_ONCE);
-    ask_init(&asks[WAITING], QUERY_VALUE, "SELECT 1", NULL);
+    ask_init(&asks[WAITING], CALL_VALUE, "SELECT 1", NULL);
     ask_send(&other, &asks[WAITING]);
     for (int i = 0; i <= WAITING; i++) {
         fixture_wait(&other, &asks[i].done, 1);
@@ -130,34 +130,34 @@ static void what_writes_runs_once_though_its_column_has_a_new_type(void **state)
     static const char insert[] = "INSERT INTO notes VALUES ('good') RETURNING what";
     struct fixture *f = *state;
     struct ask a;
-    gives(f, QUERY_EXEC, "CREATE TABLE notes (what text)", NULL, "0");
-    gives(f, QUERY_VALUE, insert, NULL, "\"good\"");
-    gives(f, QUERY_EXEC, "CREATE TYPE grade AS ENUM ('good')", NULL, "0");
-    gives(f, QUERY_EXEC, "ALTER TABLE notes ALTER what TYPE grade USING what::grade", NULL, "0");
-    ask_init(&a, QUERY_VALUE, insert, NULL);
+    gives(f, CALL_COUNT, "CREATE TABLE notes (what text)", NULL, "0");
+    gives(f, CALL_VALUE, insert, NULL, "\"good\"");
+    gives(f, CALL_COUNT, "CREATE TYPE grade AS ENUM ('good')", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE notes ALTER what TYPE grade USING what::grade", NULL, "0");
+    ask_init(&a, CALL_VALUE, insert, NULL);
     ask_wait(f, &a);
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "2");
+    gives(f, CALL_VALUE, "SELECT count(*) FROM notes", NULL, "2");
     assert_string_equal(err_name(a.q.code), "BACKEND_ERROR");
-    assert_int_equal(a.q.fate, QUERY_DONE);
+    assert_int_equal(a.q.fate, CALL_DONE);
     ask_fini(&a);
-    gives(f, QUERY_VALUE, insert, NULL, "\"good\""); /* what it is by now is asked for */
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "3");
-    gives(f, QUERY_EXEC, "CREATE TYPE mark AS ENUM ('good')", NULL, "0");
-    gives(f, QUERY_EXEC, "ALTER TABLE notes ALTER what TYPE mark USING what::text::mark", NULL,
+    gives(f, CALL_VALUE, insert, NULL, "\"good\""); /* what it is by now is asked for */
+    gives(f, CALL_VALUE, "SELECT count(*) FROM notes", NULL, "3");
+    gives(f, CALL_COUNT, "CREATE TYPE mark AS ENUM ('good')", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE notes ALTER what TYPE mark USING what::text::mark", NULL,
           "0");
-    gives(f, QUERY_EXEC, insert, NULL, "1"); /* its rows are not wanted */
-    gives(f, QUERY_VALUE, "SELECT count(*) FROM notes", NULL, "4");
+    gives(f, CALL_COUNT, insert, NULL, "1"); /* its rows are not wanted */
+    gives(f, CALL_VALUE, "SELECT count(*) FROM notes", NULL, "4");
 }
 
 static void what_reads_is_read_again_where_its_column_has_a_new_type(void **state)
 {
     static const char select[] = "SELECT what FROM words";
     struct fixture *f = *state;
-    gives(f, QUERY_EXEC, "CREATE TABLE words AS SELECT '{a}'::text AS what", NULL, "1");
-    gives(f, QUERY_VALUE, select, NULL, "\"{a}\"");
-    gives(f, QUERY_EXEC, "CREATE TYPE word AS ENUM ('a')", NULL, "0");
-    gives(f, QUERY_EXEC, "ALTER TABLE words ALTER what TYPE word[] USING what::word[]", NULL, "0");
-    gives(f, QUERY_VALUE, select, NULL, "[\"a\"]");
+    gives(f, CALL_COUNT, "CREATE TABLE words AS SELECT '{a}'::text AS what", NULL, "1");
+    gives(f, CALL_VALUE, select, NULL, "\"{a}\"");
+    gives(f, CALL_COUNT, "CREATE TYPE word AS ENUM ('a')", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER TABLE words ALTER what TYPE word[] USING what::word[]", NULL, "0");
+    gives(f, CALL_VALUE, select, NULL, "[\"a\"]");
 }
 
 /* The question is the driver's own, and goes before those that wait for a connection. */
@@ -169,9 +169,9 @@ static void a_full_queue_does_not_keep_a_type_unknown(void **state)
     other.conf.max_queue = 1;
     other.conf.pipeline = 1;
     fixture_open(&other, 1);
-    gives(&other, QUERY_EXEC, "CREATE TYPE asked AS ENUM ('x')", NULL, "0");
+    gives(&other, CALL_COUNT, "CREATE TYPE asked AS ENUM ('x')", NULL, "0");
     for (int i = 0; i < BOTH; i++) {
-        ask_init(&asks[i], QUERY_VALUE, i == 0 ? "SELECT '{x}'::asked[]" : "SELECT 1", NULL);
+        ask_init(&asks[i], CALL_VALUE, i == 0 ? "SELECT '{x}'::asked[]" : "SELECT 1", NULL);
         ask_send(&other, &asks[i]);
     }
     assert_int_equal(stats(&other).queued, 1);
@@ -188,19 +188,19 @@ static void functions_that_a_user_made_do_not_answer_for_the_catalog(void **stat
 {
     struct fixture *f = *state, other = *f;
     fixture_open(&other, 1);
-    gives(&other, QUERY_EXEC,
+    gives(&other, CALL_COUNT,
           "CREATE FUNCTION nothing(text, int8[]) RETURNS text LANGUAGE sql AS 'SELECT $1'", NULL,
           "0");
-    gives(&other, QUERY_EXEC,
+    gives(&other, CALL_COUNT,
           "CREATE AGGREGATE array_agg(int8[]) (sfunc = nothing, stype = text, initcond = 'mine')",
           NULL, "0");
-    gives(&other, QUERY_EXEC,
+    gives(&other, CALL_COUNT,
           "CREATE FUNCTION unnest(int8[]) RETURNS SETOF int8 LANGUAGE sql AS 'SELECT 1::int8'",
           NULL, "0");
-    gives(&other, QUERY_EXEC, "CREATE TYPE late AS ENUM ('y')", NULL, "0");
-    gives(&other, QUERY_VALUE, "SELECT '{y}'::late[]", NULL, "[\"y\"]");
-    gives(&other, QUERY_EXEC, "DROP FUNCTION unnest(int8[])", NULL, "0");
-    gives(&other, QUERY_EXEC, "DROP AGGREGATE array_agg(int8[])", NULL, "0");
+    gives(&other, CALL_COUNT, "CREATE TYPE late AS ENUM ('y')", NULL, "0");
+    gives(&other, CALL_VALUE, "SELECT '{y}'::late[]", NULL, "[\"y\"]");
+    gives(&other, CALL_COUNT, "DROP FUNCTION unnest(int8[])", NULL, "0");
+    gives(&other, CALL_COUNT, "DROP AGGREGATE array_agg(int8[])", NULL, "0");
     fixture_close(&other);
 }
 

@@ -27,7 +27,7 @@ static void value(struct fixture *f, const char *expression, const char *want)
 {
     char sql[512];
     snprintf(sql, sizeof sql, "SELECT %s", expression);
-    gives(f, QUERY_VALUE, sql, NULL, want);
+    gives(f, CALL_VALUE, sql, NULL, want);
 }
 
 static void numbers_are_exact(void **state)
@@ -66,11 +66,11 @@ static void texts_dates_and_the_rest_are_text(void **state)
 static void dates_are_iso_whatever_the_database_says(void **state)
 {
     struct fixture *f = *state;
-    gives(f, QUERY_EXEC, "ALTER DATABASE postgres SET datestyle = 'SQL, DMY'", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER DATABASE postgres SET datestyle = 'SQL, DMY'", NULL, "0");
     fixture_close(f);
     fixture_open(f, 1);
     value(f, "'2024-02-29'::date", "\"2024-02-29\"");
-    gives(f, QUERY_EXEC, "ALTER DATABASE postgres RESET datestyle", NULL, "0");
+    gives(f, CALL_COUNT, "ALTER DATABASE postgres RESET datestyle", NULL, "0");
 }
 
 static void json_is_decoded(void **state)
@@ -80,13 +80,13 @@ static void json_is_decoded(void **state)
           "{\"a\":[1,9007199254740993,null,\"x\"]}");
     value(f, "'[]'::json", "[]");
     value(f, "ARRAY['{\"a\": 1}', 'null']::jsonb[]", "[{\"a\":1},null]");
-    gives(f, QUERY_ROW, "SELECT '{\"k\": true}'::jsonb AS j, 1 AS n", NULL,
+    gives(f, CALL_ROW, "SELECT '{\"k\": true}'::jsonb AS j, 1 AS n", NULL,
           "{\"j\":{\"k\":true},\"n\":1}");
-    fails(f, QUERY_ROWS,
+    fails(f, CALL_ROWS,
           "SELECT repeat('[', 16)||repeat(']', 16) AS t, "
           "(repeat('[', 16)||repeat(']', 16))::jsonb AS deep",
           NULL, ERR_BACKEND, "nested deeper");
-    fails(f, QUERY_ROW, "SELECT '1e999'::json AS huge", NULL, ERR_BACKEND, "column \"huge\"");
+    fails(f, CALL_ROW, "SELECT '1e999'::json AS huge", NULL, ERR_BACKEND, "column \"huge\"");
 }
 
 static void arrays_are_arrays(void **state)
@@ -113,14 +113,14 @@ static void bytea_is_bin(void **state)
         "SELECT '\\x0061ff'::bytea /* escape */",
     };
     struct ask a;
-    ask_init(&a, QUERY_VALUE, forms[0], NULL);
+    ask_init(&a, CALL_VALUE, forms[0], NULL);
     ask_wait(f, &a);
     assert_true(slice_eq(buf_slice(&a.q.result), slice_of("\xc4\x03\x00\x61\xff", 5)));
     ask_fini(&a);
-    ask_init(&a, QUERY_VALUE, forms[1], NULL);
+    ask_init(&a, CALL_VALUE, forms[1], NULL);
     ask_wait(f, &a);
     ask_fini(&a);
-    ask_init(&a, QUERY_VALUE, forms[2], NULL);
+    ask_init(&a, CALL_VALUE, forms[2], NULL);
     ask_wait(f, &a);
     assert_true(slice_eq(buf_slice(&a.q.result), slice_of("\xc4\x03\x00\x61\xff", 5)));
     ask_fini(&a);
@@ -166,28 +166,28 @@ static void shapes_are_rows_row_value_and_count(void **state)
 {
     struct fixture *f = *state;
     const char *three = "SELECT n AS a, n * 2 AS b FROM generate_series(1, 3) n";
-    gives(f, QUERY_ROWS, three, NULL, "[{\"a\":1,\"b\":2},{\"a\":2,\"b\":4},{\"a\":3,\"b\":6}]");
-    gives(f, QUERY_ROW, three, NULL, "{\"a\":1,\"b\":2}");
-    gives(f, QUERY_VALUE, three, NULL, "1");
-    gives(f, QUERY_EXEC, three, NULL, "3");
+    gives(f, CALL_ROWS, three, NULL, "[{\"a\":1,\"b\":2},{\"a\":2,\"b\":4},{\"a\":3,\"b\":6}]");
+    gives(f, CALL_ROW, three, NULL, "{\"a\":1,\"b\":2}");
+    gives(f, CALL_VALUE, three, NULL, "1");
+    gives(f, CALL_COUNT, three, NULL, "3");
     const char *none = "SELECT 1 AS a WHERE false";
-    gives(f, QUERY_ROWS, none, NULL, "[]");
-    gives(f, QUERY_ROW, none, NULL, "nothing");
-    gives(f, QUERY_VALUE, none, NULL, "nothing");
-    gives(f, QUERY_EXEC, none, NULL, "0");
-    gives(f, QUERY_EXEC, "CREATE TABLE shapes (id int PRIMARY KEY, t text)", NULL, "0");
-    gives(f, QUERY_EXEC, "INSERT INTO shapes VALUES (1, 'a'), (2, 'b')", NULL, "2");
-    gives(f, QUERY_ROW, "UPDATE shapes SET t = 'c' WHERE id = 2 RETURNING *", NULL,
+    gives(f, CALL_ROWS, none, NULL, "[]");
+    gives(f, CALL_ROW, none, NULL, "nothing");
+    gives(f, CALL_VALUE, none, NULL, "nothing");
+    gives(f, CALL_COUNT, none, NULL, "0");
+    gives(f, CALL_COUNT, "CREATE TABLE shapes (id int PRIMARY KEY, t text)", NULL, "0");
+    gives(f, CALL_COUNT, "INSERT INTO shapes VALUES (1, 'a'), (2, 'b')", NULL, "2");
+    gives(f, CALL_ROW, "UPDATE shapes SET t = 'c' WHERE id = 2 RETURNING *", NULL,
           "{\"id\":2,\"t\":\"c\"}");
-    gives(f, QUERY_ROW, "DELETE FROM shapes", NULL, "nothing");
+    gives(f, CALL_ROW, "DELETE FROM shapes", NULL, "nothing");
 }
 
 static void two_columns_of_one_name_are_refused(void **state)
 {
     struct fixture *f = *state;
-    fails(f, QUERY_ROW, "SELECT 1 AS id, 2 AS x, 3 AS id", NULL, ERR_BAD_REQUEST, "\"id\"");
-    fails(f, QUERY_ROWS, "SELECT 1, 2", NULL, ERR_BAD_REQUEST, "\"?column?\"");
-    gives(f, QUERY_VALUE, "SELECT 1 AS id, 2 AS id", NULL, "1");
+    fails(f, CALL_ROW, "SELECT 1 AS id, 2 AS x, 3 AS id", NULL, ERR_BAD_REQUEST, "\"id\"");
+    fails(f, CALL_ROWS, "SELECT 1, 2", NULL, ERR_BAD_REQUEST, "\"?column?\"");
+    gives(f, CALL_VALUE, "SELECT 1 AS id, 2 AS id", NULL, "1");
 }
 
 int main(void)

@@ -49,7 +49,7 @@ static int stop(void **state)
     return files_remove(state);
 }
 
-static int query_packed(const char *sql, struct slice params, enum query_shape shape)
+static int query_packed(const char *sql, struct slice params, enum call_shape shape)
 {
     buf_fini(&run.result);
     run = (struct sqlite_run){
@@ -60,7 +60,7 @@ static int query_packed(const char *sql, struct slice params, enum query_shape s
 }
 
 /* params: as JSON, or NULL. */
-static int query(const char *sql, const char *params, enum query_shape shape)
+static int query(const char *sql, const char *params, enum call_shape shape)
 {
     struct buf packed;
     struct err e;
@@ -72,7 +72,7 @@ static int query(const char *sql, const char *params, enum query_shape shape)
     return code;
 }
 
-static void expect(const char *sql, const char *params, enum query_shape shape, const char *json)
+static void expect(const char *sql, const char *params, enum call_shape shape, const char *json)
 {
     struct err e;
     if (query(sql, params, shape) != 0)
@@ -85,7 +85,7 @@ static void expect(const char *sql, const char *params, enum query_shape shape, 
 
 static void expect_fault(const char *sql, const char *params, int code, const char *says)
 {
-    int got = query(sql, params, QUERY_ROWS);
+    int got = query(sql, params, CALL_ROWS);
     if (got != code || !strstr(run.err.text, says))
         fail_msg("%s: %s \"%s\"", sql, err_name(got), run.err.text);
     assert_int_equal(run.err.code, code);
@@ -97,33 +97,33 @@ static void gives_what_each_shape_asks_for(void **state)
 {
     (void)state;
     const char *three = "SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, 'y' UNION ALL SELECT 3, NULL";
-    expect(three, NULL, QUERY_ROW, "{\"a\":1,\"b\":\"x\"}");
+    expect(three, NULL, CALL_ROW, "{\"a\":1,\"b\":\"x\"}");
     assert_true(run.found);
-    expect(three, NULL, QUERY_VALUE, "1");
+    expect(three, NULL, CALL_VALUE, "1");
     assert_true(run.found);
-    expect(three, NULL, QUERY_ROWS,
+    expect(three, NULL, CALL_ROWS,
            "[{\"a\":1,\"b\":\"x\"},{\"a\":2,\"b\":\"y\"},{\"a\":3,\"b\":null}]");
-    expect("SELECT 1 AS a WHERE 0", NULL, QUERY_ROWS, "[]");
-    assert_int_equal(query("SELECT 1 WHERE 0", NULL, QUERY_ROW), 0);
+    expect("SELECT 1 AS a WHERE 0", NULL, CALL_ROWS, "[]");
+    assert_int_equal(query("SELECT 1 WHERE 0", NULL, CALL_ROW), 0);
     assert_false(run.found);
     assert_int_equal(run.result.size, 0);
-    assert_int_equal(query("SELECT 1 WHERE 0", NULL, QUERY_VALUE), 0);
+    assert_int_equal(query("SELECT 1 WHERE 0", NULL, CALL_VALUE), 0);
     assert_false(run.found);
-    expect("SELECT NULL", NULL, QUERY_VALUE, "null"); /* a row whose value is NULL */
+    expect("SELECT NULL", NULL, CALL_VALUE, "null"); /* a row whose value is NULL */
     assert_true(run.found);
 }
 
 static void counts_changed_rows(void **state)
 {
     (void)state;
-    expect("INSERT INTO t (id) VALUES (1), (2), (3)", NULL, QUERY_EXEC, "3");
-    expect("UPDATE t SET i = ? WHERE id > ?", "[7, 1]", QUERY_EXEC, "2");
-    expect("UPDATE t SET i = 8 WHERE id > 10", NULL, QUERY_EXEC, "0");
-    expect("CREATE TABLE other (x)", NULL, QUERY_EXEC, "0");
-    expect("SELECT * FROM t", NULL, QUERY_EXEC, "0");
-    expect("INSERT INTO t (id, i) VALUES (4, 9), (5, 10) RETURNING i", NULL, QUERY_VALUE, "9");
-    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "5"); /* it ran to its end */
-    expect("DELETE FROM t", NULL, QUERY_EXEC, "5");
+    expect("INSERT INTO t (id) VALUES (1), (2), (3)", NULL, CALL_COUNT, "3");
+    expect("UPDATE t SET i = ? WHERE id > ?", "[7, 1]", CALL_COUNT, "2");
+    expect("UPDATE t SET i = 8 WHERE id > 10", NULL, CALL_COUNT, "0");
+    expect("CREATE TABLE other (x)", NULL, CALL_COUNT, "0");
+    expect("SELECT * FROM t", NULL, CALL_COUNT, "0");
+    expect("INSERT INTO t (id, i) VALUES (4, 9), (5, 10) RETURNING i", NULL, CALL_VALUE, "9");
+    expect("SELECT count(*) FROM t", NULL, CALL_VALUE, "5"); /* it ran to its end */
+    expect("DELETE FROM t", NULL, CALL_COUNT, "5");
 }
 
 static void takes_values_and_gives_them_back(void **state)
@@ -152,14 +152,14 @@ static void takes_values_and_gives_them_back(void **state)
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         char params[100];
         snprintf(params, sizeof params, "[%s]", values[i]);
-        expect("SELECT ?", params, QUERY_VALUE, back[i]);
-        expect("SELECT $1 AS v", params, QUERY_VALUE, back[i]);
+        expect("SELECT ?", params, CALL_VALUE, back[i]);
+        expect("SELECT $1 AS v", params, CALL_VALUE, back[i]);
     }
-    expect("SELECT typeof(?)", "[2.5]", QUERY_VALUE, "\"real\"");
-    expect("SELECT 2.0", "[]", QUERY_VALUE, "2"); /* as a script's number, which has one form */
-    expect("SELECT typeof(?1) || ?1 || typeof(?2) || ?2", "[true, false]", QUERY_VALUE,
+    expect("SELECT typeof(?)", "[2.5]", CALL_VALUE, "\"real\"");
+    expect("SELECT 2.0", "[]", CALL_VALUE, "2"); /* as a script's number, which has one form */
+    expect("SELECT typeof(?1) || ?1 || typeof(?2) || ?2", "[true, false]", CALL_VALUE,
            "\"integer1integer0\"");
-    expect("SELECT ?", "[{\"a\": [1, {\"b\": null}]}]", QUERY_VALUE,
+    expect("SELECT ?", "[{\"a\": [1, {\"b\": null}]}]", CALL_VALUE,
            "\"{\\\"a\\\":[1,{\\\"b\\\":null}]}\"");
 }
 
@@ -174,24 +174,24 @@ static void keeps_bytes_apart_from_text(void **state)
         buf_init(&params, 0);
         assert_int_equal(mpw_array(&params, 1), 0);
         assert_int_equal(mpw_bin(&params, slice_of(blobs[i], sizes[i])), 0);
-        assert_int_equal(query_packed("SELECT ?", buf_slice(&params), QUERY_VALUE), 0);
+        assert_int_equal(query_packed("SELECT ?", buf_slice(&params), CALL_VALUE), 0);
         struct mp_reader r = mp_reader_of(buf_slice(&run.result));
         assert_int_equal(mp_next(&r, &t), MP_OK);
         assert_int_equal(t.type, MP_BIN);
         assert_true(slice_eq(t.bytes, slice_of(blobs[i], sizes[i])));
-        assert_int_equal(query_packed("SELECT typeof(?)", buf_slice(&params), QUERY_VALUE), 0);
+        assert_int_equal(query_packed("SELECT typeof(?)", buf_slice(&params), CALL_VALUE), 0);
         assert_true(slice_eq_str(buf_slice(&run.result), "\xa4"
                                                          "blob"));
         buf_fini(&params);
     }
     struct mp_token t;
-    assert_int_equal(query("SELECT CAST(x'61ff62' AS TEXT)", NULL, QUERY_VALUE), 0);
+    assert_int_equal(query("SELECT CAST(x'61ff62' AS TEXT)", NULL, CALL_VALUE), 0);
     struct mp_reader r = mp_reader_of(buf_slice(&run.result));
     assert_int_equal(mp_next(&r, &t), MP_OK);
     assert_int_equal(t.type, MP_BIN); /* no UTF-8, so no str */
     assert_true(slice_eq_str(t.bytes, "a\xff"
                                       "b"));
-    assert_int_equal(query("SELECT 'a' || char(0) || 'b'", NULL, QUERY_VALUE), 0);
+    assert_int_equal(query("SELECT 'a' || char(0) || 'b'", NULL, CALL_VALUE), 0);
     assert_true(slice_eq(buf_slice(&run.result), slice_of("\xa3"
                                                           "a\0b",
                                                           4)));
@@ -203,18 +203,18 @@ static void decodes_what_columns_are_declared_as(void **state)
     expect("INSERT INTO t (id, i, j, jb, yes, d, n, at) VALUES (1, $1, $2, $3, $4, $5, $6, $7)",
            "[5, {\"tags\": [\"a\", 2]}, [1, 2.5, null], true, \"19.99\", 9007199254740993, "
            "\"2026-01-31 12:00:00\"]",
-           QUERY_EXEC, "1");
-    expect("SELECT i, j, jb, yes, d, n, at FROM t", NULL, QUERY_ROW,
+           CALL_COUNT, "1");
+    expect("SELECT i, j, jb, yes, d, n, at FROM t", NULL, CALL_ROW,
            "{\"i\":5,\"j\":{\"tags\":[\"a\",2]},\"jb\":[1,2.5,null],\"yes\":true,\"d\":\"19.99\","
            "\"n\":\"9007199254740993\",\"at\":\"2026-01-31 12:00:00\"}");
-    expect("SELECT j AS renamed FROM t", NULL, QUERY_VALUE, "{\"tags\":[\"a\",2]}");
-    expect("SELECT j || '' FROM t", NULL, QUERY_VALUE, "\"{\\\"tags\\\":[\\\"a\\\",2]}\"");
-    expect("UPDATE t SET yes = 0, d = 0.1, j = NULL, jb = 17", NULL, QUERY_EXEC, "1");
-    expect("SELECT yes, d, j, jb FROM t", NULL, QUERY_ROW,
+    expect("SELECT j AS renamed FROM t", NULL, CALL_VALUE, "{\"tags\":[\"a\",2]}");
+    expect("SELECT j || '' FROM t", NULL, CALL_VALUE, "\"{\\\"tags\\\":[\\\"a\\\",2]}\"");
+    expect("UPDATE t SET yes = 0, d = 0.1, j = NULL, jb = 17", NULL, CALL_COUNT, "1");
+    expect("SELECT yes, d, j, jb FROM t", NULL, CALL_ROW,
            "{\"yes\":false,\"d\":\"0.1\",\"j\":null,\"jb\":17}");
-    expect("UPDATE t SET j = '{broken'", NULL, QUERY_EXEC, "1");
+    expect("UPDATE t SET j = '{broken'", NULL, CALL_COUNT, "1");
     expect_fault("SELECT j FROM t", NULL, ERR_BACKEND, "column \"j\": no JSON at line 1");
-    expect("DELETE FROM t", NULL, QUERY_EXEC, "1");
+    expect("DELETE FROM t", NULL, CALL_COUNT, "1");
 }
 
 static void refuses_parameters_that_have_no_form(void **state)
@@ -241,23 +241,23 @@ static void refuses_parameters_that_have_no_form(void **state)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         int code =
-            query_packed("SELECT $1, $2 AS b", slice_of(wrong[i].packed, wrong[i].size), QUERY_ROW);
+            query_packed("SELECT $1, $2 AS b", slice_of(wrong[i].packed, wrong[i].size), CALL_ROW);
         assert_int_equal(code, ERR_BACKEND);
         if (!strstr(run.err.text, wrong[i].says))
             fail_msg("case %zu: %s", i, run.err.text);
     }
-    expect("SELECT $1 + $2", "[1, 2]", QUERY_VALUE, "3"); /* the statement is unharmed */
+    expect("SELECT $1 + $2", "[1, 2]", CALL_VALUE, "3"); /* the statement is unharmed */
 }
 
 static void binds_by_number(void **state)
 {
     (void)state;
-    expect("SELECT $2 || $1 || $2", "[\"a\", \"b\"]", QUERY_VALUE, "\"bab\"");
-    expect("SELECT ?2 || ?1 || ?2", "[\"a\", \"b\"]", QUERY_VALUE, "\"bab\"");
-    expect("SELECT ? || ?", "[\"a\", \"b\"]", QUERY_VALUE, "\"ab\"");
-    expect("SELECT $3", "[1, 2, 3]", QUERY_VALUE, "3");
-    expect("SELECT 'it costs $1'", NULL, QUERY_VALUE, "\"it costs $1\"");
-    expect("SELECT 1", "[]", QUERY_VALUE, "1");
+    expect("SELECT $2 || $1 || $2", "[\"a\", \"b\"]", CALL_VALUE, "\"bab\"");
+    expect("SELECT ?2 || ?1 || ?2", "[\"a\", \"b\"]", CALL_VALUE, "\"bab\"");
+    expect("SELECT ? || ?", "[\"a\", \"b\"]", CALL_VALUE, "\"ab\"");
+    expect("SELECT $3", "[1, 2, 3]", CALL_VALUE, "3");
+    expect("SELECT 'it costs $1'", NULL, CALL_VALUE, "\"it costs $1\"");
+    expect("SELECT 1", "[]", CALL_VALUE, "1");
     expect_fault("SELECT $1, $2", "[1]", ERR_BAD_REQUEST, "takes 2 parameters, 1 was given");
     expect_fault("SELECT ?", "[1, 2, 3]", ERR_BAD_REQUEST, "takes 1 parameter, 3 were given");
     expect_fault("SELECT ?", NULL, ERR_BAD_REQUEST, "takes 1 parameter, 0 were given");
@@ -274,7 +274,7 @@ static void carries_the_message_of_sqlite(void **state)
     (void)state;
     expect_fault("SELEC 1", NULL, ERR_BACKEND, "near \"SELEC\": syntax error");
     expect_fault("SELECT * FROM absent", NULL, ERR_BACKEND, "no such table: absent");
-    expect("INSERT INTO child (u) VALUES (1)", NULL, QUERY_EXEC, "1");
+    expect("INSERT INTO child (u) VALUES (1)", NULL, CALL_COUNT, "1");
     expect_fault("INSERT INTO child (u) VALUES (1)", NULL, ERR_BACKEND,
                  "UNIQUE constraint failed: child.u");
     expect_fault("INSERT INTO child (t) VALUES (12345)", NULL, ERR_BACKEND,
@@ -284,7 +284,7 @@ static void carries_the_message_of_sqlite(void **state)
     expect_fault(" -- nothing\n;", NULL, ERR_BAD_REQUEST, "without a statement");
     expect_fault("SELECT 1; SELECT 2", NULL, ERR_BAD_REQUEST, "more than one statement");
     expect_fault("SELECT 1; rubbish", NULL, ERR_BAD_REQUEST, "more than one statement");
-    expect("SELECT 1; -- the end\n ;", NULL, QUERY_VALUE, "1");
+    expect("SELECT 1; -- the end\n ;", NULL, CALL_VALUE, "1");
     expect_fault("SELECT 1 AS a, 2 AS b, 3 AS a", NULL, ERR_BAD_REQUEST,
                  "two columns are named \"a\"");
     expect_fault("SELECT '\xff'", NULL, ERR_BAD_REQUEST, "not UTF-8");
@@ -293,7 +293,7 @@ static void carries_the_message_of_sqlite(void **state)
     sqlite_conn_run(conn, &run);
     assert_int_equal(run.code, ERR_BAD_REQUEST);
     assert_non_null(strstr(run.err.text, "NUL byte in the query"));
-    expect("DELETE FROM child", NULL, QUERY_EXEC, "1");
+    expect("DELETE FROM child", NULL, CALL_COUNT, "1");
 }
 
 static void lets_nothing_outlive_a_query(void **state)
@@ -319,9 +319,9 @@ static void lets_nothing_outlive_a_query(void **state)
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         expect_fault(refused[i].sql, NULL, ERR_BAD_REQUEST, refused[i].says);
     expect_fault("VACUUM INTO '/tmp/rtcache-none'", NULL, ERR_BACKEND, "");
-    expect("PRAGMA foreign_keys", NULL, QUERY_VALUE, "1");
-    expect("PRAGMA journal_mode", NULL, QUERY_VALUE, "\"wal\"");
-    expect("SELECT name FROM pragma_table_info('child') LIMIT 1", NULL, QUERY_VALUE, "\"id\"");
+    expect("PRAGMA foreign_keys", NULL, CALL_VALUE, "1");
+    expect("PRAGMA journal_mode", NULL, CALL_VALUE, "\"wal\"");
+    expect("SELECT name FROM pragma_table_info('child') LIMIT 1", NULL, CALL_VALUE, "\"id\"");
 }
 
 static void bounds_a_result(void **state)
@@ -331,31 +331,31 @@ static void bounds_a_result(void **state)
     expect_fault("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
                  NULL, ERR_TOO_LARGE, "1048576 bytes");
     expect_fault("SELECT zeroblob(2000000000) AS z", NULL, ERR_TOO_LARGE, "too big");
-    expect("SELECT 1", NULL, QUERY_VALUE, "1");
+    expect("SELECT 1", NULL, CALL_VALUE, "1");
 }
 
 static void tells_what_became_of_a_statement_that_failed(void **state)
 {
     (void)state;
     expect_fault("SELEC 1", NULL, ERR_BACKEND, "syntax error");
-    assert_int_equal(run.fate, QUERY_UNSENT);
+    assert_int_equal(run.fate, CALL_UNSENT);
     assert_false(err_is_sick(&run.err));
     expect_fault("INSERT INTO t (id) VALUES (?)", NULL, ERR_BAD_REQUEST, "takes 1 parameter");
-    assert_int_equal(run.fate, QUERY_UNSENT);
+    assert_int_equal(run.fate, CALL_UNSENT);
     expect_fault("INSERT INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
-    assert_int_equal(run.fate, QUERY_UNDONE);
+    assert_int_equal(run.fate, CALL_UNDONE);
     assert_false(err_is_sick(&run.err));
-    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0");
+    expect("SELECT count(*) FROM t", NULL, CALL_VALUE, "0");
     expect_fault("INSERT INTO t (id) VALUES (1) RETURNING zeroblob(2000000)", NULL, ERR_TOO_LARGE,
                  "max_result");
-    assert_int_equal(run.fate, QUERY_DONE);
-    expect("DELETE FROM t", NULL, QUERY_EXEC, "1"); /* it was there */
+    assert_int_equal(run.fate, CALL_DONE);
+    expect("DELETE FROM t", NULL, CALL_COUNT, "1"); /* it was there */
     expect_fault("INSERT OR FAIL INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
-    assert_int_equal(run.fate, QUERY_DONE);
-    expect("DELETE FROM t", NULL, QUERY_EXEC, "1"); /* so is what FAIL leaves */
+    assert_int_equal(run.fate, CALL_DONE);
+    expect("DELETE FROM t", NULL, CALL_COUNT, "1"); /* so is what FAIL leaves */
     expect_fault("INSERT OR ROLLBACK INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
-    assert_int_equal(run.fate, QUERY_UNDONE);
-    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0");
+    assert_int_equal(run.fate, CALL_UNDONE);
+    expect("SELECT count(*) FROM t", NULL, CALL_VALUE, "0");
 }
 
 static void keeps_the_statements_used_last(void **state)
@@ -364,13 +364,13 @@ static void keeps_the_statements_used_last(void **state)
     char sql[40];
     for (int i = 0; i < 100; i++) {
         snprintf(sql, sizeof sql, "SELECT %d", i);
-        expect(sql, NULL, QUERY_VALUE, sql + 7);
-        expect("SELECT 'often'", NULL, QUERY_VALUE, "\"often\"");
+        expect(sql, NULL, CALL_VALUE, sql + 7);
+        expect("SELECT 'often'", NULL, CALL_VALUE, "\"often\"");
         assert_true(sqlite_conn_statements(conn) <= 4);
     }
     assert_int_equal(sqlite_conn_statements(conn), 4);
     settings.statements = 0;
-    expect("SELECT 1", NULL, QUERY_VALUE, "1");
+    expect("SELECT 1", NULL, CALL_VALUE, "1");
     assert_int_equal(sqlite_conn_statements(conn), 0);
     settings.statements = 4;
 }
@@ -378,11 +378,11 @@ static void keeps_the_statements_used_last(void **state)
 static void sees_a_changed_schema(void **state)
 {
     (void)state;
-    expect("CREATE TABLE s (a)", NULL, QUERY_EXEC, "0");
-    expect("INSERT INTO s VALUES (1)", NULL, QUERY_EXEC, "1");
-    expect("SELECT * FROM s", NULL, QUERY_ROW, "{\"a\":1}");
+    expect("CREATE TABLE s (a)", NULL, CALL_COUNT, "0");
+    expect("INSERT INTO s VALUES (1)", NULL, CALL_COUNT, "1");
+    expect("SELECT * FROM s", NULL, CALL_ROW, "{\"a\":1}");
     files_sql(settings.path, "ALTER TABLE s ADD COLUMN b JSON; UPDATE s SET b = '[1]'");
-    expect("SELECT * FROM s", NULL, QUERY_ROW, "{\"a\":1,\"b\":[1]}");
+    expect("SELECT * FROM s", NULL, CALL_ROW, "{\"a\":1,\"b\":[1]}");
     files_sql(settings.path, "DROP TABLE s");
     expect_fault("SELECT * FROM s", NULL, ERR_BACKEND, "no such table: s");
 }
@@ -391,18 +391,18 @@ static void waits_for_a_lock_and_then_says_busy(void **state)
 {
     (void)state;
     sqlite3 *other;
-    expect("SELECT 1", NULL, QUERY_VALUE, "1");
+    expect("SELECT 1", NULL, CALL_VALUE, "1");
     assert_int_equal(sqlite3_open(settings.path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    expect("SELECT count(*) FROM t", NULL, QUERY_VALUE, "0"); /* WAL: readers go on */
+    expect("SELECT count(*) FROM t", NULL, CALL_VALUE, "0"); /* WAL: readers go on */
     expect_fault("INSERT INTO t (id) VALUES (1)", NULL, ERR_BACKEND_DOWN, "locked");
     assert_true(err_is_sick(&run.err));
-    assert_int_equal(run.fate, QUERY_UNDONE);
+    assert_int_equal(run.fate, CALL_UNDONE);
     assert_true(err_retryable(run.code));
     assert_int_equal(sqlite3_exec(other, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(other);
-    expect("INSERT INTO t (id) VALUES (1)", NULL, QUERY_EXEC, "1");
-    expect("DELETE FROM t", NULL, QUERY_EXEC, "1");
+    expect("INSERT INTO t (id) VALUES (1)", NULL, CALL_COUNT, "1");
+    expect("DELETE FROM t", NULL, CALL_COUNT, "1");
 }
 
 static void says_why_it_cannot_open(void **state)
@@ -434,7 +434,7 @@ static void says_why_it_cannot_open(void **state)
     conn = sqlite_conn_new(&settings);
     expect_fault("SELECT 1", NULL, ERR_BACKEND_DOWN, "missing.db");
     files_sql(settings.path, "CREATE TABLE t (a)");
-    expect("SELECT 1", NULL, QUERY_VALUE, "1");
+    expect("SELECT 1", NULL, CALL_VALUE, "1");
     assert_int_equal(run.opened, 1);
     sqlite_conn_free(conn);
     rmdir(files_path("folder.d"));
@@ -453,7 +453,7 @@ static void reads_a_file_that_it_may_not_write(void **state)
     files_sql(settings.path, "CREATE TABLE t (a); INSERT INTO t VALUES (7)");
     assert_int_equal(chmod(settings.path, 0400), 0);
     conn = sqlite_conn_new(&settings);
-    expect("SELECT a FROM t", NULL, QUERY_VALUE, "7");
+    expect("SELECT a FROM t", NULL, CALL_VALUE, "7");
     expect_fault("INSERT INTO t VALUES (8)", NULL, ERR_BACKEND, "readonly");
     sqlite_conn_free(conn);
     settings.path = path;

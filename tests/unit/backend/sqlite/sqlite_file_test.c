@@ -42,7 +42,7 @@ static void make(const char *file, const char *name, int rows)
 }
 
 /* The name under id 1, or "" with the reason in why. */
-static const char *ask(struct sqlite_conn *conn, const char *sql, enum query_shape shape)
+static const char *ask(struct sqlite_conn *conn, const char *sql, enum call_shape shape)
 {
     static char name[64];
     struct sqlite_run run = {.sql = slice_str(sql), .shape = shape, .given_up = never};
@@ -58,14 +58,14 @@ static const char *ask(struct sqlite_conn *conn, const char *sql, enum query_sha
     }
     int code = run.code;
     buf_fini(&run.result);
-    if (code == 0 && shape == QUERY_VALUE)
+    if (code == 0 && shape == CALL_VALUE)
         assert_string_not_equal(name, "");
     return name;
 }
 
 static const char *name_of(int i)
 {
-    return ask(conns[i], "SELECT name FROM u WHERE id = 1", QUERY_VALUE);
+    return ask(conns[i], "SELECT name FROM u WHERE id = 1", CALL_VALUE);
 }
 
 /* All connections, each more than once: none may answer in turn. */
@@ -139,14 +139,14 @@ static void changes_of_the_former_file_are_not_played_into_the_next(void **state
 {
     (void)state;
     all_say("old");
-    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", CALL_COUNT);
     assert_string_equal(why.text, "");
     all_say("written");
     const char *next = files_path("b.db");
     make(next, "new", 3000);
     assert_int_equal(rename(next, path), 0);
     all_say("new");
-    ask(conns[1], "UPDATE u SET name = 'again' WHERE id = 1", QUERY_EXEC);
+    ask(conns[1], "UPDATE u SET name = 'again' WHERE id = 1", CALL_COUNT);
     assert_string_equal(why.text, "");
     all_say("again");
 }
@@ -156,7 +156,7 @@ static void a_connection_that_opens_after_the_change_plays_nothing_in(void **sta
 {
     (void)state;
     assert_string_equal(name_of(0), "old");
-    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", CALL_COUNT);
     assert_string_equal(why.text, "");
     const char *next = files_path("b.db");
     make(next, "new", 3000);
@@ -174,7 +174,7 @@ static void a_connection_that_slept_over_a_change_plays_nothing_in(void **state)
     make(next, "new", 3000);
     assert_int_equal(rename(next, path), 0);
     assert_string_equal(name_of(0), "new");
-    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'written' WHERE id = 1", CALL_COUNT);
     assert_string_equal(why.text, "");
     make(next, "newer", 6000);
     assert_int_equal(rename(next, path), 0);
@@ -235,7 +235,7 @@ static void a_link_is_followed_anew(void **state)
     unlink(path);
     assert_int_equal(symlink("v1.db", path), 0);
     all_say("one");
-    ask(conns[0], "UPDATE u SET name = 'one, written' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'one, written' WHERE id = 1", CALL_COUNT);
     const char *next = files_path("next");
     assert_int_equal(symlink("v2.db", next), 0);
     assert_int_equal(rename(next, path), 0);
@@ -259,7 +259,7 @@ static void a_folder_that_came_back_answers(void **state)
     snprintf(path, sizeof path, "%s", files_path("data/a.db"));
     make(path, "first", 10);
     all_say("first");
-    ask(conns[0], "UPDATE u SET name = 'first, written' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'first, written' WHERE id = 1", CALL_COUNT);
     assert_int_equal(rename(folder, aside), 0);
     assert_string_equal(name_of(0), "");
     assert_int_equal(why.code, ERR_BACKEND_DOWN);
@@ -294,7 +294,7 @@ static void what_others_write_by_the_rules_is_seen_and_kept(void **state)
         files_sql(path, sql);
         all_say(name);
     }
-    ask(conns[0], "UPDATE u SET name = 'ours' WHERE id = 1", QUERY_EXEC);
+    ask(conns[0], "UPDATE u SET name = 'ours' WHERE id = 1", CALL_COUNT);
     all_say("ours");
 }
 
@@ -309,7 +309,7 @@ static void a_file_at_rest_is_opened_once(void **state)
     int opened = 0;
     for (int i = 0; i < 100; i++) {
         struct sqlite_run run = {.sql = slice_str("SELECT name FROM u WHERE id = 1"),
-                                 .shape = QUERY_VALUE,
+                                 .shape = CALL_VALUE,
                                  .given_up = never};
         buf_init(&run.result, 1 << 20);
         sqlite_conn_run(conns[0], &run);

@@ -19,7 +19,7 @@ static struct conf_backend conf;
 static int answered, wanted;
 
 struct asked {
-    struct query query;
+    struct call query;
     struct buf params;
     bool done;
 };
@@ -59,7 +59,7 @@ static struct backend *backend_of(unsigned threads)
     return b;
 }
 
-static void on_done(struct query *q)
+static void on_done(struct call *q)
 {
     struct asked *a = container_of(q, struct asked, query);
     assert_false(a->done);
@@ -70,10 +70,10 @@ static void on_done(struct query *q)
 
 /* params: as JSON, or NULL. */
 static void ask(struct backend *b, struct asked *a, const char *sql, const char *params,
-                enum query_shape shape)
+                enum call_shape shape)
 {
     struct err e;
-    *a = (struct asked){.query = {.sql = slice_str(sql), .shape = shape, .done = on_done}};
+    *a = (struct asked){.query = {.text = slice_str(sql), .shape = shape, .done = on_done}};
     buf_init(&a->params, 0);
     if (params)
         assert_int_equal(json_to_mp(slice_str(params), &a->params, &e), 0);
@@ -132,7 +132,7 @@ static void answers_each_query_with_its_own_result(void **state)
         char params[32];
         snprintf(params, sizeof params, "[%d]", i);
         ask(b, &asked[i], i % 10 == 9 ? "SELECT rubbish + $1" : "SELECT $1 * 2", params,
-            QUERY_VALUE);
+            CALL_VALUE);
     }
     wait_all();
     for (int i = 0; i < N; i++) {
@@ -157,14 +157,14 @@ static void refuses_what_its_queue_cannot_hold(void **state)
     conf.max_queue = 2;
     struct backend *b = backend_of(1);
     for (int i = 0; i < 5; i++)
-        ask(b, &asked[i], "SELECT 7", NULL, QUERY_VALUE);
+        ask(b, &asked[i], "SELECT 7", NULL, CALL_VALUE);
     give_up(b, &asked[4]); /* one that is to be refused may be given up as well */
     wait_all();
     for (int i = 0; i < 3; i++)
         expect_int(&asked[i], 7);
     expect_fault(&asked[3], ERR_OVERLOADED, "max_queue");
     assert_false(asked[4].done);
-    ask(b, &asked[0], "SELECT 8", NULL, QUERY_VALUE);
+    ask(b, &asked[0], "SELECT 8", NULL, CALL_VALUE);
     wait_all();
     expect_int(&asked[0], 8);
     backend_unref(b);
@@ -191,8 +191,8 @@ static void stops_a_running_query_and_leaves_the_next_one_alone(void **state)
     for (int i = 0; i < 20; i++) {
         struct asked *endless = malloc(sizeof *endless);
         char *sql = strdup("INSERT INTO t (a) " ENDLESS "SELECT i FROM n WHERE i < $1");
-        ask(b, endless, sql, "[9223372036854775807]", QUERY_EXEC);
-        ask(b, &next, "SELECT 40 + $1", "[2]", QUERY_VALUE);
+        ask(b, endless, sql, "[9223372036854775807]", CALL_COUNT);
+        ask(b, &next, "SELECT 40 + $1", "[2]", CALL_VALUE);
         wait_for_writer();
         give_up(b, endless);
         memset(endless, 0xA5, sizeof *endless); /* it is ours again at once */
@@ -201,7 +201,7 @@ static void stops_a_running_query_and_leaves_the_next_one_alone(void **state)
         wait_all();
         expect_int(&next, 42);
     }
-    ask(b, &next, "SELECT count(*) FROM t", NULL, QUERY_VALUE);
+    ask(b, &next, "SELECT count(*) FROM t", NULL, CALL_VALUE);
     wait_all();
     expect_int(&next, 0); /* what was stopped left nothing */
     struct backend_stats stats;
@@ -219,19 +219,19 @@ static void never_stops_the_wrong_query(void **state)
     static struct asked asked[N];
     struct backend *b = backend_of(2);
     for (int i = 0; i < N; i++) {
-        ask(b, &asked[i], ENDLESS "SELECT i FROM n LIMIT 1 OFFSET 300", NULL, QUERY_VALUE);
+        ask(b, &asked[i], ENDLESS "SELECT i FROM n LIMIT 1 OFFSET 300", NULL, CALL_VALUE);
         if (i % 3 == 2) { /* queued, running, or ended and on its way back */
             ev_run(loop, EVRUN_NOWAIT);
             if (!asked[i - 1].done) {
                 give_up(b, &asked[i - 1]);
                 memset(&asked[i - 1].query, 0xA5, sizeof asked[i - 1].query);
-                asked[i - 1].query.sql.size = 0;
+                asked[i - 1].query.text.size = 0;
             }
         }
     }
     wait_all();
     for (int i = 0; i < N; i++)
-        if (asked[i].query.sql.size > 0)
+        if (asked[i].query.text.size > 0)
             expect_int(&asked[i], 301);
     backend_unref(b);
 }
@@ -241,11 +241,11 @@ static void a_writer_does_not_stop_readers(void **state)
     (void)state;
     struct asked writer, reader;
     struct backend *b = backend_of(2);
-    ask(b, &writer, "INSERT INTO t (a) " ENDLESS "SELECT i FROM n", NULL, QUERY_EXEC);
+    ask(b, &writer, "INSERT INTO t (a) " ENDLESS "SELECT i FROM n", NULL, CALL_COUNT);
     wait_for_writer();
     wanted = 0;
     for (int i = 0; i < 50; i++) {
-        ask(b, &reader, "SELECT count(*) FROM t", NULL, QUERY_VALUE);
+        ask(b, &reader, "SELECT count(*) FROM t", NULL, CALL_VALUE);
         wait_all();
         expect_int(&reader, 0);
     }
@@ -262,11 +262,11 @@ static void gives_up_a_query_that_waits_for_a_lock(void **state)
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
     conf.busy_timeout_ms = INT_MAX; /* without the cancel the test would hang */
     struct backend *b = backend_of(1);
-    ask(b, &reader, "SELECT count(*) FROM t", NULL, QUERY_VALUE);
+    ask(b, &reader, "SELECT count(*) FROM t", NULL, CALL_VALUE);
     wait_all();
     expect_int(&reader, 0);
-    ask(b, &writer, "INSERT INTO t (a) VALUES (1)", NULL, QUERY_EXEC);
-    ask(b, &reader, "SELECT count(*) FROM t", NULL, QUERY_VALUE);
+    ask(b, &writer, "INSERT INTO t (a) VALUES (1)", NULL, CALL_COUNT);
+    ask(b, &reader, "SELECT count(*) FROM t", NULL, CALL_VALUE);
     ev_run(loop, EVRUN_NOWAIT);
     usleep(20000); /* its connection was there already: it waits by now */
     give_up(b, &writer);
@@ -279,7 +279,7 @@ static void gives_up_a_query_that_waits_for_a_lock(void **state)
 
 static struct backend *to_release;
 
-static void on_done_release(struct query *q)
+static void on_done_release(struct call *q)
 {
     struct asked *a = container_of(q, struct asked, query);
     a->done = true;
@@ -296,10 +296,10 @@ static void may_be_released_by_its_last_answer(void **state)
         struct asked other;
         to_release = backend_of(1);
         if (refused) {
-            ask(to_release, &other, ENDLESS "SELECT max(i) FROM n", NULL, QUERY_VALUE);
+            ask(to_release, &other, ENDLESS "SELECT max(i) FROM n", NULL, CALL_VALUE);
         }
         a = (struct asked){
-            .query = {.sql = slice_str("SELECT 7"), .shape = QUERY_VALUE, .done = on_done_release}};
+            .query = {.text = slice_str("SELECT 7"), .shape = CALL_VALUE, .done = on_done_release}};
         backend_submit(to_release, &a.query);
         if (refused)
             backend_cancel(to_release, &other.query);
@@ -322,11 +322,11 @@ static void makes_the_database_once_for_all_workers(void **state)
     conf.init = files_path("init.sql");
     struct backend *b = backend_of(4);
     for (int i = 0; i < 8; i++)
-        ask(b, &asked[i], "UPDATE made SET a = a + 1 RETURNING 9", NULL, QUERY_VALUE);
+        ask(b, &asked[i], "UPDATE made SET a = a + 1 RETURNING 9", NULL, CALL_VALUE);
     wait_all();
     for (int i = 0; i < 8; i++)
         expect_int(&asked[i], 9);
-    ask(b, &asked[0], "SELECT a FROM made", NULL, QUERY_VALUE);
+    ask(b, &asked[0], "SELECT a FROM made", NULL, CALL_VALUE);
     wait_all();
     expect_int(&asked[0], 13);
     backend_unref(b);
@@ -341,7 +341,7 @@ static void starts_without_its_database_and_says_so_to_each_query(void **state)
     const char *path = conf.path;
     conf.path = files_path("none/t.db");
     struct backend *b = backend_of(1);
-    ask(b, &a, "SELECT 1", NULL, QUERY_VALUE);
+    ask(b, &a, "SELECT 1", NULL, CALL_VALUE);
     wait_all();
     expect_fault(&a, ERR_BACKEND_DOWN, "none/t.db");
     backend_unref(b);

@@ -1,9 +1,9 @@
-#include "backend/query.h"
+#include "backend/call.h"
 
-void query_reset(struct query *q, size_t max_result)
+void call_reset(struct call *q, size_t max_result)
 {
     q->code = 0;
-    q->fate = QUERY_UNSENT;
+    q->fate = CALL_UNSENT;
     err_clear(&q->err);
     q->found = false;
     buf_init(&q->result, max_result);

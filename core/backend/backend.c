@@ -3,37 +3,30 @@
 #include "backend/postgres/postgres.h"
 #include "backend/sqlite/sqlite.h"
 
-static const struct backend_driver *const drivers[] = {
-    [DRIVER_POSTGRES] = &postgres_driver,
-    [DRIVER_SQLITE] = &sqlite_driver,
+const struct conf_driver *const backend_drivers[] = {
+    &postgres_driver.conf,
+    &sqlite_driver.conf,
+    NULL,
 };
 
-#define DRIVER_COUNT (sizeof drivers / sizeof *drivers)
-
-/* NULL, with the reason in e. */
-static const struct backend_driver *driver_of(const struct conf_backend *conf, struct err *e)
+static const struct backend_driver *driver_of(const struct conf_backend *conf)
 {
-    if ((size_t)conf->driver < DRIVER_COUNT)
-        return drivers[conf->driver];
-    err_set(e, ERR_CONFIG, "backend '%s': there is no driver %d", conf->name, (int)conf->driver);
-    return NULL;
+    return container_of(conf->driver, const struct backend_driver, conf);
 }
 
 int backend_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
                 unsigned share, struct err *e)
 {
-    const struct backend_driver *driver = driver_of(conf, e);
     *out = NULL;
-    return driver ? driver->open(out, loop, conf, share, e) : ERR_CONFIG;
+    return driver_of(conf)->open(out, loop, conf, share, e);
 }
 
 int backend_listen(struct listen **out, struct ev_loop *loop, const struct conf_backend *conf,
                    const struct listen_events *events, struct err *e)
 {
-    const struct backend_driver *driver = driver_of(conf, e);
+    const struct backend_driver *driver = driver_of(conf);
     *out = NULL;
-    if (driver && driver->listen)
+    if (driver->listen)
         return driver->listen(out, loop, conf, events, e);
-    return driver ? err_set(e, ERR_CONFIG, "backend '%s': its driver has no feed", conf->name)
-                  : ERR_CONFIG;
+    return err_set(e, ERR_CONFIG, "backend '%s': its driver has no feed", conf->name);
 }

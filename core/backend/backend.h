@@ -3,9 +3,11 @@
  *
  *   bind --backend_submit(query)--> driver --(socket or worker thread)--> query->done(query)
  *
- * Shape: each driver has a folder of its own, which the table of drivers in backend.c alone knows.
+ * Shape: each driver has a folder of its own, which the table of drivers in backend.c alone knows;
+ * the configuration is read with that table, and a backend's part of it says which driver it is.
  * Thread: one loader loop owns a backend and every query of it; done runs on that loop, never
- * inside backend_submit. Limits: conf_backend's pool, pipeline, max_queue, statements, max_result.
+ * inside backend_submit. Limits: conf_backend's pool, max_queue, max_result, and the
+ * driver's own.
  */
 #ifndef RTCACHE_BACKEND_BACKEND_H
 #define RTCACHE_BACKEND_BACKEND_H
@@ -13,7 +15,7 @@
 #include "backend/listen.h"
 #include "backend/call.h"
 #include "base/err.h"
-#include "conf/conf.h"
+#include "conf/conf_driver.h"
 
 #include <ev.h>
 
@@ -44,12 +46,17 @@ struct backend_ops {
 
 /* What makes backends of a driver; its folder has one, and backend.c a line for it. */
 struct backend_driver {
+    struct conf_driver conf; /* its name and its options */
     int (*open)(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
                 unsigned share, struct err *e);
     /* NULL: nothing can be heard of its sources. conf is borrowed for the life of *out. */
     int (*listen)(struct listen **out, struct ev_loop *loop, const struct conf_backend *conf,
                   const struct listen_events *events, struct err *e);
 };
+
+/* The drivers that there are, as conf_load takes them; NULL ends them. Each is the `conf` of a
+ * struct backend_driver, as is that of every conf_backend. */
+extern const struct conf_driver *const backend_drivers[];
 
 /* The head of every driver's own struct. */
 struct backend {

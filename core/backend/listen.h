@@ -5,7 +5,7 @@
  *
  * Shape: `down` is called once for each `up`. Whatever changes in the source later than `up` is
  * heard, in the order in which it changed. It connects again by itself.
- * Thread: one loop's. Limits: conf_backend's connect_timeout and reconnect_*.
+ * Thread: one loop's. Limits: the driver's, such as connect_timeout and reconnect_*.
  */
 #ifndef RTCACHE_BACKEND_LISTEN_H
 #define RTCACHE_BACKEND_LISTEN_H

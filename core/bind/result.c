@@ -80,7 +80,7 @@ static int check_longest(const struct run *r, const char *name, double seconds,
                          struct run_result *out)
 {
     char most[CONF_SHOWN_MAX];
-    const struct option *o = options_find(GROUP_POLICY, name, DRIVER_ANY);
+    const struct option *o = options_find(GROUP_POLICY, name);
     if (seconds * 1000 <= (double)o->most)
         return 0;
     conf_units_show_duration(o->most, most);

@@ -2,6 +2,7 @@
 
 #include "base/address.h"
 #include "base/glob.h"
+#include "conf/conf_check.h"
 #include "conf/conf_units.h"
 #include "conf/users.h"
 
@@ -44,11 +45,8 @@ static bool writes(const config_setting_t *group, const char *name)
 static void check_order(struct reading *r, const config_setting_t *group, const char *less,
                         int64_t less_ms, const char *more, int64_t more_ms)
 {
-    char a[CONF_SHOWN_MAX], b[CONF_SHOWN_MAX];
-    if (less_ms <= more_ms || !(writes(group, less) || writes(group, more)))
-        return;
-    setting_wrong(r, place_of(group, less, more), "\"%s\" (%s) is above \"%s\" (%s)", less,
-                  conf_units_show_duration(less_ms, a), more, conf_units_show_duration(more_ms, b));
+    const struct conf_check c = {.r = r, .group = group};
+    conf_check_order(&c, less, less_ms, more, more_ms);
 }
 
 static void check_policy(struct reading *r, const config_setting_t *group, const struct policy *p)
@@ -144,12 +142,6 @@ static void check_listen(struct reading *r, const config_setting_t *root)
 
 /* ---- files ---- */
 
-static bool is_regular(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 static bool is_folder(const char *path)
 {
     struct stat st;
@@ -178,7 +170,7 @@ static void check_script(struct reading *r, const config_setting_t *group,
     }
     char path[8192];
     int n = snprintf(path, sizeof path, "%s/%s", r->conf->scripts_dir, l->script);
-    if (folder_there && (n >= (int)sizeof path || !is_regular(path)))
+    if (folder_there && (n >= (int)sizeof path || !conf_check_is_file(path)))
         setting_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
 }
 
@@ -231,6 +223,26 @@ static void check_parameters(struct reading *r, const config_setting_t *group,
                       highest > 65535 ? 65535 : highest, l->pattern, count, count == 1 ? "" : "s");
 }
 
+/* SQL can be asked of a source that speaks it. */
+static void check_speaks_sql(struct reading *r, const config_setting_t *group,
+                             const struct conf_loader *l)
+{
+    int at = conf_backend_index(r->conf, l->backend);
+    const struct conf_driver *driver = at >= 0 ? r->conf->backends[at].driver : NULL;
+    char all[128] = "";
+    if (!driver || driver->speaks_sql)
+        return; /* or what is wrong was told */
+    for (size_t i = 0; r->drivers[i]; i++) {
+        size_t size = strlen(all);
+        if (r->drivers[i]->speaks_sql)
+            snprintf(all + size, sizeof all - size, "%s%s", size ? ", " : "", r->drivers[i]->name);
+    }
+    setting_wrong(
+        r, place_of(group, "sql", "sql"),
+        "\"sql\": the backend \"%.64s\" does not speak SQL, its driver is %s; these do: %s",
+        l->backend, driver->name, all[0] ? all : "none");
+}
+
 /* A script or SQL, and what goes with SQL only. */
 static void check_source(struct reading *r, const config_setting_t *group,
                          const struct conf_loader *l)
@@ -249,6 +261,8 @@ static void check_source(struct reading *r, const config_setting_t *group,
         setting_wrong(r, place_of(group, "jit", "jit"), "\"jit\" goes with \"script\"");
     if (!l->backend)
         setting_wrong(r, place_of(group, "sql", "sql"), "\"sql\" needs a \"backend\"");
+    else
+        check_speaks_sql(r, group, l);
     check_parameters(r, group, l);
 }
 
@@ -257,19 +271,13 @@ static void check_source(struct reading *r, const config_setting_t *group,
 static void check_backend(struct reading *r, const config_setting_t *group,
                           const struct conf_backend *b)
 {
-    check_order(r, group, "reconnect_base", b->reconnect_base_ms, "reconnect_cap",
-                b->reconnect_cap_ms);
+    const struct conf_check c = {.r = r, .group = group};
     if (b->min_loads > b->max_loads && (writes(group, "min_loads") || writes(group, "max_loads")))
         setting_wrong(r, place_of(group, "min_loads", "max_loads"),
                       "\"min_loads\" (%lld) is above \"max_loads\" (%lld)", (long long)b->min_loads,
                       (long long)b->max_loads);
-    const config_setting_t *path = config_setting_get_member(group, "path");
-    const char *text = path ? config_setting_get_string(path) : NULL;
-    if (b->driver == DRIVER_SQLITE && text &&
-        (strcmp(text, ":memory:") == 0 || strncmp(text, "file:", 5) == 0))
-        setting_wrong(r, path, "\"path\" takes the name of a file; \"%.64s\" is none", text);
-    if (b->init && !is_regular(b->init))
-        setting_wrong(r, place_of(group, "init", "init"), "\"init\": there is no file %s", b->init);
+    if (b->driver && b->driver->check)
+        b->driver->check(&c, b);
 }
 
 /* A backend that another option names. */
@@ -305,20 +313,6 @@ static void check_primary(struct reading *r, const config_setting_t *group,
                       "\"primary\": \"%.64s\" has a \"primary\" of its own (\"%.64s\"); name the "
                       "backend that takes the writes",
                       primary->name, primary->primary);
-}
-
-/* The longest name that PostgreSQL keeps (NAMEDATALEN - 1): it cuts a longer one in LISTEN, and
- * refuses it in pg_notify. */
-#define CHANNEL_MAX 63
-
-static void check_feed(struct reading *r, const config_setting_t *group,
-                       const struct conf_backend *b)
-{
-    const config_setting_t *s = config_setting_get_member(group, "feed");
-    if (s && b->driver == DRIVER_POSTGRES && b->feed && strlen(b->feed) > CHANNEL_MAX)
-        setting_wrong(r, s,
-                      "\"feed\": \"%.64s...\" is longer than the %d bytes of a channel's name",
-                      b->feed, CHANNEL_MAX);
 }
 
 static int pattern_order(const void *left, const void *right)
@@ -420,7 +414,6 @@ void checks_run(struct reading *r, const config_setting_t *root)
         check_backend(r, group, &c->backends[i]);
         check_named_backend(r, group, "primary", c->backends[i].primary);
         check_primary(r, group, &c->backends[i]);
-        check_feed(r, group, &c->backends[i]);
     }
     check_loaders(r, root);
     check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);

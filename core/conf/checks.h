@@ -9,6 +9,12 @@
 
 #include "conf/setting.h"
 
+/* A group of the file whose options are looked at. */
+struct conf_check {
+    struct reading *r;
+    const config_setting_t *group;
+};
+
 /* After reader_read. What is wrong is among the problems. */
 void checks_run(struct reading *r, const config_setting_t *root);
 

@@ -51,28 +51,41 @@ static const char *folder_of(struct arena *a, const char *path)
     return slash == path ? "/" : arena_copy(a, slice_of(path, (size_t)(slash - path)));
 }
 
-/* A line that may hold a secret is told up to its first quote. */
-static struct slice told_of(struct slice line)
+static bool names(struct slice line, const char *name)
 {
-    static const char *const names[] = {"password", "url"};
+    return line.size && memmem(line.data, line.size, name, strlen(name));
+}
+
+/* Whether the line may hold a password, or what a driver keeps secret. */
+static bool is_secret(struct slice line, const struct conf_driver *const *drivers)
+{
+    bool secret = names(line, "password");
+    for (; *drivers; drivers++)
+        for (const struct option *o = (*drivers)->options; o && o->name; o++)
+            secret = secret || (o->secret && names(line, o->name));
+    return secret;
+}
+
+/* A line that may hold a secret is told up to its first quote. */
+static struct slice told_of(struct slice line, const struct conf_driver *const *drivers)
+{
     const char *quote = line.size ? memchr(line.data, '"', line.size) : NULL;
-    for (size_t i = 0; quote && i < sizeof names / sizeof *names; i++)
-        if (memmem(line.data, line.size, names[i], strlen(names[i])))
-            return slice_of(line.data, (size_t)(quote - line.data));
+    if (quote && is_secret(line, drivers))
+        return slice_of(line.data, (size_t)(quote - line.data));
     return line;
 }
 
 /* libconfig says where it stumbled, which is at or after the mistake. */
-static void tell_syntax(const struct source *source, struct problems *problems,
-                        const config_t *tree)
+static void tell_syntax(const struct reading *r, const config_t *tree)
 {
+    const struct source *source = r->source;
     size_t line = config_error_line(tree) > 0 ? (size_t)config_error_line(tree) : 1;
     struct source_place place = source_place(source, line);
-    struct slice whole = source_line(source, line), text = told_of(whole);
+    struct slice whole = source_line(source, line), text = told_of(whole, r->drivers);
     const char *what = config_error_text(tree) ? config_error_text(tree) : "cannot be read";
     if (strcmp(what, "duplicate setting name") == 0)
         what = "a name is given twice";
-    problems_add(problems, place.file, place.line, line, "%s, at or before: %.*s%s", what,
+    problems_add(r->problems, place.file, place.line, line, "%s, at or before: %.*s%s", what,
                  SLICE_ARG(text), text.size < whole.size ? "\"...\"" : "");
 }
 
@@ -86,17 +99,21 @@ static void read_tree(struct reading *r)
         if (!r->problems->nomem) /* else there are gaps in what was read */
             checks_run(r, root);
     } else {
-        tell_syntax(r->source, r->problems, &tree);
+        tell_syntax(r, &tree);
     }
     config_destroy(&tree);
 }
 
-static int read_snapshot(struct snapshot *s, const char *path, struct problems *problems)
+static int read_snapshot(struct snapshot *s, const char *path,
+                         const struct conf_driver *const *drivers, struct problems *problems)
 {
     struct source source;
     source_init(&source, &s->arena, problems);
-    struct reading r = {
-        .conf = &s->conf, .arena = &s->arena, .source = &source, .problems = problems};
+    struct reading r = {.conf = &s->conf,
+                        .arena = &s->arena,
+                        .source = &source,
+                        .problems = problems,
+                        .drivers = drivers};
     int rc = ERR_NOMEM;
     s->conf.file = absolute(&s->arena, path);
     r.dir = s->conf.file ? folder_of(&s->arena, s->conf.file) : NULL;
@@ -122,7 +139,8 @@ out:
     return rc;
 }
 
-int conf_load(const char *path, struct conf **out, struct buf *report, struct err *e)
+int conf_load(const char *path, const struct conf_driver *const *drivers, struct conf **out,
+              struct buf *report, struct err *e)
 {
     *out = NULL;
     struct snapshot *s = calloc(1, sizeof *s);
@@ -131,7 +149,7 @@ int conf_load(const char *path, struct conf **out, struct buf *report, struct er
     atomic_init(&s->conf.refs, 1);
     struct problems problems;
     problems_init(&problems);
-    int rc = read_snapshot(s, path, &problems);
+    int rc = read_snapshot(s, path, drivers, &problems);
     int told = problems_tell(&problems, report, e);
     problems_fini(&problems);
     if (rc == 0 && told == 0) {

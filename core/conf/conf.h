@@ -3,8 +3,8 @@
  *
  * Shape: one snapshot per successful load, shared by reference between threads; every string
  * belongs to it. The options, their types, bounds, defaults and texts stand in one table
- * (conf/options.c), which also makes docs/configuration.md and the spelling hints. Thread: loading
- * on one thread; a snapshot may be read by any. Limits: CONF_* below.
+ * (conf/options.c) and one of each driver, which also make docs/configuration.md and the spelling
+ * hints. Thread: loading on one thread; a snapshot may be read by any. Limits: CONF_* below.
  */
 #ifndef RTCACHE_CONF_CONF_H
 #define RTCACHE_CONF_CONF_H
@@ -18,6 +18,7 @@
 
 #define CONF_LISTEN_MAX   16
 #define CONF_BACKENDS_MAX 64
+#define CONF_DRIVERS_MAX  16
 #define CONF_LOADERS_MAX  4096
 #define CONF_USERS_MAX    1024
 #define CONF_WORDS_MAX    256 /* of one list: a user's keys */
@@ -68,33 +69,22 @@ struct conf_loader {
     int line;
 };
 
-enum conf_driver { DRIVER_POSTGRES, DRIVER_SQLITE };
+struct conf_driver; /* conf/conf_driver.h */
 
 struct conf_backend {
     const char *name;
-    enum conf_driver driver;
-    const char *url;     /* postgres: a libpq connection string or URI */
-    const char *path;    /* sqlite: absolute by now */
-    const char *init;    /* sqlite: SQL file that makes the database where there is none; or NULL */
+    const struct conf_driver *driver;
+    const void *own;     /* the driver's own options, in the struct that it has for them */
     const char *primary; /* the backend to ask when this one lags behind a floor; or NULL */
-    const char *feed;    /* postgres: the channel on which it tells of changes; or NULL */
+    const char *feed;    /* the channel on which it tells of changes; or NULL */
     int64_t feed_heartbeat_ms;
-    int64_t feed_grace_ms;    /* without the feed for so long, nothing fed by it is fresh */
-    int64_t max_loads;        /* in the air at once that ask it, over all loaders */
-    int64_t min_loads;        /* so many also where it slows down */
-    int64_t pool;             /* postgres: connections; sqlite: worker threads */
-    int64_t pipeline;         /* postgres: queries in the air on one connection */
-    int64_t group;            /* postgres: SELECTs that share a transaction */
-    int64_t max_queue;        /* queries waiting for a connection; past it OVERLOADED */
-    int64_t statements;       /* prepared statements kept per connection, least recently used out */
-    int64_t max_result;       /* bytes of one result */
-    bool prepared;            /* postgres: statements have names on the server */
-    int64_t statement_age_ms; /* postgres: what is known of a statement's types is no older */
-    int64_t connection_age_ms; /* postgres: 0: for ever */
-    int64_t connect_timeout_ms;
-    int64_t reconnect_base_ms, reconnect_cap_ms;
-    int64_t busy_timeout_ms; /* sqlite */
-    bool full_errors;        /* as conf->errors says */
+    int64_t feed_grace_ms; /* without the feed for so long, nothing fed by it is fresh */
+    int64_t max_loads;     /* in the air at once that ask it, over all loaders */
+    int64_t min_loads;     /* so many also where it slows down */
+    int64_t pool;          /* connections, or threads that wait in their place */
+    int64_t max_queue;     /* calls waiting for a connection; past it OVERLOADED */
+    int64_t max_result;    /* bytes of one result */
+    bool full_errors;      /* as conf->errors says */
     const char *file;
     int line;
 };
@@ -191,10 +181,12 @@ struct conf {
     size_t user_count; /* 0: everybody may do everything */
 };
 
-/* Reads and checks a file. On failure *out is NULL, report (NULL is allowed) has a line "file:line:
+/* Reads and checks a file. drivers: of which backends may be; NULL ends them, and they are borrowed
+ * for the life of *out. On failure *out is NULL, report (NULL is allowed) has a line "file:line:
  * what" for every problem found, and e the first of them (ERR_CONFIG). The caller owns one
  * reference of *out. */
-int conf_load(const char *path, struct conf **out, struct buf *report, struct err *e) MUST_USE;
+int conf_load(const char *path, const struct conf_driver *const *drivers, struct conf **out,
+              struct buf *report, struct err *e) MUST_USE;
 
 struct conf *conf_ref(struct conf *c);
 void conf_unref(struct conf *c); /* NULL is allowed */
@@ -231,8 +223,8 @@ bool conf_user_same_rights(const struct conf_user *a, const struct conf_user *b)
 /* The name of the first option that differs and cannot change without a restart; NULL if none. */
 const char *conf_needs_restart(const struct conf *old, const struct conf *new);
 
-/* docs/configuration.md's tables, from the options table, as Markdown. */
-int conf_write_docs(struct buf *out) MUST_USE;
+/* docs/configuration.md's tables, from the options table and those of the drivers, as Markdown. */
+int conf_write_docs(struct buf *out, const struct conf_driver *const *drivers) MUST_USE;
 
 /* "60s", "1.5h", "250ms", "5min", "2d" and "64kb", "256mb", "1gb", plain bytes. Used for options
  * and by the command line. A duration without a unit is refused, but for 0. ERR_CONFIG with what is

@@ -5,12 +5,11 @@ bool conf_backend_same(const struct conf_backend *a, const struct conf_backend *
 {
     if (strcmp(a->name, b->name) != 0 || a->driver != b->driver || a->full_errors != b->full_errors)
         return false;
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (o->group == GROUP_BACKEND && (o->driver == DRIVER_ANY || o->driver == (int)a->driver) &&
-            !options_equal(o, a, b))
+    const struct option *o;
+    for (size_t i = 0; (o = options_row(a->driver, i)) != NULL; i++)
+        if ((o->group == GROUP_BACKEND && !options_equal(o, a, b)) ||
+            (o->group == GROUP_DRIVER && !options_equal(o, a->own, b->own)))
             return false;
-    }
     return true;
 }
 

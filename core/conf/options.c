@@ -1,38 +1,7 @@
 #include "conf/options.h"
 
-#define KB   ((int64_t)1 << 10)
-#define MB   ((int64_t)1 << 20)
-#define GB   ((int64_t)1 << 30)
-#define SEC  ((int64_t)1000)
-#define MIN  (60 * SEC)
-#define HOUR (60 * MIN)
-#define DAY  (24 * HOUR)
-#define LONG OPTIONS_MOST_TTL_MS
+#include "conf/option_rows.h"
 
-/* What every row has. */
-#define ROW(group_, driver_, type_, offset_, name_, fallback_)                                     \
-    .group = group_, .driver = driver_, .type = type_, .offset = offset_, .name = name_,           \
-    .fallback = fallback_
-#define TOP(type_, field, name_, fallback_)                                                        \
-    ROW(GROUP_TOP, DRIVER_ANY, type_, offsetof(struct conf, field), name_, fallback_)
-#define SECTION(type_, name_) ROW(GROUP_TOP, DRIVER_ANY, type_, 0, name_, NULL)
-#define OF_BACKEND(driver_, type_, field, name_, fallback_)                                        \
-    ROW(GROUP_BACKEND, driver_, type_, offsetof(struct conf_backend, field), name_, fallback_)
-#define BACKEND(...)  OF_BACKEND(DRIVER_ANY, __VA_ARGS__)
-#define POSTGRES(...) OF_BACKEND(DRIVER_POSTGRES, __VA_ARGS__)
-#define SQLITE(...)   OF_BACKEND(DRIVER_SQLITE, __VA_ARGS__)
-#define LOADER(type_, field, name_, fallback_)                                                     \
-    ROW(GROUP_LOADER, DRIVER_ANY, type_, offsetof(struct conf_loader, field), name_, fallback_)
-#define USER(type_, field, name_, fallback_)                                                       \
-    ROW(GROUP_USER, DRIVER_ANY, type_, offsetof(struct conf_user, field), name_, fallback_)
-#define POLICY(type_, field, name_, fallback_)                                                     \
-    ROW(GROUP_POLICY, DRIVER_ANY, type_, offsetof(struct policy, field), name_, fallback_)
-
-#define TLS(type_, field, name_, fallback_)                                                        \
-    ROW(GROUP_TLS, DRIVER_ANY, type_, offsetof(struct conf_tls, field), name_, fallback_)
-
-const char *const options_drivers[] = {
-    [DRIVER_POSTGRES] = "postgres", [DRIVER_SQLITE] = "sqlite", NULL};
 static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 const char *const options_rights[] = {"read", "write", "invalidate", "admin", NULL};
@@ -147,54 +116,18 @@ const struct option options_table[] = {
     {SECTION(OPT_GROUPS, "users"), .text = "Who may connect, and do what; without it everybody may do everything. See [security](security.md#users)."},
     {SECTION(OPT_GROUPS, "loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
 
-    {BACKEND(OPT_DRIVER, driver, "driver", NULL), .choices = options_drivers, .required = true,
-     .text = "What kind of database it is."},
-    {POSTGRES(OPT_STRING, url, "url", NULL), .required = true, .secret = true,
-     .text = "A libpq connection string or URI. Keep passwords out of the file with `${NAME}`."},
-    {SQLITE(OPT_PATH, path, "path", NULL), .required = true,
-     .text = "The database file. When the path leads to another file (`mv new.db app.db`, a link that is switched), that one is read from the next query on."},
-    {SQLITE(OPT_PATH, init, "init", NULL),
-     .text = "SQL that is run once to make the database where there is none."},
+    {BACKEND(OPT_DRIVER, driver, "driver", NULL), .required = true,
+     .text = "What kind of source it is."},
     {BACKEND(OPT_STRING, primary, "primary", NULL),
      .text = "The backend to ask instead where this one, a replica, is behind an invalidated version."},
-    {POSTGRES(OPT_STRING, feed, "feed", NULL),
-     .text = "The channel on which the database tells of changes with NOTIFY; `rtcache watch-sql` prints the triggers. See [consistency](consistency.md#changes-from-the-database)."},
-    {POSTGRES(OPT_DURATION, feed_heartbeat_ms, "feed_heartbeat", "5s"), .least = 10, .most = HOUR,
-     .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again."},
-    {POSTGRES(OPT_DURATION, feed_grace_ms, "feed_grace", "1min"), .least = 0, .most = DAY,
-     .text = "How long entries count as fresh while the feed is cut."},
     {BACKEND(OPT_INT, max_loads, "max_loads", "100000"), .least = 1, .most = 10000000,
      .text = "Loads in the air at once that ask this backend, over all loaders. Where it slows down, fewer are let out, and as many again when it is well."},
     {BACKEND(OPT_INT, min_loads, "min_loads", "32"), .least = 1, .most = 10000000,
      .text = "Loads that are let out even then. As high as `max_loads`: always so many."},
-    {POSTGRES(OPT_INT, pool, "pool", "4"), .least = 1, .most = 1000,
-     .text = "Connections, shared out over the loader threads, of which each has at least one."},
-    {SQLITE(OPT_INT, pool, "pool", "2"), .least = 1, .most = 256,
-     .text = "Worker threads, each with a connection."},
-    {POSTGRES(OPT_INT, pipeline, "pipeline", "64"), .least = 1, .most = 10000,
-     .text = "Queries in the air on one connection; with `prepared = false` it is 1."},
-    {POSTGRES(OPT_INT, group, "group", "16"), .least = 1, .most = 200,
-     .text = "`SELECT`s of one moment that go out in one transaction; 1: each has its own. See [loaders](loaders.md#one-transaction-for-many-selects)."},
     {BACKEND(OPT_INT, max_queue, "max_queue", "100000"), .least = 1, .most = 10000000,
      .text = "Queries that wait for a connection; more fail with OVERLOADED."},
-    {BACKEND(OPT_INT, statements, "statements", "256"), .least = 1, .most = 100000,
-     .text = "Prepared statements kept on a connection; the least recently used one goes first."},
-    {POSTGRES(OPT_BOOL, prepared, "prepared", "true"),
-     .text = "Whether statements get names on the server, which saves it their analysis and planning. false: none do, as is right behind a pooler that shares sessions between clients; a connection then has one query in the air. See [poolers](operations.md#behind-pgbouncer)."},
-    {POSTGRES(OPT_DURATION, statement_age_ms, "statement_age", "10s"), .least = 100, .most = HOUR,
-     .text = "How old what is known of a statement's parameters and columns may be when it is sent: the time until a change of the schema that raises no error is noticed. See [changes of the schema](loaders.md#changes-of-the-schema)."},
-    {POSTGRES(OPT_DURATION, connection_age_ms, "connection_age", "30min"), .least = 0, .most = 30 * DAY,
-     .text = "How old a connection gets before it is replaced, when it is idle: the time until settings of a role or a database (`ALTER ROLE ... SET search_path`) are seen. 0: for ever."},
     {BACKEND(OPT_SIZE, max_result, "max_result", "8mb"), .least = KB, .most = GB,
      .text = "The largest result of one query."},
-    {POSTGRES(OPT_DURATION, connect_timeout_ms, "connect_timeout", "5s"), .least = 1, .most = HOUR,
-     .text = "How long connecting may take."},
-    {POSTGRES(OPT_DURATION, reconnect_base_ms, "reconnect_base", "100ms"), .least = 1, .most = HOUR,
-     .text = "The first wait before connecting again; it doubles with every failure."},
-    {POSTGRES(OPT_DURATION, reconnect_cap_ms, "reconnect_cap", "5s"), .least = 1, .most = HOUR,
-     .text = "The longest wait before connecting again."},
-    {SQLITE(OPT_DURATION, busy_timeout_ms, "busy_timeout", "2s"), .least = 0, .most = HOUR,
-     .text = "How long a query waits for a lock on the file."},
 
     {LOADER(OPT_STRING, pattern, "pattern", NULL), .required = true,
      .text = "The keys it loads; see [patterns](#patterns)."},
@@ -302,14 +235,29 @@ const struct option options_table[] = {
 
 const size_t options_count = sizeof options_table / sizeof *options_table;
 
-const struct option *options_find(enum option_group group, const char *name, int driver)
+const struct option *options_row(const struct conf_driver *driver, size_t i)
 {
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (o->group == group && (o->driver == DRIVER_ANY || o->driver == driver) &&
-            strcmp(o->name, name) == 0)
+    if (i < options_count)
+        return &options_table[i];
+    const struct option *o = driver ? driver->options : NULL;
+    for (i -= options_count; i > 0 && o && o->name; i--)
+        o++;
+    return o && o->name ? o : NULL;
+}
+
+const struct option *options_find(enum option_group group, const char *name)
+{
+    for (size_t i = 0; i < options_count; i++)
+        if (options_table[i].group == group && strcmp(options_table[i].name, name) == 0)
+            return &options_table[i];
+    return NULL;
+}
+
+const struct option *options_of_driver(const struct conf_driver *driver, const char *name)
+{
+    for (const struct option *o = driver->options; o && o->name; o++)
+        if (strcmp(o->name, name) == 0)
             return o;
-    }
     return NULL;
 }
 
@@ -351,7 +299,7 @@ bool options_equal(const struct option *o, const void *a, const void *b)
     case OPT_STRING:
     case OPT_PATH:
     case OPT_CHOICE: return same_text(*(const char *const *)left, *(const char *const *)right);
-    case OPT_DRIVER: return memcmp(left, right, sizeof(enum conf_driver)) == 0;
+    case OPT_DRIVER: return memcmp(left, right, sizeof(const struct conf_driver *)) == 0;
     case OPT_LISTEN: return same_listen(a, b);
     case OPT_WORDS: return same_words((const void *)left, (const void *)right);
     case OPT_GROUP:

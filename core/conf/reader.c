@@ -15,22 +15,40 @@ struct scope {
 struct scopes {
     struct scope list[2];
     size_t count;
-    int driver;
+    const struct conf_driver *driver; /* of a backend; NULL: it has none, or it is no backend */
 };
 
-static bool in_scope(const struct scopes *in, const struct option *o)
+/* NULL: none of the option's group. */
+static const struct scope *scope_of(const struct scopes *in, const struct option *o)
 {
     for (size_t i = 0; i < in->count; i++)
         if (o->group == in->list[i].group)
-            return true;
-    return false;
+            return &in->list[i];
+    return NULL;
+}
+
+static bool in_scope(const struct scopes *in, const struct option *o)
+{
+    return scope_of(in, o) != NULL;
+}
+
+/* The option of that name, and where its value goes; NULL: there is none. */
+static const struct option *find(const struct scopes *in, const char *name,
+                                 const struct scope **scope)
+{
+    const struct option *o;
+    for (size_t i = 0; (o = options_row(in->driver, i)) != NULL; i++)
+        if (strcmp(o->name, name) == 0 && (*scope = scope_of(in, o)) != NULL)
+            return o;
+    return NULL;
 }
 
 static const char *home_of(const struct option *o)
 {
     switch (o->group) {
     case GROUP_TOP: return "the top of the file";
-    case GROUP_BACKEND: return "a backend";
+    case GROUP_BACKEND:
+    case GROUP_DRIVER: return "a backend";
     case GROUP_LOADER: return "a loader";
     case GROUP_POLICY: return "a loader or \"defaults\"";
     case GROUP_TLS: return "\"tls\"";
@@ -40,22 +58,39 @@ static const char *home_of(const struct option *o)
     return "";
 }
 
+/* The option of one of the drivers, and the names of all that have it, as far as there is room. */
+static const struct option *find_of_drivers(const struct reading *r, const char *name, char *all,
+                                            size_t size)
+{
+    const struct option *found = NULL;
+    size_t used = 0;
+    all[0] = '\0';
+    for (size_t i = 0; r->drivers[i]; i++) {
+        const struct option *o = options_of_driver(r->drivers[i], name);
+        if (!o)
+            continue;
+        int n = snprintf(all + used, size - used, "%s%s", found ? ", " : "", r->drivers[i]->name);
+        used += n > 0 && (size_t)n < size - used ? (size_t)n : 0;
+        found = o;
+    }
+    return found;
+}
+
 static void unknown(struct reading *r, const struct scopes *in, const config_setting_t *s)
 {
     const char *name = config_setting_name(s);
     const char *names[NAMES_MAX] = {NULL};
+    char drivers[128];
     size_t count = 0;
-    const struct option *elsewhere = NULL;
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
+    const struct option *o, *elsewhere = find_of_drivers(r, name, drivers, sizeof drivers);
+    if (elsewhere && in->driver) {
+        setting_wrong(r, s, "\"%s\" belongs to %s; this backend's driver is %s", name, drivers,
+                      in->driver->name);
+        return;
+    }
+    for (size_t i = 0; (o = options_row(in->driver, i)) != NULL; i++) {
         bool here = in_scope(in, o);
-        bool ours = o->driver == DRIVER_ANY || o->driver == in->driver;
-        if (here && !ours && in->driver != DRIVER_ANY && strcmp(o->name, name) == 0) {
-            setting_wrong(r, s, "\"%s\" belongs to %s; this backend's driver is %s", name,
-                          options_drivers[o->driver], options_drivers[in->driver]);
-            return;
-        }
-        if (here && ours && count < NAMES_MAX)
+        if (here && count < NAMES_MAX)
             names[count++] = o->name;
         if (!here && !elsewhere && strcmp(o->name, name) == 0)
             elsewhere = o;
@@ -70,14 +105,10 @@ static void read_options(struct reading *r, const struct scopes *in, const confi
 {
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
-        const struct option *o = NULL;
-        void *target = NULL;
-        for (size_t k = 0; k < in->count && !o; k++) {
-            o = options_find(in->list[k].group, config_setting_name(s), in->driver);
-            target = in->list[k].target;
-        }
+        const struct scope *scope = NULL;
+        const struct option *o = find(in, config_setting_name(s), &scope);
         if (o)
-            (void)setting_read(r, o, s, target);
+            (void)setting_read(r, o, s, scope->target);
         else
             unknown(r, in, s);
     }
@@ -87,13 +118,10 @@ static void read_options(struct reading *r, const struct scopes *in, const confi
 static void need_options(struct reading *r, const struct scopes *in, const config_setting_t *group,
                          const char *who)
 {
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (o->required && in_scope(in, o) &&
-            (o->driver == DRIVER_ANY || o->driver == in->driver) &&
-            !config_setting_get_member(group, o->name))
+    const struct option *o;
+    for (size_t i = 0; (o = options_row(in->driver, i)) != NULL; i++)
+        if (o->required && in_scope(in, o) && !config_setting_get_member(group, o->name))
             setting_wrong(r, group, "%s needs \"%s\"", who, o->name);
-    }
 }
 
 /* A member of the root, or NULL where it is absent or of another kind, which is told. */
@@ -126,17 +154,25 @@ static void read_backend(struct reading *r, const config_setting_t *group, struc
         r->problems->nomem = true;
         return;
     }
-    struct scopes in = {.list = {{GROUP_BACKEND, b}}, .count = 1, .driver = DRIVER_ANY};
+    struct scopes in = {.list = {{GROUP_BACKEND, b}}, .count = 1};
     snprintf(who, sizeof who, "backend \"%.64s\"", b->name);
     const config_setting_t *driver = config_setting_get_member(group, "driver");
     if (!driver) {
         need_options(r, &in, group, who);
         return;
     }
-    if (!setting_read(r, options_find(GROUP_BACKEND, "driver", DRIVER_ANY), driver, b))
+    if (!setting_read(r, options_find(GROUP_BACKEND, "driver"), driver, b))
         return;
-    in.driver = (int)b->driver;
+    void *own = arena_alloc(r->arena, b->driver->own_size + 1);
+    if (!own) {
+        r->problems->nomem = true;
+        return;
+    }
+    b->own = own;
+    in.driver = b->driver;
+    in.list[in.count++] = (struct scope){GROUP_DRIVER, own};
     setting_defaults(r, GROUP_BACKEND, in.driver, b);
+    setting_defaults(r, GROUP_DRIVER, in.driver, own);
     read_options(r, &in, group);
     need_options(r, &in, group, who);
 }
@@ -169,8 +205,7 @@ static void read_defaults(struct reading *r, const config_setting_t *root)
 {
     const config_setting_t *group =
         section(r, root, "defaults", CONFIG_TYPE_GROUP, "a group: { ttl = \"60s\", ... }");
-    struct scopes in = {
-        .list = {{GROUP_POLICY, &r->conf->defaults}}, .count = 1, .driver = DRIVER_ANY};
+    struct scopes in = {.list = {{GROUP_POLICY, &r->conf->defaults}}, .count = 1};
     if (group)
         read_options(r, &in, group);
 }
@@ -180,8 +215,8 @@ static void read_tls(struct reading *r, const config_setting_t *root)
     const config_setting_t *group =
         section(r, root, "tls", CONFIG_TYPE_GROUP, "a group: { certificate = ..., key = ... }");
     struct conf_tls *t = &r->conf->tls;
-    struct scopes in = {.list = {{GROUP_TLS, t}}, .count = 1, .driver = DRIVER_ANY};
-    setting_defaults(r, GROUP_TLS, DRIVER_ANY, t);
+    struct scopes in = {.list = {{GROUP_TLS, t}}, .count = 1};
+    setting_defaults(r, GROUP_TLS, NULL, t);
     if (!group)
         return;
     struct source_place place = setting_place(r, group);
@@ -207,10 +242,9 @@ static void read_loader(struct reading *r, const config_setting_t *group, struct
     struct source_place place = setting_place(r, group);
     l->file = place.file;
     l->line = place.line;
-    setting_defaults(r, GROUP_LOADER, DRIVER_ANY, l);
+    setting_defaults(r, GROUP_LOADER, NULL, l);
     l->policy = r->conf->defaults;
-    struct scopes in = {
-        .list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2, .driver = DRIVER_ANY};
+    struct scopes in = {.list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2};
     read_options(r, &in, group);
     need_options(r, &in, group, "a loader");
     if (l->sql && !l->script)
@@ -245,7 +279,7 @@ static void read_user(struct reading *r, const config_setting_t *group, struct c
     u->file = place.file;
     u->line = place.line;
     u->uid = -1;
-    struct scopes in = {.list = {{GROUP_USER, u}}, .count = 1, .driver = DRIVER_ANY};
+    struct scopes in = {.list = {{GROUP_USER, u}}, .count = 1};
     read_options(r, &in, group);
     need_options(r, &in, group, "a user");
     users_finish(r, group, u);
@@ -276,9 +310,9 @@ static void read_users(struct reading *r, const config_setting_t *root)
 
 void reader_read(struct reading *r, const config_setting_t *root)
 {
-    struct scopes top = {.list = {{GROUP_TOP, r->conf}}, .count = 1, .driver = DRIVER_ANY};
-    setting_defaults(r, GROUP_TOP, DRIVER_ANY, r->conf);
-    setting_defaults(r, GROUP_POLICY, DRIVER_ANY, &r->conf->defaults);
+    struct scopes top = {.list = {{GROUP_TOP, r->conf}}, .count = 1};
+    setting_defaults(r, GROUP_TOP, NULL, r->conf);
+    setting_defaults(r, GROUP_POLICY, NULL, &r->conf->defaults);
     read_options(r, &top, root);
     read_tls(r, root);
     read_defaults(r, root);

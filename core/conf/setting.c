@@ -168,20 +168,31 @@ static const char *absolute(struct reading *r, const char *path)
 }
 
 static int choice(struct reading *r, const struct option *o, const config_setting_t *s,
-                  const char *text)
+                  const char *const *choices, const char *text)
 {
     size_t count = 0;
     char all[160] = "";
-    for (; o->choices[count]; count++) {
-        if (strcmp(o->choices[count], text) == 0)
+    for (; choices[count]; count++) {
+        if (strcmp(choices[count], text) == 0)
             return (int)count;
         size_t size = strlen(all);
-        snprintf(all + size, sizeof all - size, "%s\"%s\"", count ? ", " : "", o->choices[count]);
+        snprintf(all + size, sizeof all - size, "%s\"%s\"", count ? ", " : "", choices[count]);
     }
-    const char *near = conf_nearest(text, o->choices, count);
+    const char *near = conf_nearest(text, choices, count);
     setting_wrong(r, s, "\"%s\" is \"%.64s\"; it must be one of %s%s%s%s", o->name, text, all,
                   near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     return -1;
+}
+
+/* The driver of that name; NULL where there is none. */
+static const struct conf_driver *driver_named(struct reading *r, const struct option *o,
+                                              const config_setting_t *s, const char *text)
+{
+    const char *names[CONF_DRIVERS_MAX + 1] = {NULL};
+    for (size_t i = 0; i < CONF_DRIVERS_MAX && r->drivers[i]; i++)
+        names[i] = r->drivers[i]->name;
+    int index = choice(r, o, s, names, text);
+    return index < 0 ? NULL : r->drivers[index];
 }
 
 /* ---- numbers ---- */
@@ -316,7 +327,7 @@ static bool read_words(struct reading *r, const struct option *o, const config_s
         if (config_setting_type(one) != CONFIG_TYPE_STRING)
             return wrong_type(r, o, one);
         list[i] = read_text(r, o, one);
-        if (!list[i] || (o->choices && choice(r, o, one, list[i]) < 0))
+        if (!list[i] || (o->choices && choice(r, o, one, o->choices, list[i]) < 0))
             return false;
     }
     *out = (struct conf_words){.list = list, .count = (size_t)count};
@@ -337,14 +348,15 @@ static bool read_string(struct reading *r, const struct option *o, const config_
         *(const char **)at = text;
         return true;
     }
-    int index = choice(r, o, s, text);
-    if (index < 0)
-        return false;
-    if (o->type == OPT_DRIVER)
-        *(enum conf_driver *)at = (enum conf_driver)index;
-    else
+    if (o->type == OPT_DRIVER) {
+        const struct conf_driver *named = driver_named(r, o, s, text);
+        *(const struct conf_driver **)at = named;
+        return named != NULL;
+    }
+    int index = choice(r, o, s, o->choices, text);
+    if (index >= 0)
         *(const char **)at = o->choices[index];
-    return true;
+    return index >= 0;
 }
 
 bool setting_read(struct reading *r, const struct option *o, const config_setting_t *s,
@@ -402,11 +414,11 @@ static void set_default(struct reading *r, const struct option *o, void *target)
         problems_add(r->problems, r->conf->file, 0, 0, "\"%s\" has a wrong default", o->name);
 }
 
-void setting_defaults(struct reading *r, enum option_group group, int driver, void *target)
+void setting_defaults(struct reading *r, enum option_group group, const struct conf_driver *driver,
+                      void *target)
 {
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (o->group == group && o->fallback && (o->driver == DRIVER_ANY || o->driver == driver))
+    const struct option *o;
+    for (size_t i = 0; (o = options_row(driver, i)) != NULL; i++)
+        if (o->group == group && o->fallback)
             set_default(r, o, target);
-    }
 }

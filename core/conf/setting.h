@@ -23,7 +23,8 @@ struct reading {
     struct arena *arena; /* of the snapshot */
     struct source *source;
     struct problems *problems;
-    const char *dir; /* absolute; what relative paths are relative to */
+    const struct conf_driver *const *drivers; /* NULL ends them */
+    const char *dir;                          /* absolute; what relative paths are relative to */
 };
 
 /* A problem at the line of a setting. */
@@ -35,8 +36,9 @@ struct source_place setting_place(const struct reading *r, const config_setting_
 bool setting_read(struct reading *r, const struct option *o, const config_setting_t *s,
                   void *target);
 
-/* Sets all of the group's options, as this driver knows them, to their defaults. */
-void setting_defaults(struct reading *r, enum option_group group, int driver, void *target);
+/* Sets all of the group's options, the driver's own among them (NULL: none), to their defaults. */
+void setting_defaults(struct reading *r, enum option_group group, const struct conf_driver *driver,
+                      void *target);
 
 /* "a string", "a duration such as ...": for errors and docs. */
 const char *setting_form(enum option_type type);

@@ -109,7 +109,7 @@ int check_file(const char *path, struct buf *out)
     struct conf *conf = NULL;
     struct snapshot *snapshot = NULL;
     struct err e;
-    if (conf_load(path, &conf, out, &e) != 0)
+    if (conf_load(path, backend_drivers, &conf, out, &e) != 0)
         return 1;
     int problems = check_start(conf, out) + check_backends(conf, out) + check_scripts(conf, out);
     if (snapshot_new(&snapshot, conf, 1, NULL, &e) != 0) {

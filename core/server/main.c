@@ -61,7 +61,7 @@ static int run_server(const char *config)
     struct buf report;
     struct err e;
     buf_init(&report, 0);
-    if (conf_load(config, &conf, &report, &e) != 0) {
+    if (conf_load(config, backend_drivers, &conf, &report, &e) != 0) {
         if (report.size > 0)
             fwrite(report.data, 1, report.size, stderr);
         else

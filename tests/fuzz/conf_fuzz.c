@@ -3,6 +3,7 @@
  * What is taken must be whole, what is refused must say why; a duration or size that is taken must
  * read the same after it was shown. Run: ./dev fuzz conf
  */
+#include "backend/backend.h"
 #include "conf/conf.h"
 #include "conf/conf_units.h"
 
@@ -80,7 +81,7 @@ static void expect_whole(const struct conf *c)
     for (size_t i = 0; i < c->backend_count; i++) {
         const struct conf_backend *b = &c->backends[i];
         expect(conf_backend_same(b, b) && b->pool >= 1);
-        expect(b->driver == DRIVER_POSTGRES ? b->url != NULL : b->path != NULL);
+        expect(b->driver && b->own);
     }
     expect(conf_needs_restart(c, c) == NULL);
 }
@@ -108,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf report;
     buf_init(&report, 0);
     err_clear(&e);
-    int rc = conf_load(path, &c, &report, &e);
+    int rc = conf_load(path, backend_drivers, &c, &report, &e);
     expect((rc == 0) == (c != NULL) && (rc == 0 || rc == ERR_CONFIG));
     expect((rc == 0) == (report.size == 0) && (rc == 0) == (e.code == 0));
     if (c)

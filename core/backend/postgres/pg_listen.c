@@ -1,4 +1,5 @@
 #include "backend/postgres/pg_listen.h"
+#include "backend/postgres/pg_options.h"
 
 #include "backend/postgres/pg_error.h"
 #include "backend/postgres/pg_identity.h"
@@ -33,6 +34,7 @@ struct pg_listen {
     struct listen head;
     struct ev_loop *loop;
     const struct conf_backend *conf;
+    const struct pg_conf *own; /* of conf */
     struct listen_events events;
     struct pg_target target;
     PGconn *pg;
@@ -75,12 +77,12 @@ static void close_down(struct pg_listen *l, const char *why)
     l->stage = WAITING;
     l->sending = false;
     if (was_up)
-        l->wait_ms = l->conf->reconnect_base_ms;
+        l->wait_ms = l->own->reconnect_base_ms;
     log_warn("feed.down", "backend=%s retry_ms=%lld reason=%s", l->conf->name,
              (long long)l->wait_ms, log_q(why));
     arm(l, l->wait_ms);
     l->wait_ms =
-        l->wait_ms * 2 < l->conf->reconnect_cap_ms ? l->wait_ms * 2 : l->conf->reconnect_cap_ms;
+        l->wait_ms * 2 < l->own->reconnect_cap_ms ? l->wait_ms * 2 : l->own->reconnect_cap_ms;
     if (was_up)
         l->events.down(l->events.arg, why);
 }
@@ -126,7 +128,7 @@ static void send_listen(struct pg_listen *l)
 static void become_up(struct pg_listen *l)
 {
     l->stage = UP;
-    l->wait_ms = l->conf->reconnect_base_ms;
+    l->wait_ms = l->own->reconnect_base_ms;
     ev_timer_stop(l->loop, &l->timer);
     char shown[IDENTITY_TEXT];
     identity_show(&l->identity, shown);
@@ -276,7 +278,7 @@ static void begin(struct pg_listen *l)
 {
     struct pg_hosts hosts = {.count = 0};
     struct err e;
-    arm(l, l->conf->connect_timeout_ms);
+    arm(l, l->own->connect_timeout_ms);
     int rc = l->target.has_names ? pg_target_resolve(&l->target, &hosts, &e) : 0;
     if (rc == 0) {
         l->stage = CONNECTING;
@@ -343,12 +345,13 @@ int pg_listen_new(struct listen **out, struct ev_loop *loop, const struct conf_b
     l->head.ops = &ops;
     l->loop = loop;
     l->conf = b;
+    l->own = b->own;
     l->events = *events;
-    l->wait_ms = b->reconnect_base_ms;
+    l->wait_ms = l->own->reconnect_base_ms;
     ev_init(&l->io, listen_on_io);
     ev_init(&l->timer, listen_on_timer);
     l->io.data = l->timer.data = l;
-    int rc = pg_target_init(&l->target, b->url, b->connect_timeout_ms, e);
+    int rc = pg_target_init(&l->target, l->own->url, l->own->connect_timeout_ms, e);
     if (rc != 0) {
         free(l);
         return rc;

@@ -1,5 +1,6 @@
 #include "backend/postgres/postgres.h"
 
+#include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_conn.h"
 #include "backend/postgres/pg_group.h"
 #include "backend/postgres/pg_known.h"
@@ -85,6 +86,7 @@ static uint32_t bound(int64_t v, int64_t least)
 static int postgres_open(struct backend **out, struct ev_loop *loop,
                          const struct conf_backend *conf, unsigned share, struct err *e)
 {
+    const struct pg_conf *own = conf->own;
     unsigned conns = share ? share : 1;
     *out = NULL;
     struct pg_pool *p = calloc(1, sizeof *p + conns * sizeof p->conns[0]);
@@ -93,17 +95,17 @@ static int postgres_open(struct backend **out, struct ev_loop *loop,
     p->loop = loop;
     p->ops = &pool_ops;
     p->base = (struct backend){.ops = &postgres_ops, .refs = 1};
-    p->pipeline = bound(conf->pipeline, 1);
-    p->group = bound(conf->group, 1);
+    p->pipeline = bound(own->pipeline, 1);
+    p->group = bound(own->group, 1);
     p->max_queue = bound(conf->max_queue, 0);
     p->max_result = conf->max_result > 0 ? (size_t)conf->max_result : 0;
-    p->connect_timeout_ms = conf->connect_timeout_ms;
-    p->reconnect_base_ms = conf->reconnect_base_ms;
-    p->reconnect_cap_ms = conf->reconnect_cap_ms;
-    p->prepared = conf->prepared;
+    p->connect_timeout_ms = own->connect_timeout_ms;
+    p->reconnect_base_ms = own->reconnect_base_ms;
+    p->reconnect_cap_ms = own->reconnect_cap_ms;
+    p->prepared = own->prepared;
     p->full_errors = conf->full_errors;
-    p->statement_age_ms = conf->statement_age_ms;
-    p->connection_age_ms = conf->connection_age_ms;
+    p->statement_age_ms = own->statement_age_ms;
+    p->connection_age_ms = own->connection_age_ms;
     p->changed_ms = INT64_MIN;
     p->seed = rng_os();
     p->rng.state = rng_os();
@@ -122,11 +124,11 @@ static int postgres_open(struct backend **out, struct ev_loop *loop,
     p->turn.data = p;
     ev_prepare_start(loop, &p->turn);
     ev_unref(loop);
-    int rc = pg_target_init(&p->target, conf->url, conf->connect_timeout_ms, e);
+    int rc = pg_target_init(&p->target, own->url, own->connect_timeout_ms, e);
     p->name = strdup(conf->name);
     p->base.name = p->name;
     while (rc == 0 && p->conn_count < conns) {
-        rc = pg_conn_init(&p->conns[p->conn_count], p, bound(conf->statements, 1));
+        rc = pg_conn_init(&p->conns[p->conn_count], p, bound(own->statements, 1));
         p->conn_count++;
         if (rc != 0)
             err_set(e, rc, "no memory for connections");
@@ -142,4 +144,12 @@ static int postgres_open(struct backend **out, struct ev_loop *loop,
     return 0;
 }
 
-const struct backend_driver postgres_driver = {.open = postgres_open, .listen = pg_listen_new};
+const struct backend_driver postgres_driver = {
+    .conf = {.name = "postgres",
+             .options = pg_options,
+             .own_size = sizeof(struct pg_conf),
+             .speaks_sql = true,
+             .check = pg_options_check},
+    .open = postgres_open,
+    .listen = pg_listen_new,
+};

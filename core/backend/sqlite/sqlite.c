@@ -1,6 +1,7 @@
 #include "backend/sqlite/sqlite.h"
 
 #include "backend/sqlite/sqlite_conn.h"
+#include "backend/sqlite/sqlite_options.h"
 #include "sys/pool.h"
 
 #include <stdlib.h>
@@ -210,18 +211,19 @@ static char *copy_text(char **at, const char *text)
 
 static struct sqlite *sqlite_alloc(const struct conf_backend *conf)
 {
-    size_t text = strlen(conf->name) + strlen(conf->path) + 2;
-    text += conf->init ? strlen(conf->init) + 1 : 0;
+    const struct sqlite_conf *own = conf->own;
+    size_t text = strlen(conf->name) + strlen(own->path) + 2;
+    text += own->init ? strlen(own->init) + 1 : 0;
     struct sqlite *b = calloc(1, sizeof *b + text);
     if (!b)
         return NULL;
     char *at = b->text;
     b->head.name = copy_text(&at, conf->name);
-    b->settings.path = copy_text(&at, conf->path);
-    b->settings.init = conf->init ? copy_text(&at, conf->init) : NULL;
-    b->settings.statements = (size_t)conf->statements;
+    b->settings.path = copy_text(&at, own->path);
+    b->settings.init = own->init ? copy_text(&at, own->init) : NULL;
+    b->settings.statements = (size_t)own->statements;
     b->settings.max_result = (size_t)conf->max_result;
-    b->settings.busy_timeout_ms = conf->busy_timeout_ms;
+    b->settings.busy_timeout_ms = own->busy_timeout_ms;
     b->max_queue = (size_t)conf->max_queue;
     return b;
 }
@@ -260,4 +262,11 @@ static int sqlite_open(struct backend **out, struct ev_loop *loop, const struct 
     return 0;
 }
 
-const struct backend_driver sqlite_driver = {.open = sqlite_open};
+const struct backend_driver sqlite_driver = {
+    .conf = {.name = "sqlite",
+             .options = sqlite_options,
+             .own_size = sizeof(struct sqlite_conf),
+             .speaks_sql = true,
+             .check = sqlite_options_check},
+    .open = sqlite_open,
+};

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/backend.h"
 #include "conf/conf.h"
 #include "conf/refused.h"
 
@@ -21,12 +22,13 @@ static void a_missing_file_is_named(void **state)
     (void)state;
     struct conf *c;
     struct err e;
-    assert_int_equal(conf_load("/nonexistent/rtcache.conf", &c, NULL, &e), ERR_CONFIG);
+    assert_int_equal(conf_load("/nonexistent/rtcache.conf", backend_drivers, &c, NULL, &e),
+                     ERR_CONFIG);
     assert_string_equal(e.text, "/nonexistent/rtcache.conf: cannot read the configuration: "
                                 "No such file or directory");
-    assert_int_equal(conf_load(folder, &c, NULL, &e), ERR_CONFIG);
+    assert_int_equal(conf_load(folder, backend_drivers, &c, NULL, &e), ERR_CONFIG);
     assert_non_null(strstr(e.text, ": cannot read the configuration: it is a folder"));
-    assert_int_equal(conf_load("", &c, NULL, &e), ERR_CONFIG);
+    assert_int_equal(conf_load("", backend_drivers, &c, NULL, &e), ERR_CONFIG);
     assert_null(c);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/backend.h"
 #include "base/buf.h"
 #include "conf/conf.h"
 #include "conf/folder.h"
@@ -56,7 +57,7 @@ static int load(const char *path)
     struct buf report;
     buf_init(&report, 0);
     err_clear(&err);
-    int rc = conf_load(path, &conf, &report, &err);
+    int rc = conf_load(path, backend_drivers, &conf, &report, &err);
     buf_fini(&report);
     return rc;
 }

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/postgres/pg_options.h"
+#include "backend/postgres/postgres.h"
+#include "backend/sqlite/sqlite.h"
+#include "backend/sqlite/sqlite_options.h"
 #include "conf/loaded.h"
 
 static void an_empty_file_is_all_defaults(void **state)
@@ -119,23 +123,25 @@ static void backends_have_the_defaults_of_their_driver(void **state)
     assert_int_equal(c->backend_count, 2);
     const struct conf_backend *lite = &c->backends[0], *shop = &c->backends[1];
     assert_string_equal(lite->name, "lite");
-    assert_int_equal(lite->driver, DRIVER_SQLITE);
-    assert_string_equal(lite->path, in_folder("data/x.db"));
-    assert_string_equal(lite->init, in_folder("make.sql"));
+    const struct sqlite_conf *lite_own = lite->own;
+    const struct pg_conf *shop_own = shop->own;
+    assert_ptr_equal(lite->driver, &sqlite_driver.conf);
+    assert_string_equal(lite_own->path, in_folder("data/x.db"));
+    assert_string_equal(lite_own->init, in_folder("make.sql"));
     assert_int_equal(lite->pool, 2);
-    assert_int_equal(lite->busy_timeout_ms, 2000);
+    assert_int_equal(lite_own->busy_timeout_ms, 2000);
     assert_int_equal(lite->line, 2);
     assert_string_equal(lite->file, c->file);
-    assert_int_equal(shop->driver, DRIVER_POSTGRES);
-    assert_string_equal(shop->url, "postgresql:///shop");
+    assert_ptr_equal(shop->driver, &postgres_driver.conf);
+    assert_string_equal(shop_own->url, "postgresql:///shop");
     assert_int_equal(shop->pool, 8);
-    assert_int_equal(shop->pipeline, 64);
+    assert_int_equal(shop_own->pipeline, 64);
     assert_int_equal(shop->max_queue, 100000);
-    assert_int_equal(shop->statements, 256);
+    assert_int_equal(shop_own->statements, 256);
     assert_int_equal(shop->max_result, 8 << 20);
-    assert_int_equal(shop->connect_timeout_ms, 5000);
-    assert_int_equal(shop->reconnect_base_ms, 100);
-    assert_int_equal(shop->reconnect_cap_ms, 5000);
+    assert_int_equal(shop_own->connect_timeout_ms, 5000);
+    assert_int_equal(shop_own->reconnect_base_ms, 100);
+    assert_int_equal(shop_own->reconnect_cap_ms, 5000);
     assert_int_equal(conf_backend_index(c, "shop"), 1);
     assert_int_equal(conf_backend_index(c, "sho"), -1);
     conf_unref(c);

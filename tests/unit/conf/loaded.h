@@ -4,6 +4,7 @@
 #ifndef RTCACHE_TESTS_UNIT_CONF_LOADED_H
 #define RTCACHE_TESTS_UNIT_CONF_LOADED_H
 
+#include "backend/backend.h"
 #include "conf/conf.h"
 #include "conf/folder.h"
 
@@ -12,7 +13,7 @@ static inline struct conf *load_at(const char *path)
     struct conf *c;
     struct err e;
     err_clear(&e);
-    if (conf_load(path, &c, NULL, &e) != 0)
+    if (conf_load(path, backend_drivers, &c, NULL, &e) != 0)
         fail_msg("%s", e.text);
     return c;
 }

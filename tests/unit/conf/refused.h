@@ -4,6 +4,7 @@
 #ifndef RTCACHE_TESTS_UNIT_CONF_REFUSED_H
 #define RTCACHE_TESTS_UNIT_CONF_REFUSED_H
 
+#include "backend/backend.h"
 #include "conf/conf.h"
 #include "conf/folder.h"
 
@@ -13,7 +14,7 @@ static inline void refused(struct buf *report, struct err *e)
     struct conf *c = (struct conf *)report;
     buf_init(report, 0);
     err_clear(e);
-    int rc = conf_load(in_folder("rtcache.conf"), &c, report, e);
+    int rc = conf_load(in_folder("rtcache.conf"), backend_drivers, &c, report, e);
     if (rc != ERR_CONFIG)
         fail_msg("conf_load gave %d, %s", rc, e->text);
     assert_int_equal(e->code, ERR_CONFIG);

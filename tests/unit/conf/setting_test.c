@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/sqlite/sqlite.h"
 #include "conf/conf_units.h"
 #include "conf/options.h"
 #include "conf/folder.h"
@@ -58,6 +59,22 @@ static bool is_read_by_hand(const struct option *o)
     return o->type == OPT_GROUP || o->type == OPT_GROUPS;
 }
 
+/* Whose option is looked at; NULL: it is one of the table's. */
+static const struct conf_driver *driver;
+
+/* Calls visit for each option that there is: the table's, then those of each driver. */
+static void each_option(void (*visit)(const struct option *o))
+{
+    driver = NULL;
+    for (size_t i = 0; i < options_count; i++)
+        visit(&options_table[i]);
+    for (size_t d = 0; backend_drivers[d]; d++) {
+        driver = backend_drivers[d];
+        for (const struct option *o = driver->options; o && o->name; o++)
+            visit(o);
+    }
+}
+
 /* What stands beside an option where it is written, but for the option itself. */
 static void add_beside(char *text, const struct option *o, const char *const (*beside)[2])
 {
@@ -80,8 +97,9 @@ static void write_option(const struct option *o, const char *value)
     char text[TEXT_MAX] = "";
     switch (o->group) {
     case GROUP_BACKEND:
+    case GROUP_DRIVER:
         strcpy(text, "backends = { b = { ");
-        add_beside(text, o, o->driver == DRIVER_SQLITE ? sqlite : postgres);
+        add_beside(text, o, driver == &sqlite_driver.conf ? sqlite : postgres);
         break;
     case GROUP_LOADER:
         strcpy(text, "loaders = ( { ");
@@ -97,8 +115,9 @@ static void write_option(const struct option *o, const char *value)
     case GROUP_COUNT: break;
     }
     static const char *const ends[GROUP_COUNT] = {
-        [GROUP_TOP] = "",      [GROUP_BACKEND] = " } }", [GROUP_LOADER] = " } )",
-        [GROUP_POLICY] = " }", [GROUP_TLS] = " }",       [GROUP_USER] = " } )",
+        [GROUP_TOP] = "",        [GROUP_BACKEND] = " } }", [GROUP_LOADER] = " } )",
+        [GROUP_POLICY] = " }",   [GROUP_TLS] = " }",       [GROUP_USER] = " } )",
+        [GROUP_DRIVER] = " } }",
     };
     assert_true(strlen(text) + strlen(value) + 128 < sizeof text);
     sprintf(text + strlen(text), "%s = %s;%s\n", o->name, value, ends[o->group]);
@@ -115,7 +134,7 @@ static const char *said_of(const struct option *o, const char *value)
     write_option(o, value);
     buf_init(&report, 0);
     err_clear(&e);
-    if (conf_load(in_folder("rtcache.conf"), &c, &report, &e) == 0)
+    if (conf_load(in_folder("rtcache.conf"), backend_drivers, &c, &report, &e) == 0)
         conf_unref(c);
     assert_true(report.size < sizeof said);
     snprintf(said, sizeof said, "%.*s", (int)report.size, report.data ? report.data : "");
@@ -123,22 +142,24 @@ static const char *said_of(const struct option *o, const char *value)
     return said;
 }
 
+static void refuse_kinds(const struct option *o)
+{
+    for (enum kind k = 0; k < KINDS && !is_read_by_hand(o); k++) {
+        bool good = types[o->type].takes & 1u << k;
+        bool in_it = good && (k == KIND_ARRAY || k == KIND_LIST); /* its element is none */
+        char want[256];
+        snprintf(want, sizeof want, "\"%s\" takes %s, found %s\n", o->name, types[o->type].wants,
+                 kinds[in_it ? KIND_INT : k].called);
+        const char *said = said_of(o, kinds[k].written);
+        if (!strstr(said, want) != (good && !in_it))
+            fail_msg("%s = %s: \"%s\"", o->name, kinds[k].written, said);
+    }
+}
+
 static void every_option_refuses_the_kinds_that_it_does_not_take(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        for (enum kind k = 0; k < KINDS && !is_read_by_hand(o); k++) {
-            bool good = types[o->type].takes & 1u << k;
-            bool in_it = good && (k == KIND_ARRAY || k == KIND_LIST); /* its element is none */
-            char want[256];
-            snprintf(want, sizeof want, "\"%s\" takes %s, found %s\n", o->name,
-                     types[o->type].wants, kinds[in_it ? KIND_INT : k].called);
-            const char *said = said_of(o, kinds[k].written);
-            if (!strstr(said, want) != (good && !in_it))
-                fail_msg("%s = %s: \"%s\"", o->name, kinds[k].written, said);
-        }
-    }
+    each_option(refuse_kinds);
 }
 
 static bool is_number(const struct option *o)
@@ -155,26 +176,27 @@ static const char *written(const struct option *o, double n, char *room)
     return room;
 }
 
+static void hold_to_bounds(const struct option *o)
+{
+    if (!is_number(o))
+        return;
+    double step = o->type == OPT_RATIO ? .001 : 1, least = (double)o->least, most = (double)o->most;
+    const double tried[] = {least - step, least, most, most + step};
+    for (size_t k = 0; k < 4; k++) {
+        char room[64], want[128];
+        snprintf(want, sizeof want, "\"%s\" is ", o->name);
+        bool negative_unit = tried[k] < 0 && (o->type == OPT_DURATION || o->type == OPT_MICROS);
+        const char *said = said_of(o, written(o, tried[k], room));
+        bool refused = strstr(said, want) && strstr(said, "it must be at least ");
+        if (refused != (k == 0 || k == 3) && !negative_unit)
+            fail_msg("%s = %s: \"%s\"", o->name, room, said);
+    }
+}
+
 static void every_number_is_held_to_its_bounds(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (!is_number(o))
-            continue;
-        double step = o->type == OPT_RATIO ? .001 : 1, least = (double)o->least,
-               most = (double)o->most;
-        const double tried[] = {least - step, least, most, most + step};
-        for (size_t k = 0; k < 4; k++) {
-            char room[64], want[128];
-            snprintf(want, sizeof want, "\"%s\" is ", o->name);
-            bool negative_unit = tried[k] < 0 && (o->type == OPT_DURATION || o->type == OPT_MICROS);
-            const char *said = said_of(o, written(o, tried[k], room));
-            bool refused = strstr(said, want) && strstr(said, "it must be at least ");
-            if (refused != (k == 0 || k == 3) && !negative_unit)
-                fail_msg("%s = %s: \"%s\"", o->name, room, said);
-        }
-    }
+    each_option(hold_to_bounds);
 }
 
 /* Two values of the option that may stand in its struct; the second NULL: there is but one. */
@@ -185,7 +207,7 @@ static void values_of(const struct option *o, const char *texts, int which, void
     switch (o->type) {
     case OPT_BOOL: *(bool *)at = which; break;
     case OPT_RATIO: *(double *)at = which; break;
-    case OPT_DRIVER: *(enum conf_driver *)at = which ? DRIVER_SQLITE : DRIVER_POSTGRES; break;
+    case OPT_DRIVER: *(const struct conf_driver **)at = backend_drivers[which]; break;
     case OPT_WORDS: *(struct conf_words *)at = list; break;
     case OPT_STRING:
     case OPT_PATH:
@@ -207,40 +229,43 @@ union any {
     struct policy policy;
     struct conf_tls tls;
     struct conf_user user;
+    char own[1024]; /* of a driver */
 };
+
+static void tell_apart(const struct option *o)
+{
+    char text[] = "text", same_text[] = "text", other[] = "other";
+    if (!is_tellable(o))
+        return;
+    assert_true(!driver || driver->own_size <= sizeof(union any));
+    union any *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
+    assert_true(a && b);
+    values_of(o, text, 1, (char *)a + o->offset);
+    values_of(o, same_text, 1, (char *)b + o->offset);
+    if (!options_equal(o, a, b))
+        fail_msg("%s: equal values are different", o->name);
+    values_of(o, other, 0, (char *)b + o->offset);
+    if (options_equal(o, a, b) || options_equal(o, b, a))
+        fail_msg("%s: different values are equal", o->name);
+    const struct option *p;
+    for (size_t k = 0; (p = options_row(driver, k)) != NULL; k++)
+        if (p->offset != o->offset && p->group == o->group && is_tellable(p) &&
+            !options_equal(p, a, b))
+            fail_msg("%s changes %s", o->name, p->name);
+    free(a);
+    free(b);
+}
 
 static void values_of_each_option_are_told_apart_and_no_other_is_touched(void **state)
 {
     (void)state;
-    char text[] = "text", same_text[] = "text", other[] = "other";
-    for (size_t i = 0; i < options_count; i++) {
-        const struct option *o = &options_table[i];
-        if (!is_tellable(o))
-            continue;
-        union any *a = calloc(1, sizeof *a), *b = calloc(1, sizeof *b);
-        assert_true(a && b);
-        values_of(o, text, 1, (char *)a + o->offset);
-        values_of(o, same_text, 1, (char *)b + o->offset);
-        if (!options_equal(o, a, b))
-            fail_msg("%s: equal values are different", o->name);
-        values_of(o, other, 0, (char *)b + o->offset);
-        if (options_equal(o, a, b) || options_equal(o, b, a))
-            fail_msg("%s: different values are equal", o->name);
-        for (size_t k = 0; k < options_count; k++) {
-            const struct option *p = &options_table[k];
-            if (p->offset != o->offset && p->group == o->group && is_tellable(p) &&
-                !options_equal(p, a, b))
-                fail_msg("%s changes %s", o->name, p->name);
-        }
-        free(a);
-        free(b);
-    }
+    each_option(tell_apart);
 }
 
 static void words_are_the_same_one_by_one(void **state)
 {
     (void)state;
-    const struct option *o = options_find(GROUP_USER, "keys", DRIVER_ANY);
+    const struct option *o = options_find(GROUP_USER, "keys");
     assert_non_null(o);
     char a_text[] = "a";
     const char *const ab[] = {"a", "b"}, *const ac[] = {"a", "c"}, *const again[] = {a_text, "b"};
@@ -256,7 +281,7 @@ static void lists_hold_one_word_at_least_and_no_more_than_there_is_room_for(void
 {
     (void)state;
     char many[TEXT_MAX / 2], want[128];
-    const struct option *o = options_find(GROUP_USER, "keys", DRIVER_ANY);
+    const struct option *o = options_find(GROUP_USER, "keys");
     const int counts[] = {0, 1, 2, CONF_WORDS_MAX, CONF_WORDS_MAX + 1};
     for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
         int count = counts[k];
@@ -284,7 +309,7 @@ static bool says_of_user(const char *text, const char *what)
     snprintf(line, sizeof line, "user = \"%s\"\n", text);
     write_file("rtcache.conf", line);
     buf_init(&report, 0);
-    if (conf_load(in_folder("rtcache.conf"), &c, &report, &e) == 0)
+    if (conf_load(in_folder("rtcache.conf"), backend_drivers, &c, &report, &e) == 0)
         conf_unref(c);
     bool says = report.size > 0 && memmem(report.data, report.size, what, strlen(what));
     buf_fini(&report);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "backend/backend.h"
 #include "conf/loaded.h"
 
 #define HASH                                                                                       \
@@ -26,7 +27,8 @@ static void refused(const char *text, int line, const char *says)
     char want[1024];
     buf_init(&report, 0);
     write_file("rtcache.conf", text);
-    assert_int_equal(conf_load(in_folder("rtcache.conf"), &c, &report, &e), ERR_CONFIG);
+    assert_int_equal(conf_load(in_folder("rtcache.conf"), backend_drivers, &c, &report, &e),
+                     ERR_CONFIG);
     assert_int_equal(buf_append(&report, "", 1), 0);
     snprintf(want, sizeof want, "%s:%d: %s\n", in_folder("rtcache.conf"), line, says);
     assert_string_equal(report.data, want);

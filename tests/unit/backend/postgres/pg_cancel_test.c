@@ -187,12 +187,12 @@ static void a_preparation_that_nobody_waits_for_is_stopped(void **state)
 static void the_drivers_own_question_has_connect_timeout(void **state)
 {
     struct fixture asking = *(struct fixture *)*state, *f = &asking;
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     struct fixture observer = *f, holder = *f;
     struct ask hold, a;
     const char *locks = "SELECT count(*) FROM pg_locks WHERE relation = 'pg_type'::regclass AND "
                         "mode = 'AccessExclusiveLock'";
-    f->conf.connect_timeout_ms = 300;
+    f->own.connect_timeout_ms = 300;
     fixture_open(f, 2);
     fixture_open(&observer, 1);
     fixture_open(&holder, 1);
@@ -304,8 +304,8 @@ static void a_preparation_is_made_again_as_often_as_cancels_hit_it(void **state)
 static void what_was_not_sent_is_only_removed(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.pipeline = 1;
+    fixture_configure(f);
+    f->own.pipeline = 1;
     fixture_open(f, 1);
     struct ask connecting, refused, running, queued, kept;
     ask_init(&connecting, CALL_VALUE, "SELECT 1", NULL);
@@ -350,8 +350,8 @@ static void a_backend_may_end_while_cancelled_queries_run(void **state)
 static void a_server_process_that_never_answers_costs_its_connection_only(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.connect_timeout_ms = 300;
+    fixture_configure(f);
+    f->own.connect_timeout_ms = 300;
     fixture_open(f, 1);
     pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
     struct ask stuck, neighbour;
@@ -376,8 +376,8 @@ static void a_server_process_that_never_answers_costs_its_connection_only(void *
 static void a_stopped_server_holds_up_nobody(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.connect_timeout_ms = 200;
+    fixture_configure(f);
+    f->own.connect_timeout_ms = 200;
     fixture_open(f, 1);
     pid_t pid = (pid_t)integer(f, "SELECT pg_backend_pid()");
     gives(f, CALL_VALUE, "SELECT 1", NULL, "1");

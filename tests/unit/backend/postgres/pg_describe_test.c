@@ -13,8 +13,8 @@
 static struct fixture *opened_for_long(void **state, unsigned share)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.statement_age_ms = HOUR_MS;
+    fixture_configure(f);
+    f->own.statement_age_ms = HOUR_MS;
     fixture_open(f, share);
     return f;
 }
@@ -23,7 +23,7 @@ static void run(struct fixture *f, const char *sql)
 {
     struct ask a;
     struct fixture other = *f;
-    other.conf.prepared = false;
+    other.own.prepared = false;
     fixture_open(&other, 1);
     ask_init(&a, CALL_COUNT, sql, NULL);
     ask_wait(&other, &a);
@@ -137,8 +137,8 @@ static void a_value_is_written_as_what_its_column_is_now(void **state)
 static void what_raises_no_error_is_noticed_within_the_age(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.statement_age_ms = 100;
+    fixture_configure(f);
+    f->own.statement_age_ms = 100;
     fixture_open(f, 1);
     run(f, "CREATE EXTENSION IF NOT EXISTS citext");
     migrate(
@@ -160,8 +160,8 @@ static void what_raises_no_error_is_noticed_within_the_age(void **state)
 static void nothing_is_sent_by_a_description_that_is_too_old(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.statement_age_ms = 0;
+    fixture_configure(f);
+    f->own.statement_age_ms = 0;
     fixture_open(f, 1);
     run(f, "CREATE EXTENSION IF NOT EXISTS citext");
     migrate(
@@ -228,7 +228,7 @@ static void rows_are_read_by_the_columns_that_they_have(void **state)
     struct fixture *f = opened_for_long(state, 1);
     follows(f);
     fixture_close(f);
-    f->conf.prepared = false;
+    f->own.prepared = false;
     fixture_open(f, 1);
     follows(f);
     fixture_close(f);
@@ -293,8 +293,8 @@ static void what_may_have_happened_is_not_sent_again(void **state)
 static void a_connection_is_replaced_at_its_age(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.connection_age_ms = 200;
+    fixture_configure(f);
+    f->own.connection_age_ms = 200;
     fixture_open(f, 1);
     run(f, "CREATE SCHEMA two");
     run(f, "CREATE TABLE two.place AS SELECT 2 AS n");

@@ -5,9 +5,11 @@
 #define RTCACHE_TESTS_BACKEND_PG_FIXTURE_H
 
 #include "backend/backend.h"
-#include "wire/json.h"
+#include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_pool.h"
+#include "backend/postgres/postgres.h"
 #include "pg_server.h"
+#include "wire/json.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
@@ -20,6 +22,7 @@ struct fixture {
     struct ev_loop *loop;
     struct backend *backend;
     struct conf_backend conf;
+    struct pg_conf own;
 };
 
 /* A query and its answer. */
@@ -31,23 +34,26 @@ struct ask {
     struct backend *backend;
 };
 
-static inline struct conf_backend fixture_conf(const char *url)
+static inline void fixture_configure(struct fixture *f)
 {
-    return (struct conf_backend){
-        .name = "main",
-        .driver = DRIVER_POSTGRES,
-        .url = url,
-        .pool = 2,
+    f->own = (struct pg_conf){
+        .url = f->server->url,
         .pipeline = 64,
         .group = 16,
-        .max_queue = 100000,
         .statements = 64,
         .prepared = true,
         .statement_age_ms = 10000,
-        .max_result = 1 << 20,
         .connect_timeout_ms = 5000,
         .reconnect_base_ms = 20,
         .reconnect_cap_ms = 200,
+    };
+    f->conf = (struct conf_backend){
+        .name = "main",
+        .driver = &postgres_driver.conf,
+        .own = &f->own,
+        .pool = 2,
+        .max_queue = 100000,
+        .max_result = 1 << 20,
     };
 }
 
@@ -154,15 +160,16 @@ static inline void fails(struct fixture *f, enum call_shape shape, const char *s
 static inline void fixture_open(struct fixture *f, unsigned share)
 {
     struct err e;
+    f->conf.own = &f->own; /* also where the fixture is a copy */
     if (backend_new(&f->backend, f->loop, &f->conf, share, &e) != 0)
         fail_msg("%s", e.text);
 }
 
-/* The fixture with the settings of fixture_conf, and a backend with so many connections. */
+/* The fixture with the settings of fixture_configure, and a backend with so many connections. */
 static inline struct fixture *opened(void **state, unsigned share)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     fixture_open(f, share);
     return f;
 }
@@ -201,7 +208,7 @@ static inline int fixture_setup(void **state)
         return -1;
     }
     f->loop = ev_default_loop(0);
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     *state = f;
     return 0;
 }

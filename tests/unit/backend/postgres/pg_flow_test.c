@@ -82,8 +82,8 @@ static void an_error_at_commit_is_an_error(void **state)
 static void statements_stay_within_their_bound(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.statements = 4;
+    fixture_configure(f);
+    f->own.statements = 4;
     fixture_open(f, 1);
     char sql[64], want[16];
     for (int round = 0; round < 2; round++)
@@ -149,7 +149,7 @@ static void statements_lost_by_the_server_are_prepared_again(void **state)
 static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     f->conf.max_result = 1000;
     fixture_open(f, 1);
     gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
@@ -235,9 +235,9 @@ static void rows_of_what_may_write_come_one_by_one_and_it_runs_once(void **state
 static void past_the_queues_bound_is_overloaded_at_once(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     f->conf.max_queue = 3;
-    f->conf.pipeline = 2;
+    f->own.pipeline = 2;
     fixture_open(f, 1);
     gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     struct ask asks[6];

@@ -45,7 +45,7 @@ static void prepare(struct fixture *f, const char *sql)
         ask_fini(&a);
         ask_fini(&b);
         fixture_share(f);
-    } while (f->conf.group > 1 && stats(f).groups == groups);
+    } while (f->own.group > 1 && stats(f).groups == groups);
 }
 
 /* Count questions at once; the parameter is 0, 1, ... */
@@ -123,7 +123,7 @@ static void what_begins_late_in_a_turn_goes_out_with_it(void **state)
 {
     struct fixture *f = *state;
     struct beginner of[2]; /* one is there before the backend, and one comes after it */
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     beginner_start(&of[0], f);
     fixture_open(f, 1);
     beginner_start(&of[1], f);
@@ -144,8 +144,8 @@ static void what_begins_late_in_a_turn_goes_out_with_it(void **state)
 static void a_group_of_one_is_a_transaction_for_each(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.group = 1;
+    fixture_configure(f);
+    f->own.group = 1;
     fixture_open(f, 1);
     prepare(f, xact);
     assert_int_equal(transactions_of(f), N);

@@ -102,8 +102,9 @@ static void a_refused_connect_fails_and_then_fails_at_once(void **state)
     char later[128], url[256];
     snprintf(later, sizeof later, "%s/later", f->server->folder);
     snprintf(url, sizeof url, "postgresql://postgres@/postgres?host=%s", later);
-    f->conf = fixture_conf(url);
-    f->conf.reconnect_base_ms = f->conf.reconnect_cap_ms = 1000000;
+    fixture_configure(f);
+    f->own.url = url;
+    f->own.reconnect_base_ms = f->own.reconnect_cap_ms = 1000000;
     fixture_open(f, 2);
     struct ask first, second;
     ask_init(&first, CALL_VALUE, "SELECT 1", NULL);
@@ -136,7 +137,8 @@ static void a_name_is_looked_up_and_a_closed_port_is_refused(void **state)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&any, &size), 0);
     snprintf(url, sizeof url, "host=localhost,127.0.0.1 port=%d,%d user=x password=geheim",
              ntohs(any.sin_port), ntohs(any.sin_port));
-    f->conf = fixture_conf(url);
+    fixture_configure(f);
+    f->own.url = url;
     fixture_open(f, 1);
     struct ask a;
     ask_init(&a, CALL_VALUE, "SELECT 1", NULL);
@@ -165,9 +167,10 @@ static void a_server_that_does_not_answer_is_given_up_in_time(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&path, sizeof path), 0);
     assert_int_equal(listen(fd, 5), 0);
     snprintf(url, sizeof url, "postgresql:///x?host=%s", folder);
-    f->conf = fixture_conf(url);
-    f->conf.connect_timeout_ms = 100;
-    f->conf.reconnect_base_ms = f->conf.reconnect_cap_ms = 1000000; /* one connect, no second */
+    fixture_configure(f);
+    f->own.url = url;
+    f->own.connect_timeout_ms = 100;
+    f->own.reconnect_base_ms = f->own.reconnect_cap_ms = 1000000; /* one connect, no second */
     fixture_open(f, 1);
     fails(f, CALL_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "no answer within 100 ms");
     assert_int_equal(stats(f).timeouts, 1);
@@ -185,7 +188,8 @@ static void a_url_that_cannot_be_read_is_refused_without_its_password(void **sta
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct backend *b;
         struct err e;
-        f->conf = fixture_conf(bad[i]);
+        fixture_configure(f);
+        f->own.url = bad[i];
         assert_int_equal(backend_new(&b, f->loop, &f->conf, 1, &e), ERR_CONFIG);
         assert_null(b);
         assert_non_null(strstr(e.text, "backend 'main': the url"));

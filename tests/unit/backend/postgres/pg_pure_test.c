@@ -103,7 +103,7 @@ static void an_answer_counts_no_longer_than_its_age(void **state)
     struct fixture *f = opened_with_tables(state);
     assert_true(judged(f, plain));
     struct pg_stmt *st = statement_of(f, plain);
-    st->pure.asked_ms -= f->conf.statement_age_ms;
+    st->pure.asked_ms -= f->own.statement_age_ms;
     run_all(f, 2, plain);
     assert_false(st->plain);
     while (!st->plain) /* it is asked again after some runs */
@@ -117,7 +117,7 @@ static void an_answer_grows_no_younger_by_a_question_on_its_way(void **state)
     assert_true(judged(f, plain));
     struct pg_stmt *st = statement_of(f, plain);
     struct ask asks[N];
-    int64_t old_ms = st->pure.asked_ms -= f->conf.statement_age_ms / 2;
+    int64_t old_ms = st->pure.asked_ms -= f->own.statement_age_ms / 2;
     for (int i = 0; i < N; i++) {
         ask_init(&asks[i], CALL_VALUE, plain, "[1]");
         ask_send(f, &asks[i]);
@@ -137,8 +137,8 @@ static void an_answer_grows_no_younger_by_a_question_on_its_way(void **state)
 static void row_level_security_that_is_switched_on_is_noticed(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.statement_age_ms = 100;
+    fixture_configure(f);
+    f->own.statement_age_ms = 100;
     fixture_open(f, 1);
     gives(f, CALL_COUNT, "CREATE TABLE secrets (id int, name text)", NULL, "0");
     const char *sql = "SELECT name FROM secrets WHERE id = $1";
@@ -159,8 +159,8 @@ static void row_level_security_that_is_switched_on_is_noticed(void **state)
 static void behind_a_pooler_nothing_shares(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.prepared = false;
+    fixture_configure(f);
+    f->own.prepared = false;
     fixture_open(f, 1);
     for (int round = 0; round < 4; round++)
         run_all(f, N, plain);
@@ -200,13 +200,13 @@ static void behind_a_pooler_the_question_waits_until_the_connection_is_idle(void
 {
     struct fixture *f = *state;
     struct ask a;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.prepared = false;
+    fixture_configure(f);
+    f->own.prepared = false;
     fixture_open(f, 1);
     const struct pg_conn *c = &((struct pg_pool *)f->backend)->conns[0];
     gives(f, CALL_TYPES, plain, NULL, told_plain);
     struct pg_stmt *st = statement_of(f, plain);
-    st->pure.asked_ms -= f->conf.statement_age_ms;
+    st->pure.asked_ms -= f->own.statement_age_ms;
     st->pure.runs = N;
     ask_init(&a, CALL_VALUE, plain, "[1]");
     ask_send(f, &a);
@@ -229,10 +229,10 @@ static void who_asks_for_types_is_told_at_once_and_no_older_than_its_age(void **
     gives(f, CALL_TYPES, "UPDATE told SET name = 'x' WHERE id = $1 RETURNING name", NULL,
           "[[23],[\"name\"],true,false]");
     gives(f, CALL_COUNT, "ALTER TABLE told ENABLE ROW LEVEL SECURITY", NULL, "0");
-    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    statement_of(f, sql)->pure.asked_ms -= f->own.statement_age_ms;
     gives(f, CALL_TYPES, sql, NULL, "[[23],[\"name\"],true,false]");
     gives(f, CALL_COUNT, "ALTER TABLE told DISABLE ROW LEVEL SECURITY", NULL, "0");
-    statement_of(f, sql)->pure.asked_ms -= f->conf.statement_age_ms;
+    statement_of(f, sql)->pure.asked_ms -= f->own.statement_age_ms;
     statement_of(f, sql)->alone = true; /* it has failed in a group, which is no reason */
     gives(f, CALL_TYPES, sql, NULL, told_plain);
     gives(f, CALL_COUNT, "DROP TABLE told", NULL, "0");
@@ -279,16 +279,16 @@ static void what_is_known_of_types_is_answered_at_once_and_no_older_than_its_age
     assert_true(knows(f, of_view, told_alone));
 
     struct pg_stmt *st = statement_of(f, plain);
-    st->pure.asked_ms -= f->conf.statement_age_ms / 2; /* it is time to ask again */
+    st->pure.asked_ms -= f->own.statement_age_ms / 2; /* it is time to ask again */
     assert_false(knows(f, plain, NULL));
     gives(f, CALL_TYPES, plain, NULL, told_plain);
     while (st->pure.asking)
         run_all(f, 1, "SELECT $1::int");
     assert_true(knows(f, plain, told_plain));
-    st->described_ms -= f->conf.statement_age_ms / 2; /* and to describe it again */
+    st->described_ms -= f->own.statement_age_ms / 2; /* and to describe it again */
     assert_false(knows(f, plain, NULL));
     st = statement_of(f, of_view);
-    st->pure.asked_ms -= f->conf.statement_age_ms;
+    st->pure.asked_ms -= f->own.statement_age_ms;
     assert_false(knows(f, of_view, NULL));
     gives(f, CALL_TYPES, of_view, NULL, told_alone);
     assert_true(knows(f, of_view, told_alone));
@@ -307,7 +307,7 @@ static void no_memory_for_known_types_is_an_error_of_the_query(void **state)
 {
     struct fixture *f = *state;
     struct ask a;
-    f->conf = fixture_conf(f->server->url);
+    fixture_configure(f);
     f->conf.max_result = 16;
     fixture_open(f, 1);
     static const char sql[] = "SELECT 1 AS a_name_that_is_longer_than_the_result_may_be";

@@ -54,8 +54,8 @@ static void a_name_is_another_with_other_types(void **state)
 static void without_names_the_server_keeps_none(void **state)
 {
     struct fixture *f = *state;
-    f->conf = fixture_conf(f->server->url);
-    f->conf.prepared = false;
+    fixture_configure(f);
+    f->own.prepared = false;
     fixture_open(f, 1);
     gives(f, CALL_VALUE, "SELECT $1::int", "[7]", "7");
     gives(f, CALL_VALUE, "SELECT $1::int", "[8]", "8");

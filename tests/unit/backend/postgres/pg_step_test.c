@@ -136,7 +136,8 @@ static void expect_a_new_connection(struct fixture *f, struct change change)
     int failed = 0;
     snprintf(url, sizeof url, "postgresql:///postgres?host=%s&user=postgres&sslmode=disable",
              b.folder);
-    f->conf = fixture_conf(url);
+    fixture_configure(f);
+    f->own.url = url;
     fixture_open(f, 1);
     for (int i = 0; i < 8; i++) {
         struct ask a;

@@ -13,7 +13,7 @@ static int setup(void **state)
     if (fixture_setup(state) != 0)
         return -1;
     struct fixture *f = *state;
-    f->conf.connect_timeout_ms = 2000 * WATCHDOG_S; /* a timer does not make up for a call */
+    f->own.connect_timeout_ms = 2000 * WATCHDOG_S; /* a timer does not make up for a call */
     fixture_open(f, 1);
     gives(f, CALL_COUNT, "CREATE TYPE mood AS ENUM ('glad', 'sad')", NULL, "0");
     gives(f, CALL_COUNT, "CREATE TYPE pair AS (n int, t text)", NULL, "0");
@@ -167,7 +167,7 @@ static void a_full_queue_does_not_keep_a_type_unknown(void **state)
     struct fixture other = *(struct fixture *)*state;
     struct ask asks[BOTH];
     other.conf.max_queue = 1;
-    other.conf.pipeline = 1;
+    other.own.pipeline = 1;
     fixture_open(&other, 1);
     gives(&other, CALL_COUNT, "CREATE TYPE asked AS ENUM ('x')", NULL, "0");
     for (int i = 0; i < BOTH; i++) {

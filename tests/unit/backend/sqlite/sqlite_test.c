@@ -4,7 +4,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backend/backend.h"
+#include "backend/sqlite/sqlite.h"
+#include "backend/sqlite/sqlite_options.h"
 #include "wire/json.h"
 #include "wire/mpw.h"
 
@@ -16,6 +17,7 @@
 
 static struct ev_loop *loop;
 static struct conf_backend conf;
+static struct sqlite_conf own;
 static int answered, wanted;
 
 struct asked {
@@ -34,13 +36,12 @@ static int start(void **state)
     loop = ev_loop_new(EVFLAG_AUTO);
     ev_ref(loop); /* it runs until ev_break */
     conf = (struct conf_backend){.name = "main",
-                                 .driver = DRIVER_SQLITE,
-                                 .path = path,
+                                 .driver = &sqlite_driver.conf,
+                                 .own = &own,
                                  .pool = 1,
                                  .max_queue = 10000,
-                                 .statements = 16,
-                                 .max_result = 1 << 20,
-                                 .busy_timeout_ms = 30000};
+                                 .max_result = 1 << 20};
+    own = (struct sqlite_conf){.path = path, .statements = 16, .busy_timeout_ms = 30000};
     return 0;
 }
 
@@ -175,7 +176,7 @@ static void refuses_what_its_queue_cannot_hold(void **state)
 static void wait_for_writer(void)
 {
     sqlite3 *db;
-    assert_int_equal(sqlite3_open(conf.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(own.path, &db), SQLITE_OK);
     while (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK) {
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
         usleep(500);
@@ -258,9 +259,9 @@ static void gives_up_a_query_that_waits_for_a_lock(void **state)
     (void)state;
     sqlite3 *db;
     struct asked writer, reader;
-    assert_int_equal(sqlite3_open(conf.path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(own.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-    conf.busy_timeout_ms = INT_MAX; /* without the cancel the test would hang */
+    own.busy_timeout_ms = INT_MAX; /* without the cancel the test would hang */
     struct backend *b = backend_of(1);
     ask(b, &reader, "SELECT count(*) FROM t", NULL, CALL_VALUE);
     wait_all();
@@ -274,7 +275,7 @@ static void gives_up_a_query_that_waits_for_a_lock(void **state)
     expect_int(&reader, 0);
     backend_unref(b);
     sqlite3_close(db);
-    conf.busy_timeout_ms = 30000;
+    own.busy_timeout_ms = 30000;
 }
 
 static struct backend *to_release;
@@ -316,10 +317,10 @@ static void makes_the_database_once_for_all_workers(void **state)
 {
     (void)state;
     struct asked asked[8];
-    const char *path = conf.path;
+    const char *path = own.path;
     files_write(files_path("init.sql"), "CREATE TABLE made (a); INSERT INTO made VALUES (5);");
-    conf.path = files_path("made.db");
-    conf.init = files_path("init.sql");
+    own.path = files_path("made.db");
+    own.init = files_path("init.sql");
     struct backend *b = backend_of(4);
     for (int i = 0; i < 8; i++)
         ask(b, &asked[i], "UPDATE made SET a = a + 1 RETURNING 9", NULL, CALL_VALUE);
@@ -330,22 +331,22 @@ static void makes_the_database_once_for_all_workers(void **state)
     wait_all();
     expect_int(&asked[0], 13);
     backend_unref(b);
-    conf.path = path;
-    conf.init = NULL;
+    own.path = path;
+    own.init = NULL;
 }
 
 static void starts_without_its_database_and_says_so_to_each_query(void **state)
 {
     (void)state;
     struct asked a;
-    const char *path = conf.path;
-    conf.path = files_path("none/t.db");
+    const char *path = own.path;
+    own.path = files_path("none/t.db");
     struct backend *b = backend_of(1);
     ask(b, &a, "SELECT 1", NULL, CALL_VALUE);
     wait_all();
     expect_fault(&a, ERR_BACKEND_DOWN, "none/t.db");
     backend_unref(b);
-    conf.path = path;
+    own.path = path;
 }
 
 int main(void)

@@ -1,0 +1,28 @@
+/*
+ * pg_options: what a backend of PostgreSQL is configured with, beside what every backend has.
+ *
+ * Thread: any; a snapshot of the configuration owns it. Limits: the bounds in the table.
+ */
+#ifndef RTCACHE_BACKEND_PG_OPTIONS_H
+#define RTCACHE_BACKEND_PG_OPTIONS_H
+
+#include "conf/options.h"
+
+/* conf_backend.own. */
+struct pg_conf {
+    const char *url;           /* a libpq connection string or URI */
+    int64_t pipeline;          /* queries in the air on one connection */
+    int64_t group;             /* SELECTs that share a transaction */
+    int64_t statements;        /* prepared ones kept per connection, least recently used out */
+    bool prepared;             /* statements have names on the server */
+    int64_t statement_age_ms;  /* what is known of a statement's types is no older */
+    int64_t connection_age_ms; /* 0: for ever */
+    int64_t connect_timeout_ms;
+    int64_t reconnect_base_ms, reconnect_cap_ms;
+};
+
+extern const struct option pg_options[];
+
+void pg_options_check(const struct conf_check *c, const struct conf_backend *b);
+
+#endif

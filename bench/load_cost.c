@@ -6,6 +6,7 @@
  * Shape: the backend answers each query from a buffer that is made once, with rows of five columns,
  * before the script waits for it: what is counted is the coroutine, the script, decode and pack.
  */
+#include "backend/sqlite/sqlite.h"
 #include "base/clock.h"
 #include "bind/runtime.h"
 #include "wire/mpw.h"
@@ -161,7 +162,7 @@ int main(int argc, char **argv)
     struct mirror m;
     mirror_init(&m);
     struct backend *backends[] = {&m.head};
-    const char *names[] = {"main"};
+    const struct conf_backend conf = {.name = "main", .driver = &sqlite_driver.conf};
     struct runtime_options o = {.loop = ev_loop_new(EVFLAG_AUTO),
                                 .scripts_dir = argv[3],
                                 .lua_dir = argv[3],
@@ -169,7 +170,7 @@ int main(int argc, char **argv)
                                 .run_cpu_ms = 2000,
                                 .value_max = 1 << 20,
                                 .backends = backends,
-                                .backend_names = names,
+                                .backend_confs = &conf,
                                 .backend_count = 1};
     struct runtime *rt;
     struct err e;

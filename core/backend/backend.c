@@ -9,22 +9,17 @@ const struct conf_driver *const backend_drivers[] = {
     NULL,
 };
 
-static const struct backend_driver *driver_of(const struct conf_backend *conf)
-{
-    return container_of(conf->driver, const struct backend_driver, conf);
-}
-
 int backend_new(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
                 unsigned share, struct err *e)
 {
     *out = NULL;
-    return driver_of(conf)->open(out, loop, conf, share, e);
+    return backend_driver_of(conf)->open(out, loop, conf, share, e);
 }
 
 int backend_listen(struct listen **out, struct ev_loop *loop, const struct conf_backend *conf,
                    const struct listen_events *events, struct err *e)
 {
-    const struct backend_driver *driver = driver_of(conf);
+    const struct backend_driver *driver = backend_driver_of(conf);
     *out = NULL;
     if (driver->listen)
         return driver->listen(out, loop, conf, events, e);

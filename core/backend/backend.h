@@ -1,7 +1,7 @@
 /*
  * backend: a source of data behind one small interface, without Lua.
  *
- *   bind --backend_submit(query)--> driver --(socket or worker thread)--> query->done(query)
+ *   bind --backend_submit(call)--> driver --(socket or worker thread)--> call->done(call)
  *
  * Shape: each driver has a folder of its own, which the table of drivers in backend.c alone knows;
  * the configuration is read with that table, and a backend's part of it says which driver it is.
@@ -13,7 +13,7 @@
 #define RTCACHE_BACKEND_BACKEND_H
 
 #include "backend/listen.h"
-#include "backend/call.h"
+#include "backend/verb.h"
 #include "base/err.h"
 #include "conf/conf_driver.h"
 
@@ -38,7 +38,7 @@ struct backend_stats {
 struct backend_ops {
     void (*submit)(struct backend *b, struct call *q);
     void (*cancel)(struct backend *b, struct call *q);
-    /* NULL: nothing is known of a query before it has run. */
+    /* NULL: nothing is known of a call before it has run. */
     bool (*answer)(struct backend *b, struct call *q);
     void (*free)(struct backend *b);
     void (*read_stats)(const struct backend *b, struct backend_stats *out);
@@ -47,6 +47,7 @@ struct backend_ops {
 /* What makes backends of a driver; its folder has one, and backend.c a line for it. */
 struct backend_driver {
     struct conf_driver conf; /* its name and its options */
+    const struct verb *verbs;
     int (*open)(struct backend **out, struct ev_loop *loop, const struct conf_backend *conf,
                 unsigned share, struct err *e);
     /* NULL: nothing can be heard of its sources. conf is borrowed for the life of *out. */
@@ -57,6 +58,11 @@ struct backend_driver {
 /* The drivers that there are, as conf_load takes them; NULL ends them. Each is the `conf` of a
  * struct backend_driver, as is that of every conf_backend. */
 extern const struct conf_driver *const backend_drivers[];
+
+static inline const struct backend_driver *backend_driver_of(const struct conf_backend *conf)
+{
+    return container_of(conf->driver, const struct backend_driver, conf);
+}
 
 /* The head of every driver's own struct. */
 struct backend {

@@ -14,10 +14,10 @@
 #include "base/list.h"
 
 enum call_shape {
-    CALL_ROW,   /* a map column -> value, or nothing */
+    CALL_ROW,   /* a map, such as column -> value, or nothing */
     CALL_ROWS,  /* an array of such maps, in order */
-    CALL_VALUE, /* the first column of the first row, or nothing */
-    CALL_COUNT, /* an integer: rows affected */
+    CALL_VALUE, /* a value, such as the first column of the first row, or nothing */
+    CALL_COUNT, /* an integer, such as rows affected */
     /* Not run, only described: [[type of each parameter, as its OID], [name of each column],
      * whether every parameter's type takes a text whole or not at all, whether it was shown that
      * the statement reads plain tables alone]; nothing from a driver whose statements have no
@@ -36,12 +36,10 @@ enum call_fate {
 
 /* Embedded in its owner, who keeps it in place from backend_submit until done or backend_cancel. */
 struct call {
-    struct slice text;   /* borrowed until then */
-    struct slice params; /* a packed array, borrowed until then; empty: no parameters */
-    enum call_shape shape;
-    /* It asks one statement for the keys of many, of which CALL_TYPES has just told that it reads
-     * plain tables alone: so does this, whose own text tells less. */
-    bool plain;
+    int verb;              /* in the driver's table of verbs (verb.h) */
+    struct slice text;     /* borrowed until then */
+    struct slice params;   /* a packed array, borrowed until then; empty: no parameters */
+    enum call_shape shape; /* the verb's */
     void (*done)(struct call *q);
     /* The outcome, valid from done on. */
     int code;            /* 0 or ERR_* */

@@ -1,12 +1,12 @@
 #include "bind/op.h"
 
-#include "backend/sql_word.h"
 #include "bind/run_bytes.h"
 #include "script/packed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-enum op_kind { OP_QUERY, OP_SLEEP };
+enum op_kind { OP_CALL, OP_SLEEP };
 
 struct op {
     struct list link; /* of its run */
@@ -18,10 +18,37 @@ struct op {
     size_t charged;
     struct vm_position where; /* that asked */
     ev_timer timer;
-    struct call query;
+    struct call call;
     struct buf params;
-    char sql[];
+    char text[];
 };
+
+void op_fail_at(lua_State *L, const struct op_asker *a, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX], where[VM_WHERE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (!a->placed)
+        vm_fail(L, "%s", text);
+    vm_print_position(&a->where, where, sizeof where);
+    lua_pushfstring(L, "%s: %s", where, text);
+    lua_error(L);
+    abort(); /* lua_error does not return */
+}
+
+void op_check_may_wait(lua_State *L, struct runtime *rt, const struct op_asker *a)
+{
+    if (!rt->current)
+        op_fail_at(L, a, "%s%s cannot be called while the script is read, only while a load runs",
+                   a->prefix, a->what);
+    if (!lua_isyieldable(L))
+        op_fail_at(L, a,
+                   "%s%s cannot wait here: inside a function that string.gsub, table.sort or a "
+                   "__tostring calls back",
+                   a->prefix, a->what);
+}
 
 static struct op *find(lua_State *L, struct runtime *rt)
 {
@@ -32,22 +59,13 @@ static struct op *find(lua_State *L, struct runtime *rt)
     return op && op->serial == bits / OP_MAX ? op : NULL;
 }
 
-/* Whether an error undoes all that the statement did. What may commit on its way (CALL, DO) is none
- * of these, nor is what cannot run in a transaction (VACUUM). */
-static bool is_undone_by_error(struct slice sql)
-{
-    static const char *const words[] = {"SELECT", "INSERT", "UPDATE", "DELETE",  "WITH",
-                                        "MERGE",  "VALUES", "TABLE",  "REPLACE", NULL};
-    return sql_word_is_one_of(sql_word_first(sql), words);
-}
-
-/* What a query that has ended, or is given up, may have done to its source. */
+/* What a call that has ended, or is given up, may have done to its source. */
 static void note_effect(struct op *op, bool ended)
 {
-    const struct call *q = &op->query;
+    const struct call *q = &op->call;
     enum call_fate fate = ended && q->code == 0 ? CALL_DONE : q->fate;
     enum run_effect effect = EFFECT_SOME;
-    if (fate == CALL_UNSENT || (fate == CALL_UNDONE && is_undone_by_error(q->text)))
+    if (fate == CALL_UNSENT || fate == CALL_UNDONE)
         effect = EFFECT_NONE;
     else if (fate == CALL_SENT)
         effect = EFFECT_UNKNOWN;
@@ -55,11 +73,11 @@ static void note_effect(struct op *op, bool ended)
         op->run->effect = effect;
 }
 
-/* What a query that has ended, or was given up while it was waited for, says of its source's
+/* What a call that has ended, or was given up while it was waited for, says of its source's
  * health. */
 static void note_health(struct op *op, bool ended)
 {
-    const struct call *q = &op->query;
+    const struct call *q = &op->call;
     enum run_health health = HEALTH_GOOD;
     if (!ended || (q->code != 0 && err_is_sick(&q->err)))
         health = HEALTH_BAD;
@@ -75,11 +93,11 @@ static void op_free(struct op *op)
     if (op->kind == OP_SLEEP) {
         ev_timer_stop(rt->loop, &op->timer);
     } else if (!op->settled) {
-        backend_cancel(rt->backends[op->backend], &op->query);
+        backend_cancel(rt->backends[op->backend], &op->call);
         note_effect(op, false);
     }
-    if (op->kind == OP_QUERY)
-        buf_fini(&op->query.result);
+    if (op->kind == OP_CALL)
+        buf_fini(&op->call.result);
     buf_fini(&op->params);
     list_remove(&op->link);
     rt->ops[op->slot] = (struct op_slot){.next = rt->op_free};
@@ -92,7 +110,7 @@ void op_out_of_time(struct run *r)
 {
     list_for_each (link, &r->ops) {
         struct op *op = container_of(link, struct op, link);
-        if (op->kind == OP_QUERY && !op->settled)
+        if (op->kind == OP_CALL && !op->settled)
             note_health(op, false);
     }
 }
@@ -120,12 +138,12 @@ static bool grow_slots(struct runtime *rt)
 }
 
 /* NULL: out of memory, of slots, or past the VM's limit. */
-static struct op *op_new(struct runtime *rt, enum op_kind kind, size_t sql_size, size_t more)
+static struct op *op_new(struct runtime *rt, enum op_kind kind, size_t text_size, size_t more)
 {
-    size_t charged = sizeof(struct op) + sql_size + more;
+    size_t charged = sizeof(struct op) + text_size + more;
     if (!vm_charge(rt->vm, charged))
         return NULL;
-    struct op *op = calloc(1, sizeof *op + sql_size);
+    struct op *op = calloc(1, sizeof *op + text_size);
     if (!op || (rt->op_free == rt->op_room && !grow_slots(rt))) {
         free(op);
         vm_discharge(rt->vm, charged);
@@ -148,10 +166,10 @@ static void op_settle(struct op *op)
     run_wake(op->run);
 }
 
-static void op_query_done(struct call *q)
+static void op_call_done(struct call *q)
 {
-    struct op *op = container_of(q, struct op, query);
-    if (q->code == ERR_BAD_REQUEST) /* SQL is the script's, and no client's request */
+    struct op *op = container_of(q, struct op, call);
+    if (q->code == ERR_BAD_REQUEST) /* what is asked is the script's, and no client's */
         q->code = q->err.code = ERR_SCRIPT;
     note_effect(op, true);
     note_health(op, true);
@@ -170,27 +188,27 @@ static void push_number(lua_State *L, struct op *op)
     lua_pushnumber(L, (lua_Number)((uint64_t)op->serial * OP_MAX + op->slot));
 }
 
-bool op_query(lua_State *L, struct runtime *rt, const struct op_request *q)
+bool op_call(lua_State *L, struct runtime *rt, const struct op_request *q)
 {
-    struct op *op = op_new(rt, OP_QUERY, q->sql.size, q->params->capacity);
+    struct op *op = op_new(rt, OP_CALL, q->text.size, q->params->capacity);
     if (!op)
         return false;
-    memcpy(op->sql, q->sql.data, q->sql.size);
+    memcpy(op->text, q->text.data, q->text.size);
     op->params = *q->params;
     buf_init(q->params, q->params->max);
     op->backend = q->backend;
-    op->packed = q->packed;
+    op->packed = q->of->packed;
     op->where = *q->where;
-    op->query.text = slice_of(op->sql, q->sql.size);
-    op->query.params = buf_slice(&op->params);
-    op->query.shape = q->shape;
-    op->query.plain = q->plain;
-    op->query.done = op_query_done;
+    op->call.verb = q->verb;
+    op->call.text = slice_of(op->text, q->text.size);
+    op->call.params = buf_slice(&op->params);
+    op->call.shape = q->of->shape;
+    op->call.done = op_call_done;
     push_number(L, op);
     struct backend *b = rt->backends[q->backend];
-    op->settled = q->shape == CALL_TYPES && backend_answer(b, &op->query);
+    op->settled = q->of->at_once && backend_answer(b, &op->call);
     if (!op->settled)
-        backend_submit(b, &op->query);
+        backend_submit(b, &op->call);
     return true;
 }
 
@@ -222,21 +240,21 @@ int op_lua_drop(lua_State *L)
 }
 
 /* {code, message, retryable, where}, printed as "where: message". */
-static int raise_query_error(lua_State *L, struct runtime *rt, struct op *op)
+static int raise_call_error(lua_State *L, struct runtime *rt, struct op *op)
 {
     char where[VM_WHERE_MAX];
     lua_createtable(L, 0, 5);
-    lua_pushstring(L, err_name(op->query.code));
+    lua_pushstring(L, err_name(op->call.code));
     lua_setfield(L, -2, "code");
-    lua_pushstring(L, op->query.err.text);
+    lua_pushstring(L, op->call.err.text);
     lua_setfield(L, -2, "message");
-    lua_pushboolean(L, err_may_retry(&op->query.err));
+    lua_pushboolean(L, err_may_retry(&op->call.err));
     lua_setfield(L, -2, "retryable");
     vm_print_position(&op->where, where, sizeof where);
     lua_pushstring(L, where);
     lua_setfield(L, -2, "where");
-    if (op->query.err.retry_after_ms >= 0 && op->query.err.code != 0) {
-        lua_pushinteger(L, op->query.err.retry_after_ms);
+    if (op->call.err.retry_after_ms >= 0 && op->call.err.code != 0) {
+        lua_pushinteger(L, op->call.err.retry_after_ms);
         lua_setfield(L, -2, "retry_after_ms");
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->error);
@@ -255,20 +273,20 @@ int op_lua_take(lua_State *L)
         op_free(op);
         return 0;
     }
-    if (op->query.code != 0)
-        return raise_query_error(L, rt, op);
-    bool maybe = op->query.shape == CALL_ROW || op->query.shape == CALL_VALUE ||
-                 op->query.shape == CALL_TYPES;
-    if (maybe && !op->query.found)
+    if (op->call.code != 0)
+        return raise_call_error(L, rt, op);
+    bool maybe =
+        op->call.shape == CALL_ROW || op->call.shape == CALL_VALUE || op->call.shape == CALL_TYPES;
+    if (maybe && !op->call.found)
         lua_pushnil(L);
-    else if (op->packed && op->query.shape == CALL_ROW)
-        packed_push_row(L, &rt->sandbox.marks, buf_slice(&op->query.result));
+    else if (op->packed && op->call.shape == CALL_ROW)
+        packed_push_row(L, &rt->sandbox.marks, buf_slice(&op->call.result));
     else if (op->packed)
-        packed_push_rows(L, &rt->sandbox.marks, buf_slice(&op->query.result));
+        packed_push_rows(L, &rt->sandbox.marks, buf_slice(&op->call.result));
     else
-        value_unpack(L, &rt->sandbox.marks, buf_slice(&op->query.result));
-    if (op->query.shape == CALL_VALUE && op->query.found)
-        run_bytes_note(L, op->run, buf_slice(&op->query.result));
+        value_unpack(L, &rt->sandbox.marks, buf_slice(&op->call.result));
+    if (op->call.shape == CALL_VALUE && op->call.found)
+        run_bytes_note(L, op->run, buf_slice(&op->call.result));
     op_free(op);
     return 1;
 }

@@ -115,7 +115,7 @@ static void push_context(lua_State *L, struct run *r, const struct run_request *
     lua_pushinteger(L, q->attempt);
     lua_setfield(L, -2, "attempt");
     if (q->backend >= 0 && (size_t)q->backend < rt->backend_count) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, rt->backend_refs[q->backend]);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, rt->known[q->backend].ref);
         lua_setfield(L, -2, "db");
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->context);

@@ -1,7 +1,5 @@
 #include "bind/runtime_priv.h"
 
-#include "bind/api.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,14 +19,13 @@ static void runtime_free(struct runtime *rt)
     for (size_t i = 0; i < rt->backend_count; i++) {
         if (rt->backends)
             backend_unref(rt->backends[i]);
-        if (rt->backend_names)
-            free(rt->backend_names[i]);
+        free(rt->known[i].name);
     }
     for (int i = 0; i < rt->script_count; i++)
         free(rt->scripts[i].file);
     free(rt->backends);
-    free(rt->backend_names);
-    free(rt->backend_refs);
+    free(rt->known);
+    free(rt->drivers);
     free(rt->scripts);
     free(rt->ops);
     for (unsigned i = 0; i < rt->many_room; i++)
@@ -43,83 +40,6 @@ void runtime_unref(struct runtime *rt)
 {
     if (rt && --rt->refs == 0)
         runtime_free(rt);
-}
-
-/* Leaves rt in a state that runtime_free can take, whatever fails. */
-static int copy_backends(struct runtime *rt, const struct runtime_options *o, struct err *e)
-{
-    size_t count = o->backend_count;
-    if (count == 0)
-        return 0;
-    rt->backend_refs = calloc(count, sizeof *rt->backend_refs);
-    rt->backend_names = calloc(count, sizeof *rt->backend_names);
-    struct backend **backends = o->loop ? calloc(count, sizeof(struct backend *)) : NULL;
-    if (!rt->backend_refs || !rt->backend_names || (o->loop && !backends)) {
-        free(backends);
-        return err_set(e, ERR_NOMEM, "no memory for the scripts' backends");
-    }
-    for (size_t i = 0; i < count && backends; i++)
-        backends[i] = backend_ref(o->backends[i]);
-    rt->backends = backends;
-    rt->backend_count = count;
-    for (size_t i = 0; i < count; i++) {
-        rt->backend_names[i] = strdup(o->backend_names[i]);
-        if (!rt->backend_names[i])
-            return err_set(e, ERR_NOMEM, "no memory for the scripts' backends");
-    }
-    return 0;
-}
-
-static int protected_setup(lua_State *L)
-{
-    struct runtime *rt = lua_touserdata(L, 1);
-    api_setup(L, rt);
-    /* The registry's list of free references exists from here on: letting one go takes no memory,
-     * so it needs no protection. */
-    lua_pushboolean(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, luaL_ref(L, LUA_REGISTRYINDEX));
-    return 0;
-}
-
-int runtime_new(struct runtime **out, const struct runtime_options *o, struct err *e)
-{
-    *out = NULL;
-    struct runtime *rt = calloc(1, sizeof *rt);
-    if (!rt)
-        return err_set(e, ERR_NOMEM, "no memory for a runtime");
-    rt->refs = 1;
-    rt->loop = o->loop;
-    rt->run_cpu_us = o->run_cpu_ms * 1000;
-    rt->run_bytes = o->memory_max / 2;
-    rt->value_max = o->value_max;
-    rt->run_calls = o->run_calls;
-    list_init(&rt->runs);
-    run_turns_init(&rt->turns);
-    list_init(&rt->spare);
-    buf_init(&rt->scratch, o->value_max);
-    buf_init(&rt->second, o->value_max);
-    rt->most = -1;
-    rt->look_at = SIZE_MAX;
-    rt->full = o->full;
-    rt->full_arg = o->arg;
-    int rc = copy_backends(rt, o, e);
-    if (rc == 0)
-        rc = vm_new(&rt->vm, o->memory_max, e);
-    if (rc == 0) {
-        rt->vm->block_max =
-            o->value_max > RUNTIME_BLOCK_MAX / 4 ? o->value_max * 4 : RUNTIME_BLOCK_MAX;
-        rc = sandbox_init(&rt->sandbox, rt->vm, o->scripts_dir, o->lua_dir,
-                          o->again ? &o->again->sandbox : NULL, e);
-    }
-    if (rc == 0)
-        rc = vm_protect(rt->vm, protected_setup, rt, e);
-    rt->look_at = runtime_look_from(o->memory_max, 0);
-    if (rc != 0) {
-        runtime_free(rt);
-        return rc;
-    }
-    *out = rt;
-    return 0;
 }
 
 /* Running a main chunk, which returns the table of functions. */

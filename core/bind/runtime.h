@@ -5,7 +5,7 @@
  *
  * A runtime is one LuaJIT VM with its sandbox, compiled scripts and backends. A reload makes a new
  * runtime; the old one lives until its last run has ended. Backends are shared by reference.
- * Thread: one loader loop's, every function. Limits: memory of the VM, CPU and queries of a run
+ * Thread: one loader loop's, every function. Limits: memory of the VM, CPU and calls of a run
  * (runtime_options), RUNTIME_BLOCK_MAX or four times value_max for one string or table; a run past
  * a bound fails alone, naming script and line.
  */
@@ -38,11 +38,13 @@ struct runtime_options {
     const char *lua_dir;     /* absolute; more modules to require; may not exist */
     size_t memory_max;       /* bytes of the whole VM */
     int64_t run_cpu_ms;      /* CPU of one run, all its resumes together */
-    int64_t run_calls;       /* queries of one run; 0: any number */
+    int64_t run_calls;       /* calls of one run; 0: any number */
     size_t value_max;        /* bytes of one packed result */
     struct backend *const
         *backends; /* by index of the configuration; borrowed by this call, which refs them */
-    const char *const *backend_names; /* valid with loop NULL too, where backends is NULL */
+    /* Their names and drivers, as many; borrowed by this call. With loop NULL too, where backends
+     * is NULL. */
+    const struct conf_backend *backend_confs;
     size_t backend_count;
     /* The VM stays nearly full, or a script keeps more than one may: runtime_replace is due. NULL:
      * nobody replaces it. */

@@ -46,7 +46,7 @@ static void skip_shared(lua_State *L, struct looking *g)
         kept_skip(L, &g->kept);
     }
     for (size_t i = 0; i < g->rt->backend_count; i++) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->backend_refs[i]);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->known[i].ref);
         kept_skip(L, &g->kept);
     }
 }

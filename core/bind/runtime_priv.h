@@ -36,6 +36,18 @@ struct script {
     struct run_account account;
 };
 
+/* What scripts know of a backend. */
+struct runtime_backend {
+    char *name; /* owned */
+    int driver; /* in runtime.drivers */
+    int ref;    /* its userdata in the registry */
+};
+
+struct runtime_driver {
+    const struct backend_driver *of;
+    const void *metatable; /* of its backends; the registry keeps it */
+};
+
 struct runtime {
     int refs;
     struct ev_loop *loop; /* NULL: nothing can be run */
@@ -45,14 +57,14 @@ struct runtime {
     size_t run_bytes; /* what one run may add to the VM */
     size_t value_max;
     int64_t run_calls;
-    struct backend **backends; /* referenced; NULL where loop is */
-    char **backend_names;      /* owned */
-    int *backend_refs;         /* their userdata in the registry */
+    struct backend **backends;     /* referenced; NULL where loop is */
+    struct runtime_backend *known; /* as many; owned */
     size_t backend_count;
+    struct runtime_driver *drivers; /* of them, each once; owned */
+    size_t driver_count;
     int api;                    /* what api.lua returned, in the registry */
     int context;                /* the metatable of ctx */
     int error;                  /* the metatable of error tables */
-    const void *database;       /* the metatable of backends */
     const void *answer;         /* the metatable of what ctx:answer gives... */
     int answer_ref;             /* ...which the registry keeps */
     struct buf scratch, second; /* emptied by their users before use */

@@ -7,6 +7,7 @@ struct making {
     struct runtime *rt;
     const struct conf_loader *loader;
     struct script *script;
+    size_t backend; /* that it asks, in rt->known */
 };
 
 /* The SQL of a loader, and the stars of its pattern. */
@@ -44,6 +45,16 @@ static void push_integers(lua_State *L, const struct pattern *p)
     }
 }
 
+/* Pushes the hidden verbs of the loader's backend; api: the place of what api.lua returned. */
+static void push_hidden(lua_State *L, const struct making *g, int api)
+{
+    lua_getfield(L, api, "drivers");
+    lua_rawgeti(L, -1, g->rt->known[g->backend].driver + 1);
+    lua_getfield(L, -1, "hidden");
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+}
+
 static int protected_make(lua_State *L)
 {
     struct making *g = lua_touserdata(L, 1);
@@ -54,8 +65,9 @@ static int protected_make(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, g->rt->api);
     lua_getfield(L, -1, "rtcache");
     lua_getfield(L, -2, "internal");
-    lua_remove(L, -3);
-    lua_call(L, 2, 1);
+    push_hidden(L, g, -3);
+    lua_remove(L, -4);
+    lua_call(L, 3, 1);
     lua_pushstring(L, l->version); /* nil where it is NULL */
     lua_pushinteger(L, conf_sql_parameters(l->sql, p.stars, p.count));
     push_pieces(L, l->sql, &p);
@@ -76,18 +88,37 @@ static int add_script(struct runtime *rt, const struct conf_loader *l, int *scri
     return rc;
 }
 
+/* The configuration was read with the check that there is one, and that it speaks SQL. */
+static int find_backend(struct making *g, struct err *e)
+{
+    const struct conf_loader *l = g->loader;
+    const struct runtime *rt = g->rt;
+    for (; g->backend < rt->backend_count; g->backend++) {
+        const struct runtime_backend *b = &rt->known[g->backend];
+        if (l->backend && strcmp(b->name, l->backend) == 0 &&
+            rt->drivers[b->driver].of->conf.speaks_sql)
+            return 0;
+    }
+    return err_set(e, ERR_CONFIG, "%s: there is no backend \"%s\" that speaks SQL", l->script,
+                   l->backend ? l->backend : "");
+}
+
 int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *script, struct err *e)
 {
     if (!l->sql)
         return add_script(rt, l, script, e);
+    struct making g = {.rt = rt, .loader = l};
+    int rc = find_backend(&g, e);
+    if (rc != 0)
+        return rc;
     const char *slash = strrchr(l->file, '/');
     struct script *s = runtime_room(rt, slash ? slash + 1 : l->file);
     if (!s)
         return err_set(e, ERR_NOMEM, "%s: no memory for it", l->script);
     s->sql = true;
     s->line[RUN_LOAD] = s->line[RUN_LOAD_MANY] = l->line;
-    struct making g = {.rt = rt, .loader = l, .script = s};
-    int rc = vm_protect(rt->vm, protected_make, &g, e);
+    g.script = s;
+    rc = vm_protect(rt->vm, protected_make, &g, e);
     if (rc != 0) {
         err_prefix(e, "%s", l->script);
         runtime_drop(rt, s);

@@ -30,11 +30,6 @@ int edition_vm_read(struct edition *edition, const struct runtime *again, struct
                     struct err *e)
 {
     const struct conf *conf = edition->snapshot->conf;
-    const char **names = calloc(conf->backend_count + 1, sizeof *names);
-    if (!names)
-        return err_set(e, ERR_NOMEM, "no memory for %zu backends", conf->backend_count);
-    for (size_t i = 0; i < conf->backend_count; i++)
-        names[i] = conf->backends[i].name;
     struct runtime_options o = {
         .loop = edition->thread->loop,
         .scripts_dir = conf->scripts_dir,
@@ -44,14 +39,13 @@ int edition_vm_read(struct edition *edition, const struct runtime *again, struct
         .run_calls = conf->script_calls,
         .value_max = (size_t)conf->max_value,
         .backends = edition->backends,
-        .backend_names = names,
+        .backend_confs = conf->backends,
         .backend_count = conf->backend_count,
         .full = edition_vm_full,
         .arg = edition,
         .again = again,
     };
     int rc = runtime_new(out, &o, e);
-    free(names);
     if (rc != 0 || (rc = read_loaders(edition, *out, e)) == 0)
         return rc;
     runtime_unref(*out);

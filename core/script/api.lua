@@ -13,7 +13,6 @@ local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, corou
 local co_status = coroutine.status
 local format = string.format
 local settled, take, drop = raw.settled, raw.take, raw.drop
-local query = raw.query
 
 local function fail(...)
   raw.fail(format(...))
@@ -26,26 +25,21 @@ local function await(op)
   return take(op)
 end
 
-local db = {}
-
-for _, shape in ipairs { "row", "rows", "value", "exec", "packed_row", "packed_rows" } do
-  db[shape] = function(self, sql, ...)
-    return await(query(shape, self, sql, select("#", ...), ...))
+-- A function for each of these, which make operations, that waits for the answer too.
+local function awaited(asks)
+  local functions = {}
+  for name, ask in pairs(asks) do
+    functions[name] = function(self, text, ...)
+      return await(ask(self, text, select("#", ...), ...))
+    end
   end
+  return functions
 end
 
--- No methods: for sql_loader.lua alone. A batch is the query of many keys, each of which was just
--- told (types) to read plain tables alone; no script may claim that.
-local function types(self, sql)
-  return await(query("types", self, sql, 0))
-end
-
-local function batch_types(self, sql)
-  return await(query("batch_types", self, sql, 0))
-end
-
-local function batch_rows(self, sql, ...)
-  return await(query("batch_rows", self, sql, select("#", ...), ...))
+-- By driver: the methods of its backends, and what is for sql_loader.lua alone.
+local drivers = {}
+for i, driver in ipairs(raw.drivers) do
+  drivers[i] = { methods = awaited(driver.methods), hidden = awaited(driver.hidden) }
 end
 
 local function sleep(seconds)
@@ -182,7 +176,6 @@ local rtcache = {
   json = { encode = raw.json_encode, decode = raw.json_decode },
 }
 
-return { rtcache = rtcache, print = print, db = db, internal = {
-  types = types, batch_types = batch_types, batch_rows = batch_rows,
+return { rtcache = rtcache, print = print, drivers = drivers, internal = {
   cut_first = raw.cut_first, placed = raw.placed, captures = raw.captures,
 } }

@@ -1,12 +1,12 @@
 -- A loader without a script: one query, whose first row is the value. Trusted; gets the primitives
 -- of api.lua, returns a function that makes the loader of one configured query.
-local api, internal = ...
+local api, internal, hidden = ...
 
 local WIDTH = 256 -- what `all` takes
 local REST = 64   -- batches that go key by key after SQL that PostgreSQL refused in one query
 local unpack, pcall, concat, sort, pairs = unpack, pcall, table.concat, table.sort, pairs
 local type, error, floor = type, error, math.floor
-local types, batch_types, batch_rows = internal.types, internal.batch_types, internal.batch_rows
+local types, batch_types, batch_rows = hidden.types, hidden.batch_types, hidden.batch_rows
 local cut_first = internal.cut_first
 local placed, captures = internal.placed, internal.captures
 

@@ -5,7 +5,6 @@
 #include "bind/runtime.h"
 
 #include <pwd.h>
-#include <stdlib.h>
 
 /* One problem, whether or not there is room left to say so. */
 static int report(struct buf *out, const char *text)
@@ -19,11 +18,6 @@ static int check_scripts(const struct conf *conf, struct buf *out)
 {
     struct err e;
     int problems = 0;
-    const char **names = calloc(conf->backend_count + 1, sizeof *names);
-    if (!names)
-        return report(out, "no memory");
-    for (size_t i = 0; i < conf->backend_count; i++)
-        names[i] = conf->backends[i].name;
     struct runtime_options o = {
         .scripts_dir = conf->scripts_dir,
         .lua_dir = conf->lua_dir,
@@ -31,21 +25,18 @@ static int check_scripts(const struct conf *conf, struct buf *out)
         .run_cpu_ms = conf->script_cpu_ms,
         .run_calls = conf->script_calls,
         .value_max = (size_t)conf->max_value,
-        .backend_names = names,
+        .backend_confs = conf->backends,
         .backend_count = conf->backend_count,
     };
     struct runtime *rt;
-    if (runtime_new(&rt, &o, &e) != 0) {
-        free(names);
+    if (runtime_new(&rt, &o, &e) != 0)
         return report(out, e.text);
-    }
     for (size_t i = 0; i < conf->loader_count; i++) {
         int script;
         if (runtime_add_loader(rt, &conf->loaders[i], &script, &e) != 0)
             problems += report(out, e.text);
     }
     runtime_unref(rt);
-    free(names);
     return problems;
 }
 

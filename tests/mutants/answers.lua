@@ -101,8 +101,14 @@ return {
   {
     race = "write", rule = "what the database has undone did nothing",
     file = "core/bind/op.c",
-    from = "is_undone_by_error(q->text)))", to = "is_undone_by_error(q->text) && false))",
+    from = "fate == CALL_UNSENT || fate == CALL_UNDONE", to = "fate == CALL_UNSENT",
     tests = { "bind_write" },
+  },
+  {
+    race = "write", rule = "but what may commit on its way is not undone by its error",
+    file = "core/backend/sql.c",
+    from = "? CALL_UNDONE : CALL_DONE", to = "? CALL_UNDONE : CALL_UNDONE",
+    tests = { "backend_sql", "backend_postgres_pg_flow" },
   },
   {
     race = "write", rule = "what was sent and not answered is not known",

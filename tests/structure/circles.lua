@@ -3,6 +3,6 @@
 --- and has become smaller: this list only gets shorter.
 
 return {
-  { "bind", "api op result run run_answer run_error run_many runtime",
-    "A run of a script calls what scripts can call, which hand their results back to the run." },
+  { "bind", "op result run run_answer run_error run_many runtime",
+    "A run of a script reads its result and its errors; what it waits for wakes it, and its end may end the runtime." },
 }

@@ -17,6 +17,7 @@
 #include "backend/postgres/pg_size.h"
 #include "backend/postgres/pg_step.h"
 #include "backend/postgres/pg_whole.h"
+#include "backend/sql.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -94,6 +95,8 @@ static void take_error(struct pg_conn *c, struct pg_call *call, const PGresult *
     struct call *q = call->q;
     call->redo = redo_for(call, res);
     q->fate = pg_error_fate(res);
+    if (q->fate == CALL_UNDONE)
+        q->fate = sql_fate_undone(q->text);
     q->code = pg_error_of_result(res, c->pool->full_errors, &q->err);
     if (call->redo == PG_REDO_LOST)
         name_was_lost(c, call, res);
@@ -159,7 +162,7 @@ static void run_result(struct pg_conn *c, struct pg_call *call, const PGresult *
             pg_cancel_settle(c);
         }
     } else if (status == PGRES_EMPTY_QUERY) {
-        q->fate = CALL_UNDONE;
+        q->fate = sql_fate_undone(q->text);
         q->code = err_set(&q->err, ERR_BAD_REQUEST, "the SQL is empty");
     } else {
         take_error(c, call, res);

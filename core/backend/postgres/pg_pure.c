@@ -2,6 +2,7 @@
 
 #include "backend/postgres/pg_call.h"
 #include "backend/postgres/pg_pure_catalog.h"
+#include "backend/sql.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "wire/mp.h"
@@ -134,6 +135,7 @@ static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
     }
     n->q.text = pg_pure_catalog_sql();
     n->q.params = buf_slice(&n->params);
+    n->q.verb = SQL_VALUE;
     n->q.shape = CALL_VALUE;
     n->q.done = on_answer;
     return n;
@@ -163,7 +165,7 @@ static void run_awaited(const struct pg_conn *c, struct pg_stmt *st)
 
 struct pg_call *pg_pure_want(struct pg_conn *c, const struct pg_call *call, struct pg_stmt *st)
 {
-    if (call->q->plain)
+    if (sql_is_batch(call->q->verb))
         return NULL;
     st->pure.awaited = true;
     run_awaited(c, st);

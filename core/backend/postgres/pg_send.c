@@ -20,6 +20,7 @@
 #include "backend/postgres/pg_pure.h"
 #include "backend/postgres/pg_size.h"
 #include "backend/postgres/pg_whole.h"
+#include "backend/sql.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
@@ -163,7 +164,7 @@ void pg_send_run(struct pg_conn *c, struct pg_call *call, struct pg_stmt *st)
         return;
     }
     pg_pure_run(c, st);
-    call->shares = c->pool->prepared && (st->plain || q->plain);
+    call->shares = c->pool->prepared && (st->plain || sql_is_batch(q->verb));
     bool alone = pg_group_leaves_out(c, call, st);
     bool sent = !alone || pg_group_sync(c);
     bool first = list_empty(&c->steps);
@@ -197,7 +198,7 @@ static void await_description(struct pg_conn *c, struct pg_call *call, struct pg
 void pg_send_call(struct pg_conn *c, struct pg_call *call)
 {
     struct call *q = call->q;
-    bool judged = q->plain; /* by the text that it asks for many keys */
+    bool judged = sql_is_batch(q->verb); /* by the text that it asks for many keys */
     struct pg_stmt *st = pg_stmt_find(&c->stmts, q->text);
     call->conn = c;
     c->in_air++;

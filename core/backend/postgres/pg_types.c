@@ -2,6 +2,7 @@
 
 #include "backend/postgres/pg_call.h"
 #include "backend/postgres/pg_queue.h"
+#include "backend/sql.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 
@@ -215,6 +216,7 @@ static int ask(struct pg_pool *p, const Oid *types, int count)
     t->ask = (struct call){
         .text = slice_str(ask_sql),
         .params = buf_slice(&t->params),
+        .verb = SQL_VALUE,
         .shape = CALL_VALUE,
         .done = on_answer,
     };

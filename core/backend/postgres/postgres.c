@@ -1,13 +1,14 @@
 #include "backend/postgres/postgres.h"
 
-#include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_conn.h"
 #include "backend/postgres/pg_group.h"
 #include "backend/postgres/pg_known.h"
 #include "backend/postgres/pg_link.h"
 #include "backend/postgres/pg_listen.h"
+#include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_pool.h"
 #include "backend/postgres/pg_queue.h"
+#include "backend/sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,7 @@ const struct backend_driver postgres_driver = {
              .own_size = sizeof(struct pg_conf),
              .speaks_sql = true,
              .check = pg_options_check},
+    .verbs = sql_verbs,
     .open = postgres_open,
     .listen = pg_listen_new,
 };

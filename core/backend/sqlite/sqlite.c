@@ -1,5 +1,6 @@
 #include "backend/sqlite/sqlite.h"
 
+#include "backend/sql.h"
 #include "backend/sqlite/sqlite_conn.h"
 #include "backend/sqlite/sqlite_options.h"
 #include "sys/pool.h"
@@ -268,5 +269,6 @@ const struct backend_driver sqlite_driver = {
              .own_size = sizeof(struct sqlite_conf),
              .speaks_sql = true,
              .check = sqlite_options_check},
+    .verbs = sql_verbs,
     .open = sqlite_open,
 };

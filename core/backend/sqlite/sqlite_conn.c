@@ -1,5 +1,6 @@
 #include "backend/sqlite/sqlite_conn.h"
 
+#include "backend/sql.h"
 #include "backend/sqlite/sqlite_beside.h"
 #include "backend/sqlite/sqlite_file.h"
 #include "backend/sqlite/sqlite_init.h"
@@ -285,7 +286,8 @@ static enum call_fate fate_of(const struct sqlite_conn *c, int rc)
     if ((rc & 0xFF) == SQLITE_IOERR) /* in part it may be found in the log of the file */
         return CALL_SENT;
     /* INSERT OR FAIL, and RAISE(FAIL) of a trigger, leave the rows before the one that failed. */
-    return sqlite3_total_changes64(c->db) != c->changes ? CALL_DONE : CALL_UNDONE;
+    return sqlite3_total_changes64(c->db) != c->changes ? CALL_DONE
+                                                        : sql_fate_undone(c->running->sql);
 }
 
 /* A step; whether there is a row. */

@@ -143,7 +143,12 @@ static void explains_what_is_called_wrongly(void **state)
          "parameter 1.a[1]: a function cannot be packed"},
         {"return ctx.db:row('SELECT 1\\0 FROM x')", "db:row: the SQL text has a NUL byte"},
         {"return rtcache.backend 'main\\0'", "no backend is called \"main"},
-        {"return ctx.db:query('S')", ".lua:2: attempt to call method 'query'"},
+        {"return ctx.db:raw('S')", ".lua:2: the backend \"main\" has no method \"raw\"; its "
+                                   "driver, fake, has row, rows, value, "
+                                   "exec, packed_row, packed_rows; did you mean \"row\"?"},
+        {"return ctx.db.query", ".lua:2: the backend \"main\" has no method \"query\""},
+        {"return ctx.db:types('S')", "the backend \"main\" has no method \"types\""},
+        {"return ctx.db:batch_rows('S')", "the backend \"main\" has no method \"batch_rows\""},
         {"ctx.db.x = 1", "attempt to index field 'db'"},
         {"return rtcache.backend 'nowhere'",
          ".lua:1: no backend is called \"nowhere\"; known: main, other"},
@@ -282,14 +287,13 @@ static struct runtime *shipped(struct bench *b)
     assert_non_null(getcwd(folder, sizeof folder - 16));
     strcat(folder, "/scripts");
     struct backend *backends[] = {&b->main.head};
-    const char *names[] = {"main"};
     struct runtime_options o = {.loop = b->loop,
                                 .scripts_dir = folder,
                                 .memory_max = 16 << 20,
                                 .run_cpu_ms = 1000,
                                 .value_max = 1 << 20,
                                 .backends = backends,
-                                .backend_names = names,
+                                .backend_confs = fake_confs,
                                 .backend_count = 1};
     assert_int_equal(runtime_new(&rt, &o, &e), 0);
     return rt;

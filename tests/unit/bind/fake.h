@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/sql.h"
 #include "base/clock.h"
 #include "bind/runtime.h"
 #include "wire/mp.h"
@@ -77,6 +78,13 @@ static const struct backend_ops fake_ops = {
     .free = fake_free,
     .read_stats = fake_read_stats,
 };
+
+/* Its backends are made by fake_init alone. */
+static const struct backend_driver fake_driver = {.conf = {.name = "fake", .speaks_sql = true},
+                                                  .verbs = sql_verbs};
+
+static const struct conf_backend fake_confs[] = {{.name = "main", .driver = &fake_driver.conf},
+                                                 {.name = "other", .driver = &fake_driver.conf}};
 
 static inline void fake_init(struct fake *f, const char *name)
 {
@@ -203,7 +211,6 @@ static inline int bench_runtime(struct bench *b, struct runtime **rt, struct ben
                                 struct err *e)
 {
     struct backend *backends[] = {&b->main.head, &b->other.head};
-    const char *names[] = {"main", "other"};
     struct runtime_options o = {
         .loop = b->loop,
         .scripts_dir = b->dir,
@@ -213,7 +220,7 @@ static inline int bench_runtime(struct bench *b, struct runtime **rt, struct ben
         .run_calls = bounds.run_calls,
         .value_max = bounds.value_max ? bounds.value_max : 1 << 20,
         .backends = backends,
-        .backend_names = names,
+        .backend_confs = fake_confs,
         .backend_count = 2,
         .again = bounds.again,
     };

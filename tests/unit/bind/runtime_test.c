@@ -66,13 +66,12 @@ static void stops_a_main_chunk_that_does_not_end(void **state)
 static void validates_without_a_loop(void **state)
 {
     struct bench *b = *state;
-    const char *names[] = {"main"};
     struct runtime_options o = {.scripts_dir = b->dir,
                                 .lua_dir = b->lua_dir,
                                 .memory_max = 16 << 20,
                                 .run_cpu_ms = 100,
                                 .value_max = 1000,
-                                .backend_names = names,
+                                .backend_confs = fake_confs,
                                 .backend_count = 1};
     struct runtime *rt;
     struct err e;

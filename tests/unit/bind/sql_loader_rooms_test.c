@@ -47,6 +47,7 @@ static void begin(struct bench *b, unsigned count, const char *version, struct r
     struct conf_loader l = {.sql = "SELECT $1",
                             .version = version,
                             .script = "rtcache.conf:12",
+                            .backend = "main",
                             .file = "/etc/rtcache.conf",
                             .line = 12};
     struct run *run;

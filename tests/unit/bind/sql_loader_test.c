@@ -8,6 +8,7 @@ static int add(struct bench *b, const char *version)
     struct conf_loader l = {.sql = "SELECT $1",
                             .version = version,
                             .script = "rtcache.conf:12",
+                            .backend = "main",
                             .file = "/etc/rtcache.conf",
                             .line = 12};
     struct err e;
@@ -130,11 +131,11 @@ static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
     struct two t = {.outcome = RUN_FAILED};
     int script = add(b, NULL);
     load_three(b, script, &t);
-    assert_false(fake_oldest(&b->main)->plain); /* it is to be found out */
+    assert_int_equal(fake_oldest(&b->main)->verb, SQL_TYPES); /* it is to be found out */
     types_are(b, "[[20], [\"id\", \"v\"], true, false]");
     assert_int_equal(b->main.submitted, 4);
     for (int i = 0; i < 3; i++) {
-        assert_false(fake_oldest(&b->main)->plain);
+        assert_int_equal(fake_oldest(&b->main)->verb, SQL_PACKED_ROW);
         fake_answer_nothing(fake_oldest(&b->main));
     }
     assert_int_equal(t.outcome, RUN_DONE);
@@ -146,7 +147,7 @@ static void asks_at_once_only_where_the_query_reads_plain_tables(void **state)
     types_are(b, "[[1016], [\"rtcache_i\", \"id\", \"v\"], true, false]");
     struct call *q = fake_oldest(&b->main);
     assert_int_equal(q->shape, CALL_ROWS);
-    assert_true(q->plain);
+    assert_int_equal(q->verb, SQL_BATCH_ROWS);
     fake_answer(q, slice_of("\x90", 1));
     assert_int_equal(t.outcome, RUN_DONE);
 

@@ -8,6 +8,7 @@
 #include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_pool.h"
 #include "backend/postgres/postgres.h"
+#include "backend/sql.h"
 #include "pg_server.h"
 #include "wire/json.h"
 #include "wire/mp.h"

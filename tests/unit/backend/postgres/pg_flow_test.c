@@ -79,6 +79,27 @@ static void an_error_at_commit_is_an_error(void **state)
     fixture_close(f);
 }
 
+static void what_may_commit_on_its_way_is_not_undone_by_its_error(void **state)
+{
+    static const struct {
+        const char *sql;
+        enum call_fate fate;
+    } cases[] = {
+        {"UPDATE pg_class SET relname = NULL WHERE 1 / (random() * 0)::int = 1", CALL_UNDONE},
+        {"DO $$ BEGIN RAISE 'no'; END $$", CALL_DONE},
+    };
+    struct fixture *f = opened(state, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ask a;
+        ask_init(&a, CALL_COUNT, cases[i].sql, NULL);
+        ask_wait(f, &a);
+        assert_int_equal(a.q.code, ERR_BACKEND);
+        assert_int_equal(a.q.fate, cases[i].fate);
+        ask_fini(&a);
+    }
+    fixture_close(f);
+}
+
 static void statements_stay_within_their_bound(void **state)
 {
     struct fixture *f = *state;
@@ -297,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_thousand_at_once_each_get_their_own_answer),
         cmocka_unit_test(an_error_is_its_own_querys_alone),
         cmocka_unit_test(an_error_at_commit_is_an_error),
+        cmocka_unit_test(what_may_commit_on_its_way_is_not_undone_by_its_error),
         cmocka_unit_test(statements_stay_within_their_bound),
         cmocka_unit_test(a_table_altered_between_two_reads_is_read_as_it_is),
         cmocka_unit_test(statements_lost_by_the_server_are_prepared_again),

@@ -356,7 +356,7 @@ static void the_query_of_many_keys_shares_where_its_asker_has_been_told(void **s
         struct ask asks[N];
         for (int i = 0; i < N; i++) {
             ask_init(&asks[i], CALL_ROWS, sql, "[[1,2]]");
-            asks[i].q.plain = round > 1;
+            asks[i].q.verb = round > 1 ? SQL_BATCH_ROWS : SQL_ROWS;
             ask_send(f, &asks[i]);
         }
         for (int i = 0; i < N; i++) {

@@ -356,6 +356,10 @@ static void tells_what_became_of_a_statement_that_failed(void **state)
     expect_fault("INSERT OR ROLLBACK INTO t (id) VALUES (1), (1)", NULL, ERR_BACKEND, "UNIQUE");
     assert_int_equal(run.fate, CALL_UNDONE);
     expect("SELECT count(*) FROM t", NULL, CALL_VALUE, "0");
+    expect("INSERT INTO t (id, i) VALUES (1, 7), (2, 7)", NULL, CALL_COUNT, "2");
+    expect_fault("CREATE UNIQUE INDEX one ON t (i)", NULL, ERR_BACKEND, "UNIQUE");
+    assert_int_equal(run.fate, CALL_DONE); /* of its kind it is not said that nothing stays */
+    expect("DELETE FROM t", NULL, CALL_COUNT, "2");
 }
 
 static void keeps_the_statements_used_last(void **state)

@@ -39,6 +39,7 @@ M.max_function = 70
 
 -- Unit tests that mirror no file of core/: what they hold together instead.
 M.extra_tests = {
+  ["bind/toy_driver"] = "backend/verb.h, bind/method.c, conf/conf_driver.h: a driver that speaks no SQL, in one file",
   ["bind/bounds"] = "script/vm.c and bind/run.c: scripts that will not end",
   ["wire/error_table"] = "docs/protocol.md and base/err.h",
   ["bind/write"] = "bind/run.c and bind/result.c: save and remove",

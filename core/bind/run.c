@@ -12,12 +12,6 @@
 
 static const char *const argument_names[RUNTIME_WHATS] = {"load", "load_many", "save", "remove"};
 
-void run_position(const struct run *r, char *out, size_t size)
-{
-    const struct script *s = &r->rt->scripts[r->script];
-    snprintf(out, size, "%s:%d", s->file, s->line[r->what]);
-}
-
 static void forget_coroutine(struct run *r)
 {
     luaL_unref(r->rt->vm->L, LUA_REGISTRYINDEX, r->co_ref);

@@ -3,6 +3,8 @@
 --- and has become smaller: this list only gets shorter.
 
 return {
-  { "bind", "op result run run_answer run_error run_many runtime",
-    "A run of a script reads its result and its errors; what it waits for wakes it, and its end may end the runtime." },
+  { "bind", "op run runtime",
+    "What a run waits for wakes it, and ends with it; the last run of a runtime ends that, with the runs it kept." },
+  { "bind", "result run_answer run_error run_many",
+    "What a function returned holds, of many keys, a result or an error of each." },
 }

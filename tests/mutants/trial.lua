@@ -13,7 +13,10 @@ M.__index = M
 local SEEDS = 3000
 local BATCH = 6 -- specs that share a PostgreSQL
 local BUILD_OF = { unit = "build-asan", spec = "build-asan", sim = "build-plain", faults = "build-plain" }
-local TARGETS = { spec = { "rtcached", "rtcache", "rtcached_line" }, faults = { "rtcached", "rtcache", "rtcached_faulty" } }
+local TARGETS = {
+  spec = { "rtcached", "rtcache", "rtcached_line" },
+  faults = { "rtcached", "rtcache", "rtcached_faulty" },
+}
 
 ---@param number integer  of the worker
 ---@param tmp string      a folder of its own for what tests write, which another user may enter

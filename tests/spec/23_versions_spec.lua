@@ -26,7 +26,7 @@ describe("a version", function()
       scripts = { ["slow.lua"] = SLOW },
       loaders = {
         { pattern = "user:*", ttl = "60s", load_timeout = "60s", wait_timeout = "60s" },
-        { pattern = "brief:*", ttl = "60s", load_timeout = "300ms", backoff_base = "1ms", backoff_cap = "1ms" },
+        { pattern = "brief:*", ttl = "60s", load_timeout = "1s", backoff_base = "1ms", backoff_cap = "1ms" },
         { pattern = "strict:*", ttl = "60s", versioned = true, backoff_base = "1ms", backoff_cap = "1ms" },
         { pattern = "stale:*", ttl = "60s", stale_ttl = "60s" },
         { pattern = "slow:*", script = "slow.lua", ttl = "60s", load_timeout = "60s", wait_timeout = "60s" },

@@ -67,6 +67,16 @@ describe("the feed of a database", function()
       AND pid <> pg_backend_pid() LIMIT 1]]
   end
 
+  -- Between two of its queries it may have asked another one.
+  local function await_listener()
+    local pid
+    wait.until_true("it is seen", function()
+      pid = listener()
+      return pid ~= nil
+    end)
+    return pid
+  end
+
   setup(function() cluster = postgres.start() end)
   teardown(function() cluster:stop() end)
   after_each(function()
@@ -252,10 +262,10 @@ describe("the feed of a database", function()
   it("goes on over a reload, and ends when it is configured away", function()
     start()
     await_up()
-    local pid = listener()
+    local pid = await_listener()
     expect.value(cache:reload())
     await_told()
-    assert.equal(pid, listener())
+    assert.equal(pid, await_listener())
     server.options.backends.main.feed = nil
     server:write_conf(server.options)
     expect.value(cache:reload())

@@ -29,8 +29,8 @@ struct flights;
 /* A parked request's place on a flight; embedded in the request of an I/O thread. */
 struct waiter {
     struct list link; /* the flight's until delivered */
-    struct flight
-        *flight; /* under the shard's lock; NULL: not parked (left, or about to be delivered) */
+    /* Under the shard's lock; NULL: not parked (left, or about to be delivered). */
+    struct flight *flight;
     uint64_t hash;
     uint64_t seq; /* marks_now when its request came: set by the caller */
 };
@@ -121,8 +121,8 @@ struct flights_options {
      * loads read the primary until then. */
     int64_t lossy_until_ms;
     uint64_t seed;
-    void (*deliver)(struct message *m,
-                    void *owner); /* receives a slot's message on its I/O thread */
+    /* Receives a slot's message on its I/O thread. */
+    void (*deliver)(struct message *m, void *owner);
     /* Whether a result of so many bytes may be kept for those who wait, beside what is stored; of
      * any loader thread. NULL: all may. Where it may not they are refused (OVERLOADED). */
     bool (*admits)(const void *budget, size_t bytes);

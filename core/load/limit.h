@@ -1,8 +1,8 @@
 /*
  * limit: how many loads a source bears at once, learnt from how long they take.
  *
- *   time of a load --> window's mean --> gradient = usual / mean, 1/2 .. 1 --> limit * gradient +
- * head
+ *   time of a load --> window's mean --> gradient = usual / mean, within 1/2 .. 1
+ *                                            `--> limit * gradient + head
  *
  * After the gradient limits of Netflix's concurrency-limits (2018), which come from TCP Vegas
  * (Brakmo, Peterson, 1995): where loads take longer than usual, fewer go out; where they do not,

@@ -1,10 +1,10 @@
 /*
  * ledger: what all connections together hold, by kind, against client_memory.
  *
- *   I/O thread 0: | connections | input | output | ... | held |     page, written by its thread
- * alone I/O thread 1: | connections | input | output | ... | held |
- *                 ------------------------------------------------ + results of loads (store.h)
- *                                                  ledger_held
+ *   I/O thread 0: | connections | input | output | ... | held |   a page, of its thread alone
+ *   I/O thread 1: | connections | input | output | ... | held |
+ *                                                        ----
+ *                                 ledger_held = their sum + results of loads (store.h)
  *
  * Memory is written down where it is allocated and taken back where it is freed, at the granularity
  * of buffers and requests: a hit that is answered at once writes nothing. Shape: two cache lines a

@@ -1,8 +1,8 @@
 /*
  * telling: an I/O thread tells its subscribers of what was invalidated, one event after the other.
  *
- *   news (load/news.h) --one message per I/O thread--> queue --in slices--> [2, "invalidated",
- * [{...}]]
+ *   news (load/news.h) --one message per I/O thread--> queue
+ *                           queue --in slices--> [2, "invalidated", [{...}]]
  *
  * A connection is told of an event once, whatever it subscribed to. Where it is not known whether
  * an event concerns a subscriber it is told of it (subscriptions.h).

@@ -1,10 +1,9 @@
 /*
  * reload: takes a configuration over on all threads or on none.
  *
- *   load and check -> PREPARE on every loader thread -> all well: COMMIT there -> the I/O threads
- * -> done
- *                                                     `-> one is not: ABORT everywhere, nothing
- * changed
+ *   load and check -> PREPARE on every loader thread
+ *       `-> all well:   COMMIT there -> the I/O threads -> done
+ *       `-> one is not: ABORT everywhere, nothing changed
  *
  * The scripts are compiled by the loader threads themselves, beside the current ones. The I/O
  * threads come last: when the caller has its answer, every later get uses the new configuration.

@@ -1,8 +1,8 @@
 /*
  * server: the wiring of everything; the only folder that knows all others.
  *
- *   main thread (signals, listeners, reload, expiry) -- io threads -- store, flights -- loader
- * threads
+ *   main thread (signals, listeners, reload, expiry)
+ *     I/O threads -- store, flights -- loader threads
  *
  * Life: server_new (binds, drops privileges, makes the threads) -> server_run (takes the
  * configuration over, accepts, until a signal) -> server_free. Thread: the main one.

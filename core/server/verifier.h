@@ -3,8 +3,8 @@
  *
  *   auth_request --known digest?--> answered at once
  *                `--equal one of its address in the air?--> waits for it
- *                `--> auth_queue: its turn, one of a name at a time --> pool: argon2id -->
- * answered, and all equal ones with it
+ *                `--> auth_queue: its turn, one of a name at a time
+ *                         `--> pool: argon2id --> answered, and all equal ones with it
  *
  * A hash takes tens of milliseconds and megabytes by design, so it is computed by a few threads of
  * its own (auth_threads), which get one attempt at a time: whose turn it is, server/auth_queue

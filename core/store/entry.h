@@ -1,9 +1,9 @@
 /*
  * entry: what is stored under a key, in one piece.
  *
- *   state 4 | timer 4 | links 8 | stored, sizes, deadlines 16 | loader, references, flags 7 | sizes
- * 8, where they are large | version 8, where there is one | key | value | count 1, since 8, slots 4
- * each, size of the texts 2, texts, where there are tags
+ *   state 4 | timer 4 | links 8 | stored, sizes, deadlines 16 | loader, references, flags 7
+ *     | sizes 8, where they are large | version 8, where there is one | key | value
+ *     | count 1, since 8, slots 4 each, size of the texts 2, texts, where there are tags
  *
  * Shape: 40 bytes beside key and value; 8 more with a version, 8 with a key over 255 bytes or a
  * value of 16 MiB, 11 with tags and for each tag 4 and its text, packed. Key, version, value, tags

@@ -33,6 +33,7 @@ M.outside = {
 }
 
 M.max_lines = 500
+M.max_width = 100
 M.written = { ["bench/RESULTS.md"] = true } -- by a program, of any length
 M.max_lua_module = 250 -- in lua/
 M.max_function = 70
@@ -172,6 +173,18 @@ function rules.file_lines(_, file, report)
 end
 
 -- A function's braces stand in column 0, which clang-format sees to.
+--- clang-format breaks code and leaves comments as they were drawn. A line of code is longer only for a text in it.
+function rules.comment_width(_, file, report)
+  if not file.path:match "%.[ch]$" then return end
+  for number, line in ipairs(file.lines) do
+    local code = (file.code[number] or ""):gsub("%s+$", "")
+    local comment = line:find("*/", 1, true) or line:find("/*", 1, true) or line:match "^ %* "
+    if #line > M.max_width and comment and #code <= M.max_width and not line:find('"', 1, true) then
+      report(number, ("a comment of %d columns; at most %d"):format(#line, M.max_width))
+    end
+  end
+end
+
 function rules.function_lines(_, file, report)
   local from
   for number, line in ipairs(file.code) do

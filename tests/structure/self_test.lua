@@ -68,6 +68,7 @@ local PLANTED = {
   { "a long file", "tests/unit/x_test.lua", ("local x\n"):rep(501), 501, "501 lines" },
   { "a long Lua module", "lua/rtcache/x.lua", ("local x\n"):rep(251), 251, "251 lines" },
   { "a long function", "core/net/conn.c", "int conn_x(void)\n{\n" .. ("    x();\n"):rep(69) .. "}\n", 2, "71 lines" },
+  { "a wide drawing", "core/net/conn.c", "/*\n * " .. ("-"):rep(98) .. "\n */\nint x;\n", 2, "101 columns" },
   { "unfinished work", "scripts/user.lua", "-- TODO: later\n", 1, "TODO" },
   { "unfinished work in C", "core/net/conn.c", "int x; /* XXX */\n", 1, "XXX" },
   { "a name exported twice", "core/wire/store.c", "int store_get(void)\n{\n}\n", 1, "store_get is exported" },

@@ -1,90 +1,52 @@
 /* set, invalidate, expire, touch: what changes an entry from outside. */
 #include "net/commands.h"
 
-#include "load/jitter.h"
 #include "net/job.h"
 #include "net/texts.h"
+#include "serve/set.h"
 #include "wire/mpw.h"
 
-static struct put deadlines_of(const struct policy *policy, struct slice key, uint64_t hash)
+static struct setter setter_of(struct io *io)
 {
-    return (struct put){
-        .key = key,
-        .hash = hash,
-        .ttl_ms = policy->ttl_ms,
-        .stale_ttl_ms = policy->stale_ttl_ms,
-        .keep_ms = policy->stale_if_error_ms,
+    return (struct setter){
+        .changes = io->options.changes,
+        .snapshot = io->snapshot,
+        .rng = &io->rng,
+        .now_ms = io->now_ms,
     };
-}
-
-/* Spreads them; what a client brings is as little fresh as a load while the key's feed is cut. */
-static void settle_deadlines(struct io *io, const struct policy *policy, int loader, struct put *p)
-{
-    p->ttl_ms = jitter_ms(p->ttl_ms, policy->jitter, &io->rng);
-    p->stale_ttl_ms = jitter_ms(p->stale_ttl_ms, policy->jitter, &io->rng);
-    if (snapshot_is_cut(io->snapshot, loader))
-        p->ttl_ms = TTL_OVER;
-    p->refresh = snapshot_refresh(io->snapshot, loader, p->ttl_ms, 0, 0, &io->rng);
 }
 
 /* A set. One of a large value has its room made in slices, for which many small entries may have to
  * leave; then it is stored, as a small one is at once. */
-struct set {
+struct set_request {
     struct job job;
-    struct put put;
+    struct set set;
     struct room room;
-    bool has_tags;
-    uint32_t slots[MARKS_TAGS_MAX];
 };
 
-static int take_tags(struct set *s, const struct params *p, struct slice packed, struct err *e)
+static int read_tags(struct set *s, const struct setter *by, const struct params *p,
+                     struct slice packed, struct err *e)
 {
     static const struct texts_rule rule = {
         .what = "tag", .longest = MARKS_TAG_SIZE, .most = MARKS_TAGS_MAX};
-    const struct marks *marks = s->job.target.io->options.changes->marks;
     struct texts tags;
     struct slice tag;
     int rc = texts_of(&tags, p, packed, &rule, e);
+    set_tags(s, by, packed);
     while (rc == 0 && texts_next(&tags, &tag))
-        s->slots[s->put.tag_count++] = marks_slot(marks, tag);
-    s->put.tags = s->slots;
-    s->put.tag_texts = packed;
-    s->put.since = marks_now(marks);
+        set_tag(s, by, tag);
     return rc;
 }
 
-/* Loads of its loader give tags, and the client has not said which this value has: every tag is
- * taken for one of them. */
-static void carry_any_tag(struct set *s)
+static int read_set(struct set *s, const struct setter *by, struct params *p, struct err *e)
 {
-    s->slots[0] = marks_any_tag(s->job.target.io->options.changes->marks);
-    s->put.tag_count = 1;
-}
-
-/* Where its key leads. */
-struct set_route {
-    const struct policy *policy;
-    int loader;
-};
-
-static struct set_route route_set(const struct set *s, struct slice key)
-{
-    struct set_route r;
-    r.policy = snapshot_policy(s->job.target.io->snapshot, key, &r.loader);
-    return r;
-}
-
-static int read_set(struct set *s, struct params *p, struct set_route *to, struct err *e)
-{
-    struct io *io = s->job.target.io;
     struct slice key, value, packed_tags = {0};
     int rc = params_key(p, &key, e);
     if (rc == 0)
         rc = params_value(p, &value, e);
     if (rc != 0)
         return rc;
-    *to = route_set(s, key);
-    s->put = deadlines_of(to->policy, key, params_hash(p, io->options.store, key));
+    set_begin(s, by, key, params_hash(p, by->changes->store, key));
     s->put.value = value;
     const struct option_spec specs[] = {
         {"tags", OPTION_RAW, &packed_tags, &s->has_tags},
@@ -94,82 +56,61 @@ static int read_set(struct set *s, struct params *p, struct set_route *to, struc
     };
     rc = params_options(p, specs, 4, e);
     if (rc == 0)
-        rc = take_tags(s, p, packed_tags, e);
-    if (rc == 0 && route_is_misfit(to->loader))
-        rc = snapshot_refuse(io->snapshot, key, to->loader, e);
-    if (rc == 0 && !s->has_tags && snapshot_gives_tags(io->snapshot, to->loader))
-        carry_any_tag(s);
-    return rc;
+        rc = read_tags(s, by, p, packed_tags, e);
+    return rc == 0 ? set_check(s, by, e) : rc;
 }
 
-static void store_set(struct set *s, const struct set_route *to)
+static void answer_set(const struct target *t, int rc, const struct err *e)
 {
-    struct io *io = s->job.target.io;
-    struct err e;
-    settle_deadlines(io, to->policy, to->loader, &s->put);
-    if (change_set(io->options.changes, &s->put, io->now_ms, &e) != 0)
-        answer_error(&s->job.target, &e);
+    if (rc != 0)
+        answer_error(t, e);
     else
-        answer_true(&s->job.target, true);
-}
-
-/* By the configuration of now, which may be another one than when it came. */
-static void store_in_room(struct set *s)
-{
-    const struct snapshot *now = s->job.target.io->snapshot;
-    struct set_route to = route_set(s, s->put.key);
-    struct err e;
-    if (route_is_misfit(to.loader) && snapshot_refuse(now, s->put.key, to.loader, &e) != 0) {
-        answer_error(&s->job.target, &e);
-        return;
-    }
-    if (!s->has_tags && s->put.tag_count == 0 && snapshot_gives_tags(now, to.loader))
-        carry_any_tag(s);
-    s->put.room = &s->room;
-    store_set(s, &to);
+        answer_true(t, true);
 }
 
 static bool set_step(struct job *j)
 {
-    struct set *s = container_of(j, struct set, job);
-    if (store_make_room(j->target.io->options.store, &s->put, &s->room))
+    struct set_request *r = container_of(j, struct set_request, job);
+    struct setter by = setter_of(j->target.io);
+    struct err e;
+    if (store_make_room(by.changes->store, &r->set.put, &r->room))
         return true;
-    store_in_room(s);
-    entry_unref(s->room.entry);
+    r->set.put.room = &r->room;
+    answer_set(&j->target, set_store_later(&r->set, &by, &e), &e);
+    entry_unref(r->room.entry);
     return false;
 }
 
 static void set_moved(struct job *j, const char *from, const char *to)
 {
-    struct set *s = container_of(j, struct set, job);
-    job_move_slice(&s->put.key, from, to);
-    job_move_slice(&s->put.value, from, to);
-    job_move_slice(&s->put.tag_texts, from, to);
-    s->put.tags = s->slots;
+    struct put *p = &container_of(j, struct set_request, job)->set.put;
+    job_move_slice(&p->key, from, to);
+    job_move_slice(&p->value, from, to);
+    job_move_slice(&p->tag_texts, from, to);
+    p->tags = container_of(j, struct set_request, job)->set.slots;
 }
 
 static void set_drop(struct job *j)
 {
-    entry_unref(container_of(j, struct set, job)->room.entry);
+    entry_unref(container_of(j, struct set_request, job)->room.entry);
 }
 
 void write_set(const struct target *t, struct params *p)
 {
-    static const struct job_kind kind = {sizeof(struct set), set_step, set_moved, set_drop};
-    struct set s;
-    struct set_route to;
+    static const struct job_kind kind = {sizeof(struct set_request), set_step, set_moved, set_drop};
+    struct set_request r;
+    struct setter by = setter_of(t->io);
     struct err e;
-    s.job.target = *t;
-    s.has_tags = false;
-    if (read_set(&s, p, &to, &e) != 0) {
-        answer_error(t, &e);
-    } else if (s.put.value.size < STORE_ROOM_LEAST) {
-        store_set(&s, &to);
-    } else {
-        s.job = (struct job){.kind = &kind, .target = *t};
-        s.room = (struct room){.entry = NULL};
-        job_start(&s.job, p->msg->params);
+    int rc = read_set(&r.set, &by, p, &e);
+    if (rc == 0 && r.set.put.value.size >= STORE_ROOM_LEAST) {
+        r.job = (struct job){.kind = &kind, .target = *t};
+        r.room = (struct room){.entry = NULL};
+        job_start(&r.job, p->msg->params);
+        return;
     }
+    if (rc == 0)
+        rc = set_store(&r.set, &by, &e);
+    answer_set(t, rc, &e);
 }
 
 /* The trailing options of invalidate and invalidate_many. */
@@ -313,17 +254,15 @@ void write_touch(const struct target *t, struct params *p)
         answer_error(t, &e);
         return;
     }
-    int loader;
-    const struct policy *policy = snapshot_policy(io->snapshot, key, &loader);
-    struct put put = deadlines_of(policy, key, params_hash(p, io->options.store, key));
+    struct set s;
+    struct setter by = setter_of(io);
+    set_begin(&s, &by, key, params_hash(p, io->options.store, key));
     const struct option_spec specs[] = {
-        {"ttl_ms", OPTION_TTL, &put.ttl_ms, NULL},
-        {"stale_ttl_ms", OPTION_TTL, &put.stale_ttl_ms, NULL},
+        {"ttl_ms", OPTION_TTL, &s.put.ttl_ms, NULL},
+        {"stale_ttl_ms", OPTION_TTL, &s.put.stale_ttl_ms, NULL},
     };
-    if (params_options(p, specs, 2, &e) != 0) {
+    if (params_options(p, specs, 2, &e) != 0)
         answer_error(t, &e);
-        return;
-    }
-    settle_deadlines(io, policy, loader, &put);
-    answer_true(t, store_touch(io->options.store, &put, io->now_ms));
+    else
+        answer_true(t, set_touch(&s, &by));
 }

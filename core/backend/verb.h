@@ -1,9 +1,8 @@
 /*
  * verb: what backends of a driver can be asked. Each is a method of the backend in scripts:
  *
- *   {.name = "row", .takes = "sql, ...", .text = "the SQL text", .most = VERB_ANY, .shape =
- * CALL_ROW} db:row("SELECT ...", 7) --> struct call {verb, text, params, shape} --> the driver's
- * submit
+ *   {.name = "row", .takes = "sql, ...", .text = "the SQL text", .most = VERB_ANY, .shape = CALL_ROW}
+ *   db:row("SELECT ...", 7) --> struct call {verb, text, params, shape} --> the driver's submit
  *
  * Shape: a constant table of a driver, in the order of its own enum; a name of NULL ends it.
  * Thread: any.

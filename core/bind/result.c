@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define TINY_MS      1e-3 /* what is left of a millisecond where doubles were added and taken away */
+#define TINY_MS      1e-3 /* what is left of one where doubles were added and taken away */
 #define YEAR_2000_S  946684800.
 #define TAGS_MAX     64
 #define TAG_SIZE_MAX 255

@@ -141,8 +141,8 @@ M.inside = {
   },
   {
     what = "a set counts as fresh while the feed is cut", rules = { "G5" },
-    file = "core/net/write.c",
-    from = "    if (snapshot_is_cut(io->snapshot, loader))\n        p->ttl_ms = TTL_OVER;", to = "",
+    file = "core/serve/set.c",
+    from = "    if (snapshot_is_cut(by->snapshot, s->loader))\n        p->ttl_ms = TTL_OVER;", to = "",
   },
   {
     what = "what is past its ttl counts as fresh for 200 ms", rules = { "G6" },

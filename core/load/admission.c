@@ -46,12 +46,22 @@ void admission_fini(struct admission *a)
     ev_timer_stop(thread_of(a)->loop, &a->window);
 }
 
-void admission_publish(const struct admission *a)
+/* The difference to what was told last: other editions' parts are in the same word, which only this
+ * thread writes. */
+static void publish_gauge(_Atomic uint32_t *sum, uint32_t *told, uint32_t now)
 {
-    atomic_store_explicit(&a->binding.counters->in_flight, a->in_flight, memory_order_relaxed);
-    atomic_store_explicit(&a->binding.counters->queued, a->queue.count, memory_order_relaxed);
-    atomic_store_explicit(&a->binding.counters->breaker, (int)a->breaker.state,
-                          memory_order_relaxed);
+    uint32_t before = atomic_load_explicit(sum, memory_order_relaxed);
+    atomic_store_explicit(sum, before + (now - *told), memory_order_relaxed);
+    *told = now;
+}
+
+void admission_publish(struct admission *a)
+{
+    struct loader_counters *c = a->binding.counters;
+    publish_gauge(&c->in_flight, &a->told_in_flight, a->in_flight);
+    publish_gauge(&c->queued, &a->told_queued, a->queue.count);
+    if (!a->retired)
+        atomic_store_explicit(&c->breaker, (int)a->breaker.state, memory_order_relaxed);
 }
 
 /* A probe that is in the air tells the admission that it began at, so the new one lets another
@@ -61,7 +71,6 @@ void admission_carry_breaker(struct admission *to, const struct admission *from)
 {
     to->breaker = from->breaker;
     breaker_gave_up(&to->breaker);
-    admission_publish(to);
 }
 
 /* ---- the queues ---- */

@@ -32,7 +32,9 @@ struct admission {
     bool ready;             /* what is queued may begin: it has waited for company long enough */
     uint64_t ready_turn;
     ev_timer window;
-    uint32_t in_flight, prefetching;              /* loads; seats of CLASS_PREFETCH */
+    uint32_t in_flight, prefetching;      /* loads; seats of CLASS_PREFETCH */
+    uint32_t told_in_flight, told_queued; /* its part of the counters' gauges */
+    bool retired; /* its edition is not the current one any more: its breaker is not shown */
     uint32_t max_loads, max_queue;                /* this thread's share */
     uint32_t max_prefetching, max_prefetch_queue; /* this thread's share */
     struct write_bounds writes;
@@ -41,7 +43,7 @@ struct admission {
 /* The loader at that index of the edition's configuration; the edition has its capacities. */
 void admission_init(struct admission *a, struct edition *edition, size_t index);
 void admission_fini(struct admission *a); /* nothing is queued */
-/* What is known of the source's health goes on over a reload. */
+/* What is known of the source's health goes on over a reload. Then admission_publish. */
 void admission_carry_breaker(struct admission *to, const struct admission *from);
 /* Takes over the flight's reference. */
 void admission_admit(struct admission *a, struct flight *f);
@@ -72,7 +74,7 @@ void admission_become_ready(struct admission *a);
 /* Something of it may begin, perhaps: its capacity knows it. */
 void admission_mark(struct admission *a);
 /* Its counters, to those who read them. */
-void admission_publish(const struct admission *a);
+void admission_publish(struct admission *a);
 void admission_count_refusal(struct admission *a, enum metric_counter id);
 
 #endif

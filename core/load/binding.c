@@ -20,7 +20,8 @@ void binding_init(struct binding *b, struct edition *edition, size_t index)
     b->capacity = &edition->capacities[b->backend >= 0 ? (size_t)b->backend : conf->backend_count];
     const char *primary = b->backend >= 0 ? conf->backends[b->backend].primary : NULL;
     b->primary = primary ? conf_backend_index(conf, primary) : -1;
-    b->feed = snapshot_feed_of(conf, b->conf);
+    int feed = snapshot_feed_of(conf, b->conf);
+    b->feed = feed >= 0 ? &edition->snapshot->backends[feed]->feed : NULL;
 }
 
 void binding_know_script(struct binding *b, const struct runtime *rt, int script)

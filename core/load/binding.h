@@ -23,7 +23,7 @@ struct binding {
     bool many_only;               /* the script has no function for one key */
     bool can_write;               /* it has one that writes */
     int script, backend, primary; /* -1: none */
-    int feed;                     /* the backend whose feed tells of changes; -1: none */
+    const struct live_feed *feed; /* that tells of changes; NULL: none */
 };
 
 /* The loader at that index of the edition's configuration; the edition has its capacities. */
@@ -49,7 +49,7 @@ static inline struct loader_facts *binding_facts(const struct binding *b)
 /* The feed that tells of changes is cut: what is loaded does not count as fresh. */
 static inline bool binding_is_cut(const struct binding *b)
 {
-    return b->feed >= 0 && feed_numbers_cut(b->edition->snapshot->feeds[b->feed]);
+    return b->feed && live_feed_is_cut(b->feed);
 }
 
 /* This thread's share of a bound that is for all of them. */

@@ -108,10 +108,8 @@ static bool same_source(const struct binding *a, const struct binding *b)
 
 /* A loader whose pattern and backend stay the same keeps its breaker; a backend that is kept, with
  * the same bounds, what is known of how much it bears. */
-void edition_carry(struct edition *edition, const struct edition *before)
+static void carry(struct edition *edition, const struct edition *before)
 {
-    if (!before)
-        return;
     runtime_carry_accounts(edition->runtime, before->runtime);
     for (size_t i = 0; i < edition->snapshot->conf->backend_count; i++)
         for (size_t k = 0; k < before->snapshot->conf->backend_count; k++)
@@ -125,6 +123,16 @@ void edition_carry(struct edition *edition, const struct edition *before)
             if (same_source(&to->binding, &from->binding))
                 admission_carry_breaker(to, from);
         }
+}
+
+void edition_carry(struct edition *edition, struct edition *before)
+{
+    if (before)
+        carry(edition, before);
+    for (size_t i = 0; before && i < before->snapshot->conf->loader_count; i++)
+        before->admissions[i].retired = true;
+    for (size_t i = 0; i < edition->snapshot->conf->loader_count; i++)
+        admission_publish(&edition->admissions[i]);
 }
 
 int edition_new(struct edition **out, const struct edition_wanted *w, struct err *e)

@@ -60,7 +60,7 @@ struct edition_wanted {
 int edition_new(struct edition **out, const struct edition_wanted *w, struct err *e) MUST_USE;
 /* It becomes the current one: takes over what is known of what stays the same. before: NULL is
  * allowed. */
-void edition_carry(struct edition *edition, const struct edition *before);
+void edition_carry(struct edition *edition, struct edition *before);
 
 /* ---- edition_vm.c ---- */
 

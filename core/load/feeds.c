@@ -31,7 +31,7 @@ struct feeds {
 
 static void publish(struct one *o)
 {
-    struct feed_numbers *to = o->current->feeds[o->index];
+    struct live_feed *to = &o->current->backends[o->index]->feed;
     atomic_store_explicit(&to->connected, o->feed.connected, memory_order_relaxed);
     atomic_store_explicit(&to->events, o->feed.events, memory_order_relaxed);
     atomic_store_explicit(&to->bad, o->feed.bad, memory_order_relaxed);
@@ -164,7 +164,7 @@ static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed
         .patterns = patterns,
         .pattern_count = count,
         .lagging = has_replica(s->conf, index),
-        .cut = &s->feeds[index]->cut,
+        .cut = &s->backends[index]->feed.cut,
     };
     return true;
 }
@@ -245,7 +245,7 @@ static void feeds_recv_change(struct message *m, void *owner)
             if (o)
                 err_set(&e, ERR_NOMEM, "no memory for the patterns of a feed");
             log_error("feed.failed", "backend=%s error=%s", b->name, log_q(e.text));
-            atomic_store(&s->feeds[i]->cut, true); /* nobody listens */
+            atomic_store(&s->backends[i]->feed.cut, true); /* nobody listens */
         }
     }
     list_for_each_safe (link, next, &fs->all) {

@@ -20,7 +20,7 @@ struct loader_thread {
     struct edition *current, *prepared;
     struct message begin, stop;
     ev_prepare turn_end; /* waiters of flights that ended in the turn are told at the latest */
-    ev_timer telling;    /* its backends' and scripts' numbers, to the snapshot */
+    ev_timer telling;    /* its backends' and scripts' numbers, to who reads them */
 };
 
 /* ---- flights and writes ---- */
@@ -225,12 +225,12 @@ static void loader_thread_on_telling(struct ev_loop *loop, ev_timer *timer, int 
     for (size_t i = 0; i < edition->snapshot->conf->backend_count; i++) {
         struct backend_stats now = {0};
         edition->backends[i]->ops->read_stats(edition->backends[i], &now);
-        snapshot_tell_backend(edition->snapshot, t->options.index, i, &now);
+        live_backend_tell(edition->snapshot->backends[i], t->options.index, &now);
     }
     struct runtime_stats now = {0};
     edition_vm_reap(edition);
     edition_vm_read_stats(edition, &now);
-    snapshot_tell_scripts(edition->snapshot, t->options.index, &now);
+    live_scripts_tell(edition->snapshot->scripts, t->options.index, &now);
 }
 
 /* The loop is about to sleep, and what this turn asks of backends is sent. */

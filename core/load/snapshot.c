@@ -4,6 +4,7 @@
 #include "load/jitter.h"
 #include "metrics/metrics.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 _Static_assert(METRIC_OWNERS > CONF_LOADERS_MAX, "a slot for each loader, and one for none");
@@ -19,81 +20,14 @@ static const struct conf_loader *find_twin(const struct conf *conf)
     return NULL;
 }
 
-/* Each field is one number of backend_stats or runtime_stats, as words that any thread may read. */
-#define BACKEND_FIELDS(X)                                                                          \
-    X(queries)                                                                                     \
-    X(failures)                                                                                    \
-    X(connects)                                                                                    \
-    X(disconnects)                                                                                 \
-    X(cancels)                                                                                     \
-    X(timeouts)                                                                                    \
-    X(groups)                                                                                      \
-    X(groups_failed)                                                                               \
-    X(reruns)                                                                                      \
-    X(descriptions)                                                                                \
-    X(stale)                                                                                       \
-    X(lost)                                                                                        \
-    X(retired)                                                                                     \
-    X(grown)                                                                                       \
-    X(unprepared)                                                                                  \
-    X(statements_shared)                                                                           \
-    X(statements_alone)                                                                            \
-    X(connections)                                                                                 \
-    X(idle)                                                                                        \
-    X(in_flight)                                                                                   \
-    X(queued)
-#define SCRIPT_FIELDS(X)                                                                           \
-    X(runs)                                                                                        \
-    X(failures)                                                                                    \
-    X(cpu_stops)                                                                                   \
-    X(memory_stops)                                                                                \
-    X(call_stops)                                                                                  \
-    X(collections)                                                                                 \
-    X(replaced)                                                                                    \
-    X(memory_bytes)                                                                                \
-    X(parked)
-
-#define WORD(field) _Atomic uint64_t field;
-#define TELL(field) atomic_store_explicit(&to->field, now->field, memory_order_relaxed);
-#define ADD(field)  sum->field += atomic_load_explicit(&from->field, memory_order_relaxed);
-
-struct backend_numbers {
-    BACKEND_FIELDS(WORD)
-};
-
-struct script_numbers {
-    SCRIPT_FIELDS(WORD)
-};
-
-void snapshot_tell_backend(struct snapshot *s, size_t thread, size_t backend,
-                           const struct backend_stats *now)
-{
-    struct backend_numbers *to = &s->backends[thread * s->conf->backend_count + backend];
-    BACKEND_FIELDS(TELL)
-}
-
-void snapshot_tell_scripts(struct snapshot *s, size_t thread, const struct runtime_stats *now)
-{
-    struct script_numbers *to = &s->scripts[thread];
-    SCRIPT_FIELDS(TELL)
-}
-
 void snapshot_ask_backend(const struct snapshot *s, size_t backend, struct backend_stats *sum)
 {
-    *sum = (struct backend_stats){0};
-    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
-        const struct backend_numbers *from = &s->backends[t * s->conf->backend_count + backend];
-        BACKEND_FIELDS(ADD)
-    }
+    live_backend_ask(s->backends[backend], sum);
 }
 
 void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum)
 {
-    *sum = (struct runtime_stats){0};
-    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
-        const struct script_numbers *from = &s->scripts[t];
-        SCRIPT_FIELDS(ADD)
-    }
+    live_scripts_ask(s->scripts, sum);
 }
 
 static int compile_routes(struct snapshot *s, struct err *e)
@@ -119,94 +53,78 @@ static int compile_routes(struct snapshot *s, struct err *e)
     return rc;
 }
 
-static void add_totals(struct loader_counters *to, const struct loader_counters *from)
+/* ---- what goes on ---- */
+
+static struct live_loader *find_loader(struct live_loader *const *all, size_t count,
+                                       const char *pattern)
 {
-#define ADD_TOTAL(name) loader_count(&to->name, atomic_load(&from->name));
-    LOADER_TOTALS(ADD_TOTAL)
-#undef ADD_TOTAL
-    for (int i = 0; i < REASON_COUNT; i++)
-        loader_count(&to->by_reason[i], atomic_load(&from->by_reason[i]));
-    for (int i = 0; i < ERR_COUNT; i++)
-        loader_count(&to->failures[i], atomic_load(&from->failures[i]));
+    for (size_t i = 0; i < count; i++)
+        if (all[i] && strcmp(all[i]->pattern, pattern) == 0)
+            return all[i];
+    return NULL;
 }
 
-/* Threads that are no more leave theirs to those that are. */
-static void carry_totals(struct snapshot *s, const struct snapshot *before)
+/* With a slot where one is left, or the one that the pattern has already. */
+static struct live_loader *open_loader(struct snapshot *s, const struct snapshot *before,
+                                       const char *pattern)
 {
-    size_t threads = (size_t)s->conf->loader_threads;
-    for (size_t i = 0; i < s->conf->loader_count; i++)
-        for (size_t k = 0; k < before->conf->loader_count; k++) {
-            if (strcmp(s->conf->loaders[i].pattern, before->conf->loaders[k].pattern) != 0)
-                continue;
-            for (size_t t = 0; t < (size_t)before->conf->loader_threads; t++)
-                add_totals(snapshot_counters(s, t % threads, i), snapshot_counters(before, t, k));
-        }
+    struct live_loader *l = find_loader(s->slots, s->slot_count, pattern);
+    if (!l && before)
+        l = find_loader(before->loaders, before->conf->loader_count, pattern);
+    if (l)
+        return live_loader_ref(l);
+    bool left = s->slot_count < METRIC_OWNERS;
+    l = live_loader_new(pattern, left ? (uint16_t)s->slot_count : 0,
+                        (uint32_t)s->conf->loader_threads);
+    if (l && left)
+        s->slots[s->slot_count++] = live_loader_ref(l);
+    return l;
 }
 
-static struct feed_numbers *find_numbers(const struct snapshot *before, const char *backend)
+static int open_loaders(struct snapshot *s, const struct snapshot *before)
 {
-    int k = before ? conf_backend_index(before->conf, backend) : -1;
-    return k >= 0 && before->conf->backends[k].feed ? before->feeds[k] : NULL;
-}
-
-static int share_feeds(struct snapshot *s, const struct snapshot *before)
-{
-    for (size_t i = 0; i < s->conf->backend_count; i++) {
-        const struct conf_backend *b = &s->conf->backends[i];
-        struct feed_numbers *f = b->feed ? find_numbers(before, b->name) : NULL;
-        if (!f && !(f = calloc(1, sizeof *f)))
-            return ERR_NOMEM;
-        atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-        s->feeds[i] = f;
-    }
-    return 0;
-}
-
-static void unshare_feeds(struct snapshot *s, size_t count)
-{
-    for (size_t i = 0; s->feeds && i < count; i++)
-        if (s->feeds[i] &&
-            atomic_fetch_sub_explicit(&s->feeds[i]->refs, 1, memory_order_acq_rel) == 1)
-            free(s->feeds[i]);
-    free(s->feeds);
-}
-
-static int find_slot(const struct snapshot *s, const char *pattern)
-{
-    for (size_t slot = 1; slot < s->owner_count; slot++)
-        if (strcmp(s->owners[slot], pattern) == 0)
-            return (int)slot;
-    return 0;
-}
-
-/* The slots that were given out before stay with their patterns; then new patterns get theirs. */
-static int give_slots(struct snapshot *s, const struct snapshot *before)
-{
-    size_t loaders = s->conf->loader_count, had = before ? before->owner_count : 1;
-    s->owners = calloc(had + loaders, sizeof *s->owners);
-    s->owner_of = calloc(loaders + 1, sizeof *s->owner_of);
-    if (!s->owners || !s->owner_of)
+    size_t count = s->conf->loader_count, had = before ? before->slot_count : 1;
+    s->facts = calloc(count + 1, sizeof *s->facts);
+    s->loaders = calloc(count + 1, sizeof *s->loaders);
+    s->slots = calloc(had + count, sizeof *s->slots);
+    if (!s->facts || !s->loaders || !s->slots)
         return ERR_NOMEM;
-    s->owner_count = 1;
-    for (size_t slot = 1; slot < had; slot++, s->owner_count++)
-        if (!(s->owners[slot] = strdup(before->owners[slot])))
+    for (s->slot_count = 1; s->slot_count < had; s->slot_count++)
+        s->slots[s->slot_count] = live_loader_ref(before->slots[s->slot_count]);
+    for (size_t i = 0; i < count; i++)
+        if (!(s->loaders[i] = open_loader(s, before, s->conf->loaders[i].pattern)))
             return ERR_NOMEM;
-    for (size_t i = 0; i < loaders; i++) {
-        const char *pattern = s->conf->loaders[i].pattern;
-        int slot = find_slot(s, pattern);
-        if (slot == 0 && s->owner_count < METRIC_OWNERS) {
-            if (!(s->owners[s->owner_count] = strdup(pattern)))
-                return ERR_NOMEM;
-            slot = (int)s->owner_count++;
-        }
-        s->owner_of[i] = (uint16_t)slot;
+    return 0;
+}
+
+/* A feed that was not there begins anew. */
+static struct live_backend *find_backend(const struct snapshot *before,
+                                         const struct conf_backend *b)
+{
+    int k = before ? conf_backend_index(before->conf, b->name) : -1;
+    bool same = k >= 0 && !before->conf->backends[k].feed == !b->feed;
+    return same ? before->backends[k] : NULL;
+}
+
+static int open_backends(struct snapshot *s, const struct snapshot *before)
+{
+    uint32_t threads = (uint32_t)s->conf->loader_threads;
+    s->scripts = before ? live_scripts_ref(before->scripts) : live_scripts_new(threads);
+    s->backends = calloc(s->conf->backend_count + 1, sizeof *s->backends);
+    if (!s->scripts || !s->backends)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < s->conf->backend_count; i++) {
+        struct live_backend *b = find_backend(before, &s->conf->backends[i]);
+        s->backends[i] = b ? live_backend_ref(b) : live_backend_new(threads);
+        if (!s->backends[i])
+            return ERR_NOMEM;
     }
     return 0;
 }
 
 uint16_t snapshot_owner(const struct snapshot *s, int loader)
 {
-    return loader < 0 ? 0 : s->owner_of[loader];
+    return loader < 0 ? 0 : s->loaders[loader]->slot;
 }
 
 struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t ttl_ms,
@@ -217,7 +135,7 @@ struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t tt
     const struct policy *p = &s->conf->loaders[loader].policy;
     return (struct refresh){
         .ahead_ms = jitter_ahead_ms(ttl_ms, p->refresh_ahead, last, load_us, rng),
-        .owner = s->owner_of[loader],
+        .owner = snapshot_owner(s, loader),
         .early = p->early_beta > 0,
     };
 }
@@ -250,41 +168,48 @@ static int make_tls(struct snapshot *s, struct err *e)
     return rc;
 }
 
+/* Everything but the configuration. */
+static void release(struct snapshot *s)
+{
+    const struct conf *conf = s->conf;
+    routes_free(s->routes);
+    tls_context_free(s->tls);
+    for (size_t slot = 1; slot < s->slot_count; slot++)
+        live_loader_unref(s->slots[slot]);
+    for (size_t i = 0; s->loaders && i < conf->loader_count; i++)
+        live_loader_unref(s->loaders[i]);
+    for (size_t i = 0; s->backends && i < conf->backend_count; i++)
+        live_backend_unref(s->backends[i]);
+    live_scripts_unref(s->scripts);
+    free(s->slots);
+    free(s->loaders);
+    free(s->backends);
+    free(s->facts);
+    free(s);
+}
+
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e)
 {
     *out = NULL;
+    assert(!before || before->conf->loader_threads == conf->loader_threads);
     struct snapshot *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(e, ERR_NOMEM, "no memory for a configuration");
     atomic_init(&s->refs, 1);
     s->generation = generation;
     s->conf = conf;
-    size_t count = (size_t)conf->loader_threads * conf->loader_count;
-    size_t threads = (size_t)conf->loader_threads;
-    s->counters = calloc(count + 1, sizeof *s->counters);
-    s->facts = calloc(conf->loader_count + 1, sizeof *s->facts);
-    s->backends = calloc(threads * conf->backend_count + 1, sizeof *s->backends);
-    s->scripts = calloc(threads, sizeof *s->scripts);
-    s->feeds = calloc(conf->backend_count + 1, sizeof *s->feeds);
-    int rc = s->counters && s->facts && s->backends && s->scripts && s->feeds
-                 ? compile_routes(s, e)
-                 : err_set(e, ERR_NOMEM, "no memory for counters");
-    if (rc == 0 && share_feeds(s, before) != 0)
-        rc = err_set(e, ERR_NOMEM, "no memory for the feeds of %zu backends", conf->backend_count);
-    if (rc == 0 && give_slots(s, before) != 0)
+    int rc = compile_routes(s, e);
+    if (rc == 0 && open_backends(s, before) != 0)
+        rc = err_set(e, ERR_NOMEM, "no memory for %zu backends", conf->backend_count);
+    if (rc == 0 && open_loaders(s, before) != 0)
         rc = err_set(e, ERR_NOMEM, "no memory for %zu patterns", conf->loader_count);
     if (rc == 0)
         rc = make_tls(s, e);
     if (rc != 0) {
-        unshare_feeds(s, conf->backend_count);
-        s->feeds = NULL;
-        s->conf = NULL; /* still the caller's */
-        snapshot_unref(s);
+        release(s); /* conf is still the caller's */
         return rc;
     }
-    if (before)
-        carry_totals(s, before);
     *out = s;
     return 0;
 }
@@ -299,25 +224,14 @@ void snapshot_unref(struct snapshot *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
-    routes_free(s->routes);
-    tls_context_free(s->tls);
-    for (size_t slot = 1; slot < s->owner_count; slot++)
-        free(s->owners[slot]);
-    free(s->owners);
-    free(s->owner_of);
-    free(s->counters);
-    free(s->facts);
-    free(s->backends);
-    free(s->scripts);
-    if (s->conf)
-        unshare_feeds(s, s->conf->backend_count);
-    conf_unref(s->conf);
-    free(s);
+    struct conf *conf = s->conf;
+    release(s);
+    conf_unref(conf);
 }
 
 struct loader_counters *snapshot_counters(const struct snapshot *s, size_t thread, size_t loader)
 {
-    return &s->counters[thread * s->conf->loader_count + loader];
+    return &s->loaders[loader]->lanes[thread].counters;
 }
 
 const struct policy *snapshot_policy(const struct snapshot *s, struct slice key, int *loader)
@@ -346,5 +260,5 @@ int snapshot_refuse(const struct snapshot *s, struct slice key, int misfit, stru
 bool snapshot_is_cut(const struct snapshot *s, int loader)
 {
     int feed = loader >= 0 ? snapshot_feed_of(s->conf, &s->conf->loaders[loader]) : -1;
-    return feed >= 0 && feed_numbers_cut(s->feeds[feed]);
+    return feed >= 0 && live_feed_is_cut(&s->backends[feed]->feed);
 }

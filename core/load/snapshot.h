@@ -1,114 +1,49 @@
 /*
- * snapshot: one configuration in force: options, routes, and what is counted per loader.
+ * snapshot: one configuration in force: options, routes, and where its loaders and backends count.
  *
- * Shape: immutable but for the counters, shared by reference; each thread holds the one it works
- * with and is handed the next by a message. Thread: any. Limits: the configuration's.
+ * Shape: immutable, shared by reference; each thread holds the one it works with and is handed the
+ * next by a message. What moves while it is in force is beside it (live.h), and goes on with the
+ * next snapshot that has that pattern or that backend; but for what is known of scripts, which is
+ * of their texts. Thread: any. Limits: the configuration's.
  */
 #ifndef RTCACHE_LOAD_SNAPSHOT_H
 #define RTCACHE_LOAD_SNAPSHOT_H
 
-#include "bind/runtime.h"
-#include "conf/conf.h"
-#include "load/reason.h"
-#include "load/route.h"
 #include "base/rng.h"
+#include "conf/conf.h"
+#include "load/live.h"
+#include "load/route.h"
 #include "store/store.h"
 #include "sys/tls.h"
 
 #include <stdatomic.h>
-
-/* X(name), as `loaders` shows it: totals that go on over reloads. Keys but for batches,
- * microseconds for *_us. misses and coalesced are the I/O threads'. */
-#define LOADER_TOTALS(X)                                                                           \
-    X(loads)                                                                                       \
-    X(found)                                                                                       \
-    X(absent)                                                                                      \
-    X(failed)                                                                                      \
-    X(refused)                                                                                     \
-    X(retried)                                                                                     \
-    X(misses)                                                                                      \
-    X(coalesced)                                                                                   \
-    X(batches)                                                                                     \
-    X(batch_keys)                                                                                  \
-    X(queue_us)                                                                                    \
-    X(load_us)                                                                                     \
-    X(refresh_wasted)                                                                              \
-    X(too_large)                                                                                   \
-    X(prefetch_skipped)
-
-/* Of a loader on a thread; written by that one, and where said by the I/O threads, read by any. */
-struct loader_counters {
-#define LOADER_FIELD(name) _Atomic uint64_t name;
-    LOADER_TOTALS(LOADER_FIELD)
-#undef LOADER_FIELD
-    _Atomic uint64_t by_reason[REASON_COUNT]; /* loads */
-    _Atomic uint64_t failures[ERR_COUNT];     /* by -code */
-    _Atomic uint32_t in_flight, queued;
-    _Atomic int breaker; /* enum breaker_state */
-};
-
-/* What a loader thread last said of its backends and its scripts, twice a second (loader_thread.c).
- */
-struct backend_numbers;
-struct script_numbers;
-
-/* Of a backend's feed: written by the feeds' thread, read by any. It lives beside the snapshots,
- * which share it by the backend's name: what changes while the next one is made is not copied. */
-struct feed_numbers {
-    _Atomic int refs;
-    _Atomic bool cut; /* what is loaded from what it feeds does not count as fresh */
-    _Atomic bool connected;
-    _Atomic uint64_t events, bad, gaps;
-    _Atomic int64_t lag_ms; /* -1: unknown */
-};
-
-static inline bool feed_numbers_cut(const struct feed_numbers *f)
-{
-    return atomic_load_explicit(&f->cut, memory_order_acquire);
-}
-
-/* What has shown itself of a loader's script, on any thread; of every reload's scripts anew, but
- * for a script whose text is the same (edition_carry). */
-struct loader_facts {
-    _Atomic bool gives_tags;                    /* a load gave some */
-    _Atomic bool told_untagged, told_too_large; /* the log has it */
-};
 
 struct snapshot {
     _Atomic int refs;
     uint64_t generation;
     struct conf *conf; /* shared */
     struct routes *routes;
-    struct tls_context *tls;          /* NULL: the configuration has no group "tls" */
-    struct loader_counters *counters; /* [loader_threads][loaders] */
-    struct loader_facts *facts;       /* [loaders] */
-    struct backend_numbers *backends; /* [loader_threads][backends] */
-    struct script_numbers *scripts;   /* [loader_threads] */
-    struct feed_numbers **feeds;      /* [backends]; shared */
+    struct tls_context *tls;        /* NULL: the configuration has no group "tls" */
+    struct loader_facts *facts;     /* [loaders]; owned */
+    struct live_loader **loaders;   /* [loaders]; shared */
+    struct live_backend **backends; /* [backends]; shared */
+    struct live_scripts *scripts;   /* shared */
     /* The pattern that has each slot; slot 0 is nobody's. A pattern keeps its slot over reloads,
-     * also while it is not there, as long as there are any. */
-    char **owners;
-    size_t owner_count;
-    uint16_t *owner_of; /* [loaders]: its slot; 0: there was none left */
+     * also while it is not there, as long as there are any; and what was counted with it. */
+    struct live_loader **slots; /* shared */
+    size_t slot_count;
 };
 
-/* conf's reference is handed over on success. before: the totals of equal patterns go on; NULL:
- * none. ERR_CONFIG names a pattern, or a file of "tls", and its line. */
+/* conf's reference is handed over on success. before: the one in force, with as many loader
+ * threads, whose live parts go on; NULL: none. ERR_CONFIG names a pattern, or a file of "tls", and
+ * its line. */
 int snapshot_new(struct snapshot **out, struct conf *conf, uint64_t generation,
                  const struct snapshot *before, struct err *e) MUST_USE;
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s); /* NULL is allowed */
 
-static inline void loader_count(_Atomic uint64_t *total, uint64_t n)
-{
-    atomic_fetch_add_explicit(total, n, memory_order_relaxed);
-}
-
 struct loader_counters *snapshot_counters(const struct snapshot *s, size_t thread, size_t loader);
 
-void snapshot_tell_backend(struct snapshot *s, size_t thread, size_t backend,
-                           const struct backend_stats *now);
-void snapshot_tell_scripts(struct snapshot *s, size_t thread, const struct runtime_stats *now);
 /* The sums over the loader threads. */
 void snapshot_ask_backend(const struct snapshot *s, size_t backend, struct backend_stats *sum);
 void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum);

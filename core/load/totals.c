@@ -5,7 +5,7 @@
 struct loader_totals totals_of_loader(const struct snapshot *s, size_t loader)
 {
     struct loader_totals sum = {.breaker = BREAKER_CLOSED};
-    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
+    for (size_t t = 0; t < s->loaders[loader]->threads; t++) {
         struct loader_counters *c = snapshot_counters(s, t, loader);
         size_t i = 0;
 #define ADD_TOTAL(name) sum.of[i++] += READ(c->name);
@@ -24,7 +24,7 @@ struct loader_totals totals_of_loader(const struct snapshot *s, size_t loader)
     return sum;
 }
 
-struct feed_totals totals_of_feed(const struct feed_numbers *f)
+struct feed_totals totals_of_feed(const struct live_feed *f)
 {
     return (struct feed_totals){.connected = READ(f->connected),
                                 .cut = READ(f->cut),

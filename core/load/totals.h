@@ -28,6 +28,6 @@ struct feed_totals {
 };
 
 struct loader_totals totals_of_loader(const struct snapshot *s, size_t loader);
-struct feed_totals totals_of_feed(const struct feed_numbers *f);
+struct feed_totals totals_of_feed(const struct live_feed *f);
 
 #endif

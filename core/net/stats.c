@@ -129,7 +129,7 @@ static int pack_feeds(struct buf *out, const struct snapshot *s)
     for (size_t i = 0; i < conf->backend_count; i++) {
         if (!conf->backends[i].feed)
             continue;
-        struct feed_totals f = totals_of_feed(s->feeds[i]);
+        struct feed_totals f = totals_of_feed(&s->backends[i]->feed);
         rc |= mpw_cstr(out, conf->backends[i].name) | mpw_map(out, 6);
         rc |= mpw_cstr(out, "connected") | mpw_bool(out, f.connected);
         rc |= mpw_cstr(out, "cut") | mpw_bool(out, f.cut);

@@ -268,8 +268,8 @@ return {
   {
     race = "38", rule = "a feed that is cut while a snapshot is made is cut in it",
     file = "core/load/snapshot.c",
-    from = "b->feed ? find_numbers(before, b->name) : NULL;",
-    to = "NULL;\n        (void)find_numbers, (void)before, (void)b;",
+    from = "bool same = k >= 0 && !before->conf->backends[k].feed == !b->feed;",
+    to = "bool same = false && k >= 0 && !before->conf->backends[k].feed == !b->feed;",
     tests = { "load_snapshot" },
   },
   {

@@ -329,6 +329,19 @@ describe("a reload and what is under way:", function()
     assert.equal("closed", server:loader("k:*").breaker)
   end)
 
+  it("a load in the air is shown in flight, and is counted when it ends", function()
+    start()
+    local id = at_gate "k:1"
+    reload { ttl = "2h" }
+    local l = server:loader "k:*"
+    assert.same({ 1, 1, 0 }, { l.in_flight, l.loads, l.found })
+    source.db:open(GATE)
+    expect.value(cache:receive(id))
+    server:await_loader("k:*", "in_flight", 0)
+    l = server:loader "k:*"
+    assert.same({ 1, 1 }, { l.loads, l.found })
+  end)
+
   it("counts of a loader go on while its pattern stays", function()
     start()
     source:put("k:1", "v")
@@ -336,6 +349,10 @@ describe("a reload and what is under way:", function()
     expect.value(cache:get "k:1")
     reload { ttl = "2h" }
     local l = server:loader "k:*"
+    assert.same({ 1, 1, 1 }, { l.loads, l.hits, l.misses })
+    reload { pattern = "other:*" }
+    reload { pattern = "k:*" }
+    l = server:loader "k:*"
     assert.same({ 1, 1, 1 }, { l.loads, l.hits, l.misses })
   end)
 end)

@@ -26,6 +26,7 @@ M.shared = {
   ["load/admission"] = "counts that stats reads",
   ["load/load_end"] = "counts that stats reads",
   ["load/snapshot"] = "references to a snapshot",
+  ["load/live"] = "what threads count and know while snapshots come and go",
   ["load/feed"] = "whether a feed is cut, which loads ask",
   ["load/feeds"] = "what stats reads of the feeds",
   ["net/ledger"] = "what connections hold, which all I/O threads sum up",

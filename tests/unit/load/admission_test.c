@@ -321,6 +321,42 @@ static void over_a_reload_an_open_breaker_stays_open_and_a_probe_is_forgotten(vo
     world_free(w);
 }
 
+static uint32_t gauge(const _Atomic uint32_t *g)
+{
+    return atomic_load(g);
+}
+
+/* Both count in one place, as those of one pattern in two editions do. */
+static void over_a_reload_gauges_are_of_both_editions_and_the_breaker_of_the_new_one(void **state)
+{
+    (void)state;
+    struct load_world *w = world_of(1, 100);
+    struct world_get g[3];
+    world_open(w);
+    struct admission *old = &w->admissions[0], *new = &w->admissions[1];
+    struct loader_counters *c = new->binding.counters = old->binding.counters;
+    world_get(w, 0, "a:0", &g[0], NULL);
+    world_step(w);
+    world_get(w, 0, "a:1", &g[1], NULL);
+    world_get(w, 1, "b:2", &g[2], NULL);
+    world_step(w);
+    assert_int_equal(gauge(&c->in_flight), 2);
+    assert_int_equal(gauge(&c->queued), 1);
+    old->retired = true;
+    new->breaker.state = BREAKER_OPEN;
+    admission_publish(new);
+    world_answer(w, world_asked_for(w, "a:0"));
+    world_step(w);
+    assert_int_equal(gauge(&c->in_flight), 2);
+    assert_int_equal(gauge(&c->queued), 0);
+    assert_int_equal(atomic_load(&c->breaker), BREAKER_OPEN);
+    new->breaker.state = BREAKER_CLOSED;
+    answer_all(w);
+    assert_int_equal(gauge(&c->in_flight), 0);
+    assert_int_equal(gauge(&c->queued), 0);
+    world_free(w);
+}
+
 static void what_is_queued_holds_its_edition(void **state)
 {
     (void)state;
@@ -360,6 +396,7 @@ int main(void)
         cmocka_unit_test(after_failures_in_a_row_the_breaker_refuses_and_lets_one_probe_through),
         cmocka_unit_test(a_source_that_refuses_a_key_is_well_as_far_as_the_breaker_goes),
         cmocka_unit_test(over_a_reload_an_open_breaker_stays_open_and_a_probe_is_forgotten),
+        cmocka_unit_test(over_a_reload_gauges_are_of_both_editions_and_the_breaker_of_the_new_one),
         cmocka_unit_test(what_is_queued_holds_its_edition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "load/snapshot.h"
+#include "load/totals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,13 +74,16 @@ static void race_38_a_feed_that_is_cut_while_the_next_snapshot_is_made_is_cut_in
     p.conf.backend_count = 2;
     p.loaders[0].backend = "main";
     struct snapshot *s = snapshot_of(&p, NULL), *next = snapshot_of(&p, s);
-    atomic_store(&s->feeds[0]->cut, true); /* the feeds' thread has not heard of the next one yet */
+    atomic_store(&s->backends[0]->feed.cut,
+                 true); /* the feeds' thread has not heard of the next one yet */
     assert_true(snapshot_is_cut(next, 0));
     snapshot_unref(s);
     assert_true(snapshot_is_cut(next, 0));
-    backends[0].feed = NULL;
-    struct snapshot *without = snapshot_of(&p, next);
-    backends[0].feed = "c";
+    struct plan unfed = p;
+    struct conf_backend plain[] = {{.name = "main"}, {.name = "other"}};
+    unfed.conf.loaders = unfed.loaders;
+    unfed.conf.backends = plain;
+    struct snapshot *without = snapshot_of(&unfed, next);
     struct snapshot *again = snapshot_of(&p, without);
     assert_false(snapshot_is_cut(again, 0)); /* a feed that was gone begins anew */
     snapshot_unref(next);
@@ -144,36 +147,9 @@ static void a_pattern_given_twice_is_named(void **state)
     assert_int_equal(held(&p), HELD);
 }
 
-static void count(struct snapshot *s, size_t thread, size_t loader, uint64_t n)
+static uint64_t loads(const struct snapshot *s, size_t loader)
 {
-    struct loader_counters *c = snapshot_counters(s, thread, loader);
-    atomic_store(&c->loads, n);
-    atomic_store(&c->found, n + 1);
-    atomic_store(&c->absent, n + 2);
-    atomic_store(&c->failed, n + 3);
-    atomic_store(&c->refused, n + 4);
-    atomic_store(&c->in_flight, 5);
-    atomic_store(&c->queued, 6);
-    atomic_store(&c->breaker, 1);
-}
-
-/* The loads of all threads; that the other totals went with them. */
-static uint64_t total(const struct snapshot *s, size_t loader)
-{
-    uint64_t loads = 0, others = 0;
-    for (size_t t = 0; t < (size_t)s->conf->loader_threads; t++) {
-        struct loader_counters *c = snapshot_counters(s, t, loader);
-        loads += atomic_load(&c->loads);
-        others += atomic_load(&c->found) + atomic_load(&c->absent) + atomic_load(&c->failed) +
-                  atomic_load(&c->refused);
-        /* What is of this moment starts anew. */
-        assert_int_equal(atomic_load(&c->in_flight), 0);
-        assert_int_equal(atomic_load(&c->queued), 0);
-        assert_int_equal(atomic_load(&c->breaker), 0);
-    }
-    assert_int_equal((others - 4 * loads) % 10, 0);
-    assert_int_equal(others > 0, loads > 0);
-    return loads;
+    return totals_of_loader(s, loader).of[0];
 }
 
 static void the_totals_of_equal_patterns_go_on(void **state)
@@ -185,34 +161,77 @@ static void the_totals_of_equal_patterns_go_on(void **state)
     struct snapshot *before = snapshot_of(&old, NULL);
     for (size_t t = 0; t < 2; t++)
         for (size_t i = 0; i < 3; i++)
-            count(before, t, i, 1000 * (i + 1) + t);
+            loader_count(&snapshot_counters(before, t, i)->loads, 1000 * (i + 1) + t);
     struct snapshot *s = snapshot_of(&new, before);
-    assert_int_equal(total(s, 0), 3000 + 3001);
-    assert_int_equal(total(s, 1), 0);
-    assert_int_equal(total(s, 2), 1000 + 1001);
+    assert_int_equal(loads(s, 0), 3000 + 3001);
+    assert_int_equal(loads(s, 1), 0);
+    assert_int_equal(loads(s, 2), 1000 + 1001);
     assert_int_equal(atomic_load(&snapshot_counters(s, 1, 2)->loads), 1001);
     snapshot_unref(before);
     snapshot_unref(s);
 }
 
-static void totals_outlive_a_change_in_the_number_of_threads(void **state)
+static void what_is_counted_while_the_next_snapshot_is_taken_over_is_not_lost(void **state)
 {
     (void)state;
-    static const int threads[] = {1, 2, 3, 5};
-    const char *const patterns[] = {"user:*", "team:*"};
-    for (size_t i = 0; i < 4; i++) {
-        struct plan old, new;
-        plan_init(&old, 3, patterns, 2);
-        plan_init(&new, threads[i], patterns, 2);
-        struct snapshot *before = snapshot_of(&old, NULL);
-        for (size_t t = 0; t < 3; t++)
-            count(before, t, 1, 100 * (t + 1));
-        struct snapshot *s = snapshot_of(&new, before);
-        assert_int_equal(total(s, 0), 0);
-        assert_int_equal(total(s, 1), 600);
-        snapshot_unref(before);
-        snapshot_unref(s);
-    }
+    struct plan p;
+    plan_init(&p, 2, (const char *[]){"user:*"}, 1);
+    struct snapshot *before = snapshot_of(&p, NULL), *s = snapshot_of(&p, before);
+    /* Loads that began with the one before, until the last of them ends. */
+    struct loader_counters *c = snapshot_counters(before, 1, 0);
+    loader_count(&c->loads, 7);
+    atomic_fetch_add(&c->in_flight, 3);
+    assert_int_equal(loads(s, 0), 7);
+    assert_int_equal(totals_of_loader(s, 0).in_flight, 3);
+    snapshot_unref(before);
+    snapshot_unref(s);
+}
+
+static void what_was_counted_of_a_pattern_is_there_when_it_comes_back(void **state)
+{
+    (void)state;
+    struct plan with, without;
+    plan_init(&with, 1, (const char *[]){"user:*", "team:*"}, 2);
+    plan_init(&without, 1, (const char *[]){"team:*"}, 1);
+    struct snapshot *first = snapshot_of(&with, NULL);
+    loader_count(&snapshot_counters(first, 0, 0)->loads, 7);
+    struct snapshot *second = snapshot_of(&without, first);
+    snapshot_unref(first);
+    struct snapshot *third = snapshot_of(&with, second);
+    snapshot_unref(second);
+    assert_int_equal(loads(third, 0), 7);
+    assert_int_equal(loads(third, 1), 0);
+    snapshot_unref(third);
+}
+
+static void what_threads_last_said_is_there_after_a_reload(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, 2, (const char *[]){"user:*"}, 1);
+    struct conf_backend backends[] = {{.name = "main"}, {.name = "other"}};
+    p.conf.backends = backends;
+    p.conf.backend_count = 2;
+    struct snapshot *before = snapshot_of(&p, NULL);
+    live_backend_tell(before->backends[1], 0, &(struct backend_stats){.queries = 4, .idle = 1});
+    live_backend_tell(before->backends[1], 1, &(struct backend_stats){.queries = 5});
+    live_scripts_tell(before->scripts, 1, &(struct runtime_stats){.runs = 6});
+    struct plan next = p;
+    struct conf_backend others[] = {{.name = "other"}, {.name = "new"}};
+    next.conf.loaders = next.loaders;
+    next.conf.backends = others;
+    struct snapshot *s = snapshot_of(&next, before);
+    struct backend_stats b;
+    struct runtime_stats r;
+    snapshot_ask_backend(s, 0, &b);
+    snapshot_ask_scripts(s, &r);
+    assert_int_equal(b.queries, 9);
+    assert_int_equal(b.idle, 1);
+    snapshot_ask_backend(s, 1, &b);
+    assert_int_equal(b.queries, 0);
+    assert_int_equal(r.runs, 6);
+    snapshot_unref(before);
+    snapshot_unref(s);
 }
 
 static void a_pattern_keeps_its_slot_over_reloads(void **state)
@@ -272,7 +291,9 @@ int main(void)
         cmocka_unit_test(a_pattern_that_is_wrong_is_named_with_its_line),
         cmocka_unit_test(a_pattern_given_twice_is_named),
         cmocka_unit_test(the_totals_of_equal_patterns_go_on),
-        cmocka_unit_test(totals_outlive_a_change_in_the_number_of_threads),
+        cmocka_unit_test(what_is_counted_while_the_next_snapshot_is_taken_over_is_not_lost),
+        cmocka_unit_test(what_was_counted_of_a_pattern_is_there_when_it_comes_back),
+        cmocka_unit_test(what_threads_last_said_is_there_after_a_reload),
         cmocka_unit_test(a_pattern_keeps_its_slot_over_reloads),
         cmocka_unit_test(an_entry_is_told_of_its_refresh_by_its_loader),
     };

@@ -78,7 +78,7 @@ static void the_breaker_is_the_one_furthest_from_closed(void **state)
 static void a_feed_is_read_field_by_field(void **state)
 {
     (void)state;
-    struct feed_numbers f = {
+    struct live_feed f = {
         .cut = true, .connected = false, .events = 1, .bad = 2, .gaps = 3, .lag_ms = -1};
     struct feed_totals t = totals_of_feed(&f);
     assert_true(t.cut && !t.connected);

@@ -265,27 +265,38 @@ static enum load_class class_of(const struct flight *f)
     return f->asked.bulk ? CLASS_BULK : CLASS_SINGLE;
 }
 
-void admission_admit(struct admission *a, struct flight *f)
+static void place(struct admission *a, struct seat *seat)
 {
-    struct seat *seat = seat_new(&a->binding, f);
-    struct err err;
-    if (!seat) {
-        err_set(&err, ERR_NOMEM, "no memory for a load");
-        answers_refuse(&thread_of(a)->answers, f, &err);
-        return;
-    }
-    enum load_class class = class_of(f);
+    enum load_class class = class_of(seat->flight);
     if (class == CLASS_PREFETCH && prefetches_are_full(a)) {
         skip_prefetch(seat);
     } else if (is_full(a) && !shed(a, class) && !sweep(a)) {
         refuse_overloaded(seat, "");
-    } else if (class <= CLASS_BULK && comes_too_late(a, f)) {
+    } else if (class <= CLASS_BULK && comes_too_late(a, seat->flight)) {
         refuse_overloaded(seat, "; its turn would come too late");
     } else {
         admission_enqueue(a, seat, class);
         open_window(a);
     }
     admission_publish(a);
+}
+
+void admission_admit(struct admission *a, struct flight *f)
+{
+    struct seat *seat = seat_new(&a->binding, f);
+    struct err err;
+    if (seat) {
+        place(a, seat);
+        return;
+    }
+    err_set(&err, ERR_NOMEM, "no memory for a load");
+    answers_refuse(&thread_of(a)->answers, f, &err);
+}
+
+void admission_readmit(struct admission *a, struct seat *seat)
+{
+    seat_move(seat, &a->binding);
+    place(a, seat);
 }
 
 void admission_promote(struct seat *seat)

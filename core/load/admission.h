@@ -47,6 +47,8 @@ void admission_fini(struct admission *a); /* nothing is queued */
 void admission_carry_breaker(struct admission *to, const struct admission *from);
 /* Takes over the flight's reference. */
 void admission_admit(struct admission *a, struct flight *f);
+/* Takes over a seat that was popped from another edition's queue; that takes no memory. */
+void admission_readmit(struct admission *a, struct seat *seat);
 /* Somebody waits for a flight that came for nobody. */
 void admission_promote(struct seat *seat);
 /* The next queued seat, out of its queue; NULL where there is none. */

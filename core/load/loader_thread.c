@@ -25,16 +25,18 @@ struct loader_thread {
 
 /* ---- flights and writes ---- */
 
-static void admit(struct loader_thread *t, struct flight *f)
+/* Its loader in the current edition, or what route.h says instead. */
+static int index_of(const struct loader_thread *t, const struct flight *f)
 {
-    struct err err;
     const struct snapshot *s = t->current->snapshot;
     bool known = f->token.generation == s->generation; /* else a reload has overtaken it */
-    int index = known ? f->token.loader : routes_match(s->routes, flight_key(f), NULL);
-    if (index >= 0) {
-        admission_admit(&t->current->admissions[index], f);
-        return;
-    }
+    return known ? f->token.loader : routes_match(s->routes, flight_key(f), NULL);
+}
+
+/* No loader takes it: how it ends. */
+static void turn_away(struct loader_thread *t, struct flight *f, int index)
+{
+    struct err err;
     if (route_is_misfit(index)) { /* since a reload; it can be no row */
         struct outcome o = {.end = END_ABSENT};
         struct verdict v;
@@ -44,6 +46,28 @@ static void admit(struct loader_thread *t, struct flight *f)
     }
     err_set(&err, ERR_NO_LOADER, "no loader's pattern matches");
     answers_refuse(&t->state.answers, f, &err);
+}
+
+static void admit(struct loader_thread *t, struct flight *f)
+{
+    int index = index_of(t, f);
+    if (index >= 0)
+        admission_admit(&t->current->admissions[index], f);
+    else
+        turn_away(t, f, index);
+}
+
+/* It was queued at an edition that is not current any more. */
+static void admit_again(struct loader_thread *t, struct seat *seat)
+{
+    int index = index_of(t, seat->flight);
+    if (index >= 0) {
+        admission_readmit(&t->current->admissions[index], seat);
+        return;
+    }
+    struct flight *f = seat_take_flight(seat);
+    seat_free(seat);
+    turn_away(t, f, index);
 }
 
 static void loader_thread_recv_flight(struct message *m, void *owner)
@@ -136,7 +160,8 @@ static int prepare(struct loader_thread *t, struct snapshot *snapshot, struct er
     return rc;
 }
 
-/* Loads in the air end where they began; queued ones go over to the new edition. */
+/* Loads in the air end where they began; queued ones go over to the new edition. Nothing of it
+ * takes memory. */
 static void commit(struct loader_thread *t)
 {
     struct edition *before = t->current;
@@ -147,11 +172,8 @@ static void commit(struct loader_thread *t)
         return;
     struct seat *seat;
     for (size_t i = 0; i < before->snapshot->conf->loader_count; i++)
-        while ((seat = admission_pop_queued(&before->admissions[i]))) {
-            struct flight *f = seat_take_flight(seat);
-            seat_free(seat);
-            admit(t, f);
-        }
+        while ((seat = admission_pop_queued(&before->admissions[i])))
+            admit_again(t, seat);
     for (size_t i = 0; i < before->snapshot->conf->loader_count; i++)
         writes_move(&t->writes, &before->admissions[i]);
     edition_unref(before);

@@ -25,6 +25,16 @@ struct seat *seat_new(struct binding *b, struct flight *f)
     return seat;
 }
 
+void seat_move(struct seat *seat, struct binding *b)
+{
+    struct thread_state *t = binding_thread(b);
+    edition_ref(b->edition);
+    edition_unref(seat->binding->edition);
+    seat->binding = b;
+    seat->turn = t->turn;
+    seat->queued_us = came_us(t);
+}
+
 struct flight *seat_take_flight(struct seat *seat)
 {
     struct flight *f = seat->flight;

@@ -37,6 +37,8 @@ struct seat {
 
 /* Takes over the flight's reference on success; NULL: no memory. */
 struct seat *seat_new(struct binding *b, struct flight *f);
+/* It is a seat of that loader from now on, as if it came now. In no queue, before and after. */
+void seat_move(struct seat *seat, struct binding *b);
 /* Its flight is the caller's. */
 struct flight *seat_take_flight(struct seat *seat);
 /* Its flight was taken. */

@@ -21,12 +21,6 @@ void feed_init(struct feed *f, const struct changes *changes, const struct feed_
     };
 }
 
-void feed_change(struct feed *f, const struct feed_rule *rule)
-{
-    f->rule = *rule;
-    atomic_store(f->rule.cut, f->cut);
-}
-
 static void set_cut(struct feed *f, bool cut)
 {
     f->cut = cut;
@@ -35,18 +29,23 @@ static void set_cut(struct feed *f, bool cut)
 
 /* ---- gaps ---- */
 
-/* Whether all of them are set. */
-static bool set_marks(const struct feed *f, bool hard)
+/* Whether all of them are set. Of too many patterns each means everything. */
+static bool mark_patterns(const struct feed *f, const char *const *patterns, size_t count,
+                          bool hard)
 {
-    change_all_tags(f->changes, !hard, CAUSE_GAP);
-    bool everything = f->rule.pattern_count > FEED_PATTERNS_MAX;
-    size_t count = everything ? 1 : f->rule.pattern_count;
-    for (size_t i = 0; i < count; i++) {
-        struct slice pattern = slice_str(everything ? "*" : f->rule.patterns[i]);
+    bool everything = count > FEED_PATTERNS_MAX;
+    for (size_t i = 0; i < (everything ? 1 : count); i++) {
+        struct slice pattern = slice_str(everything ? "*" : patterns[i]);
         if (change_match(f->changes, pattern, !hard, CAUSE_GAP, NULL) != 0)
             return false;
     }
     return true;
+}
+
+static bool set_marks(const struct feed *f, bool hard)
+{
+    change_all_tags(f->changes, !hard, CAUSE_GAP);
+    return mark_patterns(f, f->rule.patterns, f->rule.pattern_count, hard);
 }
 
 /* What was loaded before now is not fresh (hard: not served at all). Where that cannot be said yet
@@ -59,12 +58,49 @@ static void mark(struct feed *f, bool hard)
         set_cut(f, true);
 }
 
+static bool has_pattern(const struct feed_rule *rule, const char *pattern)
+{
+    for (size_t i = 0; i < rule->pattern_count; i++)
+        if (strcmp(rule->patterns[i], pattern) == 0)
+            return true;
+    return false;
+}
+
+/* What it feeds only now was loaded while a gap did not mark it. One that is not up yet marks
+ * everything once it is, or once its grace is over. */
+static void mark_new(struct feed *f, const struct feed_rule *before)
+{
+    const char *more[FEED_PATTERNS_MAX + 1];
+    size_t count = 0;
+    if (!f->connected && !f->cut)
+        return;
+    for (size_t i = 0; i < f->rule.pattern_count && count <= FEED_PATTERNS_MAX; i++)
+        if (!has_pattern(before, f->rule.patterns[i]))
+            more[count++] = f->rule.patterns[i];
+    if (count == 0 || mark_patterns(f, more, count, f->hard))
+        return;
+    f->mark_hard = f->hard || (f->mark_due && f->mark_hard);
+    f->mark_due = true;
+    set_cut(f, true);
+}
+
 /* What was told of while nobody listened would have raised floors. Loads that read a replica would
  * bring what is older than that, and keep it as fresh. */
 static void lose_floors(const struct feed *f, int64_t now_ms)
 {
     if (f->rule.lagging)
         flights_lose_floors(f->changes->flights, now_ms + f->rule.floor_ttl_ms);
+}
+
+void feed_change(struct feed *f, const struct feed_rule *rule, int64_t now_ms)
+{
+    const struct feed_rule before = f->rule;
+    f->rule = *rule;
+    set_cut(f, f->cut);
+    if (!before.lagging) /* in a gap until now none were lost */
+        lose_floors(f, now_ms);
+    mark_new(f, &before);
+    f->hard = false;
 }
 
 static void count_gap(struct feed *f)
@@ -91,6 +127,8 @@ void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms)
     f->mark_due = before->mark_due;
     f->mark_hard = before->mark_hard;
     set_cut(f, before->cut);
+    if (f->cut) /* what this one feeds and the other did not */
+        mark(f, false);
 }
 
 /* Whether somebody left word whose change may be committed only after this. */
@@ -107,6 +145,7 @@ bool feed_up(struct feed *f, const struct identity *identity, const char *missed
     f->next_beat_ms = now_ms;
     if (f->was_up)
         count_gap(f);
+    f->hard = f->hard || (f->was_up && !same);
     f->was_up = true;
     f->identity = *identity;
     f->missed_open = f->missed_open || may_have_moved(f->missed, missed);

@@ -46,6 +46,7 @@ struct feed {
     bool cut;         /* nothing that it feeds may count as fresh */
     bool mark_due;    /* a gap whose marks could not all be set yet */
     bool mark_hard;   /* then: another cluster or timeline */
+    bool hard;        /* there was another cluster or timeline since the last feed_change */
     bool missed_open; /* something was not told of, by a transaction that may not be over */
     int64_t down_since_ms, next_beat_ms;
     uint64_t sent, received;  /* heartbeats, of this connection */
@@ -58,8 +59,10 @@ struct feed {
 
 void feed_init(struct feed *f, const struct changes *changes, const struct feed_rule *rule,
                uint64_t nonce, int64_t now_ms);
-/* Other patterns or times; what was fed before and is not any more is left alone. */
-void feed_change(struct feed *f, const struct feed_rule *rule);
+/* Other patterns or times, some time ago: what is fed only now is not fresh where it was loaded
+ * before; what was fed before and is not any more is left alone. The patterns of the rule until now
+ * are looked at. */
+void feed_change(struct feed *f, const struct feed_rule *rule, int64_t now_ms);
 
 /* It goes on where `before` was, whose connection was made of another configuration. */
 void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms);

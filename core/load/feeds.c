@@ -1,6 +1,5 @@
 #include "load/feeds.h"
 
-#include "backend/backend.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -13,7 +12,9 @@ struct one {
     struct list link;
     struct feeds *feeds;
     struct feed feed;
-    struct listen *listen;
+    struct listen *listen;    /* NULL: it could not be made yet */
+    int64_t again_ms;         /* then: when it is tried again */
+    int64_t wait_ms;          /* how long after that; reconnect_base to reconnect_cap */
     struct snapshot *made;    /* that its connection was made of; one reference */
     struct snapshot *current; /* whose patterns and numbers it uses; one reference */
     const char *name;         /* of the backend, in made */
@@ -25,6 +26,7 @@ struct one {
 struct feeds {
     struct worker worker;
     const struct changes *changes;
+    feeds_listen *listen;
     struct list all;
     struct message stop;
 };
@@ -43,6 +45,8 @@ static void arm(struct one *o)
 {
     struct ev_loop *loop = o->feeds->worker.loop;
     int64_t now_ms = clock_ms(), due_ms = feed_due_ms(&o->feed, now_ms);
+    if (!o->listen && o->again_ms < due_ms)
+        due_ms = o->again_ms;
     ev_timer_stop(loop, &o->due);
     if (due_ms == INT64_MAX)
         return;
@@ -50,6 +54,8 @@ static void arm(struct one *o)
     ev_timer_set(&o->due, due_ms > now_ms ? (double)(due_ms - now_ms) / 1e3 : 0., 0.);
     ev_timer_start(loop, &o->due);
 }
+
+static void try_listen(struct one *o);
 
 static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -64,6 +70,8 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     case FEED_NOTHING: break;
     }
     publish(o);
+    if (!o->listen)
+        try_listen(o);
     arm(o);
 }
 
@@ -110,6 +118,24 @@ static void on_down(void *arg, const char *why)
     arm(o);
 }
 
+static void try_listen(struct one *o)
+{
+    const struct listen_events events = {on_up, on_notified, on_beaten, on_down, o};
+    const struct conf *conf = o->made->conf;
+    const struct conf_backend *b = &conf->backends[conf_backend_index(conf, o->name)];
+    int64_t now_ms = clock_ms();
+    struct err e;
+    if (now_ms < o->again_ms ||
+        o->feeds->listen(&o->listen, o->feeds->worker.loop, b, &events, &e) == 0)
+        return;
+    o->wait_ms = o->wait_ms == 0 ? b->reconnect_base_ms : o->wait_ms * 2;
+    if (o->wait_ms > b->reconnect_cap_ms)
+        o->wait_ms = b->reconnect_cap_ms;
+    o->again_ms = now_ms + o->wait_ms;
+    log_error("feed.failed", "backend=%s retry_ms=%lld error=%s", b->name, (long long)o->wait_ms,
+              log_q(e.text));
+}
+
 static void one_free(struct one *o)
 {
     ev_timer_stop(o->feeds->worker.loop, &o->due);
@@ -121,15 +147,30 @@ static void one_free(struct one *o)
     free(o);
 }
 
-/* The patterns of the loaders that backend `index` feeds; NULL: no memory. */
-static const char **patterns_of(const struct conf *conf, size_t index, size_t *count)
+/* ---- the feeds of a configuration ---- */
+
+/* What one of its feeds needs, made before anything has changed. */
+struct plan {
+    struct one *spare; /* for a feed that is not there yet */
+    size_t index;      /* of the backend */
+    const char **patterns;
+    size_t pattern_count;
+};
+
+struct feeds_change {
+    struct message message;
+    struct snapshot *snapshot; /* one reference */
+    int64_t from_ms;
+    size_t count;
+    struct plan plans[];
+};
+
+/* The patterns of the loaders that backend `index` feeds. */
+static void find_patterns(struct plan *p, const struct conf *conf)
 {
-    const char **patterns = calloc(conf->loader_count + 1, sizeof *patterns);
-    *count = 0;
-    for (size_t i = 0; patterns && i < conf->loader_count; i++)
-        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)index)
-            patterns[(*count)++] = conf->loaders[i].pattern;
-    return patterns;
+    for (size_t i = 0; i < conf->loader_count; i++)
+        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)p->index)
+            p->patterns[p->pattern_count++] = conf->loaders[i].pattern;
 }
 
 /* Whether a loader that backend `index` feeds reads another one, whose primary that is. */
@@ -142,31 +183,30 @@ static bool has_replica(const struct conf *conf, size_t index)
     return false;
 }
 
-/* false: no memory, nothing has changed. */
-static bool one_use(struct one *o, struct snapshot *s, size_t index, struct feed_rule *rule)
+static struct feed_rule rule_of(const struct plan *p, struct snapshot *s)
 {
-    const struct conf_backend *b = &s->conf->backends[index];
-    size_t count;
-    const char **patterns = patterns_of(s->conf, index, &count);
-    if (!patterns)
-        return false;
-    snapshot_ref(s);
-    snapshot_unref(o->current);
-    free(o->patterns);
-    o->current = s;
-    o->index = index;
-    o->patterns = patterns;
-    *rule = (struct feed_rule){
+    const struct conf_backend *b = &s->conf->backends[p->index];
+    return (struct feed_rule){
         .heartbeat_ms = b->feed_heartbeat_ms,
         .grace_ms = b->feed_grace_ms,
         .floor_ttl_ms = s->conf->floor_ttl_ms,
         .max_key = (size_t)s->conf->max_key,
-        .patterns = patterns,
-        .pattern_count = count,
-        .lagging = has_replica(s->conf, index),
-        .cut = &s->backends[index]->feed.cut,
+        .patterns = p->patterns,
+        .pattern_count = p->pattern_count,
+        .lagging = has_replica(s->conf, p->index),
+        .cut = &s->backends[p->index]->feed.cut,
     };
-    return true;
+}
+
+/* Its patterns and its snapshot are o's; those that o had are let go. */
+static void one_use(struct one *o, struct plan *p, struct snapshot *s)
+{
+    snapshot_unref(o->current);
+    free(o->patterns);
+    o->current = snapshot_ref(s);
+    o->index = p->index;
+    o->patterns = p->patterns;
+    p->patterns = NULL;
 }
 
 /* The one that the last configuration had for this backend, whatever its options were; or NULL. */
@@ -180,33 +220,34 @@ static struct one *find_before(struct feeds *fs, const struct one *made)
     return NULL;
 }
 
-static struct one *one_new(struct feeds *fs, struct snapshot *s, size_t index, struct err *e)
+static void one_begin(struct feeds *fs, struct plan *p, const struct feeds_change *c)
 {
-    struct one *o = calloc(1, sizeof *o);
-    struct feed_rule rule;
-    if (!o || !one_use(o, s, index, &rule)) {
-        free(o);
-        err_set(e, ERR_NOMEM, "no memory for a feed");
-        return NULL;
-    }
+    struct one *o = p->spare;
+    const struct feed_rule rule = rule_of(p, c->snapshot);
+    p->spare = NULL;
     o->feeds = fs;
-    o->made = snapshot_ref(s);
-    o->name = s->conf->backends[index].name;
+    o->made = snapshot_ref(c->snapshot);
+    o->name = c->snapshot->conf->backends[p->index].name;
+    one_use(o, p, c->snapshot);
     ev_timer_init(&o->due, on_due, 0., 0.);
     o->due.data = o;
     list_push_back(&fs->all, &o->link);
-    feed_init(&o->feed, fs->changes, &rule, rng_os(), clock_ms());
+    feed_init(&o->feed, fs->changes, &rule, rng_os(), c->from_ms);
     const struct one *before = find_before(fs, o);
     if (before)
         feed_succeed(&o->feed, &before->feed, clock_ms());
-    struct listen_events events = {on_up, on_notified, on_beaten, on_down, o};
-    if (backend_listen(&o->listen, fs->worker.loop, &s->conf->backends[index], &events, e) != 0) {
-        one_free(o);
-        return NULL;
-    }
+    try_listen(o);
     publish(o);
     arm(o);
-    return o;
+}
+
+static void one_change(struct one *o, struct plan *p, struct snapshot *s)
+{
+    const struct feed_rule rule = rule_of(p, s);
+    feed_change(&o->feed, &rule, clock_ms()); /* which looks at the patterns that it had */
+    one_use(o, p, s);
+    publish(o);
+    arm(o);
 }
 
 static struct one *find_same(struct feeds *fs, const struct conf_backend *b)
@@ -220,62 +261,81 @@ static struct one *find_same(struct feeds *fs, const struct conf_backend *b)
     return NULL;
 }
 
-struct change {
-    struct message message;
-    struct snapshot *snapshot;
-};
-
 static void feeds_recv_change(struct message *m, void *owner)
 {
     struct feeds *fs = owner;
-    struct change *c = container_of(m, struct change, message);
-    struct snapshot *s = c->snapshot;
-    struct feed_rule rule;
-    struct err e;
-    for (size_t i = 0; i < s->conf->backend_count; i++) {
-        const struct conf_backend *b = &s->conf->backends[i];
-        if (!b->feed)
-            continue;
-        struct one *o = find_same(fs, b);
-        if (o && one_use(o, s, i, &rule)) {
-            feed_change(&o->feed, &rule);
-            publish(o);
-            arm(o);
-        } else if (o || !one_new(fs, s, i, &e)) {
-            if (o)
-                err_set(&e, ERR_NOMEM, "no memory for the patterns of a feed");
-            log_error("feed.failed", "backend=%s error=%s", b->name, log_q(e.text));
-            atomic_store(&s->backends[i]->feed.cut, true); /* nobody listens */
-        }
+    struct feeds_change *c = container_of(m, struct feeds_change, message);
+    for (size_t i = 0; i < c->count; i++) {
+        struct plan *p = &c->plans[i];
+        struct one *o = find_same(fs, &c->snapshot->conf->backends[p->index]);
+        if (o)
+            one_change(o, p, c->snapshot);
+        else
+            one_begin(fs, p, c);
     }
     list_for_each_safe (link, next, &fs->all) {
         struct one *o = container_of(link, struct one, link);
-        if (o->current != s)
+        if (o->current != c->snapshot)
             one_free(o);
     }
-    snapshot_unref(s);
-    free(c);
+    feeds_drop(c);
 }
 
-void feeds_change(struct feeds *fs, struct snapshot *s)
+int feeds_prepare(struct feeds_change **out, struct snapshot *s, struct err *e)
 {
-    struct change *c = malloc(sizeof *c);
-    if (!c) {
-        log_error("feed.change", "error=\"no memory\"");
-        return;
-    }
-    c->message.recv = feeds_recv_change;
+    const struct conf *conf = s->conf;
+    *out = NULL;
+    struct feeds_change *c = calloc(1, sizeof *c + conf->backend_count * sizeof *c->plans);
+    if (!c)
+        return err_set(e, ERR_NOMEM, "no memory for the feeds");
     c->snapshot = snapshot_ref(s);
+    for (size_t i = 0; i < conf->backend_count; i++) {
+        if (!conf->backends[i].feed)
+            continue;
+        struct plan *p = &c->plans[c->count++];
+        p->index = i;
+        p->spare = calloc(1, sizeof *p->spare);
+        p->patterns = calloc(conf->loader_count + 1, sizeof *p->patterns);
+        if (!p->spare || !p->patterns) {
+            feeds_drop(c);
+            return err_set(e, ERR_NOMEM, "no memory for the feed of %s", conf->backends[i].name);
+        }
+        find_patterns(p, conf);
+    }
+    *out = c;
+    return 0;
+}
+
+void feeds_commit(struct feeds *fs, struct feeds_change *c, int64_t from_ms)
+{
+    c->from_ms = from_ms;
+    c->message.recv = feeds_recv_change;
     mailbox_send(&fs->worker.mailbox, &c->message);
 }
 
-int feeds_new(struct feeds **out, const struct changes *changes, struct err *e)
+void feeds_drop(struct feeds_change *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->count; i++) {
+        free(c->plans[i].spare);
+        free(c->plans[i].patterns);
+    }
+    snapshot_unref(c->snapshot);
+    free(c);
+}
+
+/* ---- life ---- */
+
+int feeds_new(struct feeds **out, const struct changes *changes, feeds_listen *listen,
+              struct err *e)
 {
     *out = NULL;
     struct feeds *fs = calloc(1, sizeof *fs);
     if (!fs)
         return err_set(e, ERR_NOMEM, "no memory for the feeds");
     fs->changes = changes;
+    fs->listen = listen;
     list_init(&fs->all);
     int rc = worker_init(&fs->worker, "feeds", 0, fs, e);
     if (rc != 0) {
@@ -289,6 +349,12 @@ int feeds_new(struct feeds **out, const struct changes *changes, struct err *e)
 int feeds_start(struct feeds *fs, struct err *e)
 {
     return worker_start(&fs->worker, e);
+}
+
+void feeds_turn(struct feeds *fs)
+{
+    worker_owns(&fs->worker);
+    ev_run(fs->worker.loop, EVRUN_ONCE);
 }
 
 static void feeds_recv_stop(struct message *m, void *owner)

@@ -13,7 +13,9 @@
 
 struct reload {
     struct server *server;
-    struct snapshot *next; /* being taken over; NULL: idle */
+    struct snapshot *next;      /* being taken over; NULL: idle */
+    struct feeds_change *feeds; /* what its feeds need; NULL: they have it */
+    int64_t from_ms;            /* since when loads may begin by it */
     struct edition_change loaders[SERVER_THREADS_MAX];
     struct io_change ios[SERVER_THREADS_MAX];
     unsigned pending;
@@ -70,7 +72,9 @@ static void reload_end(struct reload *r, const struct err *e)
 {
     struct server *s = r->server;
     snapshot_unref(r->next);
+    feeds_drop(r->feeds);
     r->next = NULL;
+    r->feeds = NULL;
     if (e) {
         metrics_inc(metrics_mine(), M_RELOADS_REFUSED);
         log_error("reload.refused", "error=%s", log_q(e->text));
@@ -159,7 +163,8 @@ static void on_everywhere(struct reload *r)
     struct conf *conf = s->snapshot->conf;
     store_set_memory(s->store, entries_memory(s, conf), clock_ms());
     watch_set(s->watch, conf);
-    feeds_change(s->feeds, s->snapshot);
+    feeds_commit(s->feeds, r->feeds, r->from_ms);
+    r->feeds = NULL;
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));
     tell_certificate(s->snapshot);
     metrics_inc(metrics_mine(), M_RELOADS);
@@ -215,7 +220,10 @@ static void recv_loader_changed(struct message *m, void *owner)
     if (--r->pending > 0 || r->stopped)
         return;
     switch (c->step) {
-    case EDITION_PREPARE: step(r, r->err.code == 0 ? EDITION_COMMIT : EDITION_ABORT); break;
+    case EDITION_PREPARE:
+        r->from_ms = clock_ms();
+        step(r, r->err.code == 0 ? EDITION_COMMIT : EDITION_ABORT);
+        break;
     case EDITION_COMMIT: step_ios(r); break;
     case EDITION_ABORT: {
         struct err e = r->err;
@@ -227,14 +235,23 @@ static void recv_loader_changed(struct message *m, void *owner)
     }
 }
 
-static void take_over(struct reload *r, struct conf *conf)
+/* What is made on this thread. conf is handed over. */
+static int prepare(struct reload *r, struct conf *conf)
 {
     struct server *s = r->server;
-    uint64_t fingerprint = watch_fingerprint(conf); /* what changes from here on is seen again */
     int rc = snapshot_new(&r->next, conf, s->generation + 1, s->snapshot, &r->err);
-    if (rc != 0) {
-        struct err e = r->err;
+    if (rc != 0)
         conf_unref(conf);
+    else
+        rc = feeds_prepare(&r->feeds, r->next, &r->err);
+    return rc;
+}
+
+static void take_over(struct reload *r, struct conf *conf)
+{
+    uint64_t fingerprint = watch_fingerprint(conf); /* what changes from here on is seen again */
+    if (prepare(r, conf) != 0) {
+        struct err e = r->err;
         if (!r->first_done)
             e.code = ERR_RELOAD;
         reload_end(r, &e);
@@ -316,5 +333,6 @@ void reload_free(struct reload *r)
     if (!r)
         return;
     snapshot_unref(r->next);
+    feeds_drop(r->feeds);
     free(r);
 }

@@ -1,12 +1,13 @@
 /*
  * reload: takes a configuration over on all threads or on none.
  *
- *   load and check -> PREPARE on every loader thread
- *       `-> all well:   COMMIT there -> the I/O threads -> done
- *       `-> one is not: ABORT everywhere, nothing changed
+ *   load and check --> snapshot and feeds_prepare --> PREPARE on every loader thread
+ *        all well:    COMMIT there --> the I/O threads --> feeds_commit --> done
+ *        one is not:  ABORT everywhere, and nothing has changed
  *
- * The scripts are compiled by the loader threads themselves, beside the current ones. The I/O
- * threads come last: when the caller has its answer, every later get uses the new configuration.
+ * All that may fail comes before the first COMMIT. The scripts are compiled by the loader threads
+ * themselves, beside the current ones. The I/O threads come after them: when the caller has its
+ * answer, every later get uses the new configuration.
  * Thread: the main one. Limits: one at a time; requests that come meanwhile are answered by the
  * next.
  */

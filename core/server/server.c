@@ -168,7 +168,7 @@ static int make_threads(struct server *s, struct err *e)
         rc = loader_thread_new(&s->loaders[i], &o, e);
     }
     if (rc == 0)
-        rc = feeds_new(&s->feeds, &s->changes, e);
+        rc = feeds_new(&s->feeds, &s->changes, backend_listen, e);
     if (rc == 0)
         rc = feeds_start(s->feeds, e);
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++)

@@ -270,7 +270,19 @@ return {
     file = "core/load/snapshot.c",
     from = "bool same = k >= 0 && !before->conf->backends[k].feed == !b->feed;",
     to = "bool same = false && k >= 0 && !before->conf->backends[k].feed == !b->feed;",
-    tests = { "load_snapshot" },
+    tests = { "load_snapshot", "load_feeds" },
+  },
+  {
+    race = "38", rule = "what is fed only since a reload is not fresh where it was loaded before the feed heard of it",
+    file = "core/load/feed.c",
+    from = "    mark_new(f, &before);\n", to = "    (void)mark_new;\n",
+    tests = { "load_feed_change", "load_feeds" },
+  },
+  {
+    race = "38", rule = "the grace of a new feed begins with the first load by its configuration",
+    file = "core/load/feeds.c",
+    from = "&rule, rng_os(), c->from_ms);", to = "&rule, rng_os(), clock_ms());",
+    tests = { "load_feeds" },
   },
   {
     race = "21", rule = "no query opens a transaction",

@@ -2,14 +2,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/misfits.h"
 #include "server/watch.h"
 #include "server/watch_files.h"
 #include "sys/process.h"
 
 #include <stdlib.h>
 
-#define BESIDE_MOST  16 /* the part of `memory`, 1 / this */
-#define MISFITS_MOST 16 /* patterns of one reload that get typed stars */
+#define BESIDE_MOST 16 /* the part of `memory`, 1 / this */
 
 struct reload {
     struct server *server;
@@ -26,7 +26,8 @@ struct reload {
     uint64_t fingerprint;
     bool changed;
     const char *again; /* why another round follows this one */
-    bool stopped;      /* the threads are about to end: what they answer leads to nothing more */
+    struct misfits misfits;
+    bool stopped; /* the threads are about to end: what they answer leads to nothing more */
 };
 
 static void reload_start(struct reload *r, const char *why);
@@ -40,6 +41,7 @@ int reload_new(struct reload **out, struct server *s, struct err *e)
     r->server = s;
     list_init(&r->asked);
     list_init(&r->later);
+    misfits_init(&r->misfits, s);
     *out = r;
     return 0;
 }
@@ -121,44 +123,14 @@ static size_t entries_memory(struct server *s, const struct conf *conf)
     return memory - (s->beside < memory / BESIDE_MOST ? s->beside : memory / BESIDE_MOST);
 }
 
-/* Whether the keys of a pattern are others by its types, and before did not have it. */
-static bool is_new_and_typed(const struct conf *before, struct slice pattern)
-{
-    char room[GLOB_MAX];
-    struct glob g;
-    glob_compile(&g, pattern, room);
-    for (size_t i = 0; i < before->loader_count && g.typed; i++)
-        if (glob_order(slice_str(before->loaders[i].pattern), pattern) == 0)
-            return false;
-    return g.typed;
-}
-
-/* What was stored when a pattern had plain stars, or was none, and what its types take no more.
- * Where that are many patterns, everything goes. */
-static void drop_misfits(struct server *s, const struct conf *before, const struct conf *now)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < now->loader_count && count < MISFITS_MOST; i++) {
-        struct err e;
-        struct slice pattern = slice_str(now->loaders[i].pattern);
-        if (!is_new_and_typed(before, pattern))
-            continue;
-        bool all = ++count == MISFITS_MOST;
-        int rc = all ? change_match(&s->changes, slice_str("*"), false, CAUSE_INVALIDATE, &e)
-                     : change_misfits(&s->changes, pattern, &e);
-        if (rc != 0)
-            log_warn("reload.misfits", "pattern=%s error=%s",
-                     log_q(all ? "*" : now->loaders[i].pattern), log_q(e.text));
-    }
-}
-
 static void on_everywhere(struct reload *r)
 {
     struct server *s = r->server;
     if (s->snapshot)
-        drop_misfits(s, s->snapshot->conf, r->next->conf);
+        misfits_become_due(&r->misfits, s->snapshot->conf);
     snapshot_unref(s->snapshot);
     s->snapshot = snapshot_ref(r->next);
+    misfits_drop(&r->misfits);
     s->generation = r->next->generation;
     struct conf *conf = s->snapshot->conf;
     store_set_memory(s->store, entries_memory(s, conf), clock_ms());
@@ -323,6 +295,7 @@ void reload_stop(struct reload *r)
         return;
     r->stopped = true;
     r->again = NULL;
+    misfits_stop(&r->misfits);
     refuse_asked(r);
     list_splice(&r->asked, &r->later);
     refuse_asked(r);
@@ -334,5 +307,6 @@ void reload_free(struct reload *r)
         return;
     snapshot_unref(r->next);
     feeds_drop(r->feeds);
+    misfits_fini(&r->misfits);
     free(r);
 }

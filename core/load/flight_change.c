@@ -78,19 +78,6 @@ static int raise_floor(struct flight_shard *s, const struct invalidation *i)
     return note_raised(s, floors_raise(&s->floors, &r), i->now_ms + i->floor_ttl_ms);
 }
 
-/* Whether a value is stored that is new enough. An absence that was loaded proves less than whoever
- * changes the row. */
-static bool is_new_enough(struct flights *fl, const struct invalidation *i)
-{
-    struct hit hit;
-    if (!i->version)
-        return false;
-    enum lookup found = store_get(fl->store, i->key, i->hash, i->now_ms, WANT_PEEK, NULL, &hit);
-    entry_unref(hit.entry);
-    bool value = found != LOOKUP_MISS && found != LOOKUP_NEGATIVE;
-    return value && hit.has_version && hit.version >= *i->version;
-}
-
 int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *dropped)
 {
     struct flight_shard *s = flight_shard_of(fl, i->hash);
@@ -99,8 +86,8 @@ int flights_invalidate(struct flights *fl, const struct invalidation *i, bool *d
     detach(s, i->key, i->hash);
     if (!i->version)
         note_drop(s, i->hash);
-    if (is_new_enough(fl, i))
-        *dropped = false;
+    if (i->version)
+        *dropped = store_remove_below(fl->store, i->key, i->hash, i->now_ms, *i->version);
     else
         *dropped = store_remove(fl->store, i->key, i->hash, i->now_ms);
     pthread_mutex_unlock(&s->lock);
@@ -189,22 +176,33 @@ int flights_lift_match(struct flights *fl, const struct glob *g, bool all, int64
     return rc;
 }
 
-/* Whether a version that is newer than p's is stored, or known of by an invalidation. */
+/* Who has a version that is newer than a put's. */
+enum newer { NEWER_NONE, NEWER_STORED, NEWER_NAMED };
+
+/* NEWER_NAMED: by an invalidation. *version: the newer one. */
+static enum newer find_newer(struct flights *fl, struct flight_shard *s, const struct put *p,
+                             int64_t now_ms, int64_t *version)
+{
+    if (!p->has_version)
+        return NEWER_NONE;
+    if (flight_stored_version(fl, p->key, p->hash, now_ms, version) && *version > p->version)
+        return NEWER_STORED;
+    struct floor_seen floor = floors_see(&s->floors, p->key, p->hash, now_ms);
+    *version = floor.version;
+    return floor.there && floor.version > p->version ? NEWER_NAMED : NEWER_NONE;
+}
+
 static bool is_older(struct flights *fl, struct flight_shard *s, const struct put *p,
                      int64_t now_ms, struct err *e)
 {
     char key[SHOW_KEY_TEXT];
-    int64_t newer;
-    if (!p->has_version)
-        return false;
-    bool stored = flight_stored_version(fl, p->key, p->hash, now_ms, &newer) && newer > p->version;
-    struct floor_seen floor = floors_see(&s->floors, p->key, p->hash, now_ms);
-    if (!stored && !(floor.there && floor.version > p->version))
+    int64_t version;
+    enum newer newer = find_newer(fl, s, p, now_ms, &version);
+    if (newer == NEWER_NONE)
         return false;
     err_set(e, ERR_VERSION_CONFLICT, "%s: version %lld is older than %lld, which %s",
-            show_key(key, p->key), (long long)p->version,
-            (long long)(stored ? newer : floor.version),
-            stored ? "is stored" : "an invalidation named");
+            show_key(key, p->key), (long long)p->version, (long long)version,
+            newer == NEWER_STORED ? "is stored" : "an invalidation named");
     return true;
 }
 
@@ -270,10 +268,10 @@ int flights_write(struct flights *fl, const struct written *w, bool *stored)
     int rc = raise_floor(s, &i);
     drop_flight(s, p->key, p->hash);
     bool doubtful = w->token.doubtful || floors_doubtful(&s->floors, p->hash, w->now_ms);
-    bool newer = is_older(fl, s, p, w->now_ms, NULL);
-    if (newer && flight_stored_version(fl, p->key, p->hash, w->now_ms, &had) && had > p->version) {
-        *stored = false; /* what is stored is newer still */
-    } else if (newer || doubtful || is_overtaken(fl, s, w, epoch)) {
+    enum newer newer = find_newer(fl, s, p, w->now_ms, &had);
+    if (newer == NEWER_STORED) {
+        *stored = false; /* it is newer still */
+    } else if (newer == NEWER_NAMED || doubtful || is_overtaken(fl, s, w, epoch)) {
         *stored = false;
         store_remove(fl->store, p->key, p->hash, w->now_ms);
     } else {

@@ -244,18 +244,21 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
     return status;
 }
 
-bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms)
+bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
+                  const int64_t *version)
 {
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
     struct hit hit;
     struct entry *e = find_live(s, key, hash, now, &status, &hit);
-    if (e) {
+    bool stays = e && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&
+                 entry_version(e) >= *version;
+    if (e && !stays) {
         shard_take_out(s, e, hash);
         s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
-    return e != NULL;
+    return e && !stays;
 }
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)

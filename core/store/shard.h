@@ -59,7 +59,9 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
 /* As store_make_room; one hold of the lock. */
 bool shard_make_room(struct shard *s, const struct put *p, struct room *room) MUST_USE;
 int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *e) MUST_USE;
-bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
+/* As store_remove_below; version NULL: whatever it is. */
+bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms,
+                  const int64_t *version);
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms);
 bool shard_expire(struct shard *s, struct slice key, uint64_t hash, int64_t now_ms);
 

@@ -144,7 +144,13 @@ bool store_make_room(struct store *s, const struct put *p, struct room *room)
 
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms)
 {
-    return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms));
+    return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms), NULL);
+}
+
+bool store_remove_below(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
+                        int64_t version)
+{
+    return shard_remove(shard_of(s, hash), key, hash, since_start(s, now_ms), &version);
 }
 
 bool store_touch(struct store *s, const struct put *deadlines, int64_t now_ms)

@@ -153,6 +153,10 @@ bool store_make_room(struct store *s, const struct put *p, struct room *room) MU
 
 /* Whether there was an entry (an expired one does not count). */
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
+/* Unless it is a value of this version, or of a newer one. An absence that was loaded proves less
+ * than whoever names a version, and goes. */
+bool store_remove_below(struct store *s, struct slice key, uint64_t hash, int64_t now_ms,
+                        int64_t version);
 
 /* Moves the deadlines as `deadlines` put at now_ms would, the value stays. false: nothing was
  * moved: there is no value, it is past stale_until, or it was made stale (by store_expire, a tag or

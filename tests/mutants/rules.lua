@@ -91,7 +91,8 @@ return {
   {
     race = "13", rule = "nor by a write that arrives late",
     file = "core/load/flight_change.c",
-    from = "bool newer = is_older(fl, s, p, w->now_ms, NULL);", to = "bool newer = false;",
+    from = "enum newer newer = find_newer(fl, s, p, w->now_ms, &had);",
+    to = "enum newer newer = NEWER_NONE;\n    (void)had;",
     tests = { "load_flight_write" },
   },
   {
@@ -129,10 +130,12 @@ return {
   },
   {
     race = "15", rule = "any invalidation kills a negative entry",
-    file = "core/load/flight_change.c",
-    from = "return value && hit.has_version && hit.version >= *i->version;",
-    to = "return found == LOOKUP_NEGATIVE || (value && hit.has_version && hit.version >= *i->version);",
-    tests = { "load_flight_change" },
+    file = "core/store/shard.c",
+    from = "e && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&\n"
+      .. "                 entry_version(e) >= *version;",
+    to = "e && version && (status == LOOKUP_NEGATIVE || (e->flags & ENTRY_VERSIONED &&\n"
+      .. "                 entry_version(e) >= *version));",
+    tests = { "load_flight_change", "store_store" },
   },
   {
     race = "16, 17", rule = "a plain invalidation drops whatever is stored",
@@ -298,9 +301,9 @@ return {
   },
   {
     race = "15", rule = "an absence proves nothing: any version drops it",
-    file = "core/load/flight_change.c",
-    from = " && found != LOOKUP_NEGATIVE", to = "",
-    tests = { "load_flight_change" },
+    file = "core/store/shard.c",
+    from = "e && version && status != LOOKUP_NEGATIVE && e->flags", to = "e && version && e->flags",
+    tests = { "load_flight_change", "store_store" },
     unseen = "an absence that is loaded has no version",
   },
   {

@@ -204,6 +204,36 @@ static void remove_says_whether_there_was_one(void **state)
     store_free(s);
 }
 
+static bool drop_below(struct store *s, const char *key, int64_t version)
+{
+    return store_remove_below(s, slice_str(key), store_hash(s, slice_str(key)), 0, version);
+}
+
+static void a_value_of_that_version_or_a_newer_one_stays(void **state)
+{
+    (void)state;
+    struct store *s = new_store(1 << 20, 2, 0);
+    struct hit hit;
+    struct put versioned = put_of(s, "a", "alpha"), plain = put_of(s, "b", "beta"),
+               absent = put_of(s, "c", "");
+    versioned.has_version = absent.has_version = true;
+    versioned.version = absent.version = 5;
+    absent.negative = true;
+    assert_false(drop_below(s, "a", 5));
+    assert_int_equal(store_put(s, &versioned, 0, NULL), 0);
+    assert_false(drop_below(s, "a", 4));
+    assert_false(drop_below(s, "a", 5));
+    assert_int_equal(get(s, "a", 0, WANT_PEEK, NULL, &hit), LOOKUP_FRESH);
+    entry_unref(hit.entry);
+    assert_true(drop_below(s, "a", 6));
+    assert_int_equal(get(s, "a", 0, WANT_PEEK, NULL, &hit), LOOKUP_MISS);
+    assert_int_equal(store_put(s, &plain, 0, NULL), 0);
+    assert_true(drop_below(s, "b", INT64_MIN)); /* nothing is known of it */
+    assert_int_equal(store_put(s, &absent, 0, NULL), 0);
+    assert_true(drop_below(s, "c", 4));
+    store_free(s);
+}
+
 static void touch_moves_the_deadlines(void **state)
 {
     (void)state;
@@ -339,6 +369,7 @@ int main(void)
         cmocka_unit_test(keys_are_bytes_of_any_kind_and_bounded),
         cmocka_unit_test(what_is_too_large_is_refused_and_drops_the_old),
         cmocka_unit_test(remove_says_whether_there_was_one),
+        cmocka_unit_test(a_value_of_that_version_or_a_newer_one_stays),
         cmocka_unit_test(touch_moves_the_deadlines),
         cmocka_unit_test(a_put_over_an_entry_moves_its_end),
         cmocka_unit_test(a_clock_that_lags_sees_nothing_odd),

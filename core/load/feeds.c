@@ -8,13 +8,17 @@
 
 #include <stdlib.h>
 
+/* Before a listen that could not be made, for want of memory, is tried again: longer each time. */
+#define RETRY_BASE_MS 10
+#define RETRY_CAP_MS  1000
+
 struct one {
     struct list link;
     struct feeds *feeds;
     struct feed feed;
     struct listen *listen;    /* NULL: it could not be made yet */
     int64_t again_ms;         /* then: when it is tried again */
-    int64_t wait_ms;          /* how long after that; reconnect_base to reconnect_cap */
+    int64_t wait_ms;          /* how long after that; 0: it was not tried again */
     struct snapshot *made;    /* that its connection was made of; one reference */
     struct snapshot *current; /* whose patterns and numbers it uses; one reference */
     const char *name;         /* of the backend, in made */
@@ -128,9 +132,9 @@ static void try_listen(struct one *o)
     if (now_ms < o->again_ms ||
         o->feeds->listen(&o->listen, o->feeds->worker.loop, b, &events, &e) == 0)
         return;
-    o->wait_ms = o->wait_ms == 0 ? b->reconnect_base_ms : o->wait_ms * 2;
-    if (o->wait_ms > b->reconnect_cap_ms)
-        o->wait_ms = b->reconnect_cap_ms;
+    o->wait_ms = o->wait_ms == 0 ? RETRY_BASE_MS : o->wait_ms * 2;
+    if (o->wait_ms > RETRY_CAP_MS)
+        o->wait_ms = RETRY_CAP_MS;
     o->again_ms = now_ms + o->wait_ms;
     log_error("feed.failed", "backend=%s retry_ms=%lld error=%s", b->name, (long long)o->wait_ms,
               log_q(e.text));

@@ -82,7 +82,7 @@ static void race_38_a_feed_that_is_cut_in_that_window_is_cut_for_the_next_snapsh
     feeds_world_init(&w);
     feeds_plan_init(&p, 1, 0);
     feeds_plan_init(&other, 2, 0);
-    other.backends[0].url = "postgresql:///elsewhere"; /* another connection */
+    other.backends[0].full_errors = true; /* another connection */
     struct snapshot *s = feeds_snapshot(&p, NULL);
     feeds_take(&w, s);
     feeds_up(&w, 0);

@@ -108,12 +108,8 @@ static inline void feeds_plan_init(struct feeds_plan *p, size_t patterns, int64_
     p->conf.max_key = 100;
     p->conf.backends = p->backends;
     p->conf.backend_count = 1;
-    p->backends[0] = (struct conf_backend){.name = "main",
-                                           .feed = "changes",
-                                           .feed_grace_ms = grace_ms,
-                                           .feed_heartbeat_ms = 60000,
-                                           .reconnect_base_ms = 1,
-                                           .reconnect_cap_ms = 2};
+    p->backends[0] = (struct conf_backend){
+        .name = "main", .feed = "changes", .feed_grace_ms = grace_ms, .feed_heartbeat_ms = 60000};
     p->conf.loaders = p->loaders;
     p->conf.loader_count = patterns;
     for (size_t i = 0; i < patterns; i++)

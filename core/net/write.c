@@ -32,7 +32,7 @@ static int read_tags(struct set *s, const struct setter *by, const struct params
     struct texts tags;
     struct slice tag;
     int rc = texts_of(&tags, p, packed, &rule, e);
-    set_tags(s, by, packed);
+    set_tags(s, packed);
     while (rc == 0 && texts_next(&tags, &tag))
         set_tag(s, by, tag);
     return rc;

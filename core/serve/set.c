@@ -9,7 +9,8 @@ static void find_loader(struct set *s, const struct setter *by)
 
 void set_begin(struct set *s, const struct setter *by, struct slice key, uint64_t hash)
 {
-    s->put = (struct put){.key = key, .hash = hash};
+    s->put = (struct put){
+        .key = key, .hash = hash, .tags = s->slots, .since = marks_now(by->changes->marks)};
     s->has_tags = false;
     find_loader(s, by);
     s->put.ttl_ms = s->policy->ttl_ms;
@@ -17,11 +18,9 @@ void set_begin(struct set *s, const struct setter *by, struct slice key, uint64_
     s->put.keep_ms = s->policy->stale_if_error_ms;
 }
 
-void set_tags(struct set *s, const struct setter *by, struct slice packed)
+void set_tags(struct set *s, struct slice packed)
 {
-    s->put.tags = s->slots;
     s->put.tag_texts = packed;
-    s->put.since = marks_now(by->changes->marks);
 }
 
 void set_tag(struct set *s, const struct setter *by, struct slice tag)

@@ -31,11 +31,11 @@ struct set {
     uint32_t slots[MARKS_TAGS_MAX];
 };
 
-/* The times are those of the key's policy. */
+/* The times are those of the key's policy. s stays in place until it is stored, or copied. */
 void set_begin(struct set *s, const struct setter *by, struct slice key, uint64_t hash);
 /* s->has_tags, and these are they, as a client packed them; set_tag then takes each of them, of
  * which there are MARKS_TAGS_MAX at most. */
-void set_tags(struct set *s, const struct setter *by, struct slice packed);
+void set_tags(struct set *s, struct slice packed);
 void set_tag(struct set *s, const struct setter *by, struct slice tag);
 /* After the tags. ERR_BAD_KEY. */
 int set_check(struct set *s, const struct setter *by, struct err *e) MUST_USE;

@@ -70,14 +70,23 @@ static void admit_again(struct loader_thread *t, struct seat *seat)
     turn_away(t, f, index);
 }
 
+/* It came after the stop. Who waits for it hears of that now, for no turn ends any more. */
+static void refuse_late(struct loader_thread *t, struct flight *f)
+{
+    struct err err;
+    err_set(&err, ERR_SHUTDOWN, "the server is going down");
+    answers_refuse(&t->state.answers, f, &err);
+    answers_tell_all(&t->state.answers);
+}
+
 static void loader_thread_recv_flight(struct message *m, void *owner)
 {
     struct loader_thread *t = owner;
     struct flight *f = container_of(m, struct flight, message);
-    if (!t->state.stopping)
-        admit(t, f);
+    if (t->state.stopping)
+        refuse_late(t, f);
     else
-        flight_unref(f); /* it came after the stop: nobody is left to be told */
+        admit(t, f);
 }
 
 void loader_thread_submit(struct loader_thread *t, struct flight *f, struct outbox *out)

@@ -74,7 +74,7 @@ struct edition_change {
 void loader_thread_change(struct loader_thread *t, struct edition_change *c);
 
 /* Ends every load with SHUTTING_DOWN, delivers, and leaves its loop; then join. What is submitted
- * later is dropped by loader_thread_free. */
+ * later ends so too, in loader_thread_free at the latest: the slots' mailboxes outlive it. */
 void loader_thread_stop(struct loader_thread *t);
 void loader_thread_join(struct loader_thread *t);
 void loader_thread_free(struct loader_thread *t); /* NULL is allowed */

@@ -107,6 +107,8 @@ void write_entry_succeeded(struct write_run *run, const struct run_result *r)
     w->has_version = r->has_version;
     w->version = r->version;
     if (r->effect == EFFECT_UNKNOWN) { /* the script goes by another query than the lost one */
+        if (r->has_version)
+            drop_entry(run, &r->version); /* for the floor: that one is answered */
         doubt_entry(run);
         return;
     }

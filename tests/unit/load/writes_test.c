@@ -224,6 +224,42 @@ static void a_write_that_fails_keeps_the_entry_or_drops_it_by_what_may_have_happ
     }
 }
 
+/* Its lost query may still take place, and what it tells of has taken place. */
+static void a_version_that_is_told_is_a_floor_also_where_another_query_was_lost(void **state)
+{
+    (void)state;
+    struct load_world *w = world_with(1, 10);
+    int script = bench_script(&w->bench, "lossy.lua",
+                              "return {\n"
+                              "  load = function() return 1 end,\n"
+                              "  save = function(key, value, ctx)\n"
+                              "    pcall(function() ctx.db:value 'SELECT log()' end)\n"
+                              "    return value, { version = 7 }\n"
+                              "  end,\n"
+                              "}\n");
+    binding_know_script(&w->admissions[0].binding, w->bench.rt, script);
+    struct put_of p;
+    struct err e;
+    put(w, &p, "a:0");
+    fake_fail_with(fake_oldest(&w->bench.main), ERR_BACKEND_DOWN, CALL_SENT);
+    mailbox_drain(&w->box);
+    assert_true(p.answered);
+    assert_int_equal(p.write.err.code, 0);
+    assert_int_equal(p.write.version, 7);
+    struct put older = {
+        .key = p.write.key,
+        .hash = p.write.hash,
+        .value = p.write.value,
+        .has_version = true,
+        .version = 6,
+        .ttl_ms = 1000,
+    };
+    assert_int_equal(change_set(&w->changes, &older, clock_ms(), &e), ERR_VERSION_CONFLICT);
+    older.version = 7;
+    assert_int_equal(change_set(&w->changes, &older, clock_ms(), &e), 0);
+    world_close(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +270,7 @@ int main(void)
         cmocka_unit_test(over_a_reload_those_that_wait_go_to_the_loader_as_it_is_then),
         cmocka_unit_test(on_shutdown_who_waits_hears_of_it_and_what_is_in_the_air_is_unknown),
         cmocka_unit_test(a_write_that_fails_keeps_the_entry_or_drops_it_by_what_may_have_happened),
+        cmocka_unit_test(a_version_that_is_told_is_a_floor_also_where_another_query_was_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "sim.h"
 
 #include "load/jitter.h"
+#include "load/prefetch.h"
 
 #include <stdlib.h>
 
@@ -133,7 +134,7 @@ static void change_matching(struct sim *s, bool soft)
     int key = (int)sim_up_to(s, s->k.keys - 1);
     bool all = sim_chance(s, 30);
     struct err err = {.code = 0};
-    int rc = change_match(&s->changes, all ? slice_str("k:*") : sim_key(s, key), soft,
+    int rc = change_match(&s->changes, all ? slice_str("*") : sim_key(s, key), soft,
                           CAUSE_INVALIDATE, &err);
     sim_note(s, (struct event){
                     .kind = DID_MATCH,
@@ -148,21 +149,6 @@ static void evict(struct sim *s, int key)
 {
     store_remove(s->store, sim_key(s, key), s->hashes[key], s->now_ms);
     sim_note(s, (struct event){.kind = DID_EVICT, .key = key});
-}
-
-static void io_reloads(struct sim *s, void *arg, uint32_t stamp)
-{
-    (void)arg, (void)stamp;
-    s->io_generation++;
-    sim_note(s, (struct event){.kind = DID_ADOPT, .key = -1});
-}
-
-/* The loader thread and the I/O threads take a new configuration up one after the other. */
-static void reload(struct sim *s)
-{
-    s->loader_generation++;
-    sim_note(s, (struct event){.kind = DID_RELOAD, .key = -1});
-    task_in(s, sim_up_to(s, 5), io_reloads, NULL, 0);
 }
 
 static void jump(struct sim *s)
@@ -203,13 +189,9 @@ static void tick(struct sim *s)
 {
     struct ahead items[AHEADS];
     struct aheads due = {.items = items, .max = AHEADS};
+    struct prefetcher p = {.flights = s->flights, .loaders = &s->loader, .loader_count = 1};
     store_tick(s->store, s->now_ms, (size_t)sim_up_to(s, AHEADS), &due);
-    for (size_t i = 0; i < due.count; i++) {
-        for (int key = 0; key < s->k.keys; key++)
-            if (s->hashes[key] == items[i].hash)
-                get_ahead(s, key);
-        entry_unref(items[i].entry);
-    }
+    prefetch_run(&p, s->snapshot, &due, s->now_ms);
 }
 
 /* What is none of a client's business, or not often. */
@@ -227,7 +209,7 @@ void change_some(struct sim *s)
     case 5:
     case 6:
     case 7: evict(s, key); break;
-    case 8: reload(s); break;
+    case 8: world_reload(s); break;
     case 9: jump(s); break;
     case 10: tick(s); break;
     default: store_sweep(s->store, s->now_ms, (size_t)sim_up_to(s, 4)); break;

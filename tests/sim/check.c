@@ -90,15 +90,19 @@ static bool on_end(struct check *c, const struct event *e, size_t i)
         return check_broken(c, RULE_SCRIPT, i, e->key, c->reloaded);
     if (e->flags & F_STORED && r->began < k->set)
         return check_broken(c, RULE_OVERTAKEN, i, e->key, k->set);
+    if (e->flags & F_STORED && r->began_ms < c->started_until_ms && e->at_ms < r->fresh_until_ms &&
+        r->fresh_until_ms > c->started_until_ms)
+        return check_broken(c, RULE_START, i, e->key, 0);
     return no_step_back(c, e, i);
 }
 
 static bool on_load(struct check *c, const struct event *e, size_t i)
 {
     struct check_key *k = &c->keys[e->key];
-    if (k->load != 0)
+    if (k->load != 0 && k->generation >= e->version)
         return check_broken(c, RULE_SINGLE, i, e->key, 0);
     k->load = e->id;
+    k->generation = e->version;
     return true;
 }
 
@@ -139,8 +143,10 @@ static void on_commit(struct check *c, const struct event *e, size_t order)
     const struct check_doubt *d = k->doubt_count > 0 ? &k->doubts[k->doubt_count - 1] : NULL;
     k->head = e->version;
     if (e->read) { /* what a put brings is as old as its commit */
+        size_t asked = c->reads[e->read].asked;
         on_attempt(c, e, order, false);
         c->reads[e->read].by_put = true;
+        c->reads[e->read].asked = asked;
     }
     k->absent[e->version] = e->flags & F_ABSENT;
     /* What its write left in doubt is loaded again after it. */
@@ -148,10 +154,26 @@ static void on_commit(struct check *c, const struct event *e, size_t order)
               k->set < d->order;
 }
 
+static bool on_write(struct check *c, const struct event *e, size_t i)
+{
+    struct check_key *k = &c->keys[e->key];
+    if (k->write != 0)
+        return check_broken(c, RULE_WRITES, i, e->key, c->reads[k->write].asked);
+    k->write = e->read;
+    on_attempt(c, e, i + 1, false);
+    c->reads[e->read].asked = i + 1;
+    return true;
+}
+
 static bool on_written(struct check *c, const struct event *e, size_t i)
 {
     struct check_key *k = &c->keys[e->key];
     struct check_read *r = &c->reads[e->read];
+    k->write = k->write == e->read ? 0 : k->write;
+    if (e->flags & F_UNDONE)
+        return true;
+    if (e->flags & F_STORED && r->asked < c->reloaded)
+        return check_broken(c, RULE_SCRIPT, i, e->key, c->reloaded);
     k->load = 0;
     r->version = e->version;
     r->tags = e->tags;
@@ -165,7 +187,7 @@ static bool on_written(struct check *c, const struct event *e, size_t i)
     if (e->until_ms && k->doubt_count < CHECK_DOUBTS)
         k->doubts[k->doubt_count++] = (struct check_doubt){i + 1, e->until_ms};
     if (e->code == 0 && e->version == k->head)
-        k->told = floor_lasts(c, k) || is_seen(k);
+        k->told = (e->flags & F_HAS_VERSION && floor_lasts(c, k)) || is_seen(k);
     else if (e->code != 0)
         k->told |= is_seen(k);
     return no_step_back(c, e, i);
@@ -206,8 +228,8 @@ static void on_jump(struct check *c, const struct event *e)
 {
     for (int i = 0; i < HISTORY_KEYS; i++) {
         struct check_key *k = &c->keys[i];
-        k->told &= e->ttl_ms < c->floor_ttl_ms && k->shown == k->head &&
-                   (k->kind == SOURCE_PRIMARY || k->applied == k->head);
+        k->told &= e->ttl_ms < c->floor_ttl_ms && k->shown == k->head && k->load == 0 &&
+                   k->write == 0 && (k->kind == SOURCE_PRIMARY || k->applied == k->head);
     }
 }
 
@@ -228,12 +250,6 @@ static void on_tag(struct check *c, const struct event *e, size_t order)
     for (int i = 0; i < HISTORY_TAGS; i++)
         if (e->tags & 1 << i)
             *(e->flags & F_SOFT ? &c->soft_tags[i] : &c->tags[i]) = order;
-}
-
-static void void_loads(struct check *c)
-{
-    for (int i = 0; i < HISTORY_KEYS; i++)
-        c->keys[i].load = 0;
 }
 
 static void on_touch(struct check_key *k, const struct event *e, size_t order)
@@ -291,6 +307,7 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
         break;
     case DID_FLOOR_TTL:
         c->floor_ttl_ms = e->ttl_ms;
+        c->started_until_ms = e->until_ms;
         c->strong = e->flags & F_STRONG;
         break;
     case DID_COMMIT: on_commit(c, e, i + 1); break;
@@ -305,8 +322,9 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
     case DID_GOT: return check_answer(c, i);
     case DID_LEFT: c->gets[e->id].open = false; break;
     case DID_SET: return on_set(c, e, i);
-    case DID_WRITE: on_attempt(c, e, i + 1, false); break;
+    case DID_WRITE: return on_write(c, e, i);
     case DID_WRITTEN: return on_written(c, e, i);
+    case DID_UNANSWERED: return check_broken(c, RULE_ENDS, i, e->key, 0);
     case DID_INVALIDATE: on_invalidate(c, e, i + 1); break;
     case DID_EXPIRE: on_expire(k, i + 1); break;
     case DID_TOUCH: on_touch(k, e, i + 1); break;
@@ -314,9 +332,9 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
     case DID_MATCH: on_match(c, e, i + 1); break;
     case DID_DROPPED: on_dropped(c, i + 1); break;
     case DID_RELOAD: c->reloaded = i + 1; break;
-    case DID_ADOPT: void_loads(c); break;
     case DID_JUMP: on_jump(c, e); break;
     case DID_QUIET: return on_quiet(c, e, i);
+    case DID_STOP: c->settled = 0; break;
     case DID_SETTLED: c->settled = i + 1; break;
     default: break;
     }

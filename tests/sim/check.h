@@ -33,9 +33,11 @@
     X(RULE_BOUND, "nothing is served past its stale_ttl and stale_if_error")                       \
     X(RULE_BACK, "what is stored does not go back to a lower version")                             \
     X(RULE_OVERTAKEN, "a load that began before a set is not stored after it")                     \
-    X(RULE_SCRIPT, "what older scripts loaded is not stored")                                      \
+    X(RULE_SCRIPT, "what older scripts loaded, or wrote, is not stored")                           \
+    X(RULE_START, "what is loaded soon after a start is fresh no longer than a write may take")    \
+    X(RULE_WRITES, "a key has one write at a time")                                                \
     X(RULE_SINGLE, "a key has one load at a time")                                                 \
-    X(RULE_ENDS, "every get ends")                                                                 \
+    X(RULE_ENDS, "every get and every write ends")                                                 \
     X(RULE_QUIET, "what was told of is in the cache as it is in the source, or is gone")           \
     X(RULE_SETTLED, "at the end a get returns what the source has")
 

@@ -22,8 +22,6 @@ static bool binds(const struct check *c, const struct answer *a, const struct ch
         return false;
     if (r->by_put)
         return true;
-    if (r->by_put)
-        return true;
     if (r->ended > p->order && r->ended_ms >= p->at_ms + c->floor_ttl_ms)
         return false;
     size_t lost = r->by_client || r->of_primary ? p->forgotten : p->lost;
@@ -78,11 +76,12 @@ static const struct check_promise *highest(const struct check *c, const struct a
     return top;
 }
 
-/* Whether the row was told to be gone at that version. */
+/* Whether the row was told to be gone at that version, or a later one: what is told of an older one
+ * makes that floor last longer. */
 static bool is_gone(const struct answer *a, int64_t version)
 {
     for (size_t i = 0; i < a->k->promise_count; i++)
-        if (a->k->promises[i].version == version && a->k->promises[i].gone)
+        if (a->k->promises[i].version >= version && a->k->promises[i].gone)
             return true;
     return false;
 }

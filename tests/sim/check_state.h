@@ -11,7 +11,7 @@
 
 /* An attempt of a load, a set or a put: what brought a value or an absence. */
 struct check_read {
-    size_t began, ended;
+    size_t began, ended, asked; /* asked: of a put */
     int64_t began_ms, ended_ms, fresh_until_ms, dead_until_ms;
     int64_t version;
     int key, tags;
@@ -42,8 +42,10 @@ struct check_key {
     size_t doubt_count;
     size_t plain, any, match, soft_match, expired, touched, set;
     int64_t touch_fresh_ms, touch_dead_ms;
-    int load;  /* the one that is not void; 0: none */
-    bool told; /* what the source has now, the cache has or will load */
+    int load;           /* the one that is not void; 0: none */
+    int64_t generation; /* that it was sent under: a newer one does not wait for it */
+    int write;          /* the one that its source was asked for; 0: none */
+    bool told;          /* what the source has now, the cache has or will load */
 };
 
 struct check_open {
@@ -61,7 +63,7 @@ struct check {
     struct check_open gets[CHECK_GETS + 1];
     size_t tags[HISTORY_TAGS], soft_tags[HISTORY_TAGS];
     size_t reloaded, settled;
-    int64_t floor_ttl_ms;
+    int64_t floor_ttl_ms, started_until_ms; /* till then a write from before may take place */
     bool strong;
 };
 

@@ -2,6 +2,8 @@
  */
 #include "sim.h"
 
+#define LAST_TURNS 8 /* while the server goes down */
+
 static void get(struct sim *s, int key)
 {
     const struct row *r = &s->rows[key];
@@ -86,11 +88,19 @@ void clients_start(struct sim *s)
     task_in(s, 0, on_turn, NULL, (uint32_t)s->k.ops);
 }
 
+static void note_unanswered(struct sim *s)
+{
+    const struct put_of *left = writes_unanswered(s);
+    if (left)
+        sim_note(s, (struct event){.kind = DID_UNANSWERED, .key = left->key});
+}
+
 /* Nothing is in the air. What is stored is noted; then everything is told of, and read once more.
  */
 void clients_finish(struct sim *s)
 {
     struct get_options o = {.timeout_ms = 10 * s->k.load_timeout_ms};
+    note_unanswered(s);
     for (int key = 0; key < s->k.keys; key++)
         change_quiet_end(s, key);
     s->healing = true;
@@ -101,9 +111,20 @@ void clients_finish(struct sim *s)
         change_key(s, key, &version, s->rows[key].states[version].absent);
     }
     sim_note(s, (struct event){.kind = DID_SETTLED, .key = -1});
-    for (int key = 0; key < s->k.keys; key++)
+    for (int key = 0; key < s->k.keys; key++) {
         get_start(s, key, &o);
-    tasks_run(s, INT64_MAX);
+        tasks_run(s, INT64_MAX); /* a breaker that was open lets one load through, and is closed */
+    }
     for (int key = 0; key < s->k.keys; key++)
         change_quiet_end(s, key);
+}
+
+void clients_stop(struct sim *s)
+{
+    s->healing = false;
+    sim_note(s, (struct event){.kind = DID_STOP, .key = -1});
+    task_in(s, 0, on_turn, NULL, LAST_TURNS);
+    tasks_run(s, s->now_ms + sim_up_to(s, LAST_TURNS * s->k.pace_ms / 2));
+    world_stop(s);
+    note_unanswered(s);
 }

@@ -46,14 +46,13 @@ static struct asker asker_of(struct sim *s, unsigned slot)
     };
 }
 
-static struct ask_loader loader_of(struct sim *s)
+static struct ask_loader loader_of(struct sim *s, unsigned slot, int key)
 {
-    s->policy.max_waiters = s->k.max_waiters;
-    return (struct ask_loader){
-        .policy = &s->policy,
-        .generation = s->io_generation,
-        .counters = &s->counters,
-    };
+    const struct snapshot *its = s->adopted[slot];
+    struct ask_loader l = {.generation = its->generation};
+    l.policy = snapshot_policy(its, sim_key(s, key), &l.index);
+    l.counters = snapshot_counters(its, 0, (size_t)l.index);
+    return l;
 }
 
 static struct ask_room room_of(struct sim *s)
@@ -62,26 +61,29 @@ static struct ask_room room_of(struct sim *s)
     return (struct ask_room){.out = &s->out};
 }
 
-static void submit(struct sim *s, int key, const struct ask_verdict *v)
+/* What a verdict has for the loader thread. */
+static void submit(struct sim *s, const struct ask_verdict *v)
 {
-    if (v->flight && v->promote) /* the simulated queue has one class */
-        flight_unref(v->flight);
+    struct outbox box = {0};
+    if (v->flight && v->promote)
+        loader_thread_promote(s->loader, v->flight, &box);
     else if (v->flight)
-        load_submit(s, key, v->flight);
+        loader_thread_submit(s->loader, v->flight, &box);
+    loader_thread_flush(s->loader, &box);
 }
 
 /* Does what v says, as net/read.c and net/park.c do with answers and timers. */
 static void follow(struct sim *s, struct get *g, struct ask_verdict *v)
 {
     struct asker by = asker_of(s, g->slot);
-    struct ask_loader l = loader_of(s);
-    submit(s, g->key, v);
+    struct ask_loader l = loader_of(s, g->slot, g->key);
+    submit(s, v);
     v->flight = NULL;
     if (v->kind == VERDICT_WAIT)
         ask_join(&by, &g->parked, &l, s->now_ms, v->stale, room_of(s), v);
     else if (v->kind == VERDICT_REJOIN)
         parked_rejoin(&by, &g->parked, &l, s->now_ms, room_of(s), v);
-    submit(s, g->key, v);
+    submit(s, v);
     if (v->kind == VERDICT_FAILED)
         (void)ask_kept(&by, &g->parked.ask, s->now_ms, room_of(s), v);
     switch (v->kind) {
@@ -97,7 +99,7 @@ static void read_key(struct sim *s, struct get *g)
 {
     struct ask_verdict v;
     struct asker by = asker_of(s, g->slot);
-    struct ask_loader l = loader_of(s);
+    struct ask_loader l = loader_of(s, g->slot, g->key);
     const struct ask *q = &g->parked.ask;
     enum lookup found = ask_get(&by, q, s->now_ms, false, room_of(s).out, &v.hit);
     v.kind = found == LOOKUP_FRESH ? VERDICT_VALUE : VERDICT_ABSENT;
@@ -114,33 +116,15 @@ static struct ask ask_of(struct sim *s, int key)
         .key = sim_key(s, key), .hash = s->hashes[key], .timeout_ms = -1, .stale_wait_ms = -1};
 }
 
-/* Ahead of the value's end: what loads begin by themselves, which is not asked for. */
-void get_ahead(struct sim *s, int key)
-{
-    struct join_result joined = {0};
-    struct join_request q = {
-        .key = sim_key(s, key),
-        .hash = s->hashes[key],
-        .now_ms = s->now_ms,
-        .generation = s->io_generation,
-        .max_waiters = s->k.max_waiters,
-        .reason = REASON_PREFETCH,
-        .replaces = true,
-        .owner = 1,
-    };
-    if (flights_join(s->flights, &q, &joined) == JOIN_STARTED)
-        load_submit(s, key, joined.flight);
-}
-
 void get_in_background(struct sim *s, int key, bool reload)
 {
     struct ask_verdict v = {.flight = NULL};
     struct asker by = asker_of(s, 0);
-    struct ask_loader l = loader_of(s);
+    struct ask_loader l = loader_of(s, 0, key);
     struct ask q = ask_of(s, key);
     q.strict = reload;
     ask_refresh(&by, &q, &l, s->now_ms, true, &v);
-    submit(s, key, &v);
+    submit(s, &v);
 }
 
 static void leave_later(struct sim *s, void *arg, uint32_t stamp)
@@ -162,6 +146,7 @@ void get_start(struct sim *s, int key, const struct get_options *o)
     q.min_version = o->min;
     q.timeout_ms = o->timeout_ms;
     q.stale_wait_ms = o->stale_wait_ms;
+    q.bulk = sim_chance(s, 20);
     *g = (struct get){
         .id = s->get_count,
         .key = key,
@@ -179,7 +164,7 @@ void get_start(struct sim *s, int key, const struct get_options *o)
     if (o->refresh) {
         struct ask_verdict v;
         struct asker by = asker_of(s, g->slot);
-        struct ask_loader l = loader_of(s);
+        struct ask_loader l = loader_of(s, g->slot, g->key);
         ask_refresh(&by, &q, &l, s->now_ms, false, &v);
         follow(s, g, &v);
     } else {
@@ -223,10 +208,10 @@ static void answer_outcome(struct sim *s, struct get *g, const struct flight *f)
               });
 }
 
-static void deliver(struct sim *s, void *arg, uint32_t stamp)
+void gets_deliver(struct message *m, void *owner)
 {
-    (void)stamp;
-    struct flight_slot *slot = arg;
+    struct sim *s = owner;
+    struct flight_slot *slot = container_of(m, struct flight_slot, message);
     const struct flight *f = slot->flight;
     struct list *link;
     while ((link = list_pop_front(&slot->waiters))) {
@@ -244,12 +229,4 @@ static void deliver(struct sim *s, void *arg, uint32_t stamp)
             follow(s, g, &v);
     }
     flight_unref(slot->flight);
-}
-
-/* A message to each I/O thread that has waiters. */
-void gets_deliver(struct sim *s, struct flight *f)
-{
-    for (unsigned i = 0; i < f->slot_count; i++)
-        if (!list_empty(&f->slots[i].waiters))
-            task_in(s, sim_up_to(s, 2), deliver, &f->slots[i], 0);
 }

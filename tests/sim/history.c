@@ -53,6 +53,7 @@ static const char *const names[] = {
     [DID_SET] = "SET",
     [DID_WRITE] = "WRITE",
     [DID_WRITTEN] = "WRITTEN",
+    [DID_UNANSWERED] = "never answered",
     [DID_INVALIDATE] = "INVALIDATE",
     [DID_EXPIRE] = "EXPIRE",
     [DID_TOUCH] = "TOUCH",
@@ -64,6 +65,7 @@ static const char *const names[] = {
     [DID_ADOPT] = "reload, for requests",
     [DID_JUMP] = "clock jumps",
     [DID_QUIET] = "quiet",
+    [DID_STOP] = "STOP",
     [DID_SETTLED] = "settled",
 };
 
@@ -79,7 +81,7 @@ static void print_flags(const struct event *e, FILE *out)
         {F_VERSIONED, "versioned"}, {F_ABSENT, "absent"},   {F_PRIMARY, "primary"},
         {F_UNCHANGED, "unchanged"}, {F_STORED, "STORED"},   {F_GONE, "gone"},
         {F_SOFT, "soft"},           {F_DOUBTED, "doubted"}, {F_STRONG, "strong"},
-        {F_BATCH, "batch"},         {F_REFRESH, "refresh"},
+        {F_BATCH, "batch"},         {F_REFRESH, "refresh"}, {F_UNDONE, "undone"},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (e->flags & words[i].flag)

@@ -22,12 +22,13 @@
  * of a load, each set and each put: what brought a value or an absence. */
 enum event_kind {
     DID_KEY,       /* a key is set up: code a source_kind, flags VERSIONED */
-    DID_FLOOR_TTL, /* ttl_ms; flags STRONG: it is longer than any lag and load together */
+    DID_FLOOR_TTL, /* ttl_ms; flags STRONG: it is longer than any lag and load together; until_ms: a
+                      write from before the start may take place */
     DID_COMMIT,  /* version (of the put read), flags ABSENT, tags; DOUBTED: of a write whose outcome
                     is unknown */
     DID_SHOWN,   /* the primary shows version */
     DID_APPLIED, /* the replica shows version */
-    DID_LOAD,    /* a load is sent for: id */
+    DID_LOAD,    /* a load is sent for: id; version: the sender's generation */
     DID_ATTEMPT, /* of load id, as read */
     DID_READ,    /* it has read version, flags ABSENT, PRIMARY, UNCHANGED, tags */
     DID_BELOW,   /* its result is below the floor: version */
@@ -38,7 +39,9 @@ enum event_kind {
     DID_LEFT,       /* get id: its client has left */
     DID_SET,        /* read; version, VERSIONED, tags, code */
     DID_WRITE,      /* a put (or, ABSENT, a delete) begins: read */
-    DID_WRITTEN,    /* it ends: code; version, VERSIONED, STORED; until_ms: the end of the doubt */
+    DID_WRITTEN,    /* it ends: code; version, VERSIONED, STORED, UNDONE: nothing has happened;
+                       HAS_VERSION: it was told the version; until_ms: the end of the doubt */
+    DID_UNANSWERED, /* of a key: a client's write that was never answered */
     DID_INVALIDATE, /* HAS_VERSION: version, GONE; else plain; code */
     DID_EXPIRE,     /* of a key */
     DID_TOUCH,      /* of a key: ttl_ms, dead_ms; code 0: its time began again */
@@ -47,9 +50,10 @@ enum event_kind {
     DID_EVICT,      /* of a key, by the test */
     DID_DROPPED,    /* the table of floors was full: some floors went early */
     DID_RELOAD,     /* loads run newer scripts from now on */
-    DID_ADOPT,      /* requests are served by the newer configuration from now on */
+    DID_ADOPT,      /* requests of I/O thread id are served by the newer configuration */
     DID_JUMP,       /* the clock went on by ttl_ms at once */
     DID_QUIET,      /* nothing is in the air: what is stored; code a got_status, read */
+    DID_STOP,       /* the server goes down, and things change again */
     DID_SETTLED,    /* every change is told of and shown everywhere: gets from here on are exact */
 };
 
@@ -80,6 +84,7 @@ enum event_flags {
     F_STRONG = 512,
     F_BATCH = 1024,
     F_REFRESH = 2048,
+    F_UNDONE = 4096,
 };
 
 struct event {

@@ -14,8 +14,6 @@ struct sim *sim_new(void)
     }
     buf_init(&s->out, 0);
     s->metrics = metrics_mine();
-    for (int i = 0; i < HISTORY_KEYS; i++)
-        snprintf(s->names[i], sizeof s->names[i], "k:%u", (unsigned)i & 15);
     return s;
 }
 
@@ -50,6 +48,15 @@ int64_t sim_stored_version(struct sim *s, int key)
         store_get(s->store, sim_key(s, key), s->hashes[key], s->now_ms, WANT_PEEK, NULL, &hit);
     entry_unref(hit.entry);
     return found != LOOKUP_MISS && hit.has_version ? hit.version : -1;
+}
+
+int sim_key_of(const struct sim *s, struct slice name)
+{
+    for (int key = 0; key < s->k.keys; key++)
+        if (slice_eq(name, sim_key(s, key)))
+            return key;
+    fputs("sim: a key of nobody's\n", stderr);
+    abort();
 }
 
 int sim_next_read(struct sim *s)
@@ -88,8 +95,14 @@ static void choose(struct sim *s)
         .wait_timeout_ms = one_of(s, 30, 100, 300),
         .write_timeout_ms = one_of(s, 40, 80, 200),
         .max_loads = (int)one_of(s, 1, 3, 100),
+        .max_queue = (int)one_of(s, 2, 100, 100),
         .max_waiters = (int)one_of(s, 2, 50, 50),
+        .max_writes = (int)one_of(s, 1, 2, 100),
+        .max_write_queue = (int)one_of(s, 1, 100, 100),
         .batch_max = (int)one_of(s, 1, 1, SIM_BATCH),
+        .batch_window_us = one_of(s, 0, 1000, 3000),
+        .alike = sim_chance(s, 60),
+        .breaker_failures = (int)one_of(s, 0, 0, 3),
         .retries = (int)one_of(s, 0, 1, 2),
         .fail_percent = (int)one_of(s, 0, 5, 20),
         .slow_percent = (int)one_of(s, 5, 20, 50),
@@ -106,10 +119,15 @@ static void choose_row(struct sim *s, int key)
     struct row *r = &s->rows[key];
     int luck = (int)rng_below(&s->rng, 100);
     r->head = r->shown = r->applied = 0;
-    r->writing = false;
     r->kind = luck < 45 ? SOURCE_PRIMARY : luck < 90 ? SOURCE_REPLICA : SOURCE_LONE;
     r->versioned = sim_chance(s, 85);
     r->through = sim_chance(s, 70);
+    if (s->k.alike && key > 0) {
+        r->kind = s->rows[0].kind;
+        r->through = s->rows[0].through;
+    }
+    snprintf(s->names[key], sizeof s->names[key], "%c%c:%u", "prl"[r->kind], "it"[r->through],
+             (unsigned)key & 15);
     r->tagged = sim_chance(s, 60);
     r->states[0] = (struct state){.absent = sim_chance(s, 30), .tags = r->tagged};
     s->hashes[key] = store_hash(s->store, sim_key(s, key));
@@ -122,74 +140,63 @@ static void choose_row(struct sim *s, int key)
              });
 }
 
-static void never(struct message *m, void *owner)
+/* The server was there before, and promised what it knows nothing of any more. */
+static void live_before(struct sim *s)
 {
-    (void)m, (void)owner;
-}
-
-static void open_world(struct sim *s)
-{
-    struct err err;
-    struct store_options so = {
-        .memory_bytes = s->k.little_memory ? 49152 : 1 << 20,
-        .shards = 1,
-        .seed = rng_next(&s->rng),
-        .now_ms = s->now_ms,
-    };
-    struct flights_options fo = {
-        .shards = 1,
-        .slots = SIM_SLOTS,
-        .failed_max = 2,
-        .floors_max = s->k.floors_max,
-        .seed = rng_next(&s->rng),
-        .deliver = never,
-    };
-    int rc = marks_new(&s->marks, 64, rng_next(&s->rng), &err);
-    so.marks = fo.marks = s->marks;
-    if (rc == 0)
-        rc = store_new(&s->store, &so, &err);
-    fo.store = s->store;
-    if (rc == 0)
-        rc = flights_new(&s->flights, &fo, &err);
-    if (rc != 0) {
-        fprintf(stderr, "sim: %s\n", err.text);
-        abort();
+    for (int key = 0; key < s->k.keys; key++) {
+        struct row *r = &s->rows[key];
+        for (int64_t n = sim_up_to(s, 3); n > 0; n--)
+            source_commit(s, &(struct commit){.key = key, .absent = sim_chance(s, 25)});
+        if (r->head == 0)
+            continue;
+        sim_note(s, (struct event){
+                        .kind = DID_INVALIDATE,
+                        .key = key,
+                        .version = r->head,
+                        .flags = F_HAS_VERSION | (r->states[r->head].absent ? F_GONE : 0),
+                    });
     }
-    s->changes = (struct changes){.store = s->store, .flights = s->flights, .marks = s->marks};
+    sim_note(s, (struct event){.kind = DID_DROPPED, .key = -1});
 }
 
-static void close_world(struct sim *s)
+static void begin_anew(struct sim *s, uint64_t seed, enum plant plant)
 {
-    flights_free(s->flights);
-    store_free(s->store);
-    marks_free(s->marks);
+    the_sim = s;
+    s->rng.state = seed * 0x9E3779B97F4A7C15U + 1;
+    s->plant = plant;
+    s->now_ms = START_MS;
+    s->floors_dropped = 0;
+    s->last_apply_ms = 0;
+    s->healing = s->stopping = false;
+    s->get_count = s->load_count = s->run_count = s->write_count = s->read_count = 0;
+    s->sent_count = s->timer_count = 0;
+    s->task_count = 0;
+    history_clear(&s->history);
 }
 
 void sim_run(struct sim *s, uint64_t seed, enum plant plant)
 {
-    s->rng.state = seed * 0x9E3779B97F4A7C15U + 1;
-    s->plant = plant;
-    s->now_ms = START_MS;
-    s->io_generation = s->loader_generation = 1;
-    s->floors_dropped = 0;
-    s->last_apply_ms = 0;
-    s->healing = s->pump_due = s->gave_tags = false;
-    s->get_count = s->load_count = s->batch_count = s->write_count = s->read_count = 0;
-    s->queued = s->in_flight = 0;
-    s->task_count = 0;
-    history_clear(&s->history);
+    begin_anew(s, seed, plant);
     choose(s);
-    open_world(s);
+    s->healing = true; /* its first configuration comes at once */
+    world_open(s);
+    s->healing = false;
     sim_note(s, (struct event){
                     .kind = DID_FLOOR_TTL,
                     .key = -1,
                     .ttl_ms = s->k.floor_ttl_ms,
+                    .until_ms = START_MS + s->k.write_timeout_ms,
                     .flags = s->k.strong ? F_STRONG : 0,
                 });
     for (int key = 0; key < s->k.keys; key++)
         choose_row(s, key);
+    if (sim_chance(s, 70)) /* what was before the start is over */
+        s->now_ms += s->k.write_timeout_ms + s->k.floor_ttl_ms;
+    else
+        live_before(s);
     clients_start(s);
     tasks_run(s, INT64_MAX);
     clients_finish(s);
-    close_world(s);
+    clients_stop(s);
+    world_close(s);
 }

@@ -45,4 +45,6 @@ void tasks_run(struct sim *s, int64_t until_ms)
             s->now_ms = t.at_ms;
         t.fn(s, t.arg, t.stamp);
     }
+    if (until_ms != INT64_MAX && s->now_ms < until_ms)
+        s->now_ms = until_ms;
 }

@@ -26,6 +26,13 @@ return {
     tests = { "load_flight_change", "load_flight_write" },
   },
   {
+    race = "3, 4", rule = "and its primary is asked, where there is one",
+    file = "core/load/load_end.c",
+    from = "        ld->attempt.from_primary = ld->binding->primary >= 0;\n",
+    to = "        ld->attempt.from_primary = false;\n",
+    tests = { "load_load" },
+  },
+  {
     race = "9", rule = "floors take the highest version",
     file = "core/store/floor.c",
     from = "r->version > f->version) {", to = "true) {",
@@ -112,7 +119,6 @@ return {
     file = "core/load/flight_change.c",
     from = " || w->now_ms - w->token.began_ms >= w->floor_ttl_ms)", to = ")",
     tests = { "load_flight_write" },
-    unseen = "a clock has to jump while a put waits: one seed in some hundred thousand",
   },
   {
     race = "14", rule = "an unknown outcome drops the entry",
@@ -127,6 +133,18 @@ return {
     from = "f->token.doubtful = floors_doubtful(&s->floors, f->hash, now_ms);",
     to = "f->token.doubtful = false;\n    (void)now_ms;",
     tests = { "load_flight_write" },
+  },
+  {
+    race = "14", rule = "a write that was not answered leaves its key in doubt",
+    file = "core/load/write_entry.c",
+    from = "err_word(err), err->text);\n        doubt_entry(run);", to = "err_word(err), err->text);",
+    tests = { "load_writes" },
+  },
+  {
+    race = "14", rule = "what is known of one that was answered is a floor, whatever else is in doubt",
+    file = "core/load/write_entry.c",
+    from = "drop_entry(run, &r->version); /* for the floor: that one is answered */", to = "(void)r;",
+    tests = { "load_writes" },
   },
   {
     race = "15", rule = "any invalidation kills a negative entry",
@@ -169,6 +187,13 @@ return {
     file = "core/load/flight_end.c",
     from = "f->token.generation < o->generation ||\n        f->outcome.overtaken", to = "f->outcome.overtaken",
     tests = { "load_flight" },
+  },
+  {
+    race = "20", rule = "nor is what an older script's save returned",
+    file = "core/load/write_entry.c",
+    from = "return run->binding->edition->snapshot->generation == run->thread->answers.generation;",
+    to = "return run->binding != NULL;",
+    tests = { "load_writes" },
   },
   {
     race = "22", rule = "a background refresh takes the same path",
@@ -311,7 +336,6 @@ return {
     file = "core/load/flight_table.c",
     from = "        s->lossy_until_ms = o->lossy_until_ms;\n", to = "",
     tests = { "load_flight_lift" },
-    unseen = "it does not start anew",
   },
   {
     race = "34", rule = "and so they do once a feed listens that a replica's loads rely on",
@@ -387,5 +411,18 @@ return {
     from = "!counts(fl, f, r->key, r->now_ms)", to = "!f->there || f->until_ms <= r->now_ms",
     tests = { "store_floor_lift" },
     unseen = "it lifts no floors",
+  },
+  {
+    race = "write", rule = "a key has one write at a time",
+    file = "core/load/writes.c",
+    from = "struct write *first = a ? first_of_key(ws, w) : NULL;",
+    to = "struct write *first = a && ws->waiting == UINT32_MAX ? first_of_key(ws, w) : NULL;",
+    tests = { "load_writes" },
+  },
+  {
+    race = "batch", rule = "a batch has a key once",
+    file = "core/load/admission_begin.c",
+    from = "if (detached && has_key_of", to = "if (n == UINT32_MAX && has_key_of",
+    tests = { "load_admission" },
   },
 }

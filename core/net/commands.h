@@ -44,7 +44,6 @@ void admin_ping(const struct target *t, struct params *p);
 /* The name of the i-th method; NULL past the last one. */
 typedef const char *method_name(size_t i);
 void admin_hello(const struct target *t, struct params *p, method_name *name_of);
-void admin_loaders(const struct target *t, struct params *p);
 void admin_reload(const struct target *t, struct params *p);
 
 /* auth.c */
@@ -52,5 +51,6 @@ void auth_auth(const struct target *t, struct params *p);
 
 /* stats.c */
 void stats_answer(const struct target *t, struct params *p);
+void stats_loaders(const struct target *t, struct params *p);
 
 #endif

@@ -55,7 +55,7 @@ static const struct method methods[] = {
     METHOD("hello", 0, 1, "(options?)", ANYBODY, hello),
     METHOD("auth", 2, 2, "(name, password)", ANYBODY, auth_auth),
     METHOD("stats", 0, 1, "(options?)", ADMIN, stats_answer),
-    METHOD("loaders", 0, 1, "(options?)", ADMIN, admin_loaders),
+    METHOD("loaders", 0, 1, "(options?)", ADMIN, stats_loaders),
     METHOD("reload", 0, 1, "(options?)", ADMIN, admin_reload),
     METHOD("lift_floors", 1, 1, "({key}, {match} or {all = true})", ADMIN, wide_lift_floors),
 };

@@ -16,7 +16,7 @@
 #include "load/loader_thread.h"
 #include "load/snapshot.h"
 #include "metrics/metrics.h"
-#include "net/ledger.h"
+#include "serve/ledger.h"
 #include "net/shed.h"
 #include "net/slices.h"
 #include "net/telling.h"

@@ -19,7 +19,7 @@
 #define RTCACHE_NET_SHED_H
 
 #include "base/list.h"
-#include "net/ledger.h"
+#include "serve/ledger.h"
 
 #include <stdint.h>
 

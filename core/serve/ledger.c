@@ -1,4 +1,4 @@
-#include "net/ledger.h"
+#include "serve/ledger.h"
 
 #include "store/store.h"
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "net/ledger.h"
+#include "serve/ledger.h"
 #include "store/store.h"
 
 #include <pthread.h>

@@ -9,10 +9,10 @@
  * Memory is written down where it is allocated and taken back where it is freed, at the granularity
  * of buffers and requests: a hit that is answered at once writes nothing. Shape: two cache lines a
  * thread; a change is a plain load and store of two words, reading all is O(threads). Thread: a
- * page is its I/O thread's, reading: any. Limits: none of its own; shed.h says who has to go.
+ * page is its I/O thread's, reading: any. Limits: none of its own; net/shed.h says who has to go.
  */
-#ifndef RTCACHE_NET_LEDGER_H
-#define RTCACHE_NET_LEDGER_H
+#ifndef RTCACHE_SERVE_LEDGER_H
+#define RTCACHE_SERVE_LEDGER_H
 
 #include "base/err.h"
 
@@ -46,7 +46,7 @@ struct ledger_page {
     _Atomic size_t held;        /* all kinds */
     _Atomic size_t connections; /* how many */
     _Atomic size_t unread;      /* of them, are not read for now */
-    _Atomic size_t largest;     /* the least that its largest connection holds (shed.h) */
+    _Atomic size_t largest;     /* the least that its largest connection holds (net/shed.h) */
 };
 
 struct ledger {

@@ -3,10 +3,10 @@
  *
  *   report_walk(&of, &sink) --> enter "store", count "entries" 7, ..., leave, enter "flights", ...
  *
- * Shape: a walk over the tables of counters, times, loaders, backends and feeds; a sink packs, prints
- * or adds up. Names are those of the tables, and each number stands in one place. Thread: any that
- * may read the snapshot; numbers of other threads are as they were a moment ago. Errors: none, a
- * sink keeps its own.
+ * Shape: a walk over the tables of counters, times, loaders, backends and feeds; a sink packs,
+ * prints or adds up. Names are those of the tables, and each number stands in one place. Thread:
+ * any that may read the snapshot; numbers of other threads are as they were a moment ago. Errors:
+ * none, a sink keeps its own.
  */
 #ifndef RTCACHE_SERVE_REPORT_H
 #define RTCACHE_SERVE_REPORT_H

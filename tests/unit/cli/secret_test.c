@@ -8,11 +8,11 @@
 #include "cli/secret.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -107,141 +107,179 @@ static void a_pipe_is_asked_for_nothing(void **state)
 
 /* ---- a terminal ---- */
 
+#define ASKED "asked\r\n" /* said last */
+
+/* What is done when a prompt has come. */
+struct reply {
+    const char *prompt, *line;
+    int signal; /* sent where line is NULL */
+};
+
+/* This thread asks at the near end, and another one types at the far end. */
 struct terminal {
-    int far;  /* where what is typed goes in */
-    pid_t at; /* who asks there */
+    int far;
+    pthread_t asks, types;
+    const struct reply *replies;
+    size_t count;
     char said[1024];
 };
 
-/* What the process at the terminal found: 0 and the password, or the error; then its own end. */
-static int ask_here(const char *path, bool again)
+/* Reads until this has been said; false: that never came. */
+static bool await(struct terminal *t, const char *text)
 {
-    struct secret s;
-    struct err e;
-    int fd = open(path, O_RDWR);
-    if (fd < 0)
-        return 99;
-    struct cli cli = {.in = fdopen(fd, "r"), .err = fdopen(dup(fd), "w")};
-    int rc = secret_ask(&s, &cli, again, &e);
-    if (rc != 0)
-        fprintf(cli.err, "error %d: %s\n", rc, e.text);
-    else
-        fprintf(cli.err, "got %zu: %.*s\n", s.size, (int)s.size, s.text);
-    fflush(cli.err);
-    return 0;
-}
-
-static void terminal_open(struct terminal *t, bool again)
-{
-    t->said[0] = '\0';
-    t->far = posix_openpt(O_RDWR | O_NOCTTY);
-    assert_true(t->far >= 0);
-    assert_int_equal(grantpt(t->far), 0);
-    assert_int_equal(unlockpt(t->far), 0);
-    char path[64];
-    snprintf(path, sizeof path, "%s", ptsname(t->far));
-    t->at = fork();
-    assert_true(t->at >= 0);
-    if (t->at == 0) {
-        setsid();
-        _exit(ask_here(path, again));
-    }
-}
-
-/* Reads until this has been said. */
-static void await(struct terminal *t, const char *text)
-{
+    size_t size;
+    ssize_t n;
     while (!strstr(t->said, text)) {
-        size_t size = strlen(t->said);
-        ssize_t n = read(t->far, t->said + size, sizeof t->said - 1 - size);
-        if (n <= 0)
-            fail_msg("the terminal ended: \"%s\"", t->said);
+        size = strlen(t->said);
+        if (strstr(t->said, ASKED) ||
+            (n = read(t->far, t->said + size, sizeof t->said - 1 - size)) <= 0)
+            return false;
         t->said[size + (size_t)n] = '\0';
     }
+    return true;
 }
 
 static bool is_shown(const struct terminal *t)
 {
     struct termios now;
-    assert_int_equal(tcgetattr(t->far, &now), 0);
-    return now.c_lflag & ECHO;
+    return tcgetattr(t->far, &now) != 0 || now.c_lflag & ECHO;
 }
 
-static void type(struct terminal *t, const char *prompt, const char *line)
+static void *type_all(void *arg)
 {
-    await(t, prompt);
-    while (is_shown(t)) /* the prompt comes first: what is typed before is thrown away */
-        usleep(1000);
-    assert_int_equal(write(t->far, line, strlen(line)), strlen(line));
+    struct terminal *t = arg;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct reply *r = &t->replies[i];
+        if (!await(t, r->prompt))
+            return NULL;
+        while (is_shown(t)) /* the prompt comes first: what is typed before is thrown away */
+            usleep(1000);
+        while (!r->line && !is_shown(t)) { /* again, where it came before the read had begun */
+            pthread_kill(t->asks, r->signal);
+            usleep(1000);
+        }
+        if (r->line && write(t->far, r->line, strlen(r->line)) < 0)
+            return NULL;
+    }
+    await(t, ASKED);
+    return NULL;
 }
 
-static int terminal_close(struct terminal *t)
+/* What was asked is in `said`. The terminal shows afterwards what is typed. */
+static int ask_at(struct terminal *t, bool again, struct secret *s, struct err *e)
 {
-    int status;
-    assert_int_equal(waitpid(t->at, &status, 0), t->at);
+    t->said[0] = '\0';
+    t->asks = pthread_self();
+    t->far = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(t->far >= 0);
+    assert_int_equal(grantpt(t->far), 0);
+    assert_int_equal(unlockpt(t->far), 0);
+    int near = open(ptsname(t->far), O_RDWR | O_NOCTTY);
+    assert_true(near >= 0);
+    struct cli cli = {.in = fdopen(near, "r"), .err = fdopen(dup(near), "w")};
+    assert_int_equal(pthread_create(&t->types, NULL, type_all, t), 0);
+    int rc = secret_ask(s, &cli, again, e);
     assert_true(is_shown(t));
+    fputs("asked\n", cli.err);
+    fclose(cli.err);
+    pthread_join(t->types, NULL);
+    fclose(cli.in);
     close(t->far);
-    return status;
+    return rc;
 }
 
 static void what_is_typed_is_not_shown(void **state)
 {
     (void)state;
-    struct terminal t;
-    terminal_open(&t, false);
-    type(&t, "password: ", "word\n");
-    await(&t, "got 4: word");
-    assert_int_equal(terminal_close(&t), 0);
-    assert_string_equal(t.said, "password: \r\ngot 4: word\r\n");
+    const struct reply word = {"password: ", "word\n", 0};
+    struct terminal t = {.replies = &word, .count = 1};
+    struct secret s;
+    struct err e;
+    assert_secret(&s, ask_at(&t, false, &s, &e), "word");
+    assert_string_equal(t.said, "password: \r\n" ASKED);
 }
 
 static void a_new_one_is_typed_twice_the_same(void **state)
 {
     (void)state;
-    static const char *const typed[][3] = {
-        {"word\n", "word\n", "got 4: word"},
-        {"word\n", "w0rd\n", "the two are not the same"},
-        {"word\n", "words\n", "the two are not the same"},
-        {"words\n", "word\n", "the two are not the same"},
-        {"word\n", "\n", "the password is empty"},
+    static const struct {
+        struct reply replies[2];
+        int rc;
+        const char *says;
+    } typed[] = {
+        {{{"password: ", "word\n", 0}, {"again: ", "word\n", 0}}, 0, NULL},
+        {{{"password: ", "word\n", 0}, {"again: ", "w0rd\n", 0}},
+         ERR_BAD_REQUEST,
+         "the two are not the same"},
+        {{{"password: ", "w0rd\n", 0}, {"again: ", "word\n", 0}},
+         ERR_BAD_REQUEST,
+         "the two are not the same"},
+        {{{"password: ", "word\n", 0}, {"again: ", "words\n", 0}},
+         ERR_BAD_REQUEST,
+         "the two are not the same"},
+        {{{"password: ", "words\n", 0}, {"again: ", "word\n", 0}},
+         ERR_BAD_REQUEST,
+         "the two are not the same"},
+        {{{"password: ", "word\n", 0}, {"again: ", "\n", 0}},
+         ERR_CONFIG,
+         "standard input: the password is empty"},
     };
     for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
-        struct terminal t;
-        terminal_open(&t, true);
-        type(&t, "password: ", typed[i][0]);
-        type(&t, "again: ", typed[i][1]);
-        await(&t, typed[i][2]);
-        assert_int_equal(terminal_close(&t), 0);
+        struct terminal t = {.replies = typed[i].replies, .count = 2};
+        struct secret s;
+        struct err e;
+        int rc = ask_at(&t, true, &s, &e);
+        assert_int_equal(rc, typed[i].rc);
+        if (rc == 0)
+            assert_secret(&s, rc, "word");
+        else
+            assert_string_equal(e.text, typed[i].says);
+        assert_string_equal(t.said, "password: \r\nagain: \r\n" ASKED);
     }
 }
 
 static void an_empty_one_is_not_asked_for_again(void **state)
 {
     (void)state;
-    struct terminal t;
-    terminal_open(&t, true);
-    type(&t, "password: ", "\n");
-    await(&t, "standard input: the password is empty");
-    assert_null(strstr(t.said, "again"));
-    assert_int_equal(terminal_close(&t), 0);
+    const struct reply nothing = {"password: ", "\n", 0};
+    struct terminal t = {.replies = &nothing, .count = 1};
+    struct secret s;
+    struct err e;
+    assert_int_equal(ask_at(&t, true, &s, &e), ERR_CONFIG);
+    assert_string_equal(e.text, "standard input: the password is empty");
+    assert_string_equal(t.said, "password: \r\n" ASKED);
 }
 
-/* Each signal that ends the process; the terminal shows again what is typed, as terminal_close
- * looks for. */
+static volatile sig_atomic_t signalled;
+
+static void on_ending(int number)
+{
+    signalled = number;
+}
+
+/* Each signal that ends the process goes to whoever had it before, with the terminal as it was and
+ * nothing left of what was typed. */
 static void a_signal_finds_the_terminal_as_it_was(void **state)
 {
     (void)state;
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    const struct sigaction own = {.sa_handler = on_ending};
+    static const struct secret nothing;
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {
-        struct terminal t;
-        terminal_open(&t, false);
-        await(&t, "password: ");
-        while (is_shown(&t))
-            usleep(1000);
-        assert_int_equal(kill(t.at, ending[i]), 0);
-        int status = terminal_close(&t);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(WTERMSIG(status), ending[i]);
+        const struct reply replies[] = {/* without its end, but handed over */
+                                        {"password: ", "half\x04", 0},
+                                        {"password: ", NULL, ending[i]}};
+        struct terminal t = {.replies = replies, .count = 2};
+        struct secret s;
+        struct err e;
+        struct sigaction before;
+        assert_int_equal(sigaction(ending[i], &own, &before), 0);
+        signalled = 0;
+        assert_int_equal(ask_at(&t, false, &s, &e), ERR_IO);
+        assert_int_equal(sigaction(ending[i], &before, NULL), 0);
+        assert_int_equal(signalled, ending[i]);
+        assert_memory_equal(&s, &nothing, sizeof s);
+        assert_string_equal(e.text, "cannot read the password: Interrupted system call");
     }
 }
 

@@ -245,7 +245,7 @@ static uint32_t find_hole(const struct heap *a, uint32_t units)
 {
     uint32_t hole = probe(a, units);
     if (!hole)
-        hole = first_from(a, class_of(units + LEAST_ENTRY) + (units + LEAST_ENTRY >= EXACT));
+        hole = first_from(a, class_of(units + LEAST_ENTRY - 1) + 1);
     if (!hole)
         hole = first_from(a, class_of(units) + 1);
     return hole;

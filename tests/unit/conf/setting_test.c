@@ -262,6 +262,69 @@ static void values_of_each_option_are_told_apart_and_no_other_is_touched(void **
     each_option(tell_apart);
 }
 
+/* Reads one value, as it is written, into a target of zeros. */
+static void read_alone(const struct option *o, const char *value)
+{
+    static const union any nothing;
+    union any *target = calloc(1, sizeof *target);
+    struct arena arena = {NULL};
+    struct problems problems;
+    struct source source;
+    char text[TEXT_MAX];
+    config_t tree;
+    assert_non_null(target);
+    problems_init(&problems);
+    source_init(&source, &arena, &problems);
+    struct reading r = {.conf = &target->conf,
+                        .arena = &arena,
+                        .source = &source,
+                        .problems = &problems,
+                        .dir = "/"};
+    snprintf(text, sizeof text, "v = %s;", value);
+    config_init(&tree);
+    assert_true(config_read_string(&tree, text));
+    bool right = setting_read(&r, o, config_lookup(&tree, "v"), target);
+    if (problems.count != (right ? 0 : 1))
+        fail_msg("%s = %s: %s, but %zu problems", o->name, value, right ? "right" : "wrong",
+                 problems.count);
+    if (!right && memcmp(target, &nothing, sizeof nothing) != 0)
+        fail_msg("%s = %s is wrong, but it was taken", o->name, value);
+    config_destroy(&tree);
+    source_fini(&source);
+    problems_fini(&problems);
+    arena_fini(&arena);
+    free(target);
+}
+
+static void a_value_is_right_or_is_told_and_not_taken(void **state)
+{
+    (void)state;
+    static const char *const written_as[] = {
+        "\"\"",
+        "\"${RTCACHE_TEST_NONE}\"",
+        "\"5 parsecs\"",
+        "( )",
+        "( \"x\", 7 )",
+        "0",
+        "1",
+        "\"1\"",
+        "( \"\" )",
+        "( \"x\" )",
+    };
+    for (size_t i = 0; i < options_count; i++) {
+        const struct option *o = &options_table[i];
+        char room[64];
+        if (is_read_by_hand(o) || o->type == OPT_DRIVER)
+            continue;
+        for (enum kind k = 0; k < KINDS; k++)
+            read_alone(o, kinds[k].written);
+        for (size_t k = 0; k < sizeof written_as / sizeof *written_as; k++)
+            read_alone(o, written_as[k]);
+        read_alone(o, written(o, (double)o->least - 1, room));
+        read_alone(o, written(o, (double)o->most + 1, room));
+    }
+}
+
 static void words_are_the_same_one_by_one(void **state)
 {
     (void)state;
@@ -378,6 +441,7 @@ int main(void)
         cmocka_unit_test(every_option_refuses_the_kinds_that_it_does_not_take),
         cmocka_unit_test(every_number_is_held_to_its_bounds),
         cmocka_unit_test(values_of_each_option_are_told_apart_and_no_other_is_touched),
+        cmocka_unit_test(a_value_is_right_or_is_told_and_not_taken),
         cmocka_unit_test(words_are_the_same_one_by_one),
         cmocka_unit_test(a_variable_has_the_name_of_one),
         cmocka_unit_test(a_text_has_as_many_bytes_as_may_be),

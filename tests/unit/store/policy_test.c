@@ -7,6 +7,8 @@
 #include "base/rng.h"
 #include "store/policy_world.h"
 
+#include <math.h>
+
 #define UNIT 256 /* about what an entry of 100 bytes takes at most */
 
 static void a_scan_does_not_drive_out_what_is_read(void **state)
@@ -216,6 +218,50 @@ static void what_was_long_in_loading_stays(void **state)
     cache_free(c);
 }
 
+/* Whether one that came leaves, and not main's oldest: neither was read, beside others of 64 KiB
+ * that took 500 us to load. */
+static bool young_leaves(const size_t sizes[2], const uint32_t loads[2])
+{
+    enum { OTHERS = 20, SETTLED, YOUNG };
+    struct cache *c = cache_new(YOUNG + 1, SIZE_MAX);
+    c->policy.share = 0; /* all may be in the main queue */
+    c->load_us = loads[0];
+    put(c, SETTLED, sizes[0]);
+    c->load_us = 500;
+    for (unsigned i = 0; i < OTHERS; i++)
+        put(c, i, 65536 - sizeof(struct entry));
+    const struct entry *settled = policy_victim(&c->policy, NULL); /* once all are there */
+    assert_ptr_equal(settled, c->entries[SETTLED]);
+    assert_int_equal(c->policy.small_bytes, 0);
+    c->load_us = loads[1];
+    put(c, YOUNG, sizes[1]);
+    c->policy.filling = false;
+    c->policy.mean_load = log2(500);
+    unsigned key = key_of(policy_victim(&c->policy, NULL));
+    assert_true(key == YOUNG || key == SETTLED);
+    cache_free(c);
+    return key == YOUNG;
+}
+
+/* At equal worth it is the young one that leaves. */
+static void size_and_load_count_up_to_a_bound(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t sizes[2]; /* of main's oldest, and of the one that came */
+        uint32_t loads[2];
+        bool young;
+    } cases[] = {
+        {{150, 16}, {500, 500}, true}, /* 8 halvings and more */
+        {{350, 100}, {500, 500}, false},
+        {{1000, 1000}, {20 * 500, 40 * 500}, true}, /* 4 doublings and more */
+        {{1000, 1000}, {10 * 500, 15 * 500}, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (young_leaves(cases[i].sizes, cases[i].loads) != cases[i].young)
+            fail_msg("case %zu", i);
+}
+
 /* Each key is asked for twice, `apart` other keys between the two, and never again; beside them a
  * set that is asked for at random. */
 static void ask_in_pairs(struct cache *c, struct rng *r, unsigned first, unsigned count,
@@ -390,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_loop_is_hit_though_none_of_it_is_remembered),
         cmocka_unit_test(the_small_stay_rather_than_the_large),
         cmocka_unit_test(what_was_long_in_loading_stays),
+        cmocka_unit_test(size_and_load_count_up_to_a_bound),
         cmocka_unit_test(the_small_queue_grows_for_what_returns_soon),
         cmocka_unit_test(the_small_queue_shrinks_for_a_set_that_just_fits),
         cmocka_unit_test(a_new_set_is_let_in_by_its_bias),

@@ -352,7 +352,8 @@ static void names_the_poisonous_key(void **state)
         expect_text(&b.err, cases[i].part);
         batch_fini(&b);
     }
-    expect_refused(*state, "rtcache.poison(5)", ERR_SCRIPT, "rtcache.poison takes the key");
+    expect_refused(*state, "rtcache.poison(5)", ERR_SCRIPT,
+                   "rtcache.poison takes the key that it suspects, or nothing, not a number");
     expect_failure(*state, "error(rtcache.poison(key))", ERR_LOAD_FAILED, "user:42");
 }
 

@@ -85,6 +85,22 @@ static void says_where_the_file_is_wrong_and_makes_nothing(void **state)
     assert_non_null(strstr(e.text, "unable to open database file"));
 }
 
+/* SQLite leaves a journal where the file wants that. */
+static void nothing_is_left_beside_it(void **state)
+{
+    (void)state;
+    static const char *const files[] = {
+        "PRAGMA journal_mode = PERSIST;\nCREATE TABLE t (a);\nINSERT INTO t VALUES (1);\n",
+        "PRAGMA journal_mode = PERSIST;\nCREATE TABLE t (a);\nINSERT INTO u VALUES (1);\n"};
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct err e;
+        const char *db = files_path("left.db"), *sql = files_path("left.sql");
+        files_write(sql, files[wrong]);
+        assert_int_equal(sqlite_init_make(db, sql, &e), wrong ? ERR_BACKEND_DOWN : 0);
+        assert_int_equal(files_count("left.db", true), !wrong);
+    }
+}
+
 enum { MAKERS = 6 };
 
 struct maker {
@@ -170,6 +186,7 @@ int main(void)
         cmocka_unit_test(makes_a_database_from_a_file),
         cmocka_unit_test(leaves_a_database_that_is_there),
         cmocka_unit_test(says_where_the_file_is_wrong_and_makes_nothing),
+        cmocka_unit_test(nothing_is_left_beside_it),
         cmocka_unit_test(makes_one_when_many_start_at_once),
         cmocka_unit_test(the_demo_is_made),
     };

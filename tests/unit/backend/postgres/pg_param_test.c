@@ -52,6 +52,7 @@ static void arrays_become_arrays_or_json_by_the_parameters_type(void **state)
     gives(f, CALL_VALUE, "SELECT $1::text[]", "[[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]]",
           "[\"a,b\",\"\",null,\"NULL\",\"q\\\"\\\\\"]");
     gives(f, CALL_VALUE, "SELECT $1::int[]", "[[[1,2],[3,4]]]", "[[1,2],[3,4]]");
+    gives(f, CALL_VALUE, "SELECT $1::int[]", "[[[[[[[1,2]]]]]]]", "[[[[[[1,2]]]]]]");
     gives(f, CALL_VALUE, "SELECT $1::int2[]", "[[-32768,32767,0]]", "[-32768,32767,0]");
     fails(f, CALL_VALUE, "SELECT $1::int2[]", "[[1,32768]]", ERR_BACKEND, "22003 value");
     gives(f, CALL_VALUE, "SELECT $1::int4[]", "[[-2147483648,2147483647]]",
@@ -209,7 +210,8 @@ static void what_cannot_be_sent_is_named(void **state)
     assert_non_null(strstr(a.q.err.text, "an ext value cannot be sent"));
     ask_fini(&a);
     fails(f, CALL_VALUE, "SELECT $1::int", "[\"x\"]", ERR_BACKEND, "22P02 invalid input syntax");
-    fails(f, CALL_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE, "dimensions");
+    fails(f, CALL_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE,
+          "an array of more than 6 dimensions");
 }
 
 /* The text of an error, whole. */

@@ -308,6 +308,7 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
           "rtcache: unknown option --zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"); /* 40 of 42 */
     check("get k -x", 2, "", "~unknown option -x");
     check("get k --tls -s unix:/a.sock", 2, "", "~--tls: unix:/a.sock does not go over a network");
+    check("watch-sql", 2, "", "~`rtcache help watch-sql` says more.\n");
     check("watch-sql --nothing", 2, "", "~`rtcache help watch-sql` says more.\n");
     check("get k --ttl 5s", 2, "", "~get takes no --ttl");
     check("get k --json=1", 2, "", "~--json takes nothing");

@@ -147,6 +147,7 @@ static void a_key_without_a_loader_and_a_function_that_is_missing_are_refused(vo
     struct put_of p;
     put(w, &p, "nobody");
     assert_int_equal(p.write.err.code, ERR_NO_LOADER);
+    assert_string_equal(p.write.err.text, "nobody: no loader's pattern matches");
     p = (struct put_of){.write = {.what = WRITE_DELETE,
                                   .key = slice_str("a:0"),
                                   .answer_to = &w->box,
@@ -155,7 +156,7 @@ static void a_key_without_a_loader_and_a_function_that_is_missing_are_refused(vo
     writes_take(&writes, &p.write);
     mailbox_drain(&w->box);
     assert_int_equal(p.write.err.code, ERR_BAD_REQUEST);
-    expect_text(&p.write.err, "remove");
+    assert_string_equal(p.write.err.text, "a:0: delete: all.lua has no function \"remove\"");
     world_close(w);
 }
 

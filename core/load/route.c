@@ -39,18 +39,19 @@ int route_check(const char *pattern, struct err *e)
 }
 
 /* An int and a uuid have no key in common; a text may be either, and a plain star takes all. */
-static int width_of(uint8_t type)
+static int width_order(uint8_t a, uint8_t b)
 {
-    return type == GLOB_ANY ? 2 : type == GLOB_TEXT;
+    int order = (a == GLOB_ANY) - (b == GLOB_ANY);
+    return order != 0 ? order : (a == GLOB_TEXT) - (b == GLOB_TEXT);
 }
 
 /* Star by star, from the left. */
 static int narrower(const struct glob *a, const struct glob *b)
 {
-    for (unsigned i = 0; i < a->stars && i < b->stars; i++)
-        if (width_of(a->type[i]) != width_of(b->type[i]))
-            return width_of(a->type[i]) - width_of(b->type[i]);
-    return 0;
+    int order = 0;
+    for (unsigned i = 0; order == 0 && i < a->stars && i < b->stars; i++)
+        order = width_order(a->type[i], b->type[i]);
+    return order;
 }
 
 static int pattern_order(const void *left, const void *right)

@@ -52,6 +52,21 @@ static void hands_parameters_over_exactly(void **state)
            "a");
 }
 
+/* A row stays one, with its columns in order. */
+static void a_row_is_a_map_already(void **state)
+{
+    static const char row[] = "\x82\xa1"
+                              "b\x01\xa1"
+                              "a\x02";
+    struct ending end;
+    struct call *q = ask(*state, "return rtcache.map(ctx.db:row 'SELECT')", &end);
+    fake_answer(q, slice_of(row, sizeof row - 1));
+    if (end.outcome != RUN_FOUND)
+        fail_msg("%s", end.err.text);
+    assert_true(slice_eq(buf_slice(&end.value), slice_of(row, sizeof row - 1)));
+    ending_fini(&end);
+}
+
 static void has_a_method_for_each_shape(void **state)
 {
     struct bench *b = *state;
@@ -405,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(hands_parameters_over_exactly),
         CASE(has_a_method_for_each_shape),
+        CASE(a_row_is_a_map_already),
         CASE(answers_rows_and_keeps_their_kind),
         CASE(answers_packed_rows_as_they_came),
         CASE(explains_what_is_called_wrongly),

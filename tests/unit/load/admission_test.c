@@ -110,6 +110,30 @@ static void a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches(voi
     world_free(w);
 }
 
+/* Who comes makes no room among those of its own kind. */
+static void in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself(void **state)
+{
+    (void)state;
+    static const struct {
+        const struct join_request *before, *after;
+        enum load_class class;
+    } cases[] = {{&refresh, &refresh, CLASS_REFRESH}, {&prefetch, &prefetch, CLASS_PREFETCH}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct load_world *w = world_of(1, 1);
+        struct world_get g;
+        world_open(w);
+        world_get(w, 0, "a:0", &g, NULL);
+        world_step(w);
+        world_get(w, 0, "a:before", NULL, cases[i].before);
+        world_get(w, 0, "a:after", NULL, cases[i].after);
+        assert_int_equal(w->admissions[0].queue.counts[cases[i].class], 1);
+        answer_all(w);
+        assert_non_null(world_asked_for(w, "a:before"));
+        assert_null(world_asked_for(w, "a:after"));
+        world_free(w);
+    }
+}
+
 static void a_full_queue_drops_those_that_nobody_waits_for_any_more(void **state)
 {
     (void)state;
@@ -388,6 +412,7 @@ int main(void)
         cmocka_unit_test(past_max_loads_loads_wait_and_past_max_queue_they_are_refused),
         cmocka_unit_test(what_somebody_waits_for_goes_before_refreshes_and_those_before_prefetches),
         cmocka_unit_test(a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches),
+        cmocka_unit_test(in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself),
         cmocka_unit_test(a_full_queue_drops_those_that_nobody_waits_for_any_more),
         cmocka_unit_test(prefetches_have_bounds_of_their_own),
         cmocka_unit_test(a_refresh_that_somebody_waits_for_since_goes_with_the_others),

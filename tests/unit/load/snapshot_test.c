@@ -271,6 +271,11 @@ static void an_entry_is_told_of_its_refresh_by_its_loader(void **state)
     assert_in_range(r.ahead_ms, 500, 949);
     assert_int_equal(r.owner, 1);
     assert_false(r.early);
+    r = snapshot_refresh(s, 0, 1000, 100000, 0, &rng); /* twice 100 ms are left for the load */
+    assert_in_range(r.ahead_ms, 500, 749);
+    r = snapshot_refresh(s, 0, 1000, 0, .5,
+                         &rng); /* half-way to where it was begun the last time */
+    assert_in_range(r.ahead_ms, 500, 725);
     r = snapshot_refresh(s, 1, 1000, 0, 0, &rng);
     assert_int_equal(r.ahead_ms, 0);
     assert_int_equal(r.owner, 2);

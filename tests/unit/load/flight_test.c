@@ -2,6 +2,8 @@
  */
 #include "flight_world.h"
 
+#include "load/flight_priv.h"
+
 static void one_flight_per_key_and_all_waiters_are_woken(void **state)
 {
     struct world *w = *state;
@@ -352,6 +354,35 @@ static void without_room_for_a_result_its_waiters_are_refused_and_it_is_stored(v
     flight_unref(f);
 }
 
+/* Each has its own lock: keys are spread over all of them. */
+static void flights_are_spread_over_the_shards(void **state)
+{
+    enum { SHARDS = 8, KEYS = 1000 };
+    struct world *w = *state;
+    struct flights *flights;
+    unsigned of[SHARDS] = {0};
+    struct flights_options fo = {.store = w->store,
+                                 .marks = w->marks,
+                                 .shards = SHARDS,
+                                 .slots = 1,
+                                 .failed_max = 100,
+                                 .floors_max = 100,
+                                 .seed = 7,
+                                 .deliver = never,
+                                 .admits = has_room,
+                                 .budget = w};
+    assert_int_equal(flights_new(&flights, &fo, NULL), 0);
+    for (unsigned i = 0; i < KEYS; i++) {
+        uint64_t hash = store_hash(w->store, slice_of((const char *)&i, sizeof i));
+        ptrdiff_t at = flight_shard_of(flights, hash) - flights->shards;
+        assert_in_range(at, 0, SHARDS - 1);
+        of[at]++;
+    }
+    for (int i = 0; i < SHARDS; i++)
+        assert_in_range(of[i], KEYS / SHARDS / 2, KEYS / SHARDS * 2);
+    flights_free(flights);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -374,6 +405,7 @@ int main(void)
         T(without_a_negative_ttl_absent_still_removes_the_old_value),
         T(a_refused_load_causes_no_backoff),
         T(without_room_for_a_result_its_waiters_are_refused_and_it_is_stored),
+        T(flights_are_spread_over_the_shards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

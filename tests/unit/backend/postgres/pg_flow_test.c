@@ -239,6 +239,43 @@ static void rows_that_were_few_and_are_many_now_take_no_more_memory(void **state
     fixture_close(f);
 }
 
+/* What is sent while rows come leaves the count of their memory as it is. */
+static void rows_are_many_however_much_is_sent_beside_them(void **state)
+{
+    enum { BESIDE = 900 };
+    static struct ask asks[BESIDE];
+    struct fixture *f = *state;
+    fixture_configure(f);
+    f->own.pipeline = 2 * BESIDE;
+    fixture_open(f, 1);
+    const char *rows = "SELECT n, repeat('x', 1000) AS x," /* a few at a time */
+                       " CASE n % 8 WHEN 0 THEN pg_sleep(0.0003)::text END AS s"
+                       " FROM generate_series(1, $1::int) n";
+    gives(f, CALL_VALUE, rows, "[1]", "1");
+    fixture_share(f);
+    gives(f, CALL_VALUE, rows, "[1]", "1");
+    gives(f, CALL_VALUE, "SELECT 3", NULL, "3");
+    struct ask large;
+    int count = 0;
+    ask_init(&large, CALL_VALUE, rows, "[3000]");
+    ask_send(f, &large);
+    while (large.done == 0 && count < BESIDE) { /* one more in each turn */
+        ev_run(f->loop, EVRUN_ONCE);
+        ask_init(&asks[count], CALL_VALUE, "SELECT 3", NULL);
+        ask_send(f, &asks[count++]);
+    }
+    fixture_wait(f, &large.done, 1);
+    result_is(&large.q, "1");
+    for (int i = 0; i < count; i++) {
+        fixture_wait(f, &asks[i].done, 1);
+        result_is(&asks[i].q, "3");
+        ask_fini(&asks[i]);
+    }
+    ask_fini(&large);
+    assert_int_equal(stats(f).reruns, memory_is_counted());
+    fixture_close(f);
+}
+
 /* What may leave a trace is not run twice for the sake of memory. */
 static void rows_of_what_may_write_come_one_by_one_and_it_runs_once(void **state)
 {
@@ -324,6 +361,7 @@ int main(void)
         cmocka_unit_test(statements_lost_by_the_server_are_prepared_again),
         cmocka_unit_test(a_result_past_its_bound_is_refused_and_the_connection_goes_on),
         cmocka_unit_test(rows_that_were_few_and_are_many_now_take_no_more_memory),
+        cmocka_unit_test(rows_are_many_however_much_is_sent_beside_them),
         cmocka_unit_test(rows_of_what_may_write_come_one_by_one_and_it_runs_once),
         cmocka_unit_test(past_the_queues_bound_is_overloaded_at_once),
         cmocka_unit_test(a_backend_may_end_inside_done),

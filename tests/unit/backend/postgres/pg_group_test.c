@@ -7,6 +7,9 @@
 
 #include "pg_fixture.h"
 
+#include <signal.h>
+#include <sys/socket.h>
+
 #define N 40
 
 static const char *const xact = "SELECT txid_current() + 0 * $1::int";
@@ -296,6 +299,41 @@ static void rows_of_many_in_a_group_stay_apart(void **state)
     fixture_close(f);
 }
 
+/* A group that the socket takes but in part, as the server reads nothing: the rest follows. */
+static void what_the_socket_does_not_take_at_once_is_sent_later(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    const char *sql = "SELECT count(v)::int FROM unnest($1::text[]) v";
+    struct pg_pool *pool = (struct pg_pool *)f->backend;
+    char params[5000] = "[[null";
+    struct ask asks[2];
+    do { /* until it was found to be quick */
+        gives(f, CALL_VALUE, sql, "[[null]]", "0");
+        fixture_share(f);
+    } while (!pg_stmt_find(&pool->conns[0].stmts, slice_str(sql))->quick);
+    for (int i = 0; i < 900; i++)
+        strcat(params, ",null");
+    strcat(params, "]]");
+    uint64_t groups = stats(f).groups;
+    pid_t server = (pid_t)count_of(f, "SELECT pg_backend_pid()");
+    int few = 1, fd = PQsocket(pool->conns[0].pg);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few), 0);
+    assert_int_equal(kill(server, SIGSTOP), 0);
+    for (int i = 0; i < 2; i++) {
+        ask_init(&asks[i], CALL_VALUE, sql, params);
+        ask_send(f, &asks[i]);
+    }
+    bool full = pool->conns[0].full;
+    assert_int_equal(kill(server, SIGCONT), 0);
+    assert_true(full);
+    wait_all(f, asks, 2);
+    for (int i = 0; i < 2; i++)
+        result_is(&asks[i].q, "0");
+    assert_int_equal(stats(f).groups, groups + 1);
+    fini_all(asks, 2);
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +346,7 @@ int main(void)
         cmocka_unit_test(what_was_not_shown_to_read_tables_alone_is_in_no_group),
         cmocka_unit_test(a_write_is_in_no_group),
         cmocka_unit_test(rows_of_many_in_a_group_stay_apart),
+        cmocka_unit_test(what_the_socket_does_not_take_at_once_is_sent_later),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

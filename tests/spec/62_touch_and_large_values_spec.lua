@@ -1,4 +1,5 @@
 local Source = require "spec.support.source"
+local client = require "rtcache.client"
 local expect = require "spec.support.expect"
 local process = require "spec.support.process"
 local Server = require "spec.support.server"
@@ -135,5 +136,34 @@ describe("a value that is too large to be kept", function()
   it("is told of by the tool as well", function()
     local _, text = process.run { Server.tool, "-s", "unix:" .. server.socket_path, "entry", "size:1000000", "--json" }
     assert.truthy(text:find('"cached": *false'), #text < 2000 and text or "")
+  end)
+end)
+
+describe("a large value that many small ones leave for", function()
+  it("has its tags, though room was made for it in steps", function()
+    local SMALL, LARGE = 200000, 1800000
+    local server = Server.start { options = { memory = "16mb", shards = 1, max_value = "2mb", max_frame = "3mb" } }
+    local cache = server:connect()
+    local small = ("x"):rep(20)
+    for from = 1, SMALL, 1000 do
+      local frames = {}
+      for i = from, from + 999 do -- no answer comes of a notification
+        frames[#frames + 1] = "\147\2" .. client.encode_request(0, "set", "small:" .. i, small):sub(4)
+      end
+      assert(cache:write(table.concat(frames)))
+    end
+    local held = expect.value(cache:stats()).store.entries
+    for i = 1, 3 do
+      local key, tags = "large:" .. i, { "first of " .. i, "second" }
+      expect.value(cache:set(key, ("y"):rep(LARGE), { tags = tags, version = i }))
+      local entry = expect.status("hit", cache:get_entry(key))
+      assert.equal(LARGE, #entry.value)
+      assert.equal(i, entry.version)
+      assert.same(tags, entry.tags)
+      expect.value(cache:invalidate_tag("first of " .. i))
+      expect.absent(cache:peek(key))
+    end
+    assert.is_true(expect.value(cache:stats()).store.entries < held)
+    server:stop()
   end)
 end)

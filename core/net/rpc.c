@@ -12,8 +12,7 @@ static void malformed(struct conn *c, uint32_t msgid, const struct err *e)
 {
     metrics_inc(c->io->metrics, M_PROTOCOL_ERRORS);
     log_info("conn.malformed", "id=%llu error=%s", (unsigned long long)c->id, log_q(e->text));
-    if (rpc_reply_error(conn_out(c), msgid, e, c->errors_as_map) != 0)
-        conn_advance(c, CONN_BROKEN);
+    (void)!rpc_reply_error(conn_out(c), msgid, e, c->errors_as_map); /* it ends without one, too */
     conn_finish(c);
 }
 

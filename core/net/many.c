@@ -23,8 +23,8 @@ static void many_answer(const struct gather *g)
     struct buf *out = conn_out(g->target.conn);
     struct answer a = {.target = &g->target, .out = out, .mark = out->size};
     int rc = buf_append(out, g->items.data, g->in_order ? g->items.size : g->head);
-    for (uint32_t i = 0; i < g->count && !g->in_order; i++)
-        rc |= buf_append(out, g->items.data + g->at[i].offset, g->at[i].size);
+    for (uint32_t i = 0; rc == 0 && i < g->count && !g->in_order; i++)
+        rc = buf_append(out, g->items.data + g->at[i].offset, g->at[i].size);
     answer_done(&a, rc);
 }
 
@@ -80,7 +80,7 @@ static void many_is_ready(struct gather *g)
     static const struct ticket_kind kind = {.request = true, .owes = true, .left = many_left};
     struct conn *c = g->target.conn;
     if (!g->in_order && buf_grow(&g->ordered, g->items.size) != 0)
-        g->rc |= ERR_NOMEM;
+        g->rc = ERR_NOMEM;
     list_push_back(&c->ready, &g->link);
     ticket_open(&g->ticket, &kind, c, false);
     gather_account(g);

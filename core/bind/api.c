@@ -91,7 +91,7 @@ static int api_array(lua_State *L)
 static int api_map(lua_State *L)
 {
     /* A row is a map already, and stays one with columns in order. */
-    if (lua_type(L, 1) == LUA_TTABLE && lua_getmetatable(L, 1)) {
+    if (lua_getmetatable(L, 1)) {
         bool row = shape_is(L, &runtime_upvalue(L)->sandbox.marks);
         lua_settop(L, 1);
         if (row)

@@ -299,38 +299,103 @@ static void rows_of_many_in_a_group_stay_apart(void **state)
     fixture_close(f);
 }
 
-/* A group that the socket takes but in part, as the server reads nothing: the rest follows. */
+/* Its parameter has as many bytes as elements, and in the protocol five times as many. */
+static const char *const nulls = "SELECT count(v)::int FROM unnest($1::text[]) v";
+
+static void send_nulls(struct fixture *f, struct ask *a, int count)
+{
+    char params[8000] = "[[null";
+    for (int i = 1; i < count; i++)
+        strcat(params, ",null");
+    strcat(params, "]]");
+    ask_init(a, CALL_VALUE, nulls, params);
+    ask_send(f, a);
+}
+
+static const struct pg_stmt *stmt_of(const struct fixture *f, const char *sql)
+{
+    struct pg_pool *pool = (struct pg_pool *)f->backend;
+    return pg_stmt_find(&pool->conns[0].stmts, slice_str(sql));
+}
+
+/* Until it was found to be quick, and shares; the parameter is given. */
+static void prepare_with(struct fixture *f, const char *sql, const char *params)
+{
+    do {
+        struct ask a;
+        ask_init(&a, CALL_VALUE, sql, params);
+        ask_wait(f, &a);
+        assert_int_equal(a.q.code, 0);
+        ask_fini(&a);
+        fixture_share(f);
+    } while (!stmt_of(f, sql)->quick);
+}
+
+static void groups_end_where_their_parameters_become_large(void **state)
+{
+    static const struct {
+        int sizes[6], count, groups;
+    } cases[] = {
+        {{300, 300, 300, 300, 300, 300}, 6, 2}, /* the fourth is past the bound */
+        {{600, 600, 600, 600, 600, 600}, 6, 3},
+        {{1, 1100, 1}, 3, 0}, /* what is large itself is in none */
+        {{1, 1, 1100, 1, 1}, 5, 2},
+    };
+    struct fixture *f = opened(state, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct ask asks[6];
+        prepare_with(f, nulls, "[[null]]");
+        uint64_t before = stats(f).groups;
+        for (int k = 0; k < cases[i].count; k++)
+            send_nulls(f, &asks[k], cases[i].sizes[k]);
+        wait_all(f, asks, cases[i].count);
+        if (stats(f).groups != before + (uint64_t)cases[i].groups)
+            fail_msg("case %zu: %d groups", i, (int)(stats(f).groups - before));
+        fini_all(asks, cases[i].count);
+    }
+    fixture_close(f);
+}
+
+static void after_a_slow_group_a_statement_is_alone(void **state)
+{
+    const char *sql = "SELECT 0 * $1::int + txid_current() FROM pg_sleep(0.15 * $1::int)";
+    struct fixture *f = opened(state, 1);
+    struct ask asks[2];
+    prepare_with(f, sql, "[0]");
+    uint64_t groups = stats(f).groups;
+    send_all(f, asks, 2, sql); /* the second one sleeps */
+    wait_all(f, asks, 2);
+    fini_all(asks, 2);
+    assert_int_equal(stats(f).groups, groups + 1);
+    assert_false(stmt_of(f, sql)->quick);
+    fixture_close(f);
+}
+
+/* A group that the socket takes but in part, as the server reads nothing: the rest follows, and
+ * what comes meanwhile is in no group. */
 static void what_the_socket_does_not_take_at_once_is_sent_later(void **state)
 {
     struct fixture *f = opened(state, 1);
-    const char *sql = "SELECT count(v)::int FROM unnest($1::text[]) v";
     struct pg_pool *pool = (struct pg_pool *)f->backend;
-    char params[5000] = "[[null";
-    struct ask asks[2];
-    do { /* until it was found to be quick */
-        gives(f, CALL_VALUE, sql, "[[null]]", "0");
-        fixture_share(f);
-    } while (!pg_stmt_find(&pool->conns[0].stmts, slice_str(sql))->quick);
-    for (int i = 0; i < 900; i++)
-        strcat(params, ",null");
-    strcat(params, "]]");
+    struct ask asks[4];
+    prepare_with(f, nulls, "[[null]]");
     uint64_t groups = stats(f).groups;
     pid_t server = (pid_t)count_of(f, "SELECT pg_backend_pid()");
     int few = 1, fd = PQsocket(pool->conns[0].pg);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few), 0);
     assert_int_equal(kill(server, SIGSTOP), 0);
-    for (int i = 0; i < 2; i++) {
-        ask_init(&asks[i], CALL_VALUE, sql, params);
-        ask_send(f, &asks[i]);
-    }
+    for (int i = 0; i < 2; i++)
+        send_nulls(f, &asks[i], 900);
     bool full = pool->conns[0].full;
+    for (int i = 2; i < 4; i++)
+        send_nulls(f, &asks[i], 1);
     assert_int_equal(kill(server, SIGCONT), 0);
     assert_true(full);
-    wait_all(f, asks, 2);
-    for (int i = 0; i < 2; i++)
+    wait_all(f, asks, 4);
+    for (int i = 0; i < 4; i++)
         result_is(&asks[i].q, "0");
     assert_int_equal(stats(f).groups, groups + 1);
-    fini_all(asks, 2);
+    fini_all(asks, 4);
     fixture_close(f);
 }
 
@@ -346,6 +411,8 @@ int main(void)
         cmocka_unit_test(what_was_not_shown_to_read_tables_alone_is_in_no_group),
         cmocka_unit_test(a_write_is_in_no_group),
         cmocka_unit_test(rows_of_many_in_a_group_stay_apart),
+        cmocka_unit_test(groups_end_where_their_parameters_become_large),
+        cmocka_unit_test(after_a_slow_group_a_statement_is_alone),
         cmocka_unit_test(what_the_socket_does_not_take_at_once_is_sent_later),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

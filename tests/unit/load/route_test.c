@@ -361,6 +361,17 @@ static void race_37_what_fits_but_for_its_types_is_a_misfit(void **state)
     routes_free(r);
 }
 
+/* No key has both, so the first given says what is wrong with one that has neither. */
+static void an_int_and_a_uuid_are_equally_narrow(void **state)
+{
+    (void)state;
+    const char *patterns[] = {"a:{i:int}", "a:{u:uuid}", "b:{u:uuid}", "b:{i:int}"};
+    struct routes *r = routes_of(patterns, 4);
+    assert_int_equal(match(r, "a:x", NULL), ROUTE_MISFIT);
+    assert_int_equal(match(r, "b:x", NULL), ROUTE_MISFIT - 2);
+    routes_free(r);
+}
+
 static void no_patterns_match_nothing(void **state)
 {
     (void)state;
@@ -430,6 +441,7 @@ int main(void)
         cmocka_unit_test(names_of_stars_make_no_difference),
         cmocka_unit_test(race_37_at_equal_literals_the_narrower_star_wins),
         cmocka_unit_test(race_37_what_fits_but_for_its_types_is_a_misfit),
+        cmocka_unit_test(an_int_and_a_uuid_are_equally_narrow),
         cmocka_unit_test(no_patterns_match_nothing),
         cmocka_unit_test(four_thousand_patterns_find_theirs),
         cmocka_unit_test(a_hostile_key_costs_no_more_than_its_length),

@@ -36,18 +36,21 @@ static void past_max_loads_loads_wait_and_past_max_queue_they_are_refused(void *
     struct world_get g[5];
     char key[32];
     world_open(w);
+    uint64_t refused = metrics_sum(M_LOADS_REFUSED);
     for (int i = 0; i < 5; i++) {
         snprintf(key, sizeof key, "a:%d", i);
         world_get(w, 0, key, &g[i], NULL);
     }
     world_step(w);
+    assert_int_equal(metrics_sum(M_LOADS_REFUSED), refused + 1);
+    assert_int_equal(atomic_load(&w->admissions[0].binding.counters->refused), 1);
     assert_int_equal(w->asked_count, BOUND);
     assert_int_equal(w->admissions[0].in_flight, BOUND);
     assert_int_equal(w->admissions[0].queue.count, BOUND);
     assert_true(g[4].told);
     assert_int_equal(g[4].end, END_REFUSED);
     assert_int_equal(g[4].code, ERR_OVERLOADED);
-    assert_in_range(g[4].retry_after_ms, 1, 30000);
+    assert_int_equal(g[4].retry_after_ms, 100); /* how fast they go is not known */
     assert_false(g[3].told);
     world_answer(w, &w->asked[0]);
     world_step(w);
@@ -104,6 +107,7 @@ static void a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches(voi
     world_get(w, 0, "a:3", &g[3], NULL);
     world_step(w);
     assert_int_equal(g[3].code, ERR_OVERLOADED);
+    assert_string_equal(g[3].why.text, "a:3: loader a:*: 1 loads in the air and 2 queued");
     assert_false(g[1].told || g[2].told);
     answer_all(w);
     assert_int_equal(g[2].end, END_FOUND);
@@ -152,6 +156,94 @@ static void a_full_queue_drops_those_that_nobody_waits_for_any_more(void **state
     world_free(w);
 }
 
+static void all_that_nobody_waits_for_any_more_leave_together(void **state)
+{
+    (void)state;
+    struct load_world *w = world_of(1, 3);
+    struct world_get g[5];
+    char key[32];
+    world_open(w);
+    world_get(w, 0, "a:0", &g[0], NULL);
+    world_step(w);
+    for (int i = 1; i < 4; i++) {
+        snprintf(key, sizeof key, "a:%d", i);
+        world_get(w, 0, key, &g[i], NULL);
+        assert_true(flights_leave(w->flights, &g[i].waiter));
+    }
+    world_get(w, 0, "a:4", &g[4], NULL);
+    assert_int_equal(w->admissions[0].queue.count, 1);
+    answer_all(w);
+    assert_int_equal(g[4].end, END_FOUND);
+    world_free(w);
+}
+
+/* Before the first of a turn begin, those that may are not queued yet. */
+static void what_fits_into_batches_that_may_begin_is_not_in_the_queues_bound(void **state)
+{
+    (void)state;
+    struct load_world *w = world_of(1, 1);
+    struct world_get g[5];
+    char key[32];
+    world_open(w);
+    w->admissions[0].binding.batch_max = 3;
+    for (int i = 0; i < 5; i++) {
+        snprintf(key, sizeof key, "a:%d", i);
+        world_get(w, 0, key, &g[i], NULL);
+    }
+    world_step(w);
+    assert_int_equal(g[4].code, ERR_OVERLOADED);
+    assert_int_equal(w->asked[0].count, 3);
+    answer_all(w);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(g[i].end, END_FOUND);
+    world_free(w);
+}
+
+static void who_is_refused_hears_when_its_turn_could_come(void **state)
+{
+    (void)state;
+    static const struct {
+        double per_ms;
+        int32_t retry_after_ms;
+    } rates[] = {{1e6, 10}, {0.1, 20}, {0.001, 2000}, {1e-9, 30000}};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        struct load_world *w = world_of(1, 2);
+        struct world_get g[4];
+        world_open(w);
+        world_get(w, 0, "a:0", &g[0], NULL);
+        world_step(w);
+        world_get(w, 0, "a:1", &g[1], NULL);
+        world_get(w, 0, "a:2", &g[2], NULL);
+        w->admissions[0].rate =
+            (struct queue_rate){.per_ms = rates[i].per_ms, .window_ms = clock_ms()};
+        world_get(w, 0, "a:3", &g[3], NULL);
+        world_step(w);
+        assert_int_equal(g[3].retry_after_ms, rates[i].retry_after_ms);
+        answer_all(w);
+        world_free(w);
+    }
+}
+
+/* It was no queue that it stood in, but a batch's window: it begins with nobody waiting, as a load
+ * does whose client leaves in the turn in which it came. */
+static void whose_client_leaves_within_the_window_is_loaded(void **state)
+{
+    (void)state;
+    struct load_world *w = world_of(1, 1);
+    w->loaders[0].policy.batch_window_us = 1000;
+    struct world_get g;
+    world_open(w);
+    w->admissions[0].binding.batch_max = 3;
+    world_get(w, 0, "a:0", &g, NULL);
+    world_step(w);
+    assert_int_equal(w->asked_count, 0);
+    assert_true(flights_leave(w->flights, &g.waiter));
+    w->thread.turn++;
+    world_await_asked(w, 1);
+    answer_all(w);
+    world_free(w);
+}
+
 static void prefetches_have_bounds_of_their_own(void **state)
 {
     (void)state;
@@ -162,8 +254,11 @@ static void prefetches_have_bounds_of_their_own(void **state)
     world_get(w, 0, "a:0", NULL, &prefetch);
     world_step(w);
     world_get(w, 0, "a:1", NULL, &prefetch);
+    uint64_t skipped = metrics_sum(M_PREFETCH_SKIPPED);
     world_get(w, 0, "a:2", NULL, &prefetch); /* skipped */
     world_step(w);
+    assert_int_equal(metrics_sum(M_PREFETCH_SKIPPED), skipped + 1);
+    assert_int_equal(atomic_load(&w->admissions[0].binding.counters->prefetch_skipped), 1);
     assert_int_equal(w->asked_count, 1);
     assert_int_equal(w->admissions[0].queue.count, 1);
     world_answer(w, &w->asked[0]);
@@ -414,6 +509,10 @@ int main(void)
         cmocka_unit_test(a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches),
         cmocka_unit_test(in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself),
         cmocka_unit_test(a_full_queue_drops_those_that_nobody_waits_for_any_more),
+        cmocka_unit_test(all_that_nobody_waits_for_any_more_leave_together),
+        cmocka_unit_test(what_fits_into_batches_that_may_begin_is_not_in_the_queues_bound),
+        cmocka_unit_test(who_is_refused_hears_when_its_turn_could_come),
+        cmocka_unit_test(whose_client_leaves_within_the_window_is_loaded),
         cmocka_unit_test(prefetches_have_bounds_of_their_own),
         cmocka_unit_test(a_refresh_that_somebody_waits_for_since_goes_with_the_others),
         cmocka_unit_test(whose_turn_would_come_too_late_is_refused_at_once),

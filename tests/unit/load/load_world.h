@@ -43,6 +43,7 @@ struct world_get {
     enum flight_end end;
     int code;
     int32_t retry_after_ms;
+    struct err why; /* of an error */
 };
 
 struct load_world {
@@ -128,6 +129,8 @@ static inline void world_deliver(struct message *m, void *owner)
         g->end = slot->flight->outcome.end;
         g->code = slot->flight->outcome.err_code;
         g->retry_after_ms = slot->flight->outcome.retry_after_ms;
+        if (slot->flight->outcome.err)
+            g->why = *slot->flight->outcome.err;
     }
     flight_unref(slot->flight);
 }

@@ -47,6 +47,9 @@ static void put(struct load_world *w, struct put_of *p, const char *key)
     *p = (struct put_of){.write = {.what = WRITE_PUT,
                                    .key = slice_str(key),
                                    .value = slice_str("\x07"),
+                                   .err = {.code = ERR_BACKEND}, /* of a write before it */
+                                   .stored = true,
+                                   .has_version = true,
                                    .answer_to = &w->box,
                                    .answered = put_answered}};
     p->write.hash = store_hash(w->store, p->write.key);
@@ -94,18 +97,38 @@ static void writes_of_a_key_go_one_after_the_other_and_other_keys_beside_them(vo
     world_close(w);
 }
 
+static void keys_of_one_hash_are_written_beside_one_another(void **state)
+{
+    (void)state;
+    struct load_world *w = world_with(10, 10);
+    struct put_of p[2];
+    put(w, &p[0], "a:0");
+    p[1] = p[0];
+    p[1].write.key = slice_str("a:1");
+    writes_take(&writes, &p[1].write);
+    assert_int_equal(in_air(w), 2);
+    source_answers(w);
+    source_answers(w);
+    assert_true(p[0].answered && p[1].answered);
+    world_close(w);
+}
+
 static void past_max_writes_they_wait_and_past_max_write_queue_they_are_refused(void **state)
 {
     (void)state;
     struct load_world *w = world_with(1, 2);
     struct put_of p[5];
     static const char *const keys[] = {"a:0", "a:1", "a:0", "a:3", "a:0"};
+    uint64_t refused = metrics_sum(M_WRITES_REFUSED);
     for (int i = 0; i < 5; i++)
         put(w, &p[i], keys[i]);
     assert_int_equal(in_air(w), 1);
     assert_true(p[3].answered && p[4].answered);
     assert_int_equal(p[3].write.err.code, ERR_OVERLOADED);
+    assert_string_equal(p[3].write.err.text, "loader a:*: 1 writes in the air and 2 waiting");
+    assert_false(p[3].write.stored || p[3].write.has_version);
     assert_int_equal(p[4].write.err.code, ERR_OVERLOADED);
+    assert_int_equal(metrics_sum(M_WRITES_REFUSED), refused + 2);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(in_air(w), 1);
         source_answers(w);
@@ -130,6 +153,8 @@ static void who_gives_up_before_its_turn_is_not_written(void **state)
     assert_false(p[0].answered);
     assert_int_equal(p[1].write.err.code, ERR_TIMEOUT);
     assert_int_equal(p[2].write.err.code, ERR_TIMEOUT);
+    assert_string_equal(p[2].write.err.text,
+                        "a:2: its turn did not come in time, and nothing was written");
     source_answers(w);
     assert_int_equal(p[0].write.err.code, 0);
     assert_int_equal(in_air(w), 1);
@@ -199,6 +224,10 @@ static void on_shutdown_who_waits_hears_of_it_and_what_is_in_the_air_is_unknown(
     assert_int_equal(p[2].write.err.code, ERR_SHUTDOWN);
     put(w, &p[0], "a:0");
     assert_int_equal(p[0].write.err.code, ERR_SHUTDOWN);
+    w->thread.stopping = false;
+    writes.current = NULL; /* there is no edition yet, or none any more */
+    put(w, &p[0], "a:0");
+    assert_int_equal(p[0].write.err.code, ERR_SHUTDOWN);
     world_close(w);
 }
 
@@ -265,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_of_a_key_go_one_after_the_other_and_other_keys_beside_them),
+        cmocka_unit_test(keys_of_one_hash_are_written_beside_one_another),
         cmocka_unit_test(past_max_writes_they_wait_and_past_max_write_queue_they_are_refused),
         cmocka_unit_test(who_gives_up_before_its_turn_is_not_written),
         cmocka_unit_test(a_key_without_a_loader_and_a_function_that_is_missing_are_refused),

@@ -4,8 +4,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "load/jitter.h"
 #include "load/totals.h"
+#include "metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,6 +261,58 @@ static void a_pattern_keeps_its_slot_over_reloads(void **state)
     snapshot_unref(third);
 }
 
+/* Patterns past the last slot share the one of what has no loader. */
+static void there_are_so_many_slots_and_no_more(void **state)
+{
+    (void)state;
+    enum { COUNT = METRIC_OWNERS + 1 };
+    struct plan p;
+    struct conf_loader *loaders = calloc(COUNT, sizeof *loaders);
+    char(*patterns)[16] = calloc(COUNT, sizeof *patterns);
+    assert_non_null(loaders);
+    assert_non_null(patterns);
+    plan_init(&p, 1, NULL, 0);
+    p.conf.loaders = loaders;
+    p.conf.loader_count = COUNT;
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(patterns[i], sizeof patterns[i], "k%d:*", i);
+        loaders[i] = (struct conf_loader){.pattern = patterns[i]};
+    }
+    struct snapshot *s = snapshot_of(&p, NULL);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(snapshot_owner(s, i), i + 1 < METRIC_OWNERS ? i + 1 : 0);
+    snapshot_unref(s);
+    free(patterns);
+    free(loaders);
+}
+
+static void a_loader_has_the_feed_of_its_backend_or_of_that_ones_primary(void **state)
+{
+    (void)state;
+    struct plan p;
+    plan_init(&p, 1, NULL, 0);
+    struct conf_backend backends[] = {
+        {.name = "replica", .primary = "main"},
+        {.name = "main", .feed = "c"},
+        {.name = "alone"},
+        {.name = "other", .primary = "alone"},
+        {.name = "last", .primary = "main"},
+    };
+    static const int feeds[] = {1, 1, -1, -1, 1};
+    p.conf.backends = backends;
+    p.conf.backend_count = 5;
+    for (int i = 0; i < 5; i++) {
+        struct conf_loader l = {.backend = backends[i].name};
+        assert_int_equal(snapshot_feed_of(&p.conf, &l), feeds[i]);
+    }
+    assert_int_equal(snapshot_feed_of(&p.conf, &(struct conf_loader){0}), -1);
+    struct conf_backend turned[] = {{.name = "main", .feed = "c"},
+                                    {.name = "replica", .primary = "main"}};
+    p.conf.backends = turned;
+    p.conf.backend_count = 2;
+    assert_int_equal(snapshot_feed_of(&p.conf, &(struct conf_loader){.backend = "replica"}), 0);
+}
+
 static void an_entry_is_told_of_its_refresh_by_its_loader(void **state)
 {
     (void)state;
@@ -300,6 +355,8 @@ int main(void)
         cmocka_unit_test(what_was_counted_of_a_pattern_is_there_when_it_comes_back),
         cmocka_unit_test(what_threads_last_said_is_there_after_a_reload),
         cmocka_unit_test(a_pattern_keeps_its_slot_over_reloads),
+        cmocka_unit_test(there_are_so_many_slots_and_no_more),
+        cmocka_unit_test(a_loader_has_the_feed_of_its_backend_or_of_that_ones_primary),
         cmocka_unit_test(an_entry_is_told_of_its_refresh_by_its_loader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,8 +41,7 @@ static int read_file(const char *path, struct buf *out, struct err *e)
 static int fault_line(sqlite3 *db, const char *text, const char *at)
 {
     int offset = sqlite3_error_offset(db);
-    at += strspn(at, " \t\r\n");
-    if (offset > 0 && (size_t)offset <= strlen(at))
+    if ((size_t)offset <= strlen(at)) /* -1: there is no such place */
         at += offset;
     int line = 1;
     for (const char *c = text; c < at; c++)
@@ -133,7 +132,7 @@ int sqlite_init_make(const char *path, const char *sql_file, struct err *e)
     if (code == 0)
         (void)sync_path(folder, O_RDONLY | O_DIRECTORY);
     unlink(made);
-    static const char *const beside[] = {"-wal", "-shm", "-journal"};
+    static const char *const beside[] = {"-journal", "-wal", "-shm"};
     for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
         snprintf(extra, sizeof extra, "%s%s", made, beside[i]);
         unlink(extra); /* there only after a failure */

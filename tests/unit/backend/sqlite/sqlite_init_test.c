@@ -8,6 +8,7 @@
 
 #include "backend/sqlite/sqlite_files.h"
 
+#include <limits.h>
 #include <pthread.h>
 
 static int answer;
@@ -101,6 +102,39 @@ static void nothing_is_left_beside_it(void **state)
     }
 }
 
+static void a_nul_byte_is_no_text(void **state)
+{
+    (void)state;
+    struct err e;
+    const char *db = files_path("nul.db"), *sql = files_path("nul.sql");
+    static const char text[] = "CREATE TABLE t (a);\0CREATE TABLE u (a);";
+    FILE *f = fopen(sql, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(text, 1, sizeof text - 1, f), sizeof text - 1);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(sqlite_init_make(db, sql, &e), ERR_BACKEND_DOWN);
+    assert_non_null(strstr(e.text, "nul.sql: a NUL byte in it"));
+    assert_int_equal(files_count("nul.db", false), 0);
+}
+
+/* The file has a longer name until it is whole: 21 bytes more, and the NUL behind it. */
+static void a_path_has_room_for_the_name_that_comes_before_it(void **state)
+{
+    (void)state;
+    struct err e;
+    char path[PATH_MAX];
+    const char *sql = files_path("long.sql");
+    files_write(sql, "CREATE TABLE t (a);");
+    memset(path, 'x', sizeof path);
+    path[0] = path[2] = '/'; /* in a folder that is not there */
+    path[PATH_MAX - 21] = '\0';
+    assert_int_equal(sqlite_init_make(path, sql, &e), ERR_BACKEND_DOWN);
+    assert_string_equal(e.text, "the path of the database is too long");
+    path[PATH_MAX - 22] = '\0';
+    assert_int_equal(sqlite_init_make(path, sql, &e), ERR_BACKEND_DOWN);
+    assert_memory_equal(e.text, "cannot make /x/x", 16);
+}
+
 enum { MAKERS = 6 };
 
 struct maker {
@@ -187,6 +221,8 @@ int main(void)
         cmocka_unit_test(leaves_a_database_that_is_there),
         cmocka_unit_test(says_where_the_file_is_wrong_and_makes_nothing),
         cmocka_unit_test(nothing_is_left_beside_it),
+        cmocka_unit_test(a_nul_byte_is_no_text),
+        cmocka_unit_test(a_path_has_room_for_the_name_that_comes_before_it),
         cmocka_unit_test(makes_one_when_many_start_at_once),
         cmocka_unit_test(the_demo_is_made),
     };

@@ -184,6 +184,10 @@ static void explains_what_is_called_wrongly(void **state)
          "rtcache.json.encode: value: the array has no element 2"},
         {"local x = rtcache.bin(1)", ".lua:2: rtcache.bin takes a string, not a number"},
         {"local x = rtcache.map(1)", ".lua:2: rtcache.map takes a table, not a number"},
+        {"local x = rtcache.map 'a'", ".lua:2: rtcache.map takes a table, not a string"},
+        {"local x = rtcache.map(rtcache.null)",
+         ".lua:2: rtcache.map takes a table, not a userdata"},
+        {"local x = rtcache.array 'a'", ".lua:2: rtcache.array takes a table, not a string"},
         {"local x = rtcache.json.decode(1)",
          ".lua:2: rtcache.json.decode takes a string, not a number"},
         {"local x = rtcache.json.decode('{')", ".lua:2: rtcache.json.decode: "},
@@ -232,6 +236,7 @@ static void marks_arrays_and_maps(void **state)
          "\x95\x80\x90\xc0\x01\xcf\x00\x20\x00\x00\x00\x00\x00\x01", 14},
         {"return rtcache.json.encode { 1, rtcache.null, { a = rtcache.map {} } }",
          "\xb1[1,null,{\"a\":{}}]", 18},
+        {"return rtcache.json.encode { 1 } .. rtcache.json.encode 'two'", "\xa8[1]\"two\"", 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct ending end;

@@ -329,6 +329,8 @@ static void help_names_commands_options_and_exit_codes(void **state)
     check("--help", 0, "~invalidate KEY...", "");
     check("help", 0, "~Exit codes: 0 done; 1 null", "");
     check("-h", 0, "~--server ADDR", "");
+    check("watch-sql -h", 0, "~watch-sql TABLE", "");
+    check("watch-sql --help", 0, "~watch-sql TABLE", "");
     check("help set", 0, "~--value-version N", "");
     check("set --help", 0, "~VALUE is JSON", "");
     check("--version", 0, "rtcache " RTCACHE_VERSION "\n", "");

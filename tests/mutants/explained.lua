@@ -69,11 +69,6 @@ return {
     reason = "a result too many is looked at for its depth, and what cannot nest is not too deep",
   },
   {
-    file = "core/wire/mpw.c",
-    from = "if (s.size > UINT32_MAX)", to = "if (s.size >= UINT32_MAX)",
-    reason = "one size, of 4 GiB less a byte, which no buffer of ours has room for: the error is the same there",
-  },
-  {
     file = "core/net/put.c",
     from = "ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / 1e3, 0.);",
     to = "ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / (1e3 - 1), 0.);",

@@ -7,23 +7,23 @@ static struct report_pack *pack_of(struct report_sink *to)
     return container_of(to, struct report_pack, sink);
 }
 
-/* Begins a member of what is open. */
+/* Begins a member of what is open; NULL: nothing more is packed. */
 static struct report_pack *begin(struct report_sink *to, const char *name)
 {
     struct report_pack *p = pack_of(to);
     if (p->depth > 0)
         p->open[p->depth - 1].members++;
-    if (name)
-        p->rc |= mpw_cstr(p->out, name);
-    return p;
+    if (name && p->rc == 0)
+        p->rc = mpw_cstr(p->out, name);
+    return p->rc == 0 ? p : NULL;
 }
 
 static void pack_enter(struct report_sink *to, const char *name)
 {
-    struct report_pack *p = begin(to, name);
-    p->open[p->depth].members = 0;
-    p->rc |= mpw_map_open(p->out, &p->open[p->depth].at);
-    p->depth++;
+    struct report_pack *p = pack_of(to);
+    if (begin(to, name))
+        p->rc = mpw_map_open(p->out, &p->open[p->depth].at);
+    p->open[p->depth++].members = 0;
 }
 
 static void pack_leave(struct report_sink *to)
@@ -37,31 +37,36 @@ static void pack_leave(struct report_sink *to)
 static void pack_count(struct report_sink *to, const char *name, uint64_t value)
 {
     struct report_pack *p = begin(to, name);
-    p->rc |= mpw_uint(p->out, value);
+    if (p)
+        p->rc = mpw_uint(p->out, value);
 }
 
 static void pack_number(struct report_sink *to, const char *name, int64_t value)
 {
     struct report_pack *p = begin(to, name);
-    p->rc |= mpw_int(p->out, value);
+    if (p)
+        p->rc = mpw_int(p->out, value);
 }
 
 static void pack_ratio(struct report_sink *to, const char *name, double value)
 {
     struct report_pack *p = begin(to, name);
-    p->rc |= mpw_float(p->out, value);
+    if (p)
+        p->rc = mpw_float(p->out, value);
 }
 
 static void pack_flag(struct report_sink *to, const char *name, bool value)
 {
     struct report_pack *p = begin(to, name);
-    p->rc |= mpw_bool(p->out, value);
+    if (p)
+        p->rc = mpw_bool(p->out, value);
 }
 
 static void pack_text(struct report_sink *to, const char *name, const char *value)
 {
     struct report_pack *p = begin(to, name);
-    p->rc |= value ? mpw_text(p->out, slice_str(value)) : mpw_nil(p->out);
+    if (p)
+        p->rc = value ? mpw_text(p->out, slice_str(value)) : mpw_nil(p->out);
 }
 
 void report_pack_init(struct report_pack *p, struct buf *out)

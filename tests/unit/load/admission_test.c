@@ -2,37 +2,13 @@
 
 #define BOUND 2
 
-static struct load_world *world_of(int64_t max_loads, int64_t max_queue)
-{
-    struct load_world *w = world_new();
-    w->loaders[0].policy.max_loads = max_loads;
-    w->loaders[0].policy.max_queue = max_queue;
-    return w;
-}
-
 static const struct join_request refresh = {.reason = REASON_REFRESH},
                                  prefetch = {.reason = REASON_PREFETCH}, bulk = {.bulk = true};
-
-/* Answers whatever is in the air until nothing is, and so ends all that was admitted. */
-static void answer_all(struct load_world *w)
-{
-    bool any = true;
-    while (any) {
-        any = false;
-        world_step(w);
-        for (int i = 0; i < w->asked_count; i++)
-            if (w->asked[i].in_air) {
-                world_answer(w, &w->asked[i]);
-                any = true;
-            }
-    }
-    world_step(w);
-}
 
 static void past_max_loads_loads_wait_and_past_max_queue_they_are_refused(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(BOUND, BOUND);
+    struct load_world *w = world_bounded(BOUND, BOUND);
     struct world_get g[5];
     char key[32];
     world_open(w);
@@ -57,7 +33,7 @@ static void past_max_loads_loads_wait_and_past_max_queue_they_are_refused(void *
     assert_true(g[0].told);
     assert_int_equal(g[0].end, END_FOUND);
     assert_int_equal(w->asked_count, BOUND + 1); /* the place is the next one's */
-    answer_all(w);
+    world_answer_all(w);
     for (int i = 0; i < 4; i++)
         assert_int_equal(g[i].end, END_FOUND);
     assert_int_equal(w->admissions[0].in_flight, 0);
@@ -67,7 +43,7 @@ static void past_max_loads_loads_wait_and_past_max_queue_they_are_refused(void *
 static void what_somebody_waits_for_goes_before_refreshes_and_those_before_prefetches(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 100);
+    struct load_world *w = world_bounded(1, 100);
     struct world_get g[4];
     static const char *const order[] = {"a:first", "a:many",  "a:one",
                                         "a:two",   "a:stale", "a:ahead"};
@@ -92,7 +68,7 @@ static void what_somebody_waits_for_goes_before_refreshes_and_those_before_prefe
 static void a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 2);
+    struct load_world *w = world_bounded(1, 2);
     struct world_get g[4];
     world_open(w);
     world_get(w, 0, "a:0", &g[0], NULL);
@@ -109,7 +85,7 @@ static void a_full_queue_sheds_what_nobody_waits_for_first_of_all_prefetches(voi
     assert_int_equal(g[3].code, ERR_OVERLOADED);
     assert_string_equal(g[3].why.text, "a:3: loader a:*: 1 loads in the air and 2 queued");
     assert_false(g[1].told || g[2].told);
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(g[2].end, END_FOUND);
     world_free(w);
 }
@@ -123,7 +99,7 @@ static void in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself(void **sta
         enum load_class class;
     } cases[] = {{&refresh, &refresh, CLASS_REFRESH}, {&prefetch, &prefetch, CLASS_PREFETCH}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct load_world *w = world_of(1, 1);
+        struct load_world *w = world_bounded(1, 1);
         struct world_get g;
         world_open(w);
         world_get(w, 0, "a:0", &g, NULL);
@@ -131,7 +107,7 @@ static void in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself(void **sta
         world_get(w, 0, "a:before", NULL, cases[i].before);
         world_get(w, 0, "a:after", NULL, cases[i].after);
         assert_int_equal(w->admissions[0].queue.counts[cases[i].class], 1);
-        answer_all(w);
+        world_answer_all(w);
         assert_non_null(world_asked_for(w, "a:before"));
         assert_null(world_asked_for(w, "a:after"));
         world_free(w);
@@ -141,7 +117,7 @@ static void in_a_full_queue_a_refresh_or_a_prefetch_is_refused_itself(void **sta
 static void a_full_queue_drops_those_that_nobody_waits_for_any_more(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 1);
+    struct load_world *w = world_bounded(1, 1);
     struct world_get g[3];
     world_open(w);
     world_get(w, 0, "a:0", &g[0], NULL);
@@ -150,7 +126,7 @@ static void a_full_queue_drops_those_that_nobody_waits_for_any_more(void **state
     assert_true(flights_leave(w->flights, &g[1].waiter));
     world_get(w, 0, "a:2", &g[2], NULL);
     assert_int_equal(w->admissions[0].queue.count, 1);
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(g[2].end, END_FOUND);
     assert_null(world_asked_for(w, "a:left"));
     world_free(w);
@@ -159,7 +135,7 @@ static void a_full_queue_drops_those_that_nobody_waits_for_any_more(void **state
 static void all_that_nobody_waits_for_any_more_leave_together(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 3);
+    struct load_world *w = world_bounded(1, 3);
     struct world_get g[5];
     char key[32];
     world_open(w);
@@ -172,7 +148,7 @@ static void all_that_nobody_waits_for_any_more_leave_together(void **state)
     }
     world_get(w, 0, "a:4", &g[4], NULL);
     assert_int_equal(w->admissions[0].queue.count, 1);
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(g[4].end, END_FOUND);
     world_free(w);
 }
@@ -181,7 +157,7 @@ static void all_that_nobody_waits_for_any_more_leave_together(void **state)
 static void what_fits_into_batches_that_may_begin_is_not_in_the_queues_bound(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 1);
+    struct load_world *w = world_bounded(1, 1);
     struct world_get g[5];
     char key[32];
     world_open(w);
@@ -193,7 +169,7 @@ static void what_fits_into_batches_that_may_begin_is_not_in_the_queues_bound(voi
     world_step(w);
     assert_int_equal(g[4].code, ERR_OVERLOADED);
     assert_int_equal(w->asked[0].count, 3);
-    answer_all(w);
+    world_answer_all(w);
     for (int i = 0; i < 4; i++)
         assert_int_equal(g[i].end, END_FOUND);
     world_free(w);
@@ -207,7 +183,7 @@ static void who_is_refused_hears_when_its_turn_could_come(void **state)
         int32_t retry_after_ms;
     } rates[] = {{1e6, 10}, {0.1, 20}, {0.001, 2000}, {1e-9, 30000}};
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
-        struct load_world *w = world_of(1, 2);
+        struct load_world *w = world_bounded(1, 2);
         struct world_get g[4];
         world_open(w);
         world_get(w, 0, "a:0", &g[0], NULL);
@@ -219,7 +195,7 @@ static void who_is_refused_hears_when_its_turn_could_come(void **state)
         world_get(w, 0, "a:3", &g[3], NULL);
         world_step(w);
         assert_int_equal(g[3].retry_after_ms, rates[i].retry_after_ms);
-        answer_all(w);
+        world_answer_all(w);
         world_free(w);
     }
 }
@@ -229,7 +205,7 @@ static void who_is_refused_hears_when_its_turn_could_come(void **state)
 static void whose_client_leaves_within_the_window_is_loaded(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 1);
+    struct load_world *w = world_bounded(1, 1);
     w->loaders[0].policy.batch_window_us = 1000;
     struct world_get g;
     world_open(w);
@@ -240,14 +216,14 @@ static void whose_client_leaves_within_the_window_is_loaded(void **state)
     assert_true(flights_leave(w->flights, &g.waiter));
     w->thread.turn++;
     world_await_asked(w, 1);
-    answer_all(w);
+    world_answer_all(w);
     world_free(w);
 }
 
 static void prefetches_have_bounds_of_their_own(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(100, 100);
+    struct load_world *w = world_bounded(100, 100);
     w->loaders[0].policy.prefetch_max_concurrent = 1;
     w->loaders[0].policy.prefetch_max_queue = 1;
     world_open(w);
@@ -264,7 +240,7 @@ static void prefetches_have_bounds_of_their_own(void **state)
     world_answer(w, &w->asked[0]);
     world_step(w);
     assert_string_equal(w->asked[1].keys[0], "a:1");
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(w->asked_count, 2);
     assert_int_equal(w->admissions[0].prefetching, 0);
     world_free(w);
@@ -273,7 +249,7 @@ static void prefetches_have_bounds_of_their_own(void **state)
 static void a_refresh_that_somebody_waits_for_since_goes_with_the_others(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 100);
+    struct load_world *w = world_bounded(1, 100);
     struct world_get g[2];
     struct join_result r = {0};
     world_open(w);
@@ -299,7 +275,7 @@ static void a_refresh_that_somebody_waits_for_since_goes_with_the_others(void **
     world_answer(w, &w->asked[0]);
     world_step(w);
     assert_string_equal(w->asked[1].keys[0], "a:stale");
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(g[1].end, END_FOUND);
     world_free(w);
 }
@@ -307,7 +283,7 @@ static void a_refresh_that_somebody_waits_for_since_goes_with_the_others(void **
 static void whose_turn_would_come_too_late_is_refused_at_once(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 100);
+    struct load_world *w = world_bounded(1, 100);
     struct world_get g[3];
     world_open(w);
     world_get(w, 0, "a:0", &g[0], NULL);
@@ -321,14 +297,14 @@ static void whose_turn_would_come_too_late_is_refused_at_once(void **state)
     world_get(w, 0, "a:3", &g[2], &(struct join_request){.wait_until_ms = clock_ms() + 60000});
     world_step(w);
     assert_false(g[2].told);
-    answer_all(w);
+    world_answer_all(w);
     world_free(w);
 }
 
 static void a_batch_has_as_many_as_it_may_and_no_key_twice(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(1, 100);
+    struct load_world *w = world_bounded(1, 100);
     struct world_get g[5], twice;
     char key[32];
     world_open(w);
@@ -350,7 +326,7 @@ static void a_batch_has_as_many_as_it_may_and_no_key_twice(void **state)
     world_step(w);
     assert_int_equal(w->asked[1].count, 3);
     assert_string_equal(w->asked[1].keys[2], "a:0");
-    answer_all(w);
+    world_answer_all(w);
     assert_true(g[0].told && g[4].told && twice.told);
 
     w->admissions[0].binding.batch_max = 3;
@@ -362,7 +338,7 @@ static void a_batch_has_as_many_as_it_may_and_no_key_twice(void **state)
     world_get(w, 0, "a:6", &g[1], NULL);
     world_step(w);
     assert_int_equal(w->asked[2].count, 2); /* a:5 once, and a:6 */
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(w->asked_count, 4);
     assert_true(g[0].told && twice.told);
     world_free(w);
@@ -371,7 +347,7 @@ static void a_batch_has_as_many_as_it_may_and_no_key_twice(void **state)
 static void after_failures_in_a_row_the_breaker_refuses_and_lets_one_probe_through(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(100, 100);
+    struct load_world *w = world_bounded(100, 100);
     struct world_get g[6];
     w->loaders[0].policy.breaker_failures = 2;
     w->loaders[0].policy.breaker_open_ms = 60000;
@@ -401,7 +377,7 @@ static void after_failures_in_a_row_the_breaker_refuses_and_lets_one_probe_throu
     assert_int_equal(g[3].end, END_FOUND);
     assert_int_equal(b->state, BREAKER_CLOSED);
     world_get(w, 0, "a:5", &g[5], NULL);
-    answer_all(w);
+    world_answer_all(w);
     assert_int_equal(g[5].end, END_FOUND);
     world_free(w);
 }
@@ -409,7 +385,7 @@ static void after_failures_in_a_row_the_breaker_refuses_and_lets_one_probe_throu
 static void a_source_that_refuses_a_key_is_well_as_far_as_the_breaker_goes(void **state)
 {
     (void)state;
-    struct load_world *w = world_of(100, 100);
+    struct load_world *w = world_bounded(100, 100);
     struct world_get g;
     char key[32];
     w->loaders[0].policy.breaker_failures = 1;
@@ -423,81 +399,6 @@ static void a_source_that_refuses_a_key_is_well_as_far_as_the_breaker_goes(void 
         assert_int_equal(g.code, ERR_LOAD_FAILED);
     }
     assert_int_equal(w->admissions[0].breaker.state, BREAKER_CLOSED);
-    world_free(w);
-}
-
-/* The probe tells the admission that it began at. */
-static void over_a_reload_an_open_breaker_stays_open_and_a_probe_is_forgotten(void **state)
-{
-    (void)state;
-    struct load_world *w = world_new();
-    world_open(w);
-    w->admissions[0].breaker =
-        (struct breaker){.state = BREAKER_HALF_OPEN, .failures = 3, .probing = true};
-    admission_carry_breaker(&w->admissions[1], &w->admissions[0]);
-    assert_int_equal(w->admissions[1].breaker.state, BREAKER_HALF_OPEN);
-    assert_false(w->admissions[1].breaker.probing);
-    world_free(w);
-}
-
-static uint32_t gauge(const _Atomic uint32_t *g)
-{
-    return atomic_load(g);
-}
-
-/* Both count in one place, as those of one pattern in two editions do. */
-static void over_a_reload_gauges_are_of_both_editions_and_the_breaker_of_the_new_one(void **state)
-{
-    (void)state;
-    struct load_world *w = world_of(1, 100);
-    struct world_get g[3];
-    world_open(w);
-    struct admission *old = &w->admissions[0], *new = &w->admissions[1];
-    struct loader_counters *c = new->binding.counters = old->binding.counters;
-    world_get(w, 0, "a:0", &g[0], NULL);
-    world_step(w);
-    world_get(w, 0, "a:1", &g[1], NULL);
-    world_get(w, 1, "b:2", &g[2], NULL);
-    world_step(w);
-    assert_int_equal(gauge(&c->in_flight), 2);
-    assert_int_equal(gauge(&c->queued), 1);
-    old->retired = true;
-    new->breaker.state = BREAKER_OPEN;
-    admission_publish(new);
-    world_answer(w, world_asked_for(w, "a:0"));
-    world_step(w);
-    assert_int_equal(gauge(&c->in_flight), 2);
-    assert_int_equal(gauge(&c->queued), 0);
-    assert_int_equal(atomic_load(&c->breaker), BREAKER_OPEN);
-    new->breaker.state = BREAKER_CLOSED;
-    answer_all(w);
-    assert_int_equal(gauge(&c->in_flight), 0);
-    assert_int_equal(gauge(&c->queued), 0);
-    world_free(w);
-}
-
-static void what_is_queued_holds_its_edition(void **state)
-{
-    (void)state;
-    struct load_world *w = world_of(1, 100);
-    struct world_get g[2];
-    world_open(w);
-    world_get(w, 0, "a:0", &g[0], NULL);
-    world_get(w, 0, "a:1", &g[1], NULL);
-    assert_int_equal(w->edition.refs, 3);
-    edition_unref(&w->edition); /* a reload */
-    world_step(w);
-    world_answer(w, &w->asked[0]);
-    world_step(w);
-    assert_int_equal(w->ended, 0);
-    edition_ref(&w->edition); /* the schedule goes through its editions, and the world is one */
-    world_answer(w, &w->asked[1]);
-    assert_int_equal(w->edition.refs, 1);
-    edition_unref(&w->edition);
-    assert_int_equal(w->ended, 1);
-    w->ended = 0;
-    w->edition.refs = 1;
-    world_step(w);
     world_free(w);
 }
 
@@ -519,9 +420,6 @@ int main(void)
         cmocka_unit_test(a_batch_has_as_many_as_it_may_and_no_key_twice),
         cmocka_unit_test(after_failures_in_a_row_the_breaker_refuses_and_lets_one_probe_through),
         cmocka_unit_test(a_source_that_refuses_a_key_is_well_as_far_as_the_breaker_goes),
-        cmocka_unit_test(over_a_reload_an_open_breaker_stays_open_and_a_probe_is_forgotten),
-        cmocka_unit_test(over_a_reload_gauges_are_of_both_editions_and_the_breaker_of_the_new_one),
-        cmocka_unit_test(what_is_queued_holds_its_edition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -376,4 +376,29 @@ static inline void world_fail(struct load_world *w, struct world_asked *a, int c
     world_answer_with(w, a, &r);
 }
 
+/* The first loader has these bounds. */
+static inline struct load_world *world_bounded(int64_t max_loads, int64_t max_queue)
+{
+    struct load_world *w = world_new();
+    w->loaders[0].policy.max_loads = max_loads;
+    w->loaders[0].policy.max_queue = max_queue;
+    return w;
+}
+
+/* Answers whatever is in the air until nothing is, and so ends all that was admitted. */
+static inline void world_answer_all(struct load_world *w)
+{
+    bool any = true;
+    while (any) {
+        any = false;
+        world_step(w);
+        for (int i = 0; i < w->asked_count; i++)
+            if (w->asked[i].in_air) {
+                world_answer(w, &w->asked[i]);
+                any = true;
+            }
+    }
+    world_step(w);
+}
+
 #endif

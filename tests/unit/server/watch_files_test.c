@@ -8,6 +8,10 @@
 #include "conf/folder.h"
 #include "server/watch_files.h"
 
+#include "base/list.h"
+
+#include <fcntl.h>
+
 /* ---- ways ---- */
 
 struct steps {
@@ -134,6 +138,8 @@ static void only_scripts_and_what_the_configuration_names_count(void **state)
     };
     static const char *const others[] = {"scripts/notes.txt", "scripts/.lua", "scripts/.d.lua",
                                          "scripts/e.lua.swp", "three.pw"};
+    assert_true(watch_is_script("a.lua"));
+    assert_false(watch_is_script(".lua") || watch_is_script("lua") || watch_is_script("a.lua~"));
     make_folder("scripts");
     make_folder("scripts/more");
     make_folder("lua");
@@ -174,6 +180,73 @@ static void only_scripts_and_what_the_configuration_names_count(void **state)
     assert_true(watch_fingerprint(&conf) != before);
 }
 
+struct walk {
+    struct watch_visitor visitor;
+    int folders, files;
+};
+
+static void count_folder(struct watch_visitor *v, const char *path)
+{
+    (void)path;
+    container_of(v, struct walk, visitor)->folders++;
+}
+
+static void count_file(struct watch_visitor *v, const char *path)
+{
+    (void)path;
+    container_of(v, struct walk, visitor)->files++;
+}
+
+static struct walk walk(const char *scripts)
+{
+    struct walk w = {.visitor = {.on_folder = count_folder, .on_file = count_file}};
+    struct conf conf = {.scripts_dir = scripts, .lua_dir = "/nowhere"};
+    watch_files_walk(&w.visitor, &conf);
+    return w;
+}
+
+/* A script in each of more folders than are gone into. */
+static void folders_are_walked_so_deep(void **state)
+{
+    (void)state;
+    char name[64] = "deep", file[80];
+    for (int depth = 0; depth <= WATCH_DEPTH_MAX + 2; depth++) {
+        make_folder(name);
+        snprintf(file, sizeof file, "%s/a.lua", name);
+        write_file(file, "x");
+        strcat(name, "/d");
+    }
+    struct walk w = walk(path_of("deep"));
+    assert_int_equal(w.folders, WATCH_DEPTH_MAX + 1);
+    assert_int_equal(w.files, WATCH_DEPTH_MAX + 1);
+}
+
+static void scripts_are_visited_up_to_so_many(void **state)
+{
+    (void)state;
+    char name[64];
+    make_folder("many");
+    for (int i = 0; i < WATCH_FILES_MAX; i++) {
+        snprintf(name, sizeof name, "many/%d.lua", i);
+        assert_int_equal(close(creat(in_folder(name), 0600)), 0);
+    }
+    const char *many = path_of("many");
+    assert_int_equal(walk(many).files, WATCH_FILES_MAX);
+    write_file("many/more.lua", "x");
+    assert_int_equal(walk(many).files, WATCH_FILES_MAX);
+}
+
+static void a_name_may_be_as_long_as_any(void **state)
+{
+    (void)state;
+    char name[NAME_MAX + 1], want[NAME_MAX + 8];
+    memset(name, 'n', sizeof name);
+    name[NAME_MAX] = '\0';
+    write_file(name, "x");
+    snprintf(want, sizeof want, ">%s! ", name);
+    assert_way(name, want);
+}
+
 /* A file is seen to its end, whatever its size. */
 static void large_files_are_read_to_their_end(void **state)
 {
@@ -202,6 +275,9 @@ int main(void)
         cmocka_unit_test(links_that_lead_nowhere_come_to_an_end),
         cmocka_unit_test(a_chain_is_followed_as_far_as_the_kernel_goes),
         cmocka_unit_test(only_scripts_and_what_the_configuration_names_count),
+        cmocka_unit_test(folders_are_walked_so_deep),
+        cmocka_unit_test(scripts_are_visited_up_to_so_many),
+        cmocka_unit_test(a_name_may_be_as_long_as_any),
         cmocka_unit_test(large_files_are_read_to_their_end),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

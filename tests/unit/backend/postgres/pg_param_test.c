@@ -212,6 +212,13 @@ static void what_cannot_be_sent_is_named(void **state)
     fails(f, CALL_VALUE, "SELECT $1::int", "[\"x\"]", ERR_BACKEND, "22P02 invalid input syntax");
     fails(f, CALL_VALUE, "SELECT $1::int[]", "[[[[[[[[1]]]]]]]]", ERR_BAD_VALUE,
           "an array of more than 6 dimensions");
+    const char *long_name = "[\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\"]";
+    const char *longer = "[\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\"]";
+    gives(f, CALL_VALUE, "SELECT length($1::name)", long_name, "63");
+    fails(f, CALL_VALUE, "SELECT length($1::name)", longer, ERR_BAD_VALUE, "a name of 64 bytes");
+    gives(f, CALL_VALUE, "SELECT $1::\"char\"::text", "[\"c\"]", "\"c\"");
+    fails(f, CALL_VALUE, "SELECT $1::\"char\"", "[\"ch\"]", ERR_BAD_VALUE,
+          "of 2 bytes: one is kept");
 }
 
 /* The text of an error, whole. */

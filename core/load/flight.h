@@ -123,8 +123,9 @@ struct flights_options {
     uint64_t seed;
     /* Receives a slot's message on its I/O thread. */
     void (*deliver)(struct message *m, void *owner);
-    /* Whether a result of so many bytes may be kept for those who wait, beside what is stored; of
-     * any loader thread. NULL: all may. Where it may not they are refused (OVERLOADED). */
+    /* Whether a result of so many bytes, which are counted by now (store.h), may be kept for those
+     * who wait, beside what is stored; of any loader thread. NULL: all may. Where it may not they
+     * are refused (OVERLOADED). */
     bool (*admits)(const void *budget, size_t bytes);
     const void *budget; /* borrowed */
 };

@@ -183,13 +183,18 @@ static struct entry *share_value(const struct flights *fl, const struct outcome 
 {
     if (o->unchanged && !o->retagged)
         return entry_ref(o->unchanged);
-    v->crowded = fl->admits && !fl->admits(fl->budget, o->value.size);
-    if (v->crowded)
+    struct entry *e = o->tag_count == 0
+                          ? entry_new_value(o->value)
+                          : entry_new_tagged(&(struct put){.value = o->value,
+                                                           .tags = o->tags,
+                                                           .tag_count = o->tag_count,
+                                                           .tag_texts = o->tag_texts});
+    v->crowded = e && fl->admits && !fl->admits(fl->budget, entry_outside_size(e));
+    if (v->crowded) {
+        entry_unref(e);
         return NULL;
-    if (o->tag_count == 0)
-        return entry_new_value(o->value);
-    return entry_new_tagged(&(struct put){
-        .value = o->value, .tags = o->tags, .tag_count = o->tag_count, .tag_texts = o->tag_texts});
+    }
+    return e;
 }
 
 void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, int64_t now_ms,

@@ -88,9 +88,9 @@ bool shed_admits_result(const void *ledger, size_t bytes)
 {
     const struct ledger *l = ledger;
     size_t limit = ledger_limit(l);
-    if (ledger_results() + bytes <= limit / FEW_PART)
+    if (ledger_results() <= limit / FEW_PART)
         return true;
-    return shed_admits(ledger_held(l), bytes, limit);
+    return shed_admits(ledger_held(l) - bytes, bytes, limit);
 }
 
 size_t shed_fair_share(size_t limit, size_t connections)

@@ -62,8 +62,9 @@ size_t shed_edge(const struct shed *s);
 enum shed_state shed_state_of(size_t held, size_t limit);
 /* Whether so many more bytes may be taken: what is large leaves the rest of the room to others. */
 bool shed_admits(size_t held, size_t bytes, size_t limit);
-/* That of a result of a load, for any thread. ledger: a struct ledger. While results are few it
- * looks at nothing else: what they take then fits above what anything large may take. */
+/* That of a result of a load, which is counted by now, for any thread. ledger: a struct ledger.
+ * While results are few it looks at nothing else: what they take then fits above what anything
+ * large may take. */
 bool shed_admits_result(const void *ledger, size_t bytes);
 size_t shed_fair_share(size_t limit, size_t connections);
 

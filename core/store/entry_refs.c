@@ -4,11 +4,15 @@
 
 #include <stdlib.h>
 
-static _Atomic size_t outside_bytes;
+/* A cache line of its own, for the loader threads that add and the I/O threads that take. */
+static struct {
+    _Alignas(64) _Atomic size_t bytes;
+    char rest[64 - sizeof(size_t)];
+} outside;
 
 size_t entry_outside_bytes(void)
 {
-    return atomic_load_explicit(&outside_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&outside.bytes, memory_order_relaxed);
 }
 
 struct entry *entry_new(const struct put *p)
@@ -23,7 +27,7 @@ struct entry *entry_new(const struct put *p)
     entry_shape(e, p);
     e->flags |= ENTRY_OUTSIDE;
     entry_fill(e, p);
-    atomic_fetch_add_explicit(&outside_bytes, entry_bytes(e), memory_order_relaxed);
+    atomic_fetch_add_explicit(&outside.bytes, entry_bytes(e), memory_order_relaxed);
     return e;
 }
 
@@ -64,6 +68,6 @@ void entry_unref(struct entry *e)
         heap_return(e);
         return;
     }
-    atomic_fetch_sub_explicit(&outside_bytes, entry_bytes(e), memory_order_relaxed);
+    atomic_fetch_sub_explicit(&outside.bytes, entry_bytes(e), memory_order_relaxed);
     free(e);
 }

@@ -324,7 +324,7 @@ static void without_room_for_a_result_its_waiters_are_refused_and_it_is_stored(v
     struct join_result r;
     struct verdict v;
     struct err e;
-    w->room = 1; /* the value takes two */
+    w->room = 2; /* the value takes two, and its head */
     assert_int_equal(join_as(w, "k", &a, &r), JOIN_STARTED);
     struct flight *f = r.flight;
     struct outcome o = found(value_a);
@@ -343,7 +343,7 @@ static void without_room_for_a_result_its_waiters_are_refused_and_it_is_stored(v
     flight_unref(f);
     assert_int_equal(join_as(w, "k", &a, &r), JOIN_HIT);
 
-    w->room = 2;
+    w->room = 64;
     assert_int_equal(join_as(w, "other", &a, &r), JOIN_STARTED);
     f = r.flight;
     flights_end(w->flights, f, &o, w->now_ms, &v);

@@ -130,32 +130,41 @@ static void it_is_stuck_once_its_patience_is_over_and_then_once_more(void **stat
     assert_true(shed_is_stuck(&s, 1000 + 2 * SHED_PATIENCE_MS));
 }
 
-/* With 32 MB: results of 1 MB together may be there whatever else is, more of them as there is
- * room. */
+/* Whether a result that takes so much, its head included, is admitted. */
+static bool admits_result(const struct ledger *l, size_t bytes)
+{
+    static char value[31 * MB];
+    struct entry *small = entry_new_value(slice_of(value, 1));
+    assert_non_null(small);
+    size_t head = entry_outside_size(small) - 1;
+    entry_unref(small);
+    struct entry *e = entry_new_value(slice_of(value, bytes - head));
+    assert_non_null(e);
+    size_t size = entry_outside_size(e);
+    assert_true(size >= bytes && size < bytes + 16); /* rounded */
+    bool admitted = shed_admits_result(l, size);
+    entry_unref(e);
+    return admitted;
+}
+
+/* With 32 MB: results of 1 MB together may be there whatever else is, more of them as there is room. */
 static void results_are_admitted_while_they_are_few_or_fit_beside_all_else(void **state)
 {
     (void)state;
     struct ledger *l;
-    struct slice value = {.data = calloc(1, 2 * MB), .size = 0};
-    assert_non_null(value.data);
     assert_int_equal(ledger_new(&l, 2, NULL), 0);
     ledger_tell_limit(l, 32 * MB);
-    assert_true(shed_admits_result(l, MB));
-    assert_true(shed_admits_result(l, 30 * MB));
-    assert_false(shed_admits_result(l, 30 * MB + 1)); /* 15/16 for what is large */
+    assert_true(admits_result(l, MB - KB));
+    assert_true(admits_result(l, 30 * MB - KB));
+    assert_false(admits_result(l, 30 * MB + KB)); /* 15/16 for what is large */
     ledger_add(&l->pages[0], LEDGER_INPUT, 20 * MB);
-    ledger_add(&l->pages[1], LEDGER_OUTPUT, 9 * MB);
-    assert_true(shed_admits_result(l, MB));
-    assert_false(shed_admits_result(l, MB + 1));
-    ledger_add(&l->pages[1], LEDGER_OUTPUT, 3 * MB); /* all of it */
-    assert_true(shed_admits_result(l, MB));
-    value.size = MB; /* with its head it is more than a part that is few */
-    struct entry *result = entry_new_value(value);
-    assert_non_null(result);
-    assert_false(shed_admits_result(l, 1));
-    entry_unref(result);
-    assert_true(shed_admits_result(l, 1));
-    free((void *)value.data);
+    ledger_add(&l->pages[1], LEDGER_OUTPUT, 8 * MB);
+    assert_true(admits_result(l, MB - KB));
+    assert_true(admits_result(l, 2 * MB - KB));
+    assert_false(admits_result(l, 2 * MB + KB));
+    ledger_add(&l->pages[1], LEDGER_OUTPUT, 4 * MB); /* all of it */
+    assert_true(admits_result(l, MB - KB));
+    assert_false(admits_result(l, MB + KB));
     ledger_free(l);
 }
 

@@ -299,7 +299,9 @@ bool options_equal(const struct option *o, const void *a, const void *b)
     case OPT_STRING:
     case OPT_PATH:
     case OPT_CHOICE: return same_text(*(const char *const *)left, *(const char *const *)right);
-    case OPT_DRIVER: return memcmp(left, right, sizeof(const struct conf_driver *)) == 0;
+    case OPT_DRIVER:
+        return *(const struct conf_driver *const *)left ==
+               *(const struct conf_driver *const *)right;
     case OPT_LISTEN: return same_listen(a, b);
     case OPT_WORDS: return same_words((const void *)left, (const void *)right);
     case OPT_GROUP:

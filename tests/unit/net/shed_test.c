@@ -147,7 +147,8 @@ static bool admits_result(const struct ledger *l, size_t bytes)
     return admitted;
 }
 
-/* With 32 MB: results of 1 MB together may be there whatever else is, more of them as there is room. */
+/* With 32 MB: results of 1 MB together may be there whatever else is, more of them as there is
+ * room. */
 static void results_are_admitted_while_they_are_few_or_fit_beside_all_else(void **state)
 {
     (void)state;

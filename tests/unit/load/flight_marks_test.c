@@ -241,6 +241,24 @@ static void race_24_a_failed_refetch_leaves_the_invalidation_in_force(void **sta
     assert_true(stored);
 }
 
+static void race_24_a_plain_invalidation_drops_what_a_failed_refetch_would_have_kept(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    bool stored;
+    struct outcome o = found(value_a);
+    o.keep_ms = 60000;
+    join_as(w, "k", NULL, &r);
+    end_with(w, r.flight, &o, &stored);
+    assert_true(stored);
+    assert_true(invalidate(w, "k", NULL));
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+    join_as(w, "k", NULL, &r);
+    fail_load(w, r.flight, "down");
+    assert_int_equal(lookup(w, "k"), LOOKUP_MISS);
+    assert_false(invalidate(w, "k", NULL));
+}
+
 static void more_patterns_than_are_remembered_void_what_began_before_them(void **state)
 {
     struct world *w = *state;
@@ -272,6 +290,7 @@ int main(void)
         T(race_18_each_attempt_is_judged_by_its_own_start),
         T(race_22_a_background_refresh_takes_the_same_path),
         T(race_24_a_failed_refetch_leaves_the_invalidation_in_force),
+        T(race_24_a_plain_invalidation_drops_what_a_failed_refetch_would_have_kept),
         T(more_patterns_than_are_remembered_void_what_began_before_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,7 +31,8 @@ static void a_thousand_at_once_each_get_their_own_answer(void **state)
         ask_fini(&asks[i]);
     }
     assert_int_equal(stats(f).queries, MANY);
-    assert_int_equal(stats(f).in_flight, 0);
+    while (stats(f).in_flight > 0) /* a question of the driver's own may still be on its way */
+        ev_run(f->loop, EVRUN_ONCE);
     while (stats(f).connections < 2) /* the second may still be on its way when all is answered */
         gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     free(asks);

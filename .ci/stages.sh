@@ -114,12 +114,12 @@ stage_unit-tsan() {
 }
 
 stage_spec() {
-    build_preset release
+    build_preset release all rtcached_line
     run_specs build
 }
 
 stage_spec-asan() {
-    build_preset asan
+    build_preset asan all rtcached_line
     SPEC_THREADS=2 run_specs build-asan
 }
 

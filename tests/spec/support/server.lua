@@ -115,7 +115,7 @@ function Server:launch()
     if not line then
       local status = self.process:wait(0)
       self.process:finish()
-      if status == 127 then error("cannot run " .. Server.binary, 2) end
+      if status == 127 then error("cannot run " .. self:command()[1], 2) end
       local state = status and "exit code " .. status or "it still runs"
       error(("the server did not become ready (%s); its log:\n%s"):format(state, self:log()), 2)
     end

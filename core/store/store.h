@@ -202,6 +202,51 @@ void store_set_memory(struct store *s, size_t memory_bytes, int64_t now_ms);
 
 void store_read_stats(struct store *s, struct store_stats *out);
 
+/* Where a walk over all entries is; {0} begins. It may take any time, and any number of puts and
+ * removals, of which it keeps nothing in the store. */
+struct dump_cursor {
+    unsigned shard;
+    bool begun; /* in this shard */
+    bool done;  /* there is no more */
+    uint8_t bits;
+    uint64_t low, high;
+};
+
+/* Appends the records (record.h) of the next entries, *count of them, about most_bytes but for what
+ * is longer alone, under one hold of one shard's lock. Every entry that is there from the first
+ * call to the last comes at least once, in an order by which a store of the same seed is filled
+ * evenly. What no reader would get any more is left out; what is kept for stale_if_error, and a
+ * candidate, are not. *count may be 0 before the end. ERR_NOMEM, ERR_TOO_LARGE: of out; out and
+ * cursor are then as they were. */
+int store_dump(struct store *s, struct dump_cursor *cursor, int64_t now_ms, size_t most_bytes,
+               struct buf *out, size_t *count) MUST_USE;
+
+/* As what an entry comes back. */
+enum restored {
+    RESTORED_PROVEN, /* as it was; a candidate stays one */
+    RESTORED_STALE,  /* as if store_expire had been called now */
+    /* Never an answer (get, peek, get_entry, stale_if_error: there is nothing), but what a load is
+     * shown as stored, for as long as the entry would have lived. An absence is none. */
+    RESTORED_CANDIDATE,
+};
+
+struct record;
+
+/* What store_restore is told beside the record. */
+struct restore {
+    enum restored as;
+    int64_t passed_ms;      /* since the record was made */
+    struct refresh refresh; /* owner and early as its loader has them now; its ahead time is the
+                               record's, where ahead_ms is not 0 */
+};
+
+/* Puts an entry back with what is left of its times. *stored: false where nothing is left of it, or
+ * where its key is stored already, of a version that is not lower. Where memory lacks, others leave
+ * for it as the policy says, which knows what the record tells of its reads. ERR_TOO_LARGE,
+ * ERR_NOMEM, ERR_BAD_KEY: as store_put; what is stored stays. e may be NULL. */
+int store_restore(struct store *s, const struct record *r, const struct restore *how,
+                  int64_t now_ms, bool *stored, struct err *e) MUST_USE;
+
 /* A counted reference to an immutable packed value, also made outside the store (a load's result
  * that many waiters share). */
 struct entry *

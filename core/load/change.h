@@ -9,6 +9,7 @@
 
 #include "load/flight.h"
 #include "load/news.h"
+#include "state/journal.h"
 #include "store/marks.h"
 
 struct changes {
@@ -16,6 +17,8 @@ struct changes {
     struct flights *flights;
     struct marks *marks;
     struct news_hub *news; /* NULL: nobody is told */
+    /* Of the thread that changes, which flushes it before it acknowledges. NULL: not journaled. */
+    struct journal_lane *lane;
 };
 
 /* One key. *dropped: whether an entry was. */

@@ -44,6 +44,7 @@ struct io_options {
     struct store *store; /* all borrowed, and alive until io_free */
     struct flights *flights;
     const struct changes *changes;
+    struct journal *journal; /* NULL: there is none */
     struct loader_thread *const *loaders;
     unsigned loader_count;
     struct ledger *ledger;

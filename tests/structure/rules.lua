@@ -8,7 +8,7 @@ local M = {}
 -- A folder of core/ includes only itself, base, and folders of lower floors.
 M.floors = {
   base = 0,
-  sys = 1, conf = 1, metrics = 1, wire = 1,
+  sys = 1, conf = 1, metrics = 1, wire = 1, state = 1,
   store = 2, script = 2, backend = 2,
   bind = 3,
   load = 4,

@@ -124,14 +124,14 @@ static void begin_connect(struct pg_conn *c, const struct pg_hosts *hosts)
     pg_link_watch(c, EV_WRITE);
 }
 
-static void on_resolved(struct pg_work *job, struct pg_conn *c)
+static void on_resolved(struct pg_lookup *lookup, struct pg_conn *c)
 {
     struct pg_pool *pool = c->pool;
-    c->resolve = NULL;
-    if (job->err.code != 0)
-        pg_link_close(c, &job->err);
+    c->lookup = NULL;
+    if (lookup->err.code != 0)
+        pg_link_close(c, &lookup->err);
     else
-        begin_connect(c, &job->hosts);
+        begin_connect(c, &lookup->hosts);
     pool->ops->turn(pool);
 }
 
@@ -150,8 +150,8 @@ void pg_conn_open(struct pg_conn *c)
         begin_connect(c, NULL);
         return;
     }
-    c->resolve = pg_work_resolve(&p->works, c, &p->target, on_resolved, &e);
-    if (!c->resolve)
+    c->lookup = pg_resolver_begin(&p->resolver, c, &p->target, on_resolved, &e);
+    if (!c->lookup)
         pg_link_close(c, &e);
 }
 

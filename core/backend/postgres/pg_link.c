@@ -27,9 +27,9 @@ void pg_link_close(struct pg_conn *c, const struct err *why)
         return;
     ev_io_stop(c->pool->loop, &c->io);
     ev_timer_stop(c->pool->loop, &c->timer);
-    if (c->resolve)
-        c->resolve->conn = NULL;
-    c->resolve = NULL;
+    if (c->lookup)
+        c->lookup->conn = NULL;
+    c->lookup = NULL;
     pg_signal_forget(&c->cancel, c->pool->loop);
     c->pg = NULL;
     c->state = PG_CLOSED;

@@ -26,11 +26,11 @@
 #include "backend/backend.h"
 #include "backend/postgres/pg_error.h"
 #include "backend/postgres/pg_param.h"
+#include "backend/postgres/pg_resolver.h"
 #include "backend/postgres/pg_row.h"
 #include "backend/postgres/pg_signal.h"
 #include "backend/postgres/pg_stmt.h"
 #include "backend/postgres/pg_types.h"
-#include "backend/postgres/pg_work.h"
 #include "base/rng.h"
 
 struct pg_pool;
@@ -55,7 +55,7 @@ struct pg_conn {
     bool full;             /* the socket takes no more: libpq holds the rest */
     uint32_t in_air;       /* calls that wait for a statement or were sent */
     struct pg_stmts stmts;
-    struct pg_work *resolve; /* under way, or NULL */
+    struct pg_lookup *lookup; /* under way, or NULL */
     struct pg_signal cancel;
     int64_t opened_ms;
     int64_t retire_ms;   /* it takes nothing new from then on, and closes when it is idle */
@@ -122,7 +122,7 @@ struct pg_pool {
     int64_t statement_age_ms, connection_age_ms; /* 0 of the latter: for ever */
     size_t max_result;
     int64_t connect_timeout_ms, reconnect_base_ms, reconnect_cap_ms;
-    struct pg_works works;
+    struct pg_resolver resolver;
     struct list queue; /* calls */
     uint32_t queued;
     struct list ended; /* queries whose done is owed */

@@ -31,7 +31,7 @@ static void postgres_free(struct backend *b)
         q->done(q);
     }
     pg_types_fini(&p->types);
-    pg_work_fini(&p->works);
+    pg_resolver_fini(&p->resolver);
     ev_idle_stop(p->loop, &p->deliver);
     ev_timer_stop(p->loop, &p->retry);
     ev_ref(p->loop);
@@ -114,7 +114,7 @@ static int postgres_open(struct backend **out, struct ev_loop *loop,
     list_init(&p->ended);
     pg_types_init(&p->types);
     p->params.known = &p->types;
-    pg_work_init(&p->works, loop);
+    pg_resolver_init(&p->resolver, loop);
     ev_idle_init(&p->deliver, on_deliver);
     ev_set_priority(&p->deliver, EV_MAXPRI); /* busy connections do not hold it up */
     p->deliver.data = p;

@@ -245,15 +245,15 @@ static int compile(lua_State *L, const char *text, size_t size, const char *chun
 static int read_text(struct sandbox *sb, const char *dir, const char *file, struct slice *text,
                      struct err *e)
 {
-    if (sb->again && texts_find(sb->texts, dir, file, text))
+    if (sb->again && file_texts_find(sb->texts, dir, file, text))
         return 0;
     struct buf b;
     buf_init(&b, SANDBOX_FILE_MAX);
     int rc = script_file_read(dir, file, &b, e);
-    if (rc == 0 && !texts_keep(sb->texts, dir, file, buf_slice(&b)))
+    if (rc == 0 && !file_texts_keep(sb->texts, dir, file, buf_slice(&b)))
         rc = err_set(e, ERR_NOMEM, "%s: no memory for it", file);
     if (rc == 0)
-        (void)texts_find(sb->texts, dir, file, text);
+        (void)file_texts_find(sb->texts, dir, file, text);
     buf_fini(&b);
     return rc;
 }
@@ -283,7 +283,7 @@ static const char *folder_of(const struct sandbox *sb, const char *file)
     const char *const dirs[] = {sb->scripts_dir, sb->lua_dir};
     struct slice text;
     for (int i = 0; i < 2 && sb->again; i++)
-        if (dirs[i] && texts_find(sb->texts, dirs[i], file, &text))
+        if (dirs[i] && file_texts_find(sb->texts, dirs[i], file, &text))
             return dirs[i];
     for (int i = 0; i < 2; i++)
         if (dirs[i] && script_file_exists(dirs[i], file))
@@ -417,7 +417,7 @@ int sandbox_init(struct sandbox *sb, struct vm *vm, const char *scripts_dir, con
     sb->scripts_dir = strdup(scripts_dir);
     sb->lua_dir = lua_dir ? strdup(lua_dir) : NULL;
     sb->again = before != NULL;
-    sb->texts = before ? texts_ref(before->texts) : texts_new();
+    sb->texts = before ? file_texts_ref(before->texts) : file_texts_new();
     int rc = 0;
     if (!sb->scripts_dir || !sb->texts || (lua_dir && !sb->lua_dir))
         rc = err_set(e, ERR_NOMEM, "no memory for the sandbox");
@@ -436,7 +436,7 @@ void sandbox_fini(struct sandbox *sb)
     free(sb->scripts_dir);
     free(sb->lua_dir);
     sb->scripts_dir = sb->lua_dir = NULL;
-    texts_unref(sb->texts);
+    file_texts_unref(sb->texts);
     sb->texts = NULL;
 }
 

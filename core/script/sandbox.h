@@ -8,7 +8,7 @@
 #ifndef RTCACHE_SCRIPT_SANDBOX_H
 #define RTCACHE_SCRIPT_SANDBOX_H
 
-#include "script/texts.h"
+#include "script/file_texts.h"
 #include "script/value.h"
 
 #define SANDBOX_FILE_MAX ((size_t)4 * 1024 * 1024)
@@ -17,7 +17,7 @@ struct sandbox {
     struct vm *vm;
     struct value_marks marks;
     char *scripts_dir, *lua_dir; /* owned; lua_dir may be NULL */
-    struct texts *texts;         /* a reference */
+    struct file_texts *texts;    /* a reference */
     bool again;                  /* what is in texts is not read from its file */
     int new_env;                 /* a Lua function in the registry */
     bool jit;                    /* for what is compiled now; sandbox_jit_on */

@@ -1,32 +1,32 @@
-#include "script/texts.h"
+#include "script/file_texts.h"
 
 #include "script/lab.h"
 
-static void expect(const struct texts *t, const char *dir, const char *file, const char *text)
+static void expect(const struct file_texts *t, const char *dir, const char *file, const char *text)
 {
     struct slice got;
-    assert_true(texts_find(t, dir, file, &got));
+    assert_true(file_texts_find(t, dir, file, &got));
     assert_true(slice_eq_str(got, text));
 }
 
 static void keeps_what_was_read_last(void **state)
 {
     (void)state;
-    struct texts *t = texts_new();
+    struct file_texts *t = file_texts_new();
     struct slice text;
-    assert_false(texts_find(t, "scripts", "a.lua", &text));
-    assert_true(texts_keep(t, "scripts", "a.lua", slice_str("one")));
-    assert_true(texts_keep(t, "lua", "a.lua", slice_str("two")));
-    assert_true(texts_keep(t, "scripts", "b.lua", (struct slice){0}));
+    assert_false(file_texts_find(t, "scripts", "a.lua", &text));
+    assert_true(file_texts_keep(t, "scripts", "a.lua", slice_str("one")));
+    assert_true(file_texts_keep(t, "lua", "a.lua", slice_str("two")));
+    assert_true(file_texts_keep(t, "scripts", "b.lua", (struct slice){0}));
     expect(t, "scripts", "a.lua", "one");
     expect(t, "lua", "a.lua", "two");
     expect(t, "scripts", "b.lua", "");
-    assert_true(texts_keep(t, "scripts", "a.lua", slice_str("another")));
+    assert_true(file_texts_keep(t, "scripts", "a.lua", slice_str("another")));
     expect(t, "scripts", "a.lua", "another");
-    texts_unref(texts_ref(t));
+    file_texts_unref(file_texts_ref(t));
     expect(t, "lua", "a.lua", "two");
-    texts_unref(t);
-    texts_unref(NULL);
+    file_texts_unref(t);
+    file_texts_unref(NULL);
 }
 
 static void evaluate(struct sandbox *sb, const char *expected)

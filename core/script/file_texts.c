@@ -1,35 +1,35 @@
-#include "script/texts.h"
+#include "script/file_texts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct kept_text {
-    struct kept_text *next;
+struct file_text {
+    struct file_text *next;
     char *dir, *file;
     char *data;
     size_t size;
 };
 
-struct texts {
+struct file_texts {
     int refs;
-    struct kept_text *first;
+    struct file_text *first;
 };
 
-struct texts *texts_new(void)
+struct file_texts *file_texts_new(void)
 {
-    struct texts *t = calloc(1, sizeof *t);
+    struct file_texts *t = calloc(1, sizeof *t);
     if (t)
         t->refs = 1;
     return t;
 }
 
-struct texts *texts_ref(struct texts *t)
+struct file_texts *file_texts_ref(struct file_texts *t)
 {
     t->refs++;
     return t;
 }
 
-static void free_text(struct kept_text *k)
+static void free_text(struct file_text *k)
 {
     free(k->dir);
     free(k->file);
@@ -37,36 +37,37 @@ static void free_text(struct kept_text *k)
     free(k);
 }
 
-void texts_unref(struct texts *t)
+void file_texts_unref(struct file_texts *t)
 {
     if (!t || --t->refs > 0)
         return;
-    for (struct kept_text *k = t->first, *next; k; k = next) {
+    for (struct file_text *k = t->first, *next; k; k = next) {
         next = k->next;
         free_text(k);
     }
     free(t);
 }
 
-static struct kept_text *find(const struct texts *t, const char *dir, const char *file)
+static struct file_text *find(const struct file_texts *t, const char *dir, const char *file)
 {
-    struct kept_text *k = t->first;
+    struct file_text *k = t->first;
     while (k && (strcmp(k->file, file) != 0 || strcmp(k->dir, dir) != 0))
         k = k->next;
     return k;
 }
 
-bool texts_find(const struct texts *t, const char *dir, const char *file, struct slice *text)
+bool file_texts_find(const struct file_texts *t, const char *dir, const char *file,
+                     struct slice *text)
 {
-    const struct kept_text *k = find(t, dir, file);
+    const struct file_text *k = find(t, dir, file);
     if (k)
         *text = slice_of(k->data, k->size);
     return k != NULL;
 }
 
-static struct kept_text *add(struct texts *t, const char *dir, const char *file)
+static struct file_text *add(struct file_texts *t, const char *dir, const char *file)
 {
-    struct kept_text *k = calloc(1, sizeof *k);
+    struct file_text *k = calloc(1, sizeof *k);
     if (!k)
         return NULL;
     k->dir = strdup(dir);
@@ -80,9 +81,9 @@ static struct kept_text *add(struct texts *t, const char *dir, const char *file)
     return k;
 }
 
-bool texts_keep(struct texts *t, const char *dir, const char *file, struct slice text)
+bool file_texts_keep(struct file_texts *t, const char *dir, const char *file, struct slice text)
 {
-    struct kept_text *k = find(t, dir, file);
+    struct file_text *k = find(t, dir, file);
     char *data = malloc(text.size + 1);
     if (!data || (!k && !(k = add(t, dir, file)))) {
         free(data);

@@ -7,22 +7,22 @@ static bool may_move(const struct entry *e)
 
 /* The neighbours of a link, while it moves. */
 struct place {
-    struct near *prev, *next; /* NULL: it is in no list */
+    struct near_list *prev, *next; /* NULL: it is in no list */
 };
 
-static struct place place_of(const struct near *link)
+static struct place place_of(const struct near_list *link)
 {
-    if (near_empty(link))
+    if (near_list_empty(link))
         return (struct place){.prev = NULL};
-    return (struct place){.prev = near_prev(link), .next = near_next(link)};
+    return (struct place){.prev = near_list_prev(link), .next = near_list_next(link)};
 }
 
-static void put_in_place(struct near *link, const struct place *at)
+static void put_in_place(struct near_list *link, const struct place *at)
 {
     if (!at->prev)
         return;
-    near_tie(at->prev, link);
-    near_tie(link, at->next);
+    near_list_tie(at->prev, link);
+    near_list_tie(link, at->next);
 }
 
 /* e, behind the hole, goes to its start; where the hole is then. */

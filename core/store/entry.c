@@ -91,7 +91,7 @@ void entry_shape(struct entry *e, const struct put *p)
     const uint32_t sizes[] = {(uint32_t)p->key.size, (uint32_t)value_size_of(p)};
     e->state = e->globs_seen = e->stored_high = 0;
     e->timer = (struct timer){0};
-    near_init(&e->queue);
+    near_list_init(&e->queue);
     e->stored_low = 0;
     e->short_key_size = wide ? 0 : (uint8_t)sizes[0];
     e->short_value_size = wide ? 0 : sizes[1] & SHORT_VALUE_MAX;

@@ -16,7 +16,7 @@
 #ifndef RTCACHE_STORE_ENTRY_H
 #define RTCACHE_STORE_ENTRY_H
 
-#include "base/near.h"
+#include "base/near_list.h"
 #include "base/slice.h"
 #include "store/marks.h"
 #include "store/span.h"
@@ -56,8 +56,8 @@ struct entry {
     uint8_t state;
     uint8_t globs_seen; /* the low bits of the number of patterns that it has been judged by */
     uint8_t stored_high;
-    struct timer timer; /* in the TTL wheel */
-    struct near queue;  /* in a queue of the policy */
+    struct timer timer;     /* in the TTL wheel */
+    struct near_list queue; /* in a queue of the policy */
     union {
         uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
         uint32_t next;       /* without a reference left: the heap's (heap_return) */

@@ -34,7 +34,7 @@ struct hole {
     uint8_t life;
     uint8_t size[3];
     uint32_t long_size;
-    struct near link; /* of a hole of at least LISTED_LEAST units */
+    struct near_list link; /* of a hole of at least LISTED_LEAST units */
 };
 
 #define LISTED_LEAST (sizeof(struct hole) / HEAP_UNIT + 2)
@@ -114,7 +114,7 @@ static void list_hole(struct heap *a, uint32_t at, uint32_t units)
     if (units < LISTED_LEAST)
         return;
     unsigned class = class_of(units);
-    near_push_front(&a->holes[class], &hole_at(a, at)->link);
+    near_list_push_front(&a->holes[class], &hole_at(a, at)->link);
     a->busy[class / 64] |= UINT64_C(1) << class % 64;
 }
 
@@ -123,8 +123,8 @@ static void unlist_hole(struct heap *a, uint32_t at, uint32_t units)
     if (units < LISTED_LEAST)
         return;
     unsigned class = class_of(units);
-    near_remove(&hole_at(a, at)->link);
-    if (near_empty(&a->holes[class]))
+    near_list_remove(&hole_at(a, at)->link);
+    if (near_list_empty(&a->holes[class]))
         a->busy[class / 64] &= ~(UINT64_C(1) << class % 64);
 }
 
@@ -141,7 +141,7 @@ static void add_hole(struct heap *a, uint32_t at, uint32_t units)
     write_size(a, at, at + 1, units);
     write_size(a, at + units - 1, at + units - 2, units);
     if (units >= LISTED_LEAST)
-        near_init(&hole_at(a, at)->link);
+        near_list_init(&hole_at(a, at)->link);
     list_hole(a, at, units);
     a->hole_units += units;
     heap_at(a, at + units)->life |= ENTRY_AFTER_HOLE;
@@ -221,8 +221,8 @@ static uint32_t first_from(const struct heap *a, unsigned class)
             busy &= ~UINT64_C(0) << class % 64;
         if (!busy)
             continue;
-        const struct near *head = &a->holes[word * 64 + (unsigned)__builtin_ctzll(busy)];
-        const char *link = (const char *)near_next(head);
+        const struct near_list *head = &a->holes[word * 64 + (unsigned)__builtin_ctzll(busy)];
+        const char *link = (const char *)near_list_next(head);
         return heap_offset(a, (const struct entry *)(link - offsetof(struct hole, link)));
     }
     return 0;
@@ -231,8 +231,8 @@ static uint32_t first_from(const struct heap *a, unsigned class)
 /* One that holds `units`, of the class in which they may lie. */
 static uint32_t probe(const struct heap *a, uint32_t units)
 {
-    const struct near *head = &a->holes[class_of(units)], *link = near_next(head);
-    for (int i = 0; i < PROBES && link != head; i++, link = near_next(link)) {
+    const struct near_list *head = &a->holes[class_of(units)], *link = near_list_next(head);
+    for (int i = 0; i < PROBES && link != head; i++, link = near_list_next(link)) {
         const char *at = (const char *)link - offsetof(struct hole, link);
         uint32_t hole = heap_offset(a, (const struct entry *)at);
         if (size_in(a, hole, hole + 1) >= units)

@@ -39,7 +39,7 @@ struct heap {
     uint32_t cursor;           /* the block at which compaction goes on */
     bool denied;               /* the system gave no more the last time */
     uint64_t busy[HEAP_CLASSES / 64]; /* a bit per class: it has holes */
-    struct near holes[HEAP_CLASSES];
+    struct near_list holes[HEAP_CLASSES];
 };
 
 /* Address space for `count` heaps; NULL: the system has not so much. */

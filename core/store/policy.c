@@ -23,8 +23,8 @@
 void policy_init(struct policy *p)
 {
     *p = (struct policy){.share = FIRST_SHARE, .kept_out.left = 1, .replaced.left = 1};
-    near_init(&p->small);
-    near_init(&p->main);
+    near_list_init(&p->small);
+    near_list_init(&p->main);
     ghost_init(&p->ghost);
 }
 
@@ -75,11 +75,11 @@ static double between(double least, double value, double most)
     return value < least ? least : value > most ? most : value;
 }
 
-static struct entry *oldest(const struct near *queue, const struct entry *kept)
+static struct entry *oldest(const struct near_list *queue, const struct entry *kept)
 {
-    const struct near *first = near_next(queue);
+    const struct near_list *first = near_list_next(queue);
     if (kept && first == &kept->queue)
-        first = near_next(first);
+        first = near_list_next(first);
     return first == queue ? NULL : container_of(first, struct entry, queue);
 }
 
@@ -103,8 +103,8 @@ static void move_to_main(struct policy *p, struct entry *e, unsigned frequency, 
     size_t size = entry_bytes(e);
     *bytes_of(p, e) -= size;
     p->main_bytes += size;
-    near_remove(&e->queue);
-    near_push_back(&p->main, &e->queue);
+    near_list_remove(&e->queue);
+    near_list_push_back(&p->main, &e->queue);
     set_state(e, frequency, score, true);
 }
 
@@ -138,7 +138,7 @@ void policy_add(struct policy *p, struct entry *e, uint64_t hash)
     set_state(e, 0, past.score, false);
     p->count++;
     p->small_bytes += entry_bytes(e);
-    near_push_back(&p->small, &e->queue);
+    near_list_push_back(&p->small, &e->queue);
     p->in_a_row = false;
 }
 
@@ -165,15 +165,15 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
 {
     *bytes_of(p, old) += entry_bytes(e) - entry_bytes(old);
     e->state = old->state;
-    near_insert(&old->queue, &e->queue);
-    near_remove(&old->queue);
+    near_list_insert(&old->queue, &e->queue);
+    near_list_remove(&old->queue);
     p->in_a_row = false;
 }
 
 void policy_leave(struct policy *p, struct entry *e, size_t bytes)
 {
     *bytes_of(p, e) -= bytes;
-    near_remove(&e->queue);
+    near_list_remove(&e->queue);
     p->count--;
 }
 

@@ -51,7 +51,7 @@ struct policy_losers {
 };
 
 struct policy {
-    struct near small, main; /* new at the back */
+    struct near_list small, main; /* new at the back */
     size_t small_bytes, main_bytes;
     size_t count;
     uint8_t unfilled; /* keys that were added since policy_fill last moved any */

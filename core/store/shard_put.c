@@ -188,7 +188,7 @@ static void overwrite(struct shard *s, struct entry *e, const struct put *p, int
     wheel_remove(&s->wheel, &e->timer);
     s->negatives -= (e->flags & ENTRY_NEGATIVE) != 0;
     uint8_t state = e->state;
-    struct near queue = e->queue;
+    struct near_list queue = e->queue;
     entry_shape(e, p);
     e->state = state;
     e->queue = queue;

@@ -64,8 +64,8 @@ static void take_due(struct shard *s, struct timer *const *due, size_t due_count
         uint32_t units = entry_units(e);
         leaving[count++] = (struct leaving){.e = e, .hash = hash, .units = units};
         table_prefetch_bucket(&s->table, hash);
-        __builtin_prefetch(near_prev(&e->queue), 1);
-        __builtin_prefetch(near_next(&e->queue), 1);
+        __builtin_prefetch(near_list_prev(&e->queue), 1);
+        __builtin_prefetch(near_list_next(&e->queue), 1);
         __builtin_prefetch((const char *)e + (size_t)units * HEAP_UNIT,
                            1); /* what follows it in the heap */
     }

@@ -48,13 +48,13 @@ static struct entry *entry_of(const struct table *t, uint32_t slot)
 
 static struct line *bucket_at(const struct table *t, size_t i)
 {
-    return lines_at(&t->buckets, i);
+    return line_array_at(&t->buckets, i);
 }
 
 /* NULL: it was the last one. */
 static struct line *line_after(const struct table *t, const struct line *l)
 {
-    return l->more ? lines_at(&t->more, l->more - 1) : NULL;
+    return l->more ? line_array_at(&t->more, l->more - 1) : NULL;
 }
 
 static size_t half_of(const struct table *t)
@@ -109,11 +109,11 @@ int table_init(struct table *t, const struct heap *a, uint64_t seed)
 {
     *t = (struct table){
         .heap = a, .seed = seed, .level = LEVEL_LEAST, .mask = (1u << LEVEL_LEAST) - 1};
-    bool made = lines_init(&t->buckets) == 0 && lines_init(&t->more) == 0;
+    bool made = line_array_init(&t->buckets) == 0 && line_array_init(&t->more) == 0;
     for (size_t i = 0; made && i <= t->mask; i++) {
-        made = lines_reserve(&t->buckets, i + 1) == 0;
+        made = line_array_reserve(&t->buckets, i + 1) == 0;
         if (made)
-            *(struct line *)lines_push(&t->buckets) =
+            *(struct line *)line_array_push(&t->buckets) =
                 (struct line){.begin = tags_begin(i, LEVEL_LEAST) & BEGIN_MASK};
     }
     if (!made)
@@ -123,8 +123,8 @@ int table_init(struct table *t, const struct heap *a, uint64_t seed)
 
 void table_fini(struct table *t)
 {
-    lines_fini(&t->buckets);
-    lines_fini(&t->more);
+    line_array_fini(&t->buckets);
+    line_array_fini(&t->more);
 }
 
 uint64_t table_hash(const struct table *t, const struct entry *e)
@@ -240,11 +240,11 @@ static struct line *add_line(struct table *t, struct line *after)
     uint32_t number = t->more_free;
     struct line *l;
     if (number) {
-        l = lines_at(&t->more, number - 1);
+        l = line_array_at(&t->more, number - 1);
         t->more_free = l->more;
         *l = (struct line){.count = 0};
     } else {
-        l = lines_push(&t->more);
+        l = line_array_push(&t->more);
         number = (uint32_t)t->more.count;
     }
     t->more_used++;
@@ -298,14 +298,14 @@ static void write_tags(const struct table *t, struct line *bucket, unsigned begi
 /* One bucket more: it takes its part of another one. */
 static void split_one(struct table *t)
 {
-    if (lines_reserve(&t->buckets, t->buckets.count + 1) != 0)
+    if (line_array_reserve(&t->buckets, t->buckets.count + 1) != 0)
         return;
     if (t->buckets.count > t->mask) {
         t->mask = 2 * t->mask + 1;
         t->level++;
     }
     size_t last = t->buckets.count, source = last - half_of(t);
-    struct line *from = bucket_at(t, source), *into = lines_push(&t->buckets);
+    struct line *from = bucket_at(t, source), *into = line_array_push(&t->buckets);
     unsigned level = t->level - 1, bit = level - from->begin;
     bool new_tags = bit == TAG_STEP - 1;
     struct spot s;
@@ -354,7 +354,7 @@ static bool join_one(struct table *t)
         take_out(t, from, s);
         append(t, into, place, old_tags ? tag_before(tag, last, level) : tag);
     }
-    lines_pop(&t->buckets);
+    line_array_pop(&t->buckets);
     if (t->buckets.count == half_of(t)) {
         t->mask >>= 1;
         t->level--;
@@ -364,7 +364,7 @@ static bool join_one(struct table *t)
 
 int table_reserve(struct table *t)
 {
-    return t->more_free ? 0 : lines_reserve(&t->more, t->more.count + 1);
+    return t->more_free ? 0 : line_array_reserve(&t->more, t->more.count + 1);
 }
 
 void table_add(struct table *t, struct entry *e, uint64_t hash)
@@ -395,7 +395,7 @@ void table_shrink(struct table *t, unsigned most)
         if (t->level == LEVEL_LEAST || !join_one(t))
             break;
     if (t->more_used == 0 && t->more_free) {
-        lines_clear(&t->more);
+        line_array_clear(&t->more);
         t->more_free = 0;
     }
 }
@@ -409,11 +409,11 @@ void table_replace(const struct table *t, const struct entry *old, const struct 
 
 size_t table_bytes(const struct table *t)
 {
-    return lines_bytes(&t->buckets) + lines_bytes(&t->more);
+    return line_array_bytes(&t->buckets) + line_array_bytes(&t->more);
 }
 
 size_t table_growth(const struct table *t)
 {
-    return (t->entries < MOST_EACH * t->buckets.count ? 0 : lines_growth(&t->buckets)) +
-           (t->more_free ? 0 : lines_growth(&t->more));
+    return (t->entries < MOST_EACH * t->buckets.count ? 0 : line_array_growth(&t->buckets)) +
+           (t->more_free ? 0 : line_array_growth(&t->more));
 }

@@ -20,17 +20,17 @@
 #define RTCACHE_STORE_TABLE_H
 
 #include "store/heap.h"
-#include "store/lines.h"
+#include "store/line_array.h"
 
 struct table {
-    const struct heap *heap; /* borrowed */
-    uint64_t mask;           /* two to the power of level, less one */
-    struct lines buckets;    /* more than half of mask */
+    const struct heap *heap;   /* borrowed */
+    uint64_t mask;             /* two to the power of level, less one */
+    struct line_array buckets; /* more than half of mask */
     unsigned level;
     bool held; /* does not shrink: a scan goes through its buckets from the first to the last */
     size_t entries;
     uint64_t seed;
-    struct lines more; /* beyond the buckets */
+    struct line_array more; /* beyond the buckets */
     size_t more_used;
     uint32_t more_free; /* the number of a line that is free, and leads to the next; 0: none */
 };

@@ -20,7 +20,7 @@ struct chunk {
 _Static_assert(WHEEL_FIRST == 1 << FIRST_BITS && WHEEL_OTHERS == 1 << OTHER_BITS, "bits of slots");
 _Static_assert(sizeof(struct chunk) == 2 * LINE_BYTES, "two cache lines");
 _Static_assert(PLACES <= 1 << SPOT_BITS, "bits of an index");
-_Static_assert(LINES_MOST / 2 < 1 << 24 && FREE < 1 << 10, "bits of a chunk");
+_Static_assert(LINE_ARRAY_MOST / 2 < 1 << 24 && FREE < 1 << 10, "bits of a chunk");
 
 /* tick: of the slot's begin. */
 struct event {
@@ -71,7 +71,7 @@ static void set_busy(struct wheel *w, unsigned slot, bool busy)
 
 static struct chunk *chunk_at(const struct wheel *w, uint32_t number)
 {
-    return lines_at(&w->lines, (number - 1) * CHUNK_LINES);
+    return line_array_at(&w->lines, (number - 1) * CHUNK_LINES);
 }
 
 static uint32_t last_chunk(const struct wheel *w)
@@ -128,7 +128,7 @@ static struct chunk *new_chunk(struct wheel *w, unsigned slot)
         unlink_chunk(w, chunk_at(w, number));
     } else {
         for (size_t i = 0; i < CHUNK_LINES; i++)
-            lines_push(&w->lines);
+            line_array_push(&w->lines);
         number = last_chunk(w);
     }
     push_chunk(w, slot, number);
@@ -171,19 +171,19 @@ void wheel_settle(struct wheel *w, unsigned most)
         else
             steps += move_last(w);
         for (size_t i = 0; i < CHUNK_LINES; i++)
-            lines_pop(&w->lines);
+            line_array_pop(&w->lines);
         most -= steps < most ? steps : most;
     }
 }
 
 size_t wheel_bytes(const struct wheel *w)
 {
-    return lines_bytes(&w->lines);
+    return line_array_bytes(&w->lines);
 }
 
 size_t wheel_growth(const struct wheel *w)
 {
-    return w->lines.count == 0 || w->free_chunks > 0 ? 0 : lines_growth(&w->lines);
+    return w->lines.count == 0 || w->free_chunks > 0 ? 0 : line_array_growth(&w->lines);
 }
 
 /* ---- timers ---- */
@@ -191,17 +191,17 @@ size_t wheel_growth(const struct wheel *w)
 int wheel_init(struct wheel *w, void *base, int64_t now_ms, wheel_due_fn due)
 {
     *w = (struct wheel){.tick = tick_of(now_ms), .due = due, .base = base};
-    return lines_init(&w->lines);
+    return line_array_init(&w->lines);
 }
 
 void wheel_fini(struct wheel *w)
 {
-    lines_fini(&w->lines);
+    line_array_fini(&w->lines);
 }
 
 int wheel_reserve(struct wheel *w, size_t timers)
 {
-    return lines_reserve(&w->lines, (timers / PLACES + WHEEL_SLOTS + 1) * CHUNK_LINES);
+    return line_array_reserve(&w->lines, (timers / PLACES + WHEEL_SLOTS + 1) * CHUNK_LINES);
 }
 
 void wheel_add(struct wheel *w, struct timer *timer)

@@ -23,7 +23,7 @@
 #define RTCACHE_STORE_WHEEL_H
 
 #include "base/list.h"
-#include "store/lines.h"
+#include "store/line_array.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,7 +46,7 @@ struct wheel {
     uint64_t tick; /* everything before it has been handed out */
     wheel_due_fn due;
     char *base; /* borrowed: what the places count from */
-    struct lines lines;
+    struct line_array lines;
     uint32_t free_chunks;
     uint32_t slots[WHEEL_SLOTS + 1]; /* level after level: the first chunk; and that of the free */
     uint64_t busy[WHEEL_SLOTS / 64]; /* a bit per slot: 0, it is empty; 1, it may hold timers */

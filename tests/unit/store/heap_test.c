@@ -18,7 +18,7 @@
 
 struct world {
     struct heap heap; /* has to come first */
-    struct near queue;
+    struct near_list queue;
     struct table table;
     struct wheel wheel;
     struct rng rng;
@@ -79,7 +79,7 @@ static void add(struct world *w, unsigned i, unsigned size)
     e->life |= ENTRY_STORED;
     assert_int_equal(table_reserve(&w->table), 0);
     table_add(&w->table, e, hash_slice(key_of(&i), SEED));
-    near_push_back(&w->queue, &e->queue);
+    near_list_push_back(&w->queue, &e->queue);
     if (i % 3)
         wheel_add(&w->wheel, &e->timer);
 }
@@ -88,7 +88,7 @@ static void drop(struct world *w, unsigned i)
 {
     struct entry *e = find(w, i);
     table_remove(&w->table, e, hash_slice(key_of(&i), SEED));
-    near_remove(&e->queue);
+    near_list_remove(&e->queue);
     wheel_remove(&w->wheel, &e->timer);
     e->life &= (uint8_t)~ENTRY_STORED;
     w->size[i] = 0;
@@ -104,11 +104,11 @@ static void check_entry(const struct world *w, const struct entry *e, unsigned i
         assert_true(value.data[n] == w->fill[i]);
 }
 
-static size_t length_of(const struct near *head)
+static size_t length_of(const struct near_list *head)
 {
     size_t n = 0;
-    for (const struct near *l = near_next(head); l != head; l = near_next(l)) {
-        assert_ptr_equal(near_prev(near_next(l)), l);
+    for (const struct near_list *l = near_list_next(head); l != head; l = near_list_next(l)) {
+        assert_ptr_equal(near_list_prev(near_list_next(l)), l);
         n++;
     }
     return n;

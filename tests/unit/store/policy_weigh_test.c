@@ -34,8 +34,8 @@ static struct entry *put_with(struct cache *c, unsigned key, unsigned score)
 static struct entry *settle(struct cache *c, unsigned key, unsigned score)
 {
     struct entry *e = put_with(c, key, score);
-    near_remove(&e->queue);
-    near_push_back(&c->policy.main, &e->queue);
+    near_list_remove(&e->queue);
+    near_list_push_back(&c->policy.main, &e->queue);
     e->state |= ENTRY_IN_MAIN;
     c->policy.small_bytes -= entry_bytes(e);
     c->policy.main_bytes += entry_bytes(e);

@@ -4,26 +4,26 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "base/near.h"
+#include "base/near_list.h"
 #include "base/rng.h"
 
 #define LINKS 50
 
-static struct near heads[2], links[LINKS];
+static struct near_list heads[2], links[LINKS];
 static int order[2][LINKS], count[2]; /* what is in each, from the front */
 static int in[LINKS];                 /* which list a link is in; -1: none */
 
 static void check(int which)
 {
-    const struct near *at = &heads[which];
+    const struct near_list *at = &heads[which];
     for (int i = 0; i < count[which]; i++) {
-        assert_ptr_equal(near_next(at), &links[order[which][i]]);
-        assert_ptr_equal(near_prev(near_next(at)), at);
-        at = near_next(at);
+        assert_ptr_equal(near_list_next(at), &links[order[which][i]]);
+        assert_ptr_equal(near_list_prev(near_list_next(at)), at);
+        at = near_list_next(at);
     }
-    assert_ptr_equal(near_next(at), &heads[which]);
-    assert_ptr_equal(near_prev(&heads[which]), at);
-    assert_int_equal(near_empty(&heads[which]), count[which] == 0);
+    assert_ptr_equal(near_list_next(at), &heads[which]);
+    assert_ptr_equal(near_list_prev(&heads[which]), at);
+    assert_int_equal(near_list_empty(&heads[which]), count[which] == 0);
 }
 
 static int forget(int link)
@@ -55,30 +55,30 @@ static void keeps_the_order_of_an_array(void **state)
         in[i] = -1;
     for (int n = 0; n < 20000; n++) {
         int link = (int)rng_below(&r, LINKS), which = (int)rng_below(&r, 2);
-        near_remove(&links[link]);
+        near_list_remove(&links[link]);
         forget(link);
         int after = count[which] ? (int)rng_below(&r, (uint64_t)count[which]) : 0;
         switch (rng_below(&r, 5)) {
         case 0:
-            near_push_back(&heads[which], &links[link]);
+            near_list_push_back(&heads[which], &links[link]);
             note(which, count[which], link);
             break;
         case 1:
-            near_push_front(&heads[which], &links[link]);
+            near_list_push_front(&heads[which], &links[link]);
             note(which, 0, link);
             break;
         case 2:
             if (!count[which])
                 break;
-            near_insert(&links[order[which][after]], &links[link]);
+            near_list_insert(&links[order[which][after]], &links[link]);
             note(which, after + 1, link);
             break;
         case 3:
             if (count[which]) {
-                assert_ptr_equal(near_pop_front(&heads[which]), &links[order[which][0]]);
+                assert_ptr_equal(near_list_pop_front(&heads[which]), &links[order[which][0]]);
                 forget(order[which][0]);
             } else {
-                assert_null(near_pop_front(&heads[which]));
+                assert_null(near_list_pop_front(&heads[which]));
             }
             break;
         default: break;

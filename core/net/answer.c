@@ -158,8 +158,8 @@ void answer_close(struct answer *a, const struct facts *f)
 void answer_share(struct answer *a, struct entry *e)
 {
     struct conn *c = a->target->conn;
-    bool shares = c && a->out == &c->out && !c->tls && entry_value(e).size > STORE_COPY_MAX;
-    if (shares && shares_add(&c->shares, a->out->size, e) == 0)
+    bool in_place = c && a->out == &c->out && !c->tls && entry_value(e).size > STORE_COPY_MAX;
+    if (in_place && out_values_add(&c->values, a->out->size, e) == 0)
         return;
     a->rc |= mpw_raw(a->out, entry_value(e));
     entry_unref(e);

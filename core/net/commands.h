@@ -16,24 +16,24 @@ void read_get_many(const struct target *t, struct params *p);
 void read_peek(const struct target *t, struct params *p);
 void read_refresh(const struct target *t, struct params *p);
 
-/* write.c */
-void write_set(const struct target *t, struct params *p);
-void write_invalidate(const struct target *t, struct params *p);
-void write_invalidate_many(const struct target *t, struct params *p);
-void write_expire(const struct target *t, struct params *p);
-void write_touch(const struct target *t, struct params *p);
+/* key_change.c */
+void key_change_set(const struct target *t, struct params *p);
+void key_change_invalidate(const struct target *t, struct params *p);
+void key_change_invalidate_many(const struct target *t, struct params *p);
+void key_change_expire(const struct target *t, struct params *p);
+void key_change_touch(const struct target *t, struct params *p);
 
-/* wide.c */
-void wide_invalidate_tag(const struct target *t, struct params *p);
-void wide_invalidate_match(const struct target *t, struct params *p);
-void wide_expire_many(const struct target *t, struct params *p);
-void wide_expire_tag(const struct target *t, struct params *p);
-void wide_expire_match(const struct target *t, struct params *p);
-void wide_lift_floors(const struct target *t, struct params *p);
+/* bulk_change.c */
+void bulk_change_invalidate_tag(const struct target *t, struct params *p);
+void bulk_change_invalidate_match(const struct target *t, struct params *p);
+void bulk_change_expire_many(const struct target *t, struct params *p);
+void bulk_change_expire_tag(const struct target *t, struct params *p);
+void bulk_change_expire_match(const struct target *t, struct params *p);
+void bulk_change_lift_floors(const struct target *t, struct params *p);
 
-/* put.c */
-void put_put(const struct target *t, struct params *p);
-void put_delete(const struct target *t, struct params *p);
+/* write_request.c */
+void write_request_put(const struct target *t, struct params *p);
+void write_request_delete(const struct target *t, struct params *p);
 
 /* subscribe.c */
 void subscribe_subscribe(const struct target *t, struct params *p);

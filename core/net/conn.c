@@ -24,7 +24,7 @@ void conn_close(struct conn *c)
     list_remove(&c->dirty);
     conn_drop_input(c);
     buf_fini(&c->out);
-    shares_clear(&c->shares);
+    out_values_clear(&c->values);
     held_close(c);
     io_closed(io, io->metrics);
     free(c);

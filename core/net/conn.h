@@ -12,7 +12,7 @@
  * Each of these calls those above it in this list alone, and none of them a protocol but by its
  * table (protocol.h). Shape: an idle connection holds no buffers: it reads into the thread's room
  * and answers from a buffer that the thread lends. All messages of one read are answered with one
- * write. Long values are sent from where they lie (shares.h). Thread: its I/O thread's. Limits:
+ * write. Long values are sent from where they lie (out_values.h). Thread: its I/O thread's. Limits:
  * max_frame, or max_frame_before_auth; frame_rate; output_timeout; a high-water mark of unread
  * bytes (io's out_pause, CONN_NOBODY_PAUSE), looked at behind each message, above which none is
  * taken; max_output, at which the connection is cut, for what loads bring that it waits for.
@@ -21,8 +21,8 @@
 #define RTCACHE_NET_CONN_H
 
 #include "net/io.h"
+#include "net/out_values.h"
 #include "net/protocol.h"
-#include "net/shares.h"
 #include "net/ticket.h"
 #include "serve/session.h"
 #include "wire/rpc.h"
@@ -62,18 +62,18 @@ struct conn {
     enum conn_state state;
     unsigned halts; /* of enum conn_halt: what is sent meanwhile is kept unread */
     ev_io reading, writing;
-    struct buf in;        /* an incomplete frame */
-    struct buf out;       /* answers not written yet, */
-    size_t out_sent;      /* but for so many bytes, which are not taken out yet */
-    struct shares shares; /* and long values that belong between its bytes */
-    struct conn_tls *tls; /* conn_tls.h; NULL: it speaks plain */
-    struct buf sealed;    /* of these, what TLS has made records of */
-    struct rpc_scan scan; /* the protocol's */
+    struct buf in;            /* an incomplete frame */
+    struct buf out;           /* answers not written yet, */
+    size_t out_sent;          /* but for so many bytes, which are not taken out yet */
+    struct out_values values; /* and long values that belong between its bytes */
+    struct conn_tls *tls;     /* conn_tls.h; NULL: it speaks plain */
+    struct buf sealed;        /* of these, what TLS has made records of */
+    struct rpc_scan scan;     /* the protocol's */
     int64_t active_ms;
     int64_t sent_ms; /* when the client took bytes last, or there was nothing for it to take */
     struct shed_member member;
-    size_t held_in, held_out, held_shared, held_own; /* as they were written down; net/held.h */
-    size_t shed_bytes;                               /* where it was cut for what it holds */
+    size_t held_in, held_out, held_outside, held_own; /* as they were written down; net/held.h */
+    size_t shed_bytes;                                /* where it was cut for what it holds */
     size_t gathered;           /* bytes of its get_manys that wait for the rest of their items */
     uint32_t parked_count;     /* its requests that are not answered yet, */
     uint32_t owed;             /* and those of them whose answer is sent: no notifications */
@@ -145,7 +145,7 @@ static inline void conn_touch(struct conn *c)
 /* Bytes that are answered and not written yet. */
 static inline size_t conn_unread(const struct conn *c)
 {
-    return c->out.size - c->out_sent + c->shares.bytes + c->sealed.size;
+    return c->out.size - c->out_sent + c->values.bytes + c->sealed.size;
 }
 /* Whether its time to linger is over. */
 static inline bool conn_lingered(const struct conn *c, int64_t now_ms)

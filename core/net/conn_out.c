@@ -163,7 +163,7 @@ void conn_out_sent(struct conn *c, size_t n)
     if (c->out_sent < c->out.size - c->out_sent)
         return;
     buf_consume(&c->out, c->out_sent);
-    shares_own_consumed(&c->shares, c->out_sent);
+    out_values_own_consumed(&c->values, c->out_sent);
     c->out_sent = 0;
 }
 
@@ -182,25 +182,25 @@ static bool send_out(struct conn *c)
 
 #define PIECES 64 /* for one call */
 
-static bool send_shares(struct conn *c)
+static bool send_values(struct conn *c)
 {
     enum sent sent = SENT_SOME;
     size_t all = 0;
-    while (c->shares.count > 0 && sent == SENT_SOME && all < SEND_MOST) {
+    while (c->values.count > 0 && sent == SENT_SOME && all < SEND_MOST) {
         struct iovec pieces[PIECES];
-        int count = shares_pieces(&c->shares, buf_slice(&c->out), c->out_sent, pieces, PIECES);
+        int count = out_values_pieces(&c->values, buf_slice(&c->out), c->out_sent, pieces, PIECES);
         ssize_t n = sock_send_pieces(c->reading.fd, pieces, (size_t)count);
         sent = judge_sent(c, n);
         all += n > 0 ? (size_t)n : 0;
         if (n > 0)
-            conn_out_sent(c, shares_sent(&c->shares, c->out_sent, c->out.size, (size_t)n));
+            conn_out_sent(c, out_values_sent(&c->values, c->out_sent, c->out.size, (size_t)n));
     }
     return sent != SENT_FAILED;
 }
 
 bool conn_send_all(struct conn *c)
 {
-    if (__builtin_expect(c->shares.count == 0, 1))
+    if (__builtin_expect(c->values.count == 0, 1))
         return send_out(c);
-    return send_shares(c) && (c->shares.count > 0 || send_out(c));
+    return send_values(c) && (c->values.count > 0 || send_out(c));
 }

@@ -258,11 +258,11 @@ void held_settle_buffers(struct conn *c)
     ledger_take(page_of(io), LEDGER_OUTPUT, c->held_out);
     ledger_add(page_of(io), LEDGER_INPUT, in);
     ledger_add(page_of(io), LEDGER_OUTPUT, out);
-    move(c, c->member.held - before - c->held_shared + now + c->shares.outside);
-    grows |= c->shares.outside > c->held_shared;
+    move(c, c->member.held - before - c->held_outside + now + c->values.outside);
+    grows |= c->values.outside > c->held_outside;
     c->held_in = in;
     c->held_out = out;
-    c->held_shared = c->shares.outside;
+    c->held_outside = c->values.outside;
     if (grows)
         press_if(io, c);
 }

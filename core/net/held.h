@@ -29,7 +29,7 @@ static inline void held_settle(struct conn *c)
 {
     if (__builtin_expect((c->in.capacity ^ c->held_in) |
                              ((c->out.capacity + c->sealed.capacity) ^ c->held_out) |
-                             (c->shares.outside ^ c->held_shared),
+                             (c->values.outside ^ c->held_outside),
                          0))
         held_settle_buffers(c);
 }

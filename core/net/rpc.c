@@ -61,7 +61,7 @@ static size_t rpc_take(struct conn *c, struct slice in)
             dispatch(c, &b.msgs[done]);
             at = b.ends[done++];
             /* Looked at as it grows: 64 KiB of input may ask for gigabytes. */
-            if (__builtin_expect(c->out.size + c->shares.bytes > CONN_NOBODY_PAUSE, 0))
+            if (__builtin_expect(c->out.size + c->values.bytes > CONN_NOBODY_PAUSE, 0))
                 conn_fill_if(c);
         }
         if (done < b.count || (b.rc < 0 && c->halts)) {

@@ -4,7 +4,7 @@
 #include "net/held.h"
 #include "net/job.h"
 #include "serve/subscriptions.h"
-#include "net/texts.h"
+#include "net/text_list.h"
 #include "wire/mpw.h"
 
 #include <stdlib.h>
@@ -122,8 +122,8 @@ void subscribe_fini(struct io *io)
 struct wish {
     struct job job;
     const char *method;
-    struct texts patterns; /* to be checked */
-    struct texts texts[SUBSCRIBED_KINDS];
+    struct text_list patterns; /* to be checked */
+    struct text_list texts[SUBSCRIBED_KINDS];
     uint32_t before, given;
     bool everything; /* of unsubscribe */
     bool undo;       /* err says why */
@@ -143,7 +143,7 @@ static int check_some(struct wish *w)
 {
     struct slice pattern;
     int rc = 0;
-    for (int i = 0; i < BATCH && rc == 0 && texts_next(&w->patterns, &pattern); i++)
+    for (int i = 0; i < BATCH && rc == 0 && text_list_next(&w->patterns, &pattern); i++)
         rc = glob_check(pattern, &w->err);
     if (rc != 0) {
         w->err.code = ERR_BAD_REQUEST;
@@ -156,7 +156,7 @@ static int check_some(struct wish *w)
 static bool next_wish(struct wish *w, enum subscription_kind *kind, struct slice *text)
 {
     for (int k = 0; k < SUBSCRIBED_KINDS; k++)
-        if (texts_next(&w->texts[k], text)) {
+        if (text_list_next(&w->texts[k], text)) {
             *kind = (enum subscription_kind)k;
             return true;
         }
@@ -166,7 +166,7 @@ static bool next_wish(struct wish *w, enum subscription_kind *kind, struct slice
 /* The one argument of both methods. */
 static int read_wishes(struct params *p, struct wish *w, struct err *e)
 {
-    const struct texts_rule rules[SUBSCRIBED_KINDS] = {
+    const struct text_list_rule rules[SUBSCRIBED_KINDS] = {
         [SUBSCRIBED_KEY] = {.what = "key", .longest = (size_t)p->conf->max_key},
         [SUBSCRIBED_PATTERN] = {.what = "pattern", .longest = GLOB_MAX},
         [SUBSCRIBED_TAG] = {.what = "tag", .longest = MARKS_TAG_SIZE},
@@ -179,7 +179,7 @@ static int read_wishes(struct params *p, struct wish *w, struct err *e)
     };
     int rc = params_options(p, specs, SUBSCRIBED_KINDS, e);
     for (int kind = 0; kind < SUBSCRIBED_KINDS && rc == 0; kind++) {
-        rc = texts_of(&w->texts[kind], p, packed[kind], &rules[kind], e);
+        rc = text_list_of(&w->texts[kind], p, packed[kind], &rules[kind], e);
         w->given += w->texts[kind].count;
     }
     if (rc == 0 && w->given > p->conf->max_batch)

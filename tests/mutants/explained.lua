@@ -31,8 +31,8 @@ return {
   },
   {
     file = "core/store/table.c",
-    from = "return t->more_free ? 0 : lines_reserve(&t->more, t->more.count + 1);",
-    to = "return t->more_free ? 0 : lines_reserve(&t->more, t->more.count + 2);",
+    from = "return t->more_free ? 0 : line_array_reserve(&t->more, t->more.count + 1);",
+    to = "return t->more_free ? 0 : line_array_reserve(&t->more, t->more.count + 2);",
     reason = "lines are reserved by whole blocks, and one too many is a block earlier",
   },
   {
@@ -69,9 +69,9 @@ return {
     reason = "a result too many is looked at for its depth, and what cannot nest is not too deep",
   },
   {
-    file = "core/net/put.c",
-    from = "ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / 1e3, 0.);",
-    to = "ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / (1e3 - 1), 0.);",
+    file = "core/net/write_request.c",
+    from = "ev_timer_init(&r->timer, write_request_on_timer, (double)wait_ms / 1e3, 0.);",
+    to = "ev_timer_init(&r->timer, write_request_on_timer, (double)wait_ms / (1e3 - 1), 0.);",
     reason = "a thousandth longer, and no test measures how long anything takes",
   },
   {

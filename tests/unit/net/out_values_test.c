@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "net/shares.h"
+#include "net/out_values.h"
 #include "store/entry.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 #define PIECES_MOST 8
 
 struct world {
-    struct shares shares;
+    struct out_values values;
     struct buf own, sent, wanted;
     struct rng rng;
     size_t from; /* own bytes that are sent, and not taken out yet */
@@ -47,7 +47,7 @@ static struct entry *new_value(struct world *w)
 static void take_out(struct world *w)
 {
     buf_consume(&w->own, w->from);
-    shares_own_consumed(&w->shares, w->from);
+    out_values_own_consumed(&w->values, w->from);
     w->from = 0;
 }
 
@@ -55,7 +55,7 @@ static void take_out(struct world *w)
 static void send_some(struct world *w)
 {
     struct iovec pieces[PIECES_MOST];
-    int count = shares_pieces(&w->shares, buf_slice(&w->own), w->from, pieces, PIECES_MOST);
+    int count = out_values_pieces(&w->values, buf_slice(&w->own), w->from, pieces, PIECES_MOST);
     assert_true(count > 0 && count <= PIECES_MOST);
     size_t all = 0, n = 0;
     for (int i = 0; i < count; i++)
@@ -67,9 +67,9 @@ static void send_some(struct world *w)
         assert_int_equal(buf_append(&w->sent, pieces[i].iov_base, part), 0);
         n += part;
     }
-    size_t before = w->own.size - w->from + w->shares.bytes;
-    w->from += shares_sent(&w->shares, w->from, w->own.size, taken);
-    assert_int_equal(w->own.size - w->from + w->shares.bytes, before - taken);
+    size_t before = w->own.size - w->from + w->values.bytes;
+    w->from += out_values_sent(&w->values, w->from, w->own.size, taken);
+    assert_int_equal(w->own.size - w->from + w->values.bytes, before - taken);
     if (rng_below(&w->rng, 2))
         take_out(w);
 }
@@ -84,8 +84,8 @@ static void check(struct world *w)
 
 static void world_end(struct world *w)
 {
-    shares_clear(&w->shares);
-    assert_null(w->shares.all); /* an idle connection holds nothing */
+    out_values_clear(&w->values);
+    assert_null(w->values.all); /* an idle connection holds nothing */
     buf_fini(&w->own);
     buf_fini(&w->sent);
     buf_fini(&w->wanted);
@@ -98,14 +98,14 @@ static void what_is_sent_is_what_was_said_however_it_is_cut(void **state)
         struct world w = {.rng = {.state = seed}};
         for (uint64_t n = 1 + rng_below(&w.rng, MOST_VALUES); n > 0; n--) {
             write_own(&w, rng_below(&w.rng, 4) ? rng_below(&w.rng, 50) : 0);
-            assert_int_equal(shares_add(&w.shares, w.own.size, new_value(&w)), 0);
+            assert_int_equal(out_values_add(&w.values, w.own.size, new_value(&w)), 0);
             if (rng_below(&w.rng, 4) == 0)
                 write_own(&w, rng_below(&w.rng, 50));
             if (rng_below(&w.rng, 4) == 0)
                 send_some(&w);
         }
         write_own(&w, rng_below(&w.rng, 2) ? rng_below(&w.rng, 50) : 0);
-        while (w.shares.count > 0)
+        while (w.values.count > 0)
             send_some(&w);
         check(&w);
         world_end(&w);
@@ -118,11 +118,11 @@ static void a_value_is_held_until_its_last_byte_is_sent(void **state)
     struct world w = {.rng = {.state = 1}};
     struct entry *e = new_value(&w);
     size_t size = entry_value(e).size;
-    assert_int_equal(shares_add(&w.shares, 0, entry_ref(e)), 0);
-    assert_int_equal(shares_sent(&w.shares, 0, 0, size - 1), 0);
+    assert_int_equal(out_values_add(&w.values, 0, entry_ref(e)), 0);
+    assert_int_equal(out_values_sent(&w.values, 0, 0, size - 1), 0);
     assert_int_equal(e->refs, 2);
-    assert_int_equal(w.shares.bytes, 1);
-    assert_int_equal(shares_sent(&w.shares, 0, 0, 1), 0);
+    assert_int_equal(w.values.bytes, 1);
+    assert_int_equal(out_values_sent(&w.values, 0, 0, 1), 0);
     assert_int_equal(e->refs, 1);
     entry_unref(e);
     world_end(&w);
@@ -135,7 +135,7 @@ static void all_that_is_left_is_given_back_with_the_connection(void **state)
     struct entry *values[3];
     for (int i = 0; i < 3; i++) {
         values[i] = new_value(&w);
-        assert_int_equal(shares_add(&w.shares, 0, entry_ref(values[i])), 0);
+        assert_int_equal(out_values_add(&w.values, 0, entry_ref(values[i])), 0);
     }
     world_end(&w);
     for (int i = 0; i < 3; i++) {

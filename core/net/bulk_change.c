@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "net/job.h"
 #include "serve/rights.h"
-#include "net/texts.h"
+#include "net/text_list.h"
 #include "wire/mpw.h"
 
 #define RETRY_MS 100 /* a scan of the memory goes on for about so long */
@@ -20,9 +20,9 @@ static int take_argument(struct params *p, struct slice *packed, struct err *e)
 /* Many texts, each of which is told of. */
 struct mark_many {
     struct job job;
-    struct texts texts; /* that are left */
-    bool soft, keys;    /* keys: expire_many; else they are tags */
-    int64_t there;      /* keys that had an entry */
+    struct text_list texts; /* that are left */
+    bool soft, keys;        /* keys: expire_many; else they are tags */
+    int64_t there;          /* keys that had an entry */
 };
 
 #define TEXTS_EACH 32 /* of one step */
@@ -48,7 +48,7 @@ static bool mark_many_step(struct job *j)
     struct slice text;
     struct err e;
     int rc = 0;
-    for (int i = 0; i < TEXTS_EACH && rc == 0 && texts_next(&m->texts, &text); i++)
+    for (int i = 0; i < TEXTS_EACH && rc == 0 && text_list_next(&m->texts, &text); i++)
         rc = mark_one(m, text, &e);
     if (rc != 0) {
         answer_error(&j->target, &e);
@@ -70,40 +70,40 @@ static void mark_many(const struct target *t, struct params *p, bool soft, bool 
 {
     static const struct job_kind kind = {sizeof(struct mark_many), mark_many_step, mark_many_moved,
                                          NULL};
-    const struct texts_rule rule = {.what = keys ? "key" : "tag",
-                                    .longest = keys ? (size_t)p->conf->max_key : MARKS_TAG_SIZE};
+    const struct text_list_rule rule = {
+        .what = keys ? "key" : "tag", .longest = keys ? (size_t)p->conf->max_key : MARKS_TAG_SIZE};
     struct mark_many m = {.job = {.kind = &kind, .target = *t}, .soft = soft, .keys = keys};
     struct slice packed;
     struct err e;
     int rc = take_argument(p, &packed, &e);
     if (rc == 0)
-        rc = texts_of(&m.texts, p, packed, &rule, &e);
+        rc = text_list_of(&m.texts, p, packed, &rule, &e);
     if (rc == 0)
         job_start(&m.job, p->msg->params);
     else
         answer_error(t, &e);
 }
 
-void wide_invalidate_tag(const struct target *t, struct params *p)
+void bulk_change_invalidate_tag(const struct target *t, struct params *p)
 {
     mark_many(t, p, false, false);
 }
 
-void wide_expire_tag(const struct target *t, struct params *p)
+void bulk_change_expire_tag(const struct target *t, struct params *p)
 {
     mark_many(t, p, true, false);
 }
 
 static void mark_match(const struct target *t, struct params *p, bool soft)
 {
-    static const struct texts_rule rule = {.what = "pattern", .longest = GLOB_MAX, .most = 1};
+    static const struct text_list_rule rule = {.what = "pattern", .longest = GLOB_MAX, .most = 1};
     struct slice packed, pattern = {0};
-    struct texts one;
+    struct text_list one;
     struct err e;
     int rc = take_argument(p, &packed, &e);
     if (rc == 0)
-        rc = texts_of(&one, p, packed, &rule, &e);
-    if (rc == 0 && !texts_next(&one, &pattern))
+        rc = text_list_of(&one, p, packed, &rule, &e);
+    if (rc == 0 && !text_list_next(&one, &pattern))
         rc = err_set(&e, ERR_BAD_REQUEST, "%s: a pattern is missing", p->method);
     if (rc == 0) {
         rc = change_match(t->io->options.changes, pattern, soft,
@@ -119,17 +119,17 @@ static void mark_match(const struct target *t, struct params *p, bool soft)
         answer_true(t, true);
 }
 
-void wide_invalidate_match(const struct target *t, struct params *p)
+void bulk_change_invalidate_match(const struct target *t, struct params *p)
 {
     mark_match(t, p, false);
 }
 
-void wide_expire_match(const struct target *t, struct params *p)
+void bulk_change_expire_match(const struct target *t, struct params *p)
 {
     mark_match(t, p, true);
 }
 
-void wide_expire_many(const struct target *t, struct params *p)
+void bulk_change_expire_many(const struct target *t, struct params *p)
 {
     mark_many(t, p, true, true);
 }
@@ -181,7 +181,7 @@ static void log_lift(const struct target *t, const struct lift *what, bool all, 
         log_warn("floors.lifted", "user=%s match=%s", log_q(name), log_key(what->match));
 }
 
-void wide_lift_floors(const struct target *t, struct params *p)
+void bulk_change_lift_floors(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
     struct lift what = {.now_ms = io->now_ms};

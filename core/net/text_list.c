@@ -1,7 +1,7 @@
-#include "net/texts.h"
+#include "net/text_list.h"
 
 static int check_one(struct mp_reader *at, const struct params *p, uint32_t number,
-                     const struct texts_rule *rule, struct err *e)
+                     const struct text_list_rule *rule, struct err *e)
 {
     struct mp_token t;
     if (mp_next(at, &t) != MP_OK || (t.type != MP_STR && t.type != MP_BIN))
@@ -12,10 +12,10 @@ static int check_one(struct mp_reader *at, const struct params *p, uint32_t numb
     return 0;
 }
 
-int texts_of(struct texts *out, const struct params *p, struct slice packed,
-             const struct texts_rule *rule, struct err *e)
+int text_list_of(struct text_list *out, const struct params *p, struct slice packed,
+                 const struct text_list_rule *rule, struct err *e)
 {
-    *out = (struct texts){.at = mp_reader_of(packed)};
+    *out = (struct text_list){.at = mp_reader_of(packed)};
     struct mp_reader at = out->at;
     struct mp_token t;
     uint32_t most = rule->most ? rule->most : (uint32_t)p->conf->max_batch;
@@ -42,7 +42,7 @@ int texts_of(struct texts *out, const struct params *p, struct slice packed,
     return 0;
 }
 
-bool texts_next(struct texts *t, struct slice *text)
+bool text_list_next(struct text_list *t, struct slice *text)
 {
     struct mp_token token;
     if (t->count == 0 || mp_next(&t->at, &token) != MP_OK)

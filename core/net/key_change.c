@@ -1,8 +1,8 @@
-/* set, invalidate, expire, touch: what changes an entry from outside. */
+/* set, invalidate, invalidate_many, expire, touch: what changes an entry, each key named. */
 #include "net/commands.h"
 
 #include "net/job.h"
-#include "net/texts.h"
+#include "net/text_list.h"
 #include "serve/set.h"
 #include "wire/mpw.h"
 
@@ -27,13 +27,13 @@ struct set_request {
 static int read_tags(struct set *s, const struct setter *by, const struct params *p,
                      struct slice packed, struct err *e)
 {
-    static const struct texts_rule rule = {
+    static const struct text_list_rule rule = {
         .what = "tag", .longest = MARKS_TAG_SIZE, .most = MARKS_TAGS_MAX};
-    struct texts tags;
+    struct text_list tags;
     struct slice tag;
-    int rc = texts_of(&tags, p, packed, &rule, e);
+    int rc = text_list_of(&tags, p, packed, &rule, e);
     set_tags(s, packed);
-    while (rc == 0 && texts_next(&tags, &tag))
+    while (rc == 0 && text_list_next(&tags, &tag))
         set_tag(s, by, tag);
     return rc;
 }
@@ -95,7 +95,7 @@ static void set_drop(struct job *j)
     entry_unref(container_of(j, struct set_request, job)->room.entry);
 }
 
-void write_set(const struct target *t, struct params *p)
+void key_change_set(const struct target *t, struct params *p)
 {
     static const struct job_kind kind = {sizeof(struct set_request), set_step, set_moved, set_drop};
     struct set_request r;
@@ -152,7 +152,7 @@ static int read_how(struct params *p, struct how *how, struct err *e)
     return rc;
 }
 
-void write_invalidate(const struct target *t, struct params *p)
+void key_change_invalidate(const struct target *t, struct params *p)
 {
     struct slice key;
     struct err e;
@@ -209,7 +209,7 @@ static bool invalidate_many_step(struct job *j)
     return false;
 }
 
-void write_invalidate_many(const struct target *t, struct params *p)
+void key_change_invalidate_many(const struct target *t, struct params *p)
 {
     static const struct job_kind kind = {sizeof(struct invalidate_many), invalidate_many_step,
                                          invalidate_many_moved, NULL};
@@ -232,7 +232,7 @@ void write_invalidate_many(const struct target *t, struct params *p)
         answer_error(t, &e);
 }
 
-void write_expire(const struct target *t, struct params *p)
+void key_change_expire(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
     struct slice key;
@@ -245,7 +245,7 @@ void write_expire(const struct target *t, struct params *p)
     answer_true(t, change_expire(io->options.changes, key, hash, io->now_ms));
 }
 
-void write_touch(const struct target *t, struct params *p)
+void key_change_touch(const struct target *t, struct params *p)
 {
     struct io *io = t->io;
     struct slice key;

@@ -1,5 +1,5 @@
 /*
- * shares: values of the store in a connection's output, sent from where they lie.
+ * out_values: values of the store in a connection's output, sent from where they lie.
  *
  *   own bytes:  [1, 7, nil, | [1, 8, nil, | [1, 9, nil, 42
  *                           '- value       '- value            each with a reference
@@ -11,20 +11,20 @@
  * taken out in O(rest). Thread: the connection's. Limits: the connection's max_output, which counts
  * their bytes.
  */
-#ifndef RTCACHE_NET_SHARES_H
-#define RTCACHE_NET_SHARES_H
+#ifndef RTCACHE_NET_OUT_VALUES_H
+#define RTCACHE_NET_OUT_VALUES_H
 
 #include "store/store.h"
 
 #include <sys/uio.h>
 
-struct share {
+struct out_value {
     struct entry *entry; /* one reference */
     size_t at;           /* of the own bytes, so many are before it */
 };
 
-struct shares {
-    struct share *all; /* owned; in the order in which they are sent */
+struct out_values {
+    struct out_value *all; /* owned; in the order in which they are sent */
     unsigned count, room;
     size_t bytes;   /* of them, not sent yet */
     size_t sent;    /* bytes of the first one */
@@ -33,19 +33,19 @@ struct shares {
 
 /* The value goes behind the first `at` of the own bytes; the reference is taken over. ERR_NOMEM: it
  * is not. */
-int shares_add(struct shares *s, size_t at, struct entry *e) MUST_USE;
+int out_values_add(struct out_values *s, size_t at, struct entry *e) MUST_USE;
 
 /* What is to be sent next, of values and of the own bytes from `from` on, in at most `most` pieces;
  * how many. */
-int shares_pieces(const struct shares *s, struct slice own, size_t from, struct iovec *pieces,
-                  int most);
+int out_values_pieces(const struct out_values *s, struct slice own, size_t from,
+                      struct iovec *pieces, int most);
 
 /* So many bytes were sent; how many of them were own ones. */
-size_t shares_sent(struct shares *s, size_t from, size_t own_size, size_t n);
+size_t out_values_sent(struct out_values *s, size_t from, size_t own_size, size_t n);
 /* The first n own bytes, all of them sent, are taken out. */
-void shares_own_consumed(struct shares *s, size_t n);
+void out_values_own_consumed(struct out_values *s, size_t n);
 
 /* Gives all references back. */
-void shares_clear(struct shares *s);
+void out_values_clear(struct out_values *s);
 
 #endif

@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-struct put_request {
+struct write_request {
     struct write write;
     struct ticket ticket;
     struct target target; /* its conn is NULL once nobody waits */
@@ -25,20 +25,20 @@ struct put_request {
     char data[];         /* key, value */
 };
 
-static size_t bytes_of(const struct put_request *r)
+static size_t bytes_of(const struct write_request *r)
 {
     return sizeof *r + r->write.key.size + r->write.value.size;
 }
 
 /* The client has its answer, or has left. Its write goes on; what has not begun by its deadline
  * will not, as where its client waits. */
-static void let_go(struct put_request *r)
+static void let_go(struct write_request *r)
 {
     held_orphan(r->target.conn, bytes_of(r));
     r->target.conn = NULL;
 }
 
-static void answered(struct put_request *r)
+static void answered(struct write_request *r)
 {
     if (!r->target.conn)
         return;
@@ -60,7 +60,7 @@ static int pack_outcome(struct buf *out, const struct write *w)
     return rc;
 }
 
-static void request_free(struct put_request *r)
+static void request_free(struct write_request *r)
 {
     struct io *io = r->target.io;
     ev_timer_stop(io->worker.loop, &r->timer);
@@ -69,11 +69,11 @@ static void request_free(struct put_request *r)
     ticket_close(io);
 }
 
-static void put_recv_written(struct message *m, void *owner)
+static void write_request_recv_written(struct message *m, void *owner)
 {
     (void)owner;
     struct write *w = container_of(m, struct write, message);
-    struct put_request *r = container_of(w, struct put_request, write);
+    struct write_request *r = container_of(w, struct write_request, write);
     if (r->target.conn && w->err.code != 0) {
         answer_error(&r->target, &w->err);
     } else if (r->target.conn) {
@@ -88,11 +88,11 @@ static void put_recv_written(struct message *m, void *owner)
 }
 
 /* Where it was not begun, its answer has come before this. */
-static void put_recv_heard(struct message *m, void *owner)
+static void write_request_recv_heard(struct message *m, void *owner)
 {
     (void)owner;
     struct write *w = container_of(m, struct write, give_up);
-    struct put_request *r = container_of(w, struct put_request, write);
+    struct write_request *r = container_of(w, struct write_request, write);
     char text[SHOW_KEY_TEXT];
     struct err e;
     r->asked = false;
@@ -107,43 +107,44 @@ static void put_recv_heard(struct message *m, void *owner)
 }
 
 /* Only its loader thread knows whether it was begun. */
-static void put_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+static void write_request_on_timer(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct put_request *r = timer->data;
+    struct write_request *r = timer->data;
     struct io *io = r->target.io;
     metrics_inc(io->metrics, M_TIMEOUTS);
     r->asked = true;
-    r->write.heard = put_recv_heard;
+    r->write.heard = write_request_recv_heard;
     loader_thread_give_up(io_loader(io, r->write.hash), &r->write);
 }
 
-static void put_client_left(struct ticket *t, struct conn *c)
+static void write_request_client_left(struct ticket *t, struct conn *c)
 {
     (void)c;
-    let_go(container_of(t, struct put_request, ticket));
+    let_go(container_of(t, struct write_request, ticket));
 }
 
-static void submit(struct put_request *r, int64_t wait_ms)
+static void submit(struct write_request *r, int64_t wait_ms)
 {
-    static const struct ticket_kind kind = {.request = true, .owes = true, .left = put_client_left};
+    static const struct ticket_kind kind = {
+        .request = true, .owes = true, .left = write_request_client_left};
     struct io *io = r->target.io;
     struct conn *c = r->target.conn;
     r->wait_ms = wait_ms;
     ticket_open(&r->ticket, &kind, c, r->target.notify);
-    ev_timer_init(&r->timer, put_on_timer, (double)wait_ms / 1e3, 0.);
+    ev_timer_init(&r->timer, write_request_on_timer, (double)wait_ms / 1e3, 0.);
     r->timer.data = r;
     ev_timer_start(io->worker.loop, &r->timer);
     r->write.answer_to = io_mailbox(io);
-    r->write.answered = put_recv_written;
+    r->write.answered = write_request_recv_written;
     loader_thread_write(io_loader(io, r->write.hash), &r->write);
     held_add(io, c, LEDGER_WRITES, bytes_of(r));
 }
 
-static struct put_request *request_new(const struct target *t, enum write_what what,
-                                       struct slice key, uint64_t hash, struct slice value)
+static struct write_request *request_new(const struct target *t, enum write_what what,
+                                         struct slice key, uint64_t hash, struct slice value)
 {
-    struct put_request *r = calloc(1, sizeof *r + key.size + value.size);
+    struct write_request *r = calloc(1, sizeof *r + key.size + value.size);
     if (!r)
         return NULL;
     r->target = *t;
@@ -185,7 +186,7 @@ static void write_to_source(const struct target *t, struct params *p, enum write
         rc = err_set(&e, ERR_OVERLOADED, "%s: this connection has max_parked requests waiting",
                      show_key(text, key));
     }
-    struct put_request *r = NULL;
+    struct write_request *r = NULL;
     if (rc == 0 && !conn_make_room(t->conn, sizeof *r + key.size + value.size))
         rc = held_refusal(io, show_key(text, key), &e);
     if (rc == 0)
@@ -202,12 +203,12 @@ static void write_to_source(const struct target *t, struct params *p, enum write
     submit(r, timeout_ms >= 0 ? timeout_ms : policy->wait_timeout_ms + policy->write_timeout_ms);
 }
 
-void put_put(const struct target *t, struct params *p)
+void write_request_put(const struct target *t, struct params *p)
 {
     write_to_source(t, p, WRITE_PUT);
 }
 
-void put_delete(const struct target *t, struct params *p)
+void write_request_delete(const struct target *t, struct params *p)
 {
     write_to_source(t, p, WRITE_DELETE);
 }

@@ -1,27 +1,27 @@
-#include "net/shares.h"
+#include "net/out_values.h"
 
 #include <stdlib.h>
 
 #define FIRST_ROOM 16
 
-int shares_add(struct shares *s, size_t at, struct entry *e)
+int out_values_add(struct out_values *s, size_t at, struct entry *e)
 {
     if (s->count == s->room) {
         unsigned room = s->room ? 2 * s->room : FIRST_ROOM;
-        struct share *all = realloc(s->all, room * sizeof *all);
+        struct out_value *all = realloc(s->all, room * sizeof *all);
         if (!all)
             return ERR_NOMEM;
         s->all = all;
         s->room = room;
     }
-    s->all[s->count++] = (struct share){.entry = e, .at = at};
+    s->all[s->count++] = (struct out_value){.entry = e, .at = at};
     s->bytes += entry_value(e).size;
     s->outside += entry_outside_size(e);
     return 0;
 }
 
-/* Of share i, what is not sent yet, where all before it is. */
-static struct slice rest_of(const struct shares *s, unsigned i, size_t sent)
+/* Of value i, what is not sent yet, where all before it is. */
+static struct slice rest_of(const struct out_values *s, unsigned i, size_t sent)
 {
     struct slice value = entry_value(s->all[i].entry);
     return slice_of(value.data + sent, value.size - sent);
@@ -34,8 +34,8 @@ static int add_piece(struct iovec *pieces, int count, struct slice bytes)
     return count;
 }
 
-int shares_pieces(const struct shares *s, struct slice own, size_t from, struct iovec *pieces,
-                  int most)
+int out_values_pieces(const struct out_values *s, struct slice own, size_t from,
+                      struct iovec *pieces, int most)
 {
     int count = 0;
     size_t done = from;
@@ -50,7 +50,7 @@ int shares_pieces(const struct shares *s, struct slice own, size_t from, struct 
 }
 
 /* The first n go; with the last one the array, for an idle connection holds none. */
-static void drop_first(struct shares *s, unsigned n)
+static void drop_first(struct out_values *s, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         s->outside -= entry_outside_size(s->all[i].entry);
@@ -62,10 +62,10 @@ static void drop_first(struct shares *s, unsigned n)
         return;
     }
     free(s->all);
-    *s = (struct shares){.count = 0};
+    *s = (struct out_values){.count = 0};
 }
 
-size_t shares_sent(struct shares *s, size_t from, size_t own_size, size_t n)
+size_t out_values_sent(struct out_values *s, size_t from, size_t own_size, size_t n)
 {
     size_t own = from;
     unsigned whole = 0;
@@ -87,13 +87,13 @@ size_t shares_sent(struct shares *s, size_t from, size_t own_size, size_t n)
     return own - from;
 }
 
-void shares_own_consumed(struct shares *s, size_t n)
+void out_values_own_consumed(struct out_values *s, size_t n)
 {
     for (unsigned i = 0; i < s->count; i++)
         s->all[i].at -= n;
 }
 
-void shares_clear(struct shares *s)
+void out_values_clear(struct out_values *s)
 {
     drop_first(s, s->count);
 }

@@ -394,11 +394,23 @@ static void check_shares(struct reading *r, const config_setting_t *root)
                       c->auth_share_address, c->auth_share_network);
 }
 
+/* What is about the folder of state means nothing without one, and whoever wrote it relies on it. */
+static void check_state(struct reading *r, const config_setting_t *root)
+{
+    static const char *const about[] = {"snapshot_every", "journal", "journal_bytes"};
+    for (size_t i = 0; i < sizeof about / sizeof *about; i++)
+        if (!r->conf->state && writes(root, about[i]))
+            setting_wrong(r, place_of(root, about[i], about[i]),
+                          "\"%s\" needs \"state\", the folder in which the cache is kept",
+                          about[i]);
+}
+
 void checks_run(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
     check_top(r, root);
     check_clients(r, root);
+    check_state(r, root);
     check_listen(r, root);
     checks_tls(r, root);
     checks_unix(r, root);

@@ -52,6 +52,7 @@ struct policy {
     int64_t prefetch_min_reads; /* since its last load, to be worth it */
     int64_t prefetch_max_concurrent, prefetch_max_queue; /* of such loads: in the air, waiting */
     double early_beta;                                   /* of the XFetch rule; 0: off */
+    const char *warm; /* of what a restart brings back unproven: off, revalidate, stale */
 };
 
 struct conf_loader {
@@ -143,6 +144,11 @@ struct conf {
     int64_t unix_bits, unix_gid;        /* the same as numbers; -1: as the process makes them */
     const char *unix_file;              /* where unix_group is written */
     int unix_line;
+    const char *state;         /* the folder of snapshot and journal, absolute; NULL: none */
+    int64_t snapshot_every_ms; /* 0: at the stop alone */
+    const char *journal;       /* off, on, sync */
+    int64_t journal_bytes;
+    int64_t warm_downtime_ms; /* what no feed tells of counts as before after so long */
     int64_t memory_bytes;
     int64_t shards;
     int64_t io_threads, loader_threads;

@@ -25,6 +25,9 @@ struct conf_driver {
     /* What one option alone cannot show. NULL: nothing. Called where all of them could be read or
      * not: what could not has its default, or is NULL. */
     void (*check)(const struct conf_check *c, const struct conf_backend *b);
+    /* Appends what names the rows that it reads: two backends that say the same read the same ones.
+     * Not how they are reached: passwords, time limits. ERR_NOMEM. NULL: its name does. */
+    int (*name_source)(const struct conf_backend *b, struct buf *out);
 };
 
 #endif

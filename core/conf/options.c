@@ -6,6 +6,8 @@ static const char *const writes[] = {"through", "invalidate", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 const char *const options_rights[] = {"read", "write", "invalidate", "admin", NULL};
 static const char *const error_texts[] = {"plain", "full", NULL};
+static const char *const journals[] = {"off", "on", "sync", NULL};
+static const char *const warms[] = {"off", "revalidate", "stale", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
 /* clang-format off */
@@ -76,6 +78,16 @@ const struct option options_table[] = {
      .text = "The least important lines that are logged."},
     {TOP(OPT_PATH, log_file, "log_file", NULL), .restart = true,
      .text = "Where the log goes; without it to standard error."},
+    {TOP(OPT_PATH, state, "state", NULL), .restart = true,
+     .text = "The folder in which the cache is kept over restarts: a snapshot of the entries, and the journal. It is made, for the server's user alone, where there is none. Without it a start is cold. See [restarts](restarts.md)."},
+    {TOP(OPT_DURATION, snapshot_every_ms, "snapshot_every", "5min"), .least = 0, .most = DAY,
+     .text = "With `state`: how often a snapshot is written while the server runs, for a start after a crash; the next one begins so long after the last one ended. 0: at the stop and by `rtcache snapshot` alone."},
+    {TOP(OPT_CHOICE, journal, "journal", "on"), .choices = journals, .restart = true,
+     .text = "With `state`: whether what is invalidated and written is noted in the journal before it is acknowledged, so that it holds over a crash. `on`: over a crash of the server. `sync`: also over one of the machine; each acknowledgement waits for the disk. `off`: over neither."},
+    {TOP(OPT_SIZE, journal_bytes, "journal_bytes", "256mb"), .least = MB, .most = 1024 * GB, .restart = true,
+     .text = "The most that the journal may have on disk. Where `floor_ttl` brings more, it is given up until the next snapshot, and a crash in that time means a cold start."},
+    {TOP(OPT_DURATION, warm_downtime_ms, "warm_downtime", "30s"), .least = 0, .most = DAY,
+     .text = "How long the server may have been down for what no feed tells of to count as before; what was down for longer is as the loader's `warm` says."},
     {TOP(OPT_STRING, user, "user", NULL), .restart = true,
      .text = "The user to become when started as root."},
     {TOP(OPT_STRING, unix_mode, "unix_mode", NULL), .restart = true,
@@ -217,6 +229,9 @@ const struct option options_table[] = {
      .text = "Reads since its last load that make a value worth loading ahead; one that was read less is left to its end."},
     {POLICY(OPT_RATIO, early_beta, "early_beta", "0"), .least = 0, .most = 10,
      .text = "Above 0, a read near the end of `ttl` loads the value again in the background with the probability of the XFetch rule, the earlier the longer its load took: 1 is the rule's own, more is earlier. 0: off."},
+
+    {POLICY(OPT_CHOICE, warm, "warm", "revalidate"), .choices = warms,
+     .text = "What becomes of an entry from before a restart of which it is not proven that nothing was missed: `off` drops it; `revalidate` never answers with it, but hands it to the load, as `ctx.value` and `ctx.version`; `stale` serves it as stale, which gives up promises 1 and 2 for the time that the server was down. See [restarts](restarts.md)."},
 
     {USER(OPT_STRING, name, "name", NULL), .required = true,
      .text = "What a client calls itself in `auth`."},

@@ -75,6 +75,7 @@ struct live_loader {
 struct loader_facts {
     _Atomic bool gives_tags;                    /* a load gave some */
     _Atomic bool told_untagged, told_too_large; /* the log has it */
+    _Atomic uint64_t script_print;              /* runtime_fingerprint; 0: it is SQL */
 };
 
 /* Of a backend's feed: written by the feeds' thread. */

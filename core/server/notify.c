@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,6 +84,13 @@ void notify_ready(struct notify *n)
     tell(n, "READY=1");
     if (n->fd >= 0 && n->watchdog_us > 0)
         ev_timer_start(n->loop, &n->watchdog);
+}
+
+void notify_extend(struct notify *n, int64_t us)
+{
+    char text[64];
+    snprintf(text, sizeof text, "EXTEND_TIMEOUT_USEC=%lld", (long long)us);
+    tell(n, text);
 }
 
 void notify_stopping(struct notify *n)

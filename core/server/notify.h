@@ -31,6 +31,8 @@ void notify_fini(struct notify *n);
 
 /* READY=1, and the watchdog begins. */
 void notify_ready(struct notify *n);
+/* EXTEND_TIMEOUT_USEC: a start or stop that takes long is given so long from now. */
+void notify_extend(struct notify *n, int64_t us);
 /* STOPPING=1; the watchdog goes on. */
 void notify_stopping(struct notify *n);
 

@@ -18,3 +18,15 @@ size_t process_resident(void)
         return 0;
     return (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
 }
+
+void process_boot_id(char out[PROCESS_BOOT_ID])
+{
+    out[0] = '\0';
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (!f)
+        return;
+    if (!fgets(out, PROCESS_BOOT_ID, f))
+        out[0] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    fclose(f);
+}

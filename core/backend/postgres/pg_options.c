@@ -3,6 +3,7 @@
 #include "conf/conf_check.h"
 #include "conf/option_rows.h"
 
+#include <libpq-fe.h>
 #include <string.h>
 
 #define OPTION_OWN struct pg_conf
@@ -54,4 +55,20 @@ void pg_options_check(const struct conf_check *c, const struct conf_backend *b)
         conf_check_wrong(c, "feed",
                          "\"feed\": \"%.64s...\" is longer than the %d bytes of a channel's name",
                          b->feed, CHANNEL_MAX);
+}
+
+int pg_options_name_source(const struct conf_backend *b, struct buf *out)
+{
+    static const char *const naming[] = {"service", "host",        "hostaddr",
+                                         "port",    "dbname",      "user",
+                                         "options", "replication", "client_encoding"};
+    const struct pg_conf *own = b->own;
+    PQconninfoOption *all = PQconninfoParse(own->url, NULL);
+    int rc = all ? 0 : ERR_NOMEM; /* what cannot be read was refused before */
+    for (PQconninfoOption *o = all; o && o->keyword && rc == 0; o++)
+        for (size_t i = 0; i < sizeof naming / sizeof *naming && rc == 0; i++)
+            if (o->val && strcmp(o->keyword, naming[i]) == 0)
+                rc = buf_printf(out, "%s=%s\n", o->keyword, o->val);
+    PQconninfoFree(all);
+    return rc;
 }

@@ -24,5 +24,7 @@ struct pg_conf {
 extern const struct option pg_options[];
 
 void pg_options_check(const struct conf_check *c, const struct conf_backend *b);
+/* Of the url: hosts, ports, database, user, service and session options. */
+int pg_options_name_source(const struct conf_backend *b, struct buf *out) MUST_USE;
 
 #endif

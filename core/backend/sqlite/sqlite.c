@@ -268,7 +268,8 @@ const struct backend_driver sqlite_driver = {
              .options = sqlite_options,
              .own_size = sizeof(struct sqlite_conf),
              .speaks_sql = true,
-             .check = sqlite_options_check},
+             .check = sqlite_options_check,
+             .name_source = sqlite_options_name_source},
     .verbs = sql_verbs,
     .open = sqlite_open,
 };

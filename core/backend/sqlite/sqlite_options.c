@@ -32,3 +32,9 @@ void sqlite_options_check(const struct conf_check *c, const struct conf_backend 
     if (own->init)
         conf_check_file(c, "init", own->init);
 }
+
+int sqlite_options_name_source(const struct conf_backend *b, struct buf *out)
+{
+    const struct sqlite_conf *own = b->own;
+    return buf_append(out, own->path, strlen(own->path) + 1);
+}

@@ -19,5 +19,7 @@ struct sqlite_conf {
 extern const struct option sqlite_options[];
 
 void sqlite_options_check(const struct conf_check *c, const struct conf_backend *b);
+/* Its path. */
+int sqlite_options_name_source(const struct conf_backend *b, struct buf *out) MUST_USE;
 
 #endif

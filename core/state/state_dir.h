@@ -1,9 +1,10 @@
 /*
  * state_dir: the folder in which a server keeps what outlives it. One server has it at a time.
  *
- *   DIR/lock            held by flock(2) as long as the folder is open
- *   DIR/NAME            whole files          DIR/NAME.new       one that is being written
- *   DIR/NAME.claimed    one that a start took out of the way before it read it
+ *   DIR/lock                    held by flock(2) as long as the folder is open
+ *   DIR/NAME                    a file that is whole
+ *   DIR/NAME.rtcache-new        one that is being written
+ *   DIR/NAME.rtcache-claimed    one that a start took out of the way before it read it
  *
  * All files are 0600 and reached from the folder's descriptor, never through a symbolic link. One
  * that belongs to somebody else, that others can write, or that is no plain file is refused.
@@ -15,6 +16,8 @@
 #include "base/err.h"
 
 #define STATE_NAME_MAX 100
+#define STATE_NEW      ".rtcache-new"
+#define STATE_CLAIMED  ".rtcache-claimed"
 
 struct state_dir;
 
@@ -26,18 +29,17 @@ void state_dir_close(struct state_dir *d); /* NULL is allowed */
 
 const char *state_dir_path(const struct state_dir *d); /* borrowed until the close */
 
-/* A descriptor for reading. -1 with e->code 0: there is no such file. */
-int state_dir_read(struct state_dir *d, const char *name, struct err *e) MUST_USE;
+/* A descriptor for reading; *fd is -1 where there is no such file. */
+int state_dir_read(struct state_dir *d, const char *name, int *fd, struct err *e) MUST_USE;
 /* One for appending to a new file; what was there under that name is gone. */
-int state_dir_create(struct state_dir *d, const char *name, struct err *e) MUST_USE;
+int state_dir_create(struct state_dir *d, const char *name, int *fd, struct err *e) MUST_USE;
 /* One for appending to, and cutting, a file that is there. */
-int state_dir_append(struct state_dir *d, const char *name, struct err *e) MUST_USE;
+int state_dir_append(struct state_dir *d, const char *name, int *fd, struct err *e) MUST_USE;
 
-/* Renames one file, and has that on the disk before it returns. */
 int state_dir_rename(struct state_dir *d, const char *from, const char *to, struct err *e) MUST_USE;
-/* 0 as well where there is no such file. Whether it is gone from the disk is not waited for. */
-int state_dir_remove(struct state_dir *d, const char *name, struct err *e) MUST_USE;
-/* What was made, renamed and removed is on the disk. */
+/* 0 as well where there is no such file. */
+int state_dir_remove(struct state_dir *d, const char *name, struct err *e);
+/* What was made, renamed and removed is so on the disk as well. */
 int state_dir_sync(struct state_dir *d, struct err *e) MUST_USE;
 
 /* Calls each with every name in the folder. */

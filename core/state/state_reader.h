@@ -4,7 +4,7 @@
  * Shape: one block in memory at a time, whose room grows only once its header has been found right
  * and the file is long enough for it. Thread: one at a time.
  * Errors: ERR_IO: a system call failed; ERR_BAD_VALUE: the file is not whole, or a byte of it has
- * changed; the text has its name, the block and the byte.
+ * changed; the text has its name, the block and the byte. e is never NULL here.
  */
 #ifndef RTCACHE_STATE_STATE_READER_H
 #define RTCACHE_STATE_STATE_READER_H
@@ -14,7 +14,7 @@
 
 struct state_reader;
 
-/* Takes the file NAME out of the way (it is NAME.claimed from here on, also on the disk) and opens
+/* Takes the file NAME out of the way (it is NAME.rtcache-claimed from here on, also on the disk) and opens
  * it: no start ever finds it again, whatever becomes of this one. *out is NULL where there is no
  * such file. d: borrowed until the end. */
 int state_claim(struct state_reader **out, struct state_dir *d, const char *name,

@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -40,11 +41,22 @@ enum call {
     CALL_FLOCK,
     CALL_LSTAT,
     CALL_UNLINK,
+    CALL_OPENAT,
+    CALL_FSTAT,
+    CALL_MKDIR,
+    CALL_FSYNC,
+    CALL_FDATASYNC,
+    CALL_READ,
+    CALL_WRITE,
+    CALL_RENAMEAT,
+    CALL_UNLINKAT,
+    CALL_FTRUNCATE,
     CALL_COUNT
 };
 
 static struct {
     int nth, reason;
+    int then; /* the reason of the call behind it; 0: that one takes place */
     bool made;
 } calls[CALL_COUNT];
 
@@ -53,12 +65,20 @@ static inline void call_plan(enum call call, int nth, int reason)
     calls[call].nth = nth;
     calls[call].reason = reason;
     calls[call].made = false;
+    calls[call].then = 0;
 }
 
 static inline void call_made(enum call call, int nth, int reason)
 {
     call_plan(call, nth, reason);
     calls[call].made = true;
+}
+
+/* The nth write takes so many bytes, and the one behind it none, for that reason. */
+static inline void call_short(int nth, int bytes, int reason)
+{
+    call_plan(CALL_WRITE, nth, -bytes);
+    calls[CALL_WRITE].then = reason;
 }
 
 /* A call that was planned and never made is the test's mistake. */
@@ -74,7 +94,13 @@ static inline void calls_forget(void)
 /* Whether this one does not do what it would. */
 static inline bool call_fails(enum call call)
 {
-    return calls[call].nth > 0 && --calls[call].nth == 0;
+    if (calls[call].nth > 0)
+        return --calls[call].nth == 0;
+    if (calls[call].then == 0)
+        return false;
+    calls[call].reason = calls[call].then;
+    calls[call].then = 0;
+    return true;
 }
 
 static inline void call_find(void *into, const char *name)
@@ -183,6 +209,72 @@ int unlink(const char *path)
 {
     CALL(CALL_UNLINK, int, "unlink", const char *);
     CALL_END(CALL_UNLINK, path);
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    CALL(CALL_OPENAT, int, "openat", int, const char *, int, ...);
+    CALL_END(CALL_OPENAT, dir, path, flags, mode);
+}
+
+int fstat(int fd, struct stat *out)
+{
+    CALL(CALL_FSTAT, int, "fstat", int, struct stat *);
+    CALL_END(CALL_FSTAT, fd, out);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    CALL(CALL_MKDIR, int, "mkdir", const char *, mode_t);
+    CALL_END(CALL_MKDIR, path, mode);
+}
+
+int fsync(int fd)
+{
+    CALL(CALL_FSYNC, int, "fsync", int);
+    CALL_END(CALL_FSYNC, fd);
+}
+
+int fdatasync(int fd)
+{
+    CALL(CALL_FDATASYNC, int, "fdatasync", int);
+    CALL_END(CALL_FDATASYNC, fd);
+}
+
+ssize_t read(int fd, void *room, size_t size)
+{
+    CALL(CALL_READ, ssize_t, "read", int, void *, size_t);
+    CALL_END(CALL_READ, fd, room, size);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    CALL(CALL_WRITE, ssize_t, "write", int, const void *, size_t);
+    if (fails && calls[CALL_WRITE].reason < 0)
+        return of_libc(fd, bytes, (size_t)-calls[CALL_WRITE].reason);
+    CALL_END(CALL_WRITE, fd, bytes, size);
+}
+
+int renameat(int from, const char *old, int to, const char *name)
+{
+    CALL(CALL_RENAMEAT, int, "renameat", int, const char *, int, const char *);
+    CALL_END(CALL_RENAMEAT, from, old, to, name);
+}
+
+int unlinkat(int dir, const char *path, int flags)
+{
+    CALL(CALL_UNLINKAT, int, "unlinkat", int, const char *, int);
+    CALL_END(CALL_UNLINKAT, dir, path, flags);
+}
+
+int ftruncate(int fd, off_t size)
+{
+    CALL(CALL_FTRUNCATE, int, "ftruncate", int, off_t);
+    CALL_END(CALL_FTRUNCATE, fd, size);
 }
 
 #endif

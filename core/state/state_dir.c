@@ -16,12 +16,23 @@
 
 struct state_dir {
     int fd, lock_fd;
+    int64_t alive_wall_ms;
     char path[];
 };
 
 const char *state_dir_path(const struct state_dir *d)
 {
     return d->path;
+}
+
+int64_t state_dir_alive_wall_ms(const struct state_dir *d)
+{
+    return d->alive_wall_ms;
+}
+
+void state_dir_touch(struct state_dir *d)
+{
+    (void)futimens(d->lock_fd, NULL);
 }
 
 /* errno has the reason. */
@@ -159,6 +170,9 @@ static int lock(struct state_dir *d, struct err *e)
         return cannot(d, "open", LOCK, e);
     if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? refuse_second(d, e) : cannot(d, "lock", LOCK, e);
+    struct stat st;
+    if (fstat(d->lock_fd, &st) == 0 && st.st_size > 0)
+        d->alive_wall_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
     /* Only for who is refused: without it that is told without a number. */
     int size = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(d->lock_fd, 0) != 0 || pwrite(d->lock_fd, pid, (size_t)size, 0) != size)
@@ -195,6 +209,7 @@ int state_dir_open(struct state_dir **out, const char *path, struct err *e)
     if (!d)
         return err_set(e, ERR_NOMEM, "no memory for the state folder");
     d->fd = d->lock_fd = -1;
+    d->alive_wall_ms = 0;
     memcpy(d->path, path, size);
     int rc = open_folder(d, e);
     if (rc == 0)

@@ -15,6 +15,8 @@
 
 #include "base/err.h"
 
+#include <stdint.h>
+
 #define STATE_NAME_MAX 100
 #define STATE_NEW      ".rtcache-new"
 #define STATE_CLAIMED  ".rtcache-claimed"
@@ -28,6 +30,12 @@ int state_dir_open(struct state_dir **out, const char *path, struct err *e) MUST
 void state_dir_close(struct state_dir *d); /* NULL is allowed */
 
 const char *state_dir_path(const struct state_dir *d); /* borrowed until the close */
+
+/* By the wall clock, when who had the folder before touched it last: so long it ran at least. 0:
+ * nobody had it. */
+int64_t state_dir_alive_wall_ms(const struct state_dir *d);
+/* Says so for the next one; about once a second. Where the disk refuses, the time stays. */
+void state_dir_touch(struct state_dir *d);
 
 /* A descriptor for reading; *fd is -1 where there is no such file. */
 int state_dir_read(struct state_dir *d, const char *name, int *fd, struct err *e) MUST_USE;

@@ -70,6 +70,18 @@ int state_claim(struct state_reader **out, struct state_dir *d, const char *name
     return rc;
 }
 
+int state_reader_give_back(struct state_reader *r, struct err *e)
+{
+    char name[sizeof r->claimed];
+    size_t size = strlen(r->claimed) - strlen(STATE_CLAIMED);
+    snprintf(name, sizeof name, "%.*s", (int)size, r->claimed);
+    int rc = state_dir_rename(r->dir, r->claimed, name, e);
+    if (rc == 0)
+        r->claimed[0] = '\0';
+    state_reader_free(r);
+    return rc;
+}
+
 void state_reader_free(struct state_reader *r)
 {
     if (!r)

@@ -32,6 +32,8 @@ int state_reader_next(struct state_reader *r, struct block *b, struct err *e) MU
 
 uint64_t state_reader_size(const struct state_reader *r); /* of the file */
 
+/* It has its name again, as if it had never been claimed, and r is freed. */
+int state_reader_give_back(struct state_reader *r, struct err *e) MUST_USE;
 /* A file that was claimed is removed. NULL is allowed. */
 void state_reader_free(struct state_reader *r);
 

@@ -188,7 +188,8 @@ void entry_set_load(struct entry *e, const struct put *p, int64_t waited_ms)
 void entry_set_loader(struct entry *e, const struct put *p)
 {
     e->owner = p->refresh.owner;
-    e->life = (uint8_t)((e->life & ~ENTRY_EARLY) | (p->refresh.early ? ENTRY_EARLY : 0));
+    e->life = (uint8_t)((e->life & ~(ENTRY_EARLY | ENTRY_UNPROVEN)) |
+                        (p->refresh.early ? ENTRY_EARLY : 0));
 }
 
 bool entry_is_renewal(const struct entry *e, const struct put *p)

@@ -42,6 +42,7 @@ enum {                       /* entry.life: the shard's */
        ENTRY_AFTER_HOLE = 2, /* the heap's */
        ENTRY_STORED = 4,     /* in the table; else it lives for the references that are left */
        ENTRY_EARLY = 8,      /* its loader has early_beta */
+       ENTRY_UNPROVEN = 16,  /* a candidate: of it KEPT is left, and is no answer */
 };
 
 enum { /* entry.state: the policy's */
@@ -59,7 +60,7 @@ struct entry {
     struct timer timer;     /* in the TTL wheel */
     struct near_list queue; /* in a queue of the policy */
     union {
-        uint32_t stored_low; /* milliseconds since the store's start, 40 bits */
+        uint32_t stored_low; /* in the time of its shard, 40 bits */
         uint32_t next;       /* without a reference left: the heap's (heap_return) */
     };
     uint32_t short_key_size : 8, short_value_size : 24;
@@ -90,13 +91,13 @@ struct entry *entry_new(const struct put *p);
 uint32_t entry_units(const struct entry *e);
 size_t entry_bytes(const struct entry *e);
 
-/* As a put at now_ms, which counts from the store's start; the reads begin anew. Where it is linked
+/* As a put at now_ms, which counts as its shard does; the reads begin anew. Where it is linked
  * in a wheel it has to be taken out before. */
 void entry_set_deadlines(struct entry *e, const struct put *p, int64_t now_ms);
 /* How long its load took, up to this moment: waited_ms have passed since the put was made, for the
  * lock. So its age and its load together never tell of a later begin than there was. */
 void entry_set_load(struct entry *e, const struct put *p, int64_t waited_ms);
-/* Whose it is, and whether reads may refresh it. */
+/* Whose it is, and whether reads may refresh it; it is no candidate any more. */
 void entry_set_loader(struct entry *e, const struct put *p);
 
 /* Whether a put of what is stored anyway comes down to new deadlines: the value is the entry's own,
@@ -105,7 +106,7 @@ bool entry_is_renewal(const struct entry *e, const struct put *p);
 /* As if it had been stored by such a put at now_ms, but for entry_set_load. */
 void entry_renew(struct entry *e, const struct put *p, int64_t now_ms);
 
-/* When nothing of it may be served any more, in ms since the store's start; STORE_FOREVER_MS. */
+/* When nothing of it may be served any more, in the time of its shard; STORE_FOREVER_MS. */
 int64_t entry_dies_ms(const struct entry *e);
 
 /* The share of its ttl at which it has its ahead time; 0: it has none. */
@@ -146,7 +147,9 @@ static inline enum lookup entry_status_left(const struct entry *e, int64_t left_
         return e->flags & ENTRY_NEGATIVE ? LOOKUP_NEGATIVE : LOOKUP_FRESH;
     if (-left_ms < span_ms(e->stale))
         return LOOKUP_STALE;
-    return -left_ms < span_ms(e->keep) ? LOOKUP_KEPT : LOOKUP_MISS;
+    if (-left_ms >= span_ms(e->keep))
+        return LOOKUP_MISS;
+    return e->life & ENTRY_UNPROVEN ? LOOKUP_CANDIDATE : LOOKUP_KEPT;
 }
 
 static inline enum lookup entry_status(const struct entry *e, int64_t age_ms)

@@ -170,6 +170,16 @@ void policy_replace(struct policy *p, struct entry *old, struct entry *e)
     p->in_a_row = false;
 }
 
+void policy_put_back(struct policy *p, struct entry *e, unsigned frequency, unsigned score,
+                     bool main)
+{
+    frequency &= ENTRY_FREQUENCY;
+    if (main && !in_main(e))
+        move_to_main(p, e, frequency, score);
+    else
+        set_state(e, frequency, score, in_main(e));
+}
+
 void policy_leave(struct policy *p, struct entry *e, size_t bytes)
 {
     *bytes_of(p, e) -= bytes;

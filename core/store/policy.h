@@ -79,6 +79,10 @@ void policy_fill(struct policy *p);
 /* e takes the place, the frequency and the score of old: no read. */
 void policy_replace(struct policy *p, struct entry *old, struct entry *e);
 
+/* What was known of e before, which was just added. */
+void policy_put_back(struct policy *p, struct entry *e, unsigned frequency, unsigned score,
+                     bool main);
+
 void policy_remove(struct policy *p, struct entry *e);
 /* The same, for whoever knows entry_bytes(e) already. */
 void policy_leave(struct policy *p, struct entry *e, size_t bytes);

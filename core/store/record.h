@@ -15,6 +15,7 @@
 #define RTCACHE_STORE_RECORD_H
 
 #include "base/buf.h"
+#include "store/marks.h"
 #include "store/store.h"
 
 #define RECORD_FREQUENCY_MAX 3
@@ -48,5 +49,10 @@ int record_pack(struct buf *out, const struct record *r) MUST_USE;
 /* The first record of rest, which then begins behind it. r borrows from the bytes. ERR_BAD_VALUE: e
  * says which field is wrong and how, and rest stays. Any bytes are taken or refused. */
 int record_read(struct slice *rest, struct record *r, struct err *e) MUST_USE;
+
+/* The slots of its tags; how many. Where the tags are not known it is the one of them all; without
+ * marks (NULL) there are none. */
+unsigned record_slots(const struct record *r, const struct marks *m,
+                      uint32_t slots[MARKS_TAGS_MAX]);
 
 #endif

@@ -9,18 +9,19 @@ static int64_t due_ms(const struct timer *timer)
     return entry_due_ms(container_of(timer, struct entry, timer));
 }
 
-int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, const struct marks *marks)
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, int64_t now_ms,
+               const struct marks *marks)
 {
     if (heap_open(s, sizeof *s) != 0)
         return ERR_NOMEM;
-    s->now_ms = 0;
+    s->now_ms = now_ms;
     s->negatives = s->puts = s->evictions = s->expirations = s->removals = s->refused = 0;
     s->marked = s->renewals = 0;
     s->marks = marks;
     s->globs = (struct globs){.count = 0};
     atomic_init(&s->limit_bytes, limit_bytes);
     bool made = table_init(&s->table, &s->heap, seed) == 0;
-    if (!made || wheel_init(&s->wheel, s, 0, due_ms) != 0) {
+    if (!made || wheel_init(&s->wheel, s, now_ms, due_ms) != 0) {
         if (made)
             table_fini(&s->table);
         heap_close(&s->heap);
@@ -151,10 +152,22 @@ static __attribute__((noinline, cold)) struct entry *drop_dead(struct shard *s, 
     return NULL;
 }
 
+/* What has no answer to give; apart for the same reason. */
+static __attribute__((noinline, cold)) struct entry *
+take_aside(struct shard *s, struct entry *e, uint64_t hash, unsigned want, enum lookup *status)
+{
+    if (*status == LOOKUP_MISS)
+        return drop_dead(s, e, hash, false);
+    if (want & WANT_CANDIDATE)
+        return e;
+    *status = LOOKUP_MISS;
+    return NULL;
+}
+
 /* The entry, if there is any left of it for a reader at now, with its age and ttl. */
 static inline __attribute__((always_inline)) struct entry *
-find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now, enum lookup *status,
-          struct hit *hit)
+find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now, unsigned want,
+          enum lookup *status, struct hit *hit)
 {
     *status = LOOKUP_MISS;
     struct entry *e = table_find(&s->table, key, hash);
@@ -166,13 +179,13 @@ find_live(struct shard *s, struct slice key, uint64_t hash, int64_t now, enum lo
     hit->age_ms = entry_age_ms(e, now);
     hit->ttl_ms = entry_left_ms(e, hit->age_ms);
     *status = entry_status_left(e, hit->ttl_ms);
-    return *status == LOOKUP_MISS ? drop_dead(s, e, hash, false) : e;
+    return *status <= LOOKUP_CANDIDATE ? take_aside(s, e, hash, want, status) : e;
 }
 
 static bool value_wanted(enum lookup status, unsigned want)
 {
     return status == LOOKUP_FRESH || (status == LOOKUP_STALE && want & WANT_STALE) ||
-           (status == LOOKUP_KEPT && want & WANT_KEPT);
+           ((status == LOOKUP_KEPT || status == LOOKUP_CANDIDATE) && want & WANT_KEPT);
 }
 
 static bool has_room(const struct buf *out, size_t n)
@@ -208,7 +221,7 @@ enum lookup shard_get(struct shard *s, struct slice key, uint64_t hash, int64_t 
     *hit = (struct hit){.entry = NULL};
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
-    struct entry *e = find_live(s, key, hash, now, &status, hit);
+    struct entry *e = find_live(s, key, hash, now, want, &status, hit);
     if (!e) {
         pthread_mutex_unlock(&s->lock);
         *hit = (struct hit){.entry = NULL};
@@ -250,15 +263,16 @@ bool shard_remove(struct shard *s, struct slice key, uint64_t hash, int64_t now_
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
     struct hit hit;
-    struct entry *e = find_live(s, key, hash, now, &status, &hit);
-    bool stays = e && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&
+    struct entry *e = find_live(s, key, hash, now, WANT_CANDIDATE, &status, &hit);
+    bool counts = e && status != LOOKUP_CANDIDATE;
+    bool stays = counts && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&
                  entry_version(e) >= *version;
     if (e && !stays) {
         shard_take_out(s, e, hash);
         s->removals++;
     }
     pthread_mutex_unlock(&s->lock);
-    return e && !stays;
+    return counts && !stays;
 }
 
 bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
@@ -266,7 +280,7 @@ bool shard_touch(struct shard *s, const struct put *deadlines, int64_t now_ms)
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
     struct hit hit;
-    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, &status, &hit);
+    struct entry *e = find_live(s, deadlines->key, deadlines->hash, now, 0, &status, &hit);
     bool may = (status == LOOKUP_FRESH || status == LOOKUP_STALE) && !entry_is_made_stale(e);
     if (may) {
         wheel_remove(&s->wheel, &e->timer);
@@ -282,7 +296,7 @@ bool shard_expire(struct shard *s, struct slice key, uint64_t hash, int64_t now_
     int64_t now = shard_lock(s, now_ms);
     enum lookup status;
     struct hit hit;
-    struct entry *e = find_live(s, key, hash, now, &status, &hit);
+    struct entry *e = find_live(s, key, hash, now, 0, &status, &hit);
     if (e)
         soften(s, e, now);
     pthread_mutex_unlock(&s->lock);

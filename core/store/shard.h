@@ -2,9 +2,10 @@
  * shard: a part of the store under one lock, at the start of the heap that holds its entries.
  *
  * Shape: 9 KiB and 4 KiB for a first page of table; then what the entries need. The keys are
- * spread over the shards by the top bits of their hash. Times are milliseconds since the store's
- * start; the latest that a shard has seen is its own, so that a thread whose clock is a little
- * behind never sees an entry rise again.
+ * spread over the shards by the top bits of their hash. Times are milliseconds since SHARD_PAST_MS
+ * before the store's start, so that what is restored may be older than the store; the latest that a
+ * shard has seen is its own, so that a thread whose clock is a little behind never sees an entry
+ * rise again.
  * Thread: any; every function takes the lock, for a bounded number of entries at a time. No lock
  * is held while a value longer than STORE_COPY_MAX is copied in.
  * Limits: limit_bytes, over everything that it holds: the part of the heap that may be resident,
@@ -27,6 +28,7 @@
 #define SHARD_LEAST_BYTES 49152
 #define SHARD_LARGEST     8 /* an entry takes at most one in this of the limit */
 #define SHARD_HOLES       32
+#define SHARD_PAST_MS     (INT64_C(10) << 32) /* 497 days, and a whole turn of the wheel's levels */
 
 struct shard {
     struct heap heap; /* has to come first */
@@ -50,7 +52,7 @@ static inline size_t shard_largest(const struct shard *s)
 }
 
 /* In a heap that is not open. ERR_NOMEM. */
-int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed,
+int shard_init(struct shard *s, size_t limit_bytes, uint64_t seed, int64_t now_ms,
                const struct marks *marks) MUST_USE;
 void shard_fini(struct shard *s);
 

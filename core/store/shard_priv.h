@@ -32,6 +32,11 @@ void shard_keep_limit(struct shard *s);
 /* Of an entry that is no longer in the table nor with the policy. */
 void shard_leave(struct shard *s, struct entry *e);
 
+/* Makes sure of the memory that one entry more takes beside its own. ERR_NOMEM */
+int shard_reserve(struct shard *s) MUST_USE;
+/* e, whose deadlines are set, is stored, in place of old where that is not NULL. */
+void shard_put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash);
+
 /* Gives a reference back. */
 void shard_let_go(struct shard *s, struct entry *e);
 

@@ -145,8 +145,7 @@ static struct entry *make_some_room(struct shard *s, struct making *m, struct en
     return e;
 }
 
-/* Makes sure of the memory that one entry more takes beside its own. ERR_NOMEM */
-static int reserve(struct shard *s)
+int shard_reserve(struct shard *s)
 {
     int rc = table_reserve(&s->table);
     return rc == 0 ? wheel_reserve(&s->wheel, s->table.entries + 1) : rc;
@@ -160,7 +159,7 @@ static void link_in(struct shard *s, struct entry *e)
     s->puts++;
 }
 
-static void put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash)
+void shard_put_in(struct shard *s, struct entry *old, struct entry *e, uint64_t hash)
 {
     e->life |= ENTRY_STORED;
     if (old) {
@@ -252,12 +251,12 @@ static struct entry *take_room(const struct put *p)
 static int finish(struct shard *s, const struct put *p, struct entry *old, struct entry *e,
                   int64_t now, int64_t now_ms)
 {
-    int rc = old ? 0 : reserve(s);
+    int rc = old ? 0 : shard_reserve(s);
     if (rc == 0) {
         entry_set_deadlines(e, p, now);
         entry_set_load(e, p, now - now_ms);
         entry_set_loader(e, p);
-        put_in(s, old, e, p->hash);
+        shard_put_in(s, old, e, p->hash);
     } else {
         shard_let_go(s, e);
     }

@@ -1,7 +1,8 @@
 #include "store/store.h"
 
 #include "base/hash.h"
-#include "store/shard.h"
+#include "store/dump.h"
+#include "store/restore.h"
 
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@ struct store {
     unsigned count;
     unsigned shift; /* of hash_shard */
     uint64_t seed;
-    int64_t start_ms;
+    int64_t start_ms; /* of the shards' times */
     unsigned globs_max;
     pthread_mutex_t globs_lock; /* one pattern at a time, so that the room that was seen stays */
 };
@@ -25,7 +26,7 @@ static struct shard *shard_of(const struct store *s, uint64_t hash)
     return shard_at(s, hash_shard(hash, s->shift));
 }
 
-/* Shards count from the store's start. */
+/* A time as the shards count it. */
 static int64_t since_start(const struct store *s, int64_t now_ms)
 {
     return now_ms > s->start_ms ? now_ms - s->start_ms : 0;
@@ -65,7 +66,8 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
     if (s && heaps) {
         size_t share = share_of(o->memory_bytes, o->shards);
         *s = (struct store){.heaps = heaps};
-        while (ready < o->shards && shard_init(shard_at(s, ready), share, o->seed, o->marks) == 0)
+        while (ready < o->shards &&
+               shard_init(shard_at(s, ready), share, o->seed, SHARD_PAST_MS, o->marks) == 0)
             ready++;
     }
     if (ready < o->shards) {
@@ -82,7 +84,7 @@ int store_new(struct store **out, const struct store_options *o, struct err *e)
         .count = o->shards,
         .shift = 63 - (unsigned)__builtin_ctz(o->shards),
         .seed = o->seed,
-        .start_ms = o->now_ms,
+        .start_ms = o->now_ms - SHARD_PAST_MS,
         .globs_max = o->globs_max ? o->globs_max : STORE_GLOBS_MAX,
     };
     pthread_mutex_init(&s->globs_lock, NULL);
@@ -222,4 +224,32 @@ void store_read_stats(struct store *s, struct store_stats *out)
         out->memory_limit +=
             atomic_load_explicit(&shard_at(s, i)->limit_bytes, memory_order_relaxed);
     }
+}
+
+int store_dump(struct store *s, struct dump_cursor *cursor, int64_t now_ms, size_t most_bytes,
+               struct buf *out, size_t *count)
+{
+    struct walk walk = {.bits = cursor->bits, .low = cursor->low, .high = cursor->high};
+    *count = 0;
+    if (cursor->done)
+        return 0;
+    int rc = dump_piece(shard_at(s, cursor->shard), &walk, &cursor->begun, since_start(s, now_ms),
+                        most_bytes, out, count);
+    if (rc != 0)
+        return rc;
+    cursor->bits = (uint8_t)walk.bits;
+    cursor->low = walk.low;
+    cursor->high = walk.high;
+    if (!walk_is_over(&walk))
+        return 0;
+    *cursor = (struct dump_cursor){.shard = cursor->shard + 1};
+    cursor->done = cursor->shard == s->count;
+    return 0;
+}
+
+int store_restore(struct store *s, const struct record *r, const struct restore *how,
+                  int64_t now_ms, bool *stored, struct err *e)
+{
+    uint64_t hash = store_hash(s, r->key);
+    return restore_in(shard_of(s, hash), r, how, hash, since_start(s, now_ms), stored, e);
 }

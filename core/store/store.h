@@ -43,6 +43,7 @@ struct store_options {
 
 enum lookup {
     LOOKUP_MISS,
+    LOOKUP_CANDIDATE, /* with WANT_CANDIDATE alone: what is no answer (store_restore) */
     LOOKUP_FRESH,
     LOOKUP_STALE,    /* past fresh_until, before stale_until */
     LOOKUP_KEPT,     /* past stale_until, kept for stale_if_error */
@@ -55,6 +56,7 @@ enum {
     WANT_KEPT = 2,  /* and that of a KEPT one */
     WANT_PEEK = 4,  /* not a client's read: no recency, no frequency */
     WANT_BARE = 8,  /* of the hit: its owner, and where it is early age, ttl and load_us; no more */
+    WANT_CANDIDATE = 16, /* a candidate is not a MISS; with WANT_KEPT its value comes too */
 };
 
 struct hit {
@@ -151,7 +153,7 @@ int store_put(struct store *s, const struct put *p, int64_t now_ms, struct err *
 #define STORE_ROOM_LEAST 16384 /* bytes of a value for which it is worth while */
 bool store_make_room(struct store *s, const struct put *p, struct room *room) MUST_USE;
 
-/* Whether there was an entry (an expired one does not count). */
+/* Whether there was an entry (an expired one does not count, nor does a candidate, which goes). */
 bool store_remove(struct store *s, struct slice key, uint64_t hash, int64_t now_ms);
 /* Unless it is a value of this version, or of a newer one. An absence that was loaded proves less
  * than whoever names a version, and goes. */

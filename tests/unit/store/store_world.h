@@ -30,6 +30,15 @@ static inline enum lookup get(struct store *s, const char *key, int64_t now, uns
     return store_get(s, slice_str(key), store_hash(s, slice_str(key)), now, want, out, hit);
 }
 
+/* Without a reference. */
+static inline enum lookup look_at(struct store *s, const char *key, int64_t now)
+{
+    struct hit hit;
+    enum lookup found = get(s, key, now, WANT_PEEK, NULL, &hit);
+    entry_unref(hit.entry);
+    return found;
+}
+
 /* New deadlines. */
 static inline bool touch(struct store *s, const char *key, int64_t now, int64_t ttl, int64_t stale)
 {

@@ -57,6 +57,10 @@ int glob_check(struct slice pattern, struct err *e) MUST_USE;
 /* pattern has passed glob_check; at most its size in bytes is written to room, which g borrows. */
 void glob_compile(struct glob *g, struct slice pattern, char *room);
 
+/* A pattern that g is compiled from, but for the names of stars and `misfits`; no longer than the
+ * one that it was. room: GLOB_MAX bytes, which it borrows. */
+struct slice glob_write(const struct glob *g, char *room);
+
 /* The stars of a pattern that has passed glob_check; how many. */
 unsigned glob_stars(struct slice pattern, struct glob_star stars[GLOB_STARS_MAX]);
 

@@ -24,12 +24,13 @@ static bool is_name(struct slice s)
     return s.size > 0;
 }
 
+static const char *const type_words[] = {
+    [GLOB_TEXT] = "text", [GLOB_UUID] = "uuid", [GLOB_INT] = "int"};
+
 static bool read_type(struct slice word, enum glob_type *type)
 {
-    static const char *const names[] = {
-        [GLOB_TEXT] = "text", [GLOB_UUID] = "uuid", [GLOB_INT] = "int"};
     for (int t = GLOB_TEXT; t <= GLOB_INT; t++)
-        if (slice_eq_str(word, names[t])) {
+        if (slice_eq_str(word, type_words[t])) {
             *type = (enum glob_type)t;
             return true;
         }
@@ -169,6 +170,38 @@ void glob_compile(struct glob *g, struct slice pattern, char *room)
         g->end[g->stars++] = size;
     }
     g->end[g->stars] = size;
+}
+
+/* A typed star has the next letter for its name. */
+static size_t write_star(enum glob_type type, unsigned i, char *to)
+{
+    if (type == GLOB_ANY) {
+        *to = '*';
+        return 1;
+    }
+    const char *word = type_words[type];
+    size_t size = strlen(word);
+    const char begin[] = {'{', (char)('a' + i), ':'};
+    memcpy(to, begin, sizeof begin);
+    memcpy(to + sizeof begin, word, size);
+    to[sizeof begin + size] = '}';
+    return sizeof begin + size + 1;
+}
+
+struct slice glob_write(const struct glob *g, char *room)
+{
+    size_t size = 0;
+    for (unsigned i = 0; i <= g->stars; i++) {
+        struct slice literal = glob_segment(g, i);
+        for (size_t k = 0; k < literal.size; k++) {
+            if (glob_is_special(literal.data[k]))
+                room[size++] = '\\';
+            room[size++] = literal.data[k];
+        }
+        if (i < g->stars)
+            size += write_star((enum glob_type)g->type[i], i, room + size);
+    }
+    return slice_of(room, size);
 }
 
 unsigned glob_stars(struct slice pattern, struct glob_star stars[GLOB_STARS_MAX])

@@ -52,7 +52,7 @@ enum flight_end {
 /* What a flight was made for. */
 struct flight_asked {
     bool background; /* nobody waited when it was made */
-    bool nothing;    /* was stored when it was made */
+    bool nothing;    /* was stored when it was made, not even a candidate */
     bool replaces;   /* of use only while an entry is stored, or where somebody waits */
     bool bulk;       /* one of many that a client asked for at once */
     bool primary;    /* it was started for who asks for the primary (join_request) */

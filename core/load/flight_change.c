@@ -39,17 +39,11 @@ static void note_drop(struct flight_shard *s, uint64_t hash)
     *dropped_at(s, hash) = ++s->drops;
 }
 
-static void lose_floors(struct flight_shard *s, int64_t until_ms)
-{
-    s->epoch++;
-    s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;
-}
-
 void flights_lose_floors(struct flights *fl, int64_t until_ms)
 {
     for (unsigned i = 0; i < fl->shard_count; i++) {
         pthread_mutex_lock(&fl->shards[i].lock);
-        lose_floors(&fl->shards[i], until_ms);
+        flight_lose_floors(&fl->shards[i], until_ms);
         pthread_mutex_unlock(&fl->shards[i].lock);
     }
 }
@@ -61,7 +55,7 @@ static int note_raised(struct flight_shard *s, enum floor_raised raised, int64_t
     if (raised == FLOOR_DROPPED)
         until_ms = s->floors.dropped_until_ms;
     if (raised != FLOOR_RAISED)
-        lose_floors(s, until_ms);
+        flight_lose_floors(s, until_ms);
     return raised == FLOOR_NOMEM ? ERR_NOMEM : 0;
 }
 
@@ -143,15 +137,15 @@ bool flights_lift(struct flights *fl, struct slice key, uint64_t hash, int64_t n
 }
 
 /* With a new epoch a load from before is not stored, whatever it brings. */
-static int lift(struct flight_shard *s, struct shared_glob *g, int64_t now_ms)
+static int lift(struct flight_shard *s, struct shared_glob *g, uint32_t number, int64_t now_ms)
 {
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     s->epoch++;
     if (g) {
-        rc = floors_lift_match(&s->floors, g, now_ms);
+        rc = floors_lift_match(&s->floors, g, number, now_ms);
     } else {
-        floors_lift_all(&s->floors);
+        floors_lift_all(&s->floors, number);
         s->lossy_until_ms = INT64_MIN;
     }
     pthread_mutex_unlock(&s->lock);
@@ -165,8 +159,9 @@ int flights_lift_match(struct flights *fl, const struct glob *g, bool all, int64
     struct shared_glob *shared = rc == 0 && !all ? shared_glob_new(g, false) : NULL;
     if (rc == 0 && !all && !shared)
         rc = err_set(e, ERR_NOMEM, "no memory for a pattern");
+    uint32_t number = rc == 0 ? atomic_fetch_add(&fl->lifts, 1) + 1 : 0;
     for (unsigned i = 0; i < fl->shard_count && rc == 0; i++)
-        if (lift(&fl->shards[i], shared, now_ms) != 0) {
+        if (lift(&fl->shards[i], shared, number, now_ms) != 0) {
             rc = err_set(e, ERR_OVERLOADED,
                          "%d patterns were lifted within floor_ttl: lift all instead", FLOOR_LIFTS);
             e->retry = -1; /* not soon */

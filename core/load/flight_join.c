@@ -45,8 +45,8 @@ static enum join start(struct flights *fl, struct flight_shard *s, const struct 
 static bool look_again(struct flights *fl, const struct join_request *q, struct join_result *out)
 {
     size_t mark = q->out->size;
-    out->lookup =
-        store_get(fl->store, q->key, q->hash, q->now_ms, 0, q->held ? NULL : q->out, &out->hit);
+    out->lookup = store_get(fl->store, q->key, q->hash, q->now_ms, WANT_CANDIDATE,
+                            q->held ? NULL : q->out, &out->hit);
     if (out->lookup != LOOKUP_FRESH && out->lookup != LOOKUP_NEGATIVE)
         return false;
     if (!q->min_version || (out->hit.has_version && out->hit.version >= *q->min_version))

@@ -46,6 +46,7 @@ struct flights {
     bool (*admits)(const void *budget, size_t bytes);
     const void *budget;
     _Atomic uint32_t prefetching[METRIC_OWNERS]; /* by owner */
+    _Atomic uint32_t lifts;                      /* the number of the last one (floor.h) */
     struct flight_shard shards[];
 };
 
@@ -54,13 +55,22 @@ static inline struct flight_shard *flight_shard_of(struct flights *fl, uint64_t 
     return &fl->shards[hash_flight_shard(hash, fl->shard_count - 1)];
 }
 
+/* Floors that were promised may be missing: what was loaded before is not stored, and till then
+ * loads read the primary. */
+static inline void flight_lose_floors(struct flight_shard *s, int64_t until_ms)
+{
+    s->epoch++;
+    s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;
+}
+
 /* A flight that is LOADING, for what q asks, with two references: the table's and the load's. NULL:
  * no memory. */
 struct flight *flight_new(const struct join_request *q, unsigned slots,
                           void (*deliver)(struct message *m, void *owner));
 
 struct flight *flight_table_find(struct flight_shard *s, struct slice key, uint64_t hash);
-/* The version of what is stored, a value of any age; false: nothing is, or it has none. */
+/* The version of what is stored, a value of any age but no candidate; false: nothing is, or it has
+ * none. */
 bool flight_stored_version(struct flights *fl, struct slice key, uint64_t hash, int64_t now_ms,
                            int64_t *version);
 /* Room for a large value, before a lock is taken; what put has not taken of it is given back by

@@ -64,7 +64,7 @@ void seat_take_stored(struct seat *seat)
     entry_unref(seat->stored);
     enum lookup had =
         store_get(binding_thread(seat->binding)->store, flight_key(f), f->hash, clock_ms(),
-                  WANT_PEEK | WANT_STALE | WANT_KEPT, NULL, &seat->stored_hit);
-    bool there = had == LOOKUP_FRESH || had == LOOKUP_STALE || had == LOOKUP_KEPT;
+                  WANT_PEEK | WANT_STALE | WANT_KEPT | WANT_CANDIDATE, NULL, &seat->stored_hit);
+    bool there = had != LOOKUP_MISS && had != LOOKUP_NEGATIVE;
     seat->stored = there ? seat->stored_hit.entry : NULL;
 }

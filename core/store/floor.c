@@ -203,22 +203,33 @@ bool floors_lift(struct floors *fl, struct slice key, uint64_t hash, int64_t now
     return had;
 }
 
-void floors_lift_all(struct floors *fl)
+static uint32_t higher(uint32_t a, uint32_t b)
 {
-    forget_lifts(fl, INT64_MAX);
-    fl->all_lifted = ++fl->lifts;
+    return a > b ? a : b;
 }
 
-int floors_lift_match(struct floors *fl, struct shared_glob *g, int64_t now_ms)
+void floors_lift_all(struct floors *fl, uint32_t number)
 {
-    forget_lifts(fl, now_ms);
-    if (list_empty(&fl->ending))
-        return 0;
+    forget_lifts(fl, INT64_MAX);
+    fl->all_lifted = higher(fl->all_lifted, number);
+    fl->lifts = higher(fl->lifts, number);
+}
+
+static int remember_lift(struct floors *fl, struct shared_glob *g, uint32_t number,
+                         int64_t until_ms)
+{
     if (fl->lift_count == FLOOR_LIFTS)
         return ERR_OVERLOADED;
-    fl->lifted[fl->lift_count++] = (struct floor_lift){
-        .number = ++fl->lifts, .until_ms = fl->latest_until_ms, .glob = shared_glob_ref(g)};
+    fl->lifted[fl->lift_count++] =
+        (struct floor_lift){.number = number, .until_ms = until_ms, .glob = shared_glob_ref(g)};
     return 0;
+}
+
+int floors_lift_match(struct floors *fl, struct shared_glob *g, uint32_t number, int64_t now_ms)
+{
+    forget_lifts(fl, now_ms);
+    fl->lifts = higher(fl->lifts, number);
+    return list_empty(&fl->ending) ? 0 : remember_lift(fl, g, number, fl->latest_until_ms);
 }
 
 enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r)
@@ -274,4 +285,66 @@ struct floor_seen floors_see(const struct floors *fl, struct slice key, uint64_t
         .doubtful = doubtful,
         .version = f->version,
     };
+}
+
+bool floors_at(const struct floors *fl, size_t bucket, size_t k, struct floor_kept *out)
+{
+    list_for_each (link, &fl->buckets[bucket]) {
+        if (k-- > 0)
+            continue;
+        const struct floor *f = container_of(link, struct floor, chain);
+        *out = (struct floor_kept){
+            .hash = f->hash,
+            .version = f->version,
+            .until_ms = f->until_ms,
+            .doubt_until_ms = f->doubt_until_ms,
+            .there = f->there,
+            .gone = f->gone,
+            .lifts = f->lifts,
+        };
+        return true;
+    }
+    return false;
+}
+
+enum floor_raised floors_put_back(struct floors *fl, const struct floor_kept *k, int64_t now_ms)
+{
+    enum floor_raised raised;
+    struct floor *f = floor_for(fl, k->hash, now_ms, &raised);
+    if (!f)
+        return raised;
+    bool there = f->there && f->until_ms > now_ms, comes = k->there && k->until_ms > now_ms;
+    if (comes && (!there || k->version > f->version)) {
+        f->version = k->version;
+        f->gone = k->gone;
+        f->lifts = k->lifts;
+    } else if (comes && k->version == f->version) {
+        f->gone |= k->gone;
+    }
+    f->there = there || comes;
+    if (f->doubt_until_ms < k->doubt_until_ms)
+        f->doubt_until_ms = k->doubt_until_ms;
+    prolong(fl, f, k->until_ms);
+    return raised;
+}
+
+int floors_put_back_lift(struct floors *fl, struct shared_glob *g, uint32_t number,
+                         int64_t until_ms)
+{
+    for (unsigned i = 0; i < fl->lift_count; i++)
+        if (fl->lifted[i].number == number) {
+            if (fl->lifted[i].until_ms < until_ms)
+                fl->lifted[i].until_ms = until_ms;
+            return 0;
+        }
+    fl->lifts = higher(fl->lifts, number);
+    return remember_lift(fl, g, number, until_ms);
+}
+
+void floors_put_back_all(struct floors *fl, uint32_t lifts, uint32_t all_lifted,
+                         int64_t doubt_until_ms)
+{
+    fl->lifts = higher(fl->lifts, lifts);
+    fl->all_lifted = higher(fl->all_lifted, all_lifted);
+    doubt_all(fl, doubt_until_ms);
 }

@@ -14,10 +14,11 @@
  *
  * Floors can be lifted, where versions have begun anew at their source: that of a key, of all keys
  * that match a pattern, or all. A floor knows its key by the hash alone, which no pattern matches,
- * so a pattern is remembered instead: lifts are numbered, each floor has the number of the last one
- * when it was raised, and does not count for a key that one of the later ones matches. A pattern is
- * kept until every floor that is older than it has ended, at most FLOOR_LIFTS of them at a time. A
- * lift takes the height away and leaves the doubt.
+ * so a pattern is remembered instead: lifts are numbered, by their owner, so that floors of several
+ * tables can be brought together; each floor has the number of the last one when it was raised, and
+ * does not count for a key that one of the later ones matches. A pattern is kept until every floor
+ * that is older than it has ended, at most FLOOR_LIFTS of them at a time. A lift takes the height
+ * away and leaves the doubt.
  */
 #ifndef RTCACHE_STORE_FLOOR_H
 #define RTCACHE_STORE_FLOOR_H
@@ -40,7 +41,7 @@ struct floors {
     int64_t dropped_until_ms; /* the latest end that one of them would have had */
     int64_t doubt_until_ms;   /* of all keys */
     int64_t latest_until_ms;  /* no floor ends later */
-    uint32_t lifts;           /* so far */
+    uint32_t lifts;           /* the number of the last one */
     uint32_t all_lifted;      /* the number of the last lift of all keys */
     unsigned lift_count;
     struct floor_lift { /* the patterns that may still concern a floor, oldest first */
@@ -71,9 +72,11 @@ enum floor_raised floors_raise(struct floors *fl, const struct floor_raise *r);
 
 /* Whether the key had a floor. */
 bool floors_lift(struct floors *fl, struct slice key, uint64_t hash, int64_t now_ms);
-void floors_lift_all(struct floors *fl);
+/* number: higher than that of any lift that has ended. */
+void floors_lift_all(struct floors *fl, uint32_t number);
 /* Takes a reference of its own. ERR_OVERLOADED: FLOOR_LIFTS patterns are in force. */
-int floors_lift_match(struct floors *fl, struct shared_glob *g, int64_t now_ms) MUST_USE;
+int floors_lift_match(struct floors *fl, struct shared_glob *g, uint32_t number,
+                      int64_t now_ms) MUST_USE;
 
 /* What is loaded until until_ms is doubtful, whatever comes back. */
 enum floor_raised floors_doubt(struct floors *fl, uint64_t hash, int64_t now_ms, int64_t until_ms);
@@ -89,5 +92,26 @@ struct floor_seen floors_see(const struct floors *fl, struct slice key, uint64_t
 bool floors_doubtful(const struct floors *fl, uint64_t hash, int64_t now_ms);
 /* Floors whose time is over leave, at most `most`; how many. */
 size_t floors_expire(struct floors *fl, int64_t now_ms, size_t most);
+
+/* A floor as it is kept elsewhere. */
+struct floor_kept {
+    uint64_t hash;
+    int64_t version;
+    int64_t until_ms, doubt_until_ms;
+    bool there, gone;
+    uint32_t lifts;
+};
+/* Floor k, from 0, of a bucket; false: it has not so many. A bucket's floors stay in it, but for
+ * the new ones of twice as many, of which it is the one whose number has a bit less. */
+bool floors_at(const struct floors *fl, size_t bucket, size_t k, struct floor_kept *out);
+
+/* Back, in any order; what is known already stays where it is higher or later. */
+enum floor_raised floors_put_back(struct floors *fl, const struct floor_kept *k, int64_t now_ms);
+/* As floors_lift_match, of floors that were raised before; one of a number that is known is that
+ * one. */
+int floors_put_back_lift(struct floors *fl, struct shared_glob *g, uint32_t number,
+                         int64_t until_ms) MUST_USE;
+void floors_put_back_all(struct floors *fl, uint32_t lifts, uint32_t all_lifted,
+                         int64_t doubt_until_ms);
 
 #endif

@@ -45,7 +45,7 @@ static int lift_match(struct floors *fl, const char *pattern, int64_t now_ms)
     glob_compile(&g, slice_str(pattern), room);
     struct shared_glob *shared = shared_glob_new(&g, false);
     assert_non_null(shared);
-    int rc = floors_lift_match(fl, shared, now_ms);
+    int rc = floors_lift_match(fl, shared, fl->lifts + 1, now_ms);
     shared_glob_unref(shared);
     return rc;
 }
@@ -97,7 +97,7 @@ static void all_are_lifted_and_patterns_of_before_are_forgotten(void **state)
     raise_floor(fl, "user:1", 100, 0);
     assert_int_equal(lift_match(fl, "team:*", 0), 0);
     raise_floor(fl, "team:1", 100, 0);
-    floors_lift_all(fl);
+    floors_lift_all(fl, fl->lifts + 1);
     assert_int_equal(fl->lift_count, 0);
     assert_int_equal(floor_of(fl, "user:1", 1), -1);
     assert_int_equal(floor_of(fl, "team:1", 1), -1);
@@ -128,7 +128,7 @@ static void a_doubt_is_not_lifted(void **state)
     raise_floor(fl, "user:1", 100, 0);
     assert_int_equal(floors_doubt(fl, hash_of("user:1"), 0, 500), FLOOR_RAISED);
     assert_true(floors_lift(fl, slice_str("user:1"), hash_of("user:1"), 1));
-    floors_lift_all(fl);
+    floors_lift_all(fl, fl->lifts + 1);
     assert_true(floors_doubtful(fl, hash_of("user:1"), 499));
     assert_true(floors_see(fl, slice_str("user:1"), hash_of("user:1"), 499).doubtful);
     assert_false(floors_doubtful(fl, hash_of("user:1"), 500));

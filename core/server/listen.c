@@ -1,17 +1,19 @@
-/* Listening sockets: bound before privileges are dropped, accepted from once the configuration
- * stands. New connections go to the I/O threads in turn. */
+/* Listening sockets: handed over by a service manager, or bound before privileges are dropped;
+ * accepted from once the configuration stands. New connections go to the I/O threads in turn. */
 #include "server/server.h"
 
 #include "base/log.h"
 #include "metrics/metrics.h"
 #include "net/auth.h"
 #include "net/protocols.h"
+#include "server/handed.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -51,28 +53,132 @@ static bool is_missing(int rc)
     return rc == ERR_IO && (errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT);
 }
 
-static bool is_open_to_all(const struct server *s, const struct addr *a)
+/* Whoever reaches the address may do everything: it is not this machine's alone, and nobody has to
+ * say who he is. */
+static bool is_open_to_all(const struct conf *conf, const struct addr *a)
 {
-    bool certain = a->tls && s->conf->tls.client_ca; /* who the clients are */
-    return !addr_is_loopback(a) && !certain && s->conf->user_count == 0;
+    bool certain = a->tls && conf->tls.client_ca; /* who the clients are */
+    return !addr_is_loopback(a) && !certain && conf->user_count == 0;
 }
 
-static int listen_at(struct server *s, const struct addr *a, struct err *e)
+static void warn_open(const char *address, const char *why)
+{
+    log_warn("listen.open", "address=%s reason=\"%s, and there are no users\"", log_q(address),
+             why);
+}
+
+/* A place for one more. */
+static int listener_new(struct server *s, const struct addr *a, struct listener **out,
+                        struct err *e)
 {
     if (s->listener_count == SERVER_LISTENERS_MAX)
         return err_set(e, ERR_CONFIG, "more than %d addresses", SERVER_LISTENERS_MAX);
-    struct listener *l = &s->listeners[s->listener_count];
-    *l = (struct listener){.server = s, .fd = -1, .addr = *a};
-    if (is_open_to_all(s, a))
-        log_warn("listen.open", "address=%s reason=\"not loopback, and there are no users\"",
-                 log_q(a->text));
-    int rc = addr_is_unix(a) ? addr_listen_unix(a, BACKLOG, &s->socket_file, &l->fd, e)
-                             : addr_listen(a, BACKLOG, false, &l->fd, e);
+    *out = &s->listeners[s->listener_count];
+    **out = (struct listener){.server = s, .fd = -1, .addr = *a};
+    if (is_open_to_all(s->conf, a))
+        warn_open(a->text, "not loopback");
+    return 0;
+}
+
+static void listener_begin(struct listener *l, const char *bound)
+{
+    snprintf(l->text, sizeof l->text, "%s%s", l->addr.tls ? "tls:" : "", bound);
+    l->server->listener_count++;
+}
+
+/* What systemd makes of a Unix socket lets everybody in, unless SocketMode= says otherwise. */
+static void look_at_mode(const struct server *s, const struct listener *l)
+{
+    struct stat st;
+    const char *path = ((const struct sockaddr_un *)&l->addr.sa)->sun_path;
+    if (addr_is_unix(&l->addr) && s->conf->user_count == 0 && path[0] != '\0' &&
+        stat(path, &st) == 0 && (st.st_mode & S_IWOTH))
+        warn_open(l->text, "its mode lets everybody on this machine in");
+}
+
+static void take_over(struct listener *l, const struct handed_socket *h, bool listed)
+{
+    l->handed = true;
+    l->listed = listed;
+    l->fd = h->fd;
+    listener_begin(l, h->addr.text);
+    look_at_mode(l->server, l);
+    log_info("listen.handed", "address=%s name=%s listed=%d", log_q(l->text), log_q(h->name),
+             listed);
+}
+
+/* Where the manager listens with one of its own addresses, a part of it cannot be had. */
+static int explain(const struct addr *a, const struct handed *h, int rc, struct err *e)
+{
+    const struct handed_socket *other = errno == EADDRINUSE ? handed_of_port(h, a) : NULL;
+    struct err first = *e;
+    if (other)
+        rc = err_set(e, rc, "%s; a socket for %s was handed over: name that address in \"listen\"",
+                     first.text, other->addr.text);
+    return rc;
+}
+
+static int listen_at(struct server *s, const struct addr *a, struct handed *handed, struct err *e)
+{
+    struct handed_socket *h;
+    struct listener *l;
+    char bound[sizeof l->text - sizeof "tls:"];
+    int rc = listener_new(s, a, &l, e);
+    if (rc == 0)
+        rc = handed_take(handed, a, &h, e);
     if (rc != 0)
         return rc;
-    size_t prefix = (size_t)snprintf(l->text, sizeof l->text, "%s", a->tls ? "tls:" : "");
-    addr_of_socket(l->fd, l->text + prefix, sizeof l->text - prefix);
-    s->listener_count++;
+    if (h) {
+        take_over(l, h, true);
+        return 0;
+    }
+    rc = addr_is_unix(a) ? addr_listen_unix(a, BACKLOG, &s->socket_file, &l->fd, e)
+                         : addr_listen(a, BACKLOG, false, &l->fd, e);
+    if (rc != 0)
+        return explain(a, handed, rc, e);
+    addr_of_socket(l->fd, bound, sizeof bound);
+    listener_begin(l, bound);
+    return 0;
+}
+
+static int refuse_open(const struct addr *a, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "%s, which was handed over, serves everybody who can reach it; name \"users\", "
+                   "or tls.client_ca for a socket with TLS, or set open_to_all = true",
+                   a->text);
+}
+
+/* What was handed over and stands at no address of `listen` is served as well. */
+static int listen_others(struct server *s, const struct handed *handed, struct err *e)
+{
+    for (unsigned i = 0; i < handed->count; i++) {
+        const struct handed_socket *h = &handed->at[i];
+        struct listener *l;
+        if (h->taken)
+            continue;
+        if (h->addr.tls && !s->conf->tls.certificate)
+            return err_set(e, ERR_CONFIG,
+                           "%s, which was handed over as \"%.64s\", needs a group \"tls\" with "
+                           "\"certificate\" and \"key\"",
+                           h->addr.text, h->name);
+        if (is_open_to_all(s->conf, &h->addr) && !s->conf->open_to_all)
+            return refuse_open(&h->addr, e);
+        int rc = listener_new(s, &h->addr, &l, e);
+        if (rc != 0)
+            return rc;
+        take_over(l, h, false);
+    }
+    return 0;
+}
+
+int listen_check_reload(const struct server *s, const struct conf *conf, struct err *e)
+{
+    for (unsigned i = 0; i < s->listener_count; i++) {
+        const struct listener *l = &s->listeners[i];
+        if (l->handed && !l->listed && is_open_to_all(conf, &l->addr) && !conf->open_to_all)
+            return refuse_open(&l->addr, e);
+    }
     return 0;
 }
 
@@ -91,14 +197,14 @@ static unsigned port_of(const struct listener *l)
 
 /* All addresses of one text, on one port: where it is 0 the first of them gets one, and the others
  * take the same. One that this machine does not have (IPv6 that is switched off) is left out. */
-static int listen_all(struct server *s, struct addrs all, struct err *e)
+static int listen_all(struct server *s, struct addrs all, struct handed *handed, struct err *e)
 {
     unsigned first = s->listener_count;
     int rc = 0;
     for (unsigned i = 0; i < all.count; i++) {
         if (s->listener_count > first)
             addr_set_port(&all.at[i], port_of(&s->listeners[first]));
-        rc = listen_at(s, &all.at[i], e);
+        rc = listen_at(s, &all.at[i], handed, e);
         if (rc != 0 && !is_missing(rc))
             return rc;
         if (rc != 0)
@@ -135,9 +241,31 @@ int listen_check(const struct conf *conf, struct err *e)
     return rc;
 }
 
-int listen_open(struct server *s, const struct account *a, struct err *e)
+/* All texts of `listen`. */
+static int listen_listed(struct server *s, struct handed *handed, struct err *e)
 {
     struct addrs found[CONF_LISTEN_MAX];
+    int rc = listen_resolve(s->conf, found, e);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < s->conf->listen_count && rc == 0; i++) {
+        unsigned first = s->listener_count;
+        bool any_port = addr_port(&found[i].at[0]) == 0;
+        rc = listen_all(s, found[i], handed, e);
+        /* A port that was free on one family may be taken on the other. */
+        for (int again = 0; rc != 0 && any_port && found[i].count > 1 && again < 16; again++) {
+            forget_from(s, first);
+            rc = listen_all(s, found[i], handed, e);
+        }
+    }
+    if (rc != 0)
+        err_prefix(e, "listen");
+    return rc;
+}
+
+int listen_open(struct server *s, const struct account *a, struct err *e)
+{
+    struct handed handed;
     s->socket_file = (struct addr_file){
         .mode = s->conf->unix_bits,
         .uid = a->name ? (int64_t)a->uid : -1,
@@ -147,24 +275,12 @@ int listen_open(struct server *s, const struct account *a, struct err *e)
     };
     int rc = listen_check_group(s->conf, e);
     if (rc == 0)
-        rc = listen_resolve(s->conf, found, e);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < s->conf->listen_count; i++) {
-        unsigned first = s->listener_count;
-        bool any_port = addr_port(&found[i].at[0]) == 0;
-        rc = listen_all(s, found[i], e);
-        /* A port that was free on one family may be taken on the other. */
-        for (int again = 0; rc != 0 && any_port && found[i].count > 1 && again < 16; again++) {
-            forget_from(s, first);
-            rc = listen_all(s, found[i], e);
-        }
-        if (rc != 0) {
-            err_prefix(e, "listen");
-            return rc;
-        }
-    }
-    return 0;
+        rc = handed_read(&handed, e);
+    if (rc == 0)
+        rc = listen_listed(s, &handed, e);
+    if (rc == 0)
+        rc = listen_others(s, &handed, e);
+    return rc;
 }
 
 int listen_check_group(const struct conf *conf, struct err *e)
@@ -275,9 +391,10 @@ void listen_close(struct server *s)
         if (l->fd < 0)
             continue;
         ev_io_stop(s->loop, &l->accepting);
-        close(l->fd);
+        if (!l->handed) /* who connects to one of the manager's waits for the next server */
+            close(l->fd);
         l->fd = -1;
-        if (addr_is_unix(&l->addr))
+        if (addr_is_unix(&l->addr) && !l->handed)
             unlink(((const struct sockaddr_un *)&l->addr.sa)->sun_path);
     }
 }

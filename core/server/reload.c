@@ -248,6 +248,8 @@ static void reload_start(struct reload *r, const char *why)
     err_clear(&r->err);
     log_info("reload.begin", "why=%s", log_q(why));
     int rc = conf_load(s->conf->file, backend_drivers, &conf, NULL, &r->err);
+    if (rc == 0)
+        rc = listen_check_reload(s, conf, &r->err);
     const char *fixed = rc == 0 ? conf_needs_restart(s->conf, conf) : NULL;
     if (rc == 0 && !fixed) {
         take_over(r, conf);

@@ -31,7 +31,9 @@ struct listener {
     struct server *server;
     struct addr addr;
     char text[160]; /* as bound, with the real port */
-    int fd;         /* -1: closed */
+    int fd;         /* -1: closed, or no more of ours */
+    bool handed;    /* by the service manager, whose it stays */
+    bool listed;    /* it stands in `listen`; of what was handed over */
 };
 
 struct server {
@@ -84,7 +86,9 @@ void drain_begin(struct server *s);
 int listen_check(const struct conf *conf, struct err *e) MUST_USE;
 /* Whether the process can give Unix sockets to unix_group. */
 int listen_check_group(const struct conf *conf, struct err *e) MUST_USE;
-/* Unix sockets belong to the account. */
+/* Whether what was handed over and stands in no `listen` may be served by the configuration. */
+int listen_check_reload(const struct server *s, const struct conf *conf, struct err *e) MUST_USE;
+/* Unix sockets belong to the account. What a service manager has handed over is not bound again. */
 int listen_open(struct server *s, const struct account *a, struct err *e) MUST_USE;
 void listen_start(struct server *s);
 void listen_close(struct server *s);

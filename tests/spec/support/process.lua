@@ -13,6 +13,7 @@ int fork(void);
 int execvp(const char *file, char *const argv[]);
 void _exit(int status);
 int dup2(int from, int to);
+int fcntl(int fd, int command, ...);
 int open(const char *path, int flags, ...);
 int close(int fd);
 int pipe2(int fds[2], int flags);
@@ -42,6 +43,7 @@ local POLLIN, WNOHANG = 1, 1
 local PR_SET_PDEATHSIG = 1
 local PIDFD_OPEN = 434
 local RLIMIT_NOFILE = 7
+local F_DUPFD = 0
 local SIGNALS = { HUP = 1, INT = 2, QUIT = 3, KILL = 9, TERM = 15, CONT = 18, STOP = 19 }
 
 M.is_root = C.getuid() == 0
@@ -53,6 +55,19 @@ local Process = {}
 Process.__index = Process
 
 local function sys_error(what) error(what .. ": " .. ffi.string(C.strerror(ffi.errno())), 3) end
+
+-- The descriptors become 3 and so on, as sd_listen_fds(3) has them, for this process.
+local function hand_over(fds, env)
+  local copies = {}
+  for i, fd in ipairs(fds) do copies[i] = C.fcntl(fd, F_DUPFD, ffi.cast("int", 100)) end
+  for i, fd in ipairs(copies) do
+    C.dup2(fd, 2 + i)
+    C.close(fd)
+  end
+  C.setenv("LISTEN_FDS", tostring(#fds), 1)
+  C.setenv("LISTEN_PID", tostring(C.getpid()), 1)
+  for name, value in pairs(env or {}) do C.setenv(name, value, 1) end
+end
 
 -- Runs in the child, between fork and exec.
 local function become(argv, options, stdin, stdout)
@@ -67,6 +82,7 @@ local function become(argv, options, stdin, stdout)
     C.dup2(stdout, 2)
   end
   for name, value in pairs(options.env or {}) do C.setenv(name, value, 1) end
+  if options.handed then hand_over(options.handed, options.env) end
   if options.cwd and C.chdir(options.cwd) ~= 0 then C._exit(126) end
   if options.descriptors then
     local limit = ffi.new("struct rt_rlimit", options.descriptors, options.descriptors)
@@ -80,6 +96,7 @@ end
 ---@field stderr? string @file to append to; else it comes with standard output
 ---@field stdin? boolean @a pipe, for `write`
 ---@field env? table<string, string>
+---@field handed? integer[] @descriptors of sockets that it is to listen on, as from a service manager
 ---@field cwd? string
 ---@field death_signal? integer @sent to the child when the test run dies; 9 by default
 ---@field descriptors? integer @RLIMIT_NOFILE

@@ -42,6 +42,7 @@ local REPORTS = {
 ---@field scripts? table<string, string>
 ---@field files? table<string, string> @further files in the folder
 ---@field env? table<string, string> @of the process
+---@field handed? integer[] @descriptors of sockets that listen already
 ---@field tls? table @the group of that name, and an address that speaks it
 ---@field descriptors? integer @RLIMIT_NOFILE
 ---@field binary? string @another than the one of the run
@@ -107,6 +108,7 @@ function Server:launch()
   self.process = process.spawn(self:command(), {
     stderr = self.log_path,
     descriptors = self.options.descriptors,
+    handed = self.options.handed,
     env = env,
   })
   self.addresses = {}

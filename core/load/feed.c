@@ -137,21 +137,29 @@ static bool may_have_moved(const char *before, const char *now)
     return before[0] ? strcmp(before, now) != 0 : now[0] && strcmp(now, FEED_MISSED_NONE) != 0;
 }
 
-bool feed_up(struct feed *f, const struct identity *identity, const char *missed, int64_t now_ms)
+/* What follows from a connection of which it is not shown that it has missed nothing. */
+static void take_gap(struct feed *f, const struct listen_up *up, bool same, int64_t now_ms)
 {
-    bool same = identity_same(&f->identity, identity);
-    f->connected = true;
-    f->sent = f->received = 0;
-    f->next_beat_ms = now_ms;
     if (f->was_up)
         count_gap(f);
     f->hard = f->hard || (f->was_up && !same);
-    f->was_up = true;
-    f->identity = *identity;
-    f->missed_open = f->missed_open || may_have_moved(f->missed, missed);
-    keep_missed(f, missed);
+    f->missed_open = f->missed_open || may_have_moved(f->missed, up->missed);
     lose_floors(f, now_ms);
     mark(f, !same);
+}
+
+bool feed_up(struct feed *f, const struct listen_up *up, int64_t now_ms)
+{
+    bool same = up->resumed || identity_same(&f->identity, up->identity);
+    f->connected = true;
+    f->polls = up->polls;
+    f->sent = f->received = 0;
+    f->next_beat_ms = now_ms;
+    if (!up->resumed)
+        take_gap(f, up, same, now_ms);
+    f->was_up = true;
+    f->identity = *up->identity;
+    keep_missed(f, up->missed);
     set_cut(f, f->mark_due);
     return same;
 }
@@ -181,6 +189,11 @@ bool feed_beaten(struct feed *f, const char *missed, bool held, uint64_t wal_end
     return false;
 }
 
+bool feed_settled(const struct feed *f)
+{
+    return f->was_up && !f->mark_due && !f->missed_open;
+}
+
 /* ---- heartbeats ---- */
 
 int64_t feed_due_ms(const struct feed *f, int64_t now_ms)
@@ -188,7 +201,7 @@ int64_t feed_due_ms(const struct feed *f, int64_t now_ms)
     if (f->mark_due)
         return now_ms + MARK_AGAIN_MS;
     if (f->connected)
-        return f->next_beat_ms;
+        return f->polls ? INT64_MAX : f->next_beat_ms;
     return f->cut ? INT64_MAX : f->down_since_ms + f->rule.grace_ms;
 }
 
@@ -206,7 +219,7 @@ enum feed_wish feed_tick(struct feed *f, int64_t now_ms, char beat[FEED_BEAT_TEX
         }
         return FEED_NOTHING;
     }
-    if (now_ms < f->next_beat_ms)
+    if (f->polls || now_ms < f->next_beat_ms)
         return FEED_NOTHING;
     if (f->sent - f->received >= FEED_MISSED_MAX)
         return FEED_DEAD;

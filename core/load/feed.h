@@ -6,6 +6,7 @@
  *   {"t": "*"} is every tag            where more changed than can be told
  *   heartbeat --> comes back, or not   {"hb": "nonce", "n": number}
  *   up, down, silence --> marks        what was loaded before a gap is not served as fresh
+ *   up, resumed --> nothing            a cut that has left no gap
  *   missed --> marks                   what a trigger could not tell is a gap, once it is committed
  *
  * Pure decisions: no connection, no clock. What it feeds are the loaders whose backend (or whose
@@ -17,7 +18,7 @@
 #ifndef RTCACHE_LOAD_FEED_H
 #define RTCACHE_LOAD_FEED_H
 
-#include "backend/identity.h"
+#include "backend/listen.h"
 #include "load/change.h"
 
 #include <stdatomic.h>
@@ -43,6 +44,7 @@ struct feed {
     struct feed_rule rule;
     uint64_t nonce;
     bool connected, was_up;
+    bool polls;       /* what it is told by looks by itself: no heartbeats */
     bool cut;         /* nothing that it feeds may count as fresh */
     bool mark_due;    /* a gap whose marks could not all be set yet */
     bool mark_hard;   /* then: another cluster or timeline */
@@ -67,10 +69,10 @@ void feed_change(struct feed *f, const struct feed_rule *rule, int64_t now_ms);
 /* It goes on where `before` was, whose connection was made of another configuration. */
 void feed_succeed(struct feed *f, const struct feed *before, int64_t now_ms);
 
-/* LISTEN is committed. Whether the server has all that the last one had; where that is not shown,
- * what was loaded before is dropped, for its versions may exist nowhere any more. missed: "" where
- * the database cannot say. */
-bool feed_up(struct feed *f, const struct identity *identity, const char *missed, int64_t now_ms);
+/* Changes are heard from now on. Whether the server has all that the last one had; where that is
+ * not shown, what was loaded before is dropped, for its versions may exist nowhere any more. One
+ * that resumed has it all, and has left no gap. */
+bool feed_up(struct feed *f, const struct listen_up *up, int64_t now_ms);
 void feed_down(struct feed *f, int64_t now_ms);
 /* What the database said when a heartbeat was sent; held: a transaction that could not tell of its
  * change is not over. false: something was missed, which is a gap now. */
@@ -78,6 +80,10 @@ bool feed_beaten(struct feed *f, const char *missed, bool held, uint64_t wal_end
 
 /* false: it could not be understood; e says why. */
 bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct err *e);
+
+/* Whether all that it was told of is in force, and no gap is under way: a position that is taken
+ * now holds. */
+bool feed_settled(const struct feed *f);
 
 /* When feed_tick has something to do; INT64_MAX: nothing until something happens. */
 int64_t feed_due_ms(const struct feed *f, int64_t now_ms);

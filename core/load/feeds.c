@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "load/feed.h"
+#include "load/feed_places.h"
 #include "sys/worker.h"
 
 #include <stdlib.h>
@@ -24,6 +25,8 @@ struct one {
     const char *name;         /* of the backend, in made */
     size_t index;             /* of the backend, in current */
     const char **patterns;    /* owned */
+    bool awaited;             /* nobody was told yet whether it resumed */
+    struct buf from;          /* where it goes on from, if it is awaited; ends with its NUL */
     ev_timer due;
 };
 
@@ -33,6 +36,10 @@ struct feeds {
     feeds_listen *listen;
     struct list all;
     struct message stop;
+    struct feed_places starts; /* of feeds_resume, until they are up */
+    struct feed_places places; /* where they are now */
+    feeds_caught_up *caught_up;
+    void *caught_up_arg;
 };
 
 static void publish(struct one *o)
@@ -43,6 +50,31 @@ static void publish(struct one *o)
     atomic_store_explicit(&to->bad, o->feed.bad, memory_order_relaxed);
     atomic_store_explicit(&to->gaps, o->feed.gaps, memory_order_relaxed);
     atomic_store_explicit(&to->lag_ms, o->feed.lag_ms, memory_order_relaxed);
+}
+
+/* Where it would go on from, for any thread. */
+static void publish_place(struct one *o)
+{
+    struct feeds *fs = o->feeds;
+    struct buf text;
+    buf_init(&text, FEED_PLACE_MAX);
+    bool ok = feed_settled(&o->feed) && o->listen && listen_position(o->listen, &text) &&
+              feed_places_set(&fs->places, o->name, buf_slice(&text)) == 0;
+    if (!ok)
+        feed_places_clear(&fs->places, o->name);
+    buf_fini(&text);
+}
+
+static void tell_caught_up(struct one *o, bool resumed)
+{
+    struct feeds *fs = o->feeds;
+    if (!o->awaited)
+        return;
+    o->awaited = false;
+    buf_fini(&o->from);
+    feed_places_clear(&fs->starts, o->name);
+    if (fs->caught_up)
+        fs->caught_up(fs->caught_up_arg, o->name, resumed);
 }
 
 static void arm(struct one *o)
@@ -79,17 +111,25 @@ static void on_due(struct ev_loop *loop, ev_timer *timer, int events)
     arm(o);
 }
 
-static void on_up(void *arg, const struct identity *identity, const char *missed)
+static void on_up(void *arg, const struct listen_up *up)
 {
     struct one *o = arg;
     char was[IDENTITY_TEXT], is[IDENTITY_TEXT];
     bool first = identity_empty(&o->feed.identity);
     identity_show(&o->feed.identity, was);
-    identity_show(identity, is);
-    if (!feed_up(&o->feed, identity, missed, clock_ms()) && !first)
+    identity_show(up->identity, is);
+    if (!feed_up(&o->feed, up, clock_ms()) && !first)
         log_warn("feed.other_cluster", "backend=%s before=%s now=%s", o->name, was, is);
     publish(o);
+    publish_place(o);
+    tell_caught_up(o, up->resumed);
     arm(o);
+}
+
+static void on_moved(void *arg)
+{
+    struct one *o = arg;
+    publish_place(o);
 }
 
 static void on_beaten(void *arg, const struct listen_beat *b)
@@ -97,7 +137,10 @@ static void on_beaten(void *arg, const struct listen_beat *b)
     struct one *o = arg;
     if (!feed_beaten(&o->feed, b->missed, b->held, b->wal_end, clock_ms()))
         log_warn("feed.missed", "backend=%s held=%s", o->name, b->held ? "true" : "false");
+    if (b->lag_ms >= 0)
+        o->feed.lag_ms = b->lag_ms;
     publish(o);
+    publish_place(o);
     arm(o);
 }
 
@@ -124,14 +167,26 @@ static void on_down(void *arg, const char *why)
 
 static void try_listen(struct one *o)
 {
-    const struct listen_events events = {on_up, on_notified, on_beaten, on_down, o};
+    const struct listen_events events = {
+        .up = on_up,
+        .notified = on_notified,
+        .beaten = on_beaten,
+        .moved = on_moved,
+        .down = on_down,
+        .arg = o,
+        .from = o->awaited && o->from.size > 0 ? o->from.data : NULL,
+    };
     const struct conf *conf = o->made->conf;
     const struct conf_backend *b = &conf->backends[conf_backend_index(conf, o->name)];
     int64_t now_ms = clock_ms();
     struct err e;
-    if (now_ms < o->again_ms ||
-        o->feeds->listen(&o->listen, o->feeds->worker.loop, b, &events, &e) == 0)
+    if (now_ms < o->again_ms)
         return;
+    if (o->feeds->listen(&o->listen, o->feeds->worker.loop, b, &events, &e) == 0) {
+        if (!events.from || !listen_has_positions(o->listen))
+            tell_caught_up(o, false);
+        return;
+    }
     o->wait_ms = o->wait_ms == 0 ? RETRY_BASE_MS : o->wait_ms * 2;
     if (o->wait_ms > RETRY_CAP_MS)
         o->wait_ms = RETRY_CAP_MS;
@@ -145,6 +200,7 @@ static void one_free(struct one *o)
     ev_timer_stop(o->feeds->worker.loop, &o->due);
     list_remove(&o->link);
     listen_free(o->listen);
+    buf_fini(&o->from);
     snapshot_unref(o->made);
     snapshot_unref(o->current);
     free(o->patterns);
@@ -213,6 +269,16 @@ static void one_use(struct one *o, struct plan *p, struct snapshot *s)
     p->patterns = NULL;
 }
 
+/* What another life left for a feed that is new in this one. */
+static void begin_awaited(struct one *o)
+{
+    o->awaited = true;
+    bool ok =
+        feed_places_get(&o->feeds->starts, o->name, &o->from) && buf_append(&o->from, "", 1) == 0;
+    if (!ok)
+        buf_clear(&o->from);
+}
+
 /* The one that the last configuration had for this backend, whatever its options were; or NULL. */
 static struct one *find_before(struct feeds *fs, const struct one *made)
 {
@@ -238,8 +304,11 @@ static void one_begin(struct feeds *fs, struct plan *p, const struct feeds_chang
     list_push_back(&fs->all, &o->link);
     feed_init(&o->feed, fs->changes, &rule, rng_os(), c->from_ms);
     const struct one *before = find_before(fs, o);
+    buf_init(&o->from, 0);
     if (before)
         feed_succeed(&o->feed, &before->feed, clock_ms());
+    else
+        begin_awaited(o);
     try_listen(o);
     publish(o);
     arm(o);
@@ -279,8 +348,10 @@ static void feeds_recv_change(struct message *m, void *owner)
     }
     list_for_each_safe (link, next, &fs->all) {
         struct one *o = container_of(link, struct one, link);
-        if (o->current != c->snapshot)
-            one_free(o);
+        if (o->current == c->snapshot)
+            continue;
+        feed_places_clear(&fs->places, o->name);
+        one_free(o);
     }
     feeds_drop(c);
 }
@@ -341,13 +412,34 @@ int feeds_new(struct feeds **out, const struct changes *changes, feeds_listen *l
     fs->changes = changes;
     fs->listen = listen;
     list_init(&fs->all);
+    feed_places_init(&fs->starts);
+    feed_places_init(&fs->places);
     int rc = worker_init(&fs->worker, "feeds", 0, fs, e);
     if (rc != 0) {
+        feed_places_fini(&fs->starts);
+        feed_places_fini(&fs->places);
         free(fs);
         return rc;
     }
     *out = fs;
     return 0;
+}
+
+void feeds_tell(struct feeds *fs, feeds_caught_up *caught_up, void *arg)
+{
+    fs->caught_up = caught_up;
+    fs->caught_up_arg = arg;
+}
+
+int feeds_resume(struct feeds *fs, const char *name, struct slice text, struct err *e)
+{
+    int rc = feed_places_set(&fs->starts, name, text);
+    return rc == 0 ? 0 : err_set(e, rc, "no room for the position of the feed of %s", name);
+}
+
+bool feeds_position(struct feeds *fs, const char *name, struct buf *out)
+{
+    return feed_places_get(&fs->places, name, out);
 }
 
 int feeds_start(struct feeds *fs, struct err *e)
@@ -390,5 +482,7 @@ void feeds_free(struct feeds *fs)
     while (!list_empty(&fs->all))
         one_free(container_of(fs->all.next, struct one, link));
     worker_fini(&fs->worker);
+    feed_places_fini(&fs->starts);
+    feed_places_fini(&fs->places);
     free(fs);
 }

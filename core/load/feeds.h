@@ -1,16 +1,20 @@
 /*
  * feeds: the thread that listens to the databases, and the feeds of the configuration in force.
  *
- *   database --NOTIFY--> listen --> feed (decisions) --> change_*, live_feed
+ *   database --NOTIFY, log--> listen --> feed (decisions) --> change_*, live_feed
  *
  *   a reload: feeds_prepare --all threads use it--> feeds_commit, or feeds_drop
  *
  * A feed whose backend stays the same keeps its connection over a reload. The state of a backend's
  * feed (live.h) is one for the old snapshot and the new one, so a cut is seen by both; and what a
  * feed covers only from now on is not fresh when it hears of it, for nobody told it of gaps.
- * Thread: new, start, join, free: the main one; prepare, commit, drop: one at a time; stop: any;
- * the rest is its own thread's, which may wait for a name to be looked up. Limits: one connection
- * per feed.
+ *
+ *   over a restart: feeds_position --a text that is kept--> feeds_resume, feeds_start
+ *                   --all since then is in force--> caught_up(name, resumed)
+ *
+ * Thread: new, resume, tell, start, join, free: the main one; prepare, commit, drop: one at a time;
+ * stop, position: any; the rest is its own thread's, which may wait for a name to be looked up.
+ * Limits: one connection per feed; FEED_PLACE_MAX bytes of a position.
  */
 #ifndef RTCACHE_LOAD_FEEDS_H
 #define RTCACHE_LOAD_FEEDS_H
@@ -29,6 +33,21 @@ typedef int feeds_listen(struct listen **out, struct ev_loop *loop, const struct
 int feeds_new(struct feeds **out, const struct changes *changes, feeds_listen *listen,
               struct err *e) MUST_USE;
 int feeds_start(struct feeds *fs, struct err *e) MUST_USE;
+
+/* A feed is told of what it is to know before it answers: everything that changed since the
+ * position that feeds_resume gave it is in force (resumed), or is lost to it and a gap. Called once
+ * for each feed of the first configuration, at once where it was given none or cannot go on; for
+ * one that was given a position not before its database was reached. On the feeds' thread. */
+typedef void feeds_caught_up(void *arg, const char *name, bool resumed);
+/* Before feeds_start. */
+void feeds_tell(struct feeds *fs, feeds_caught_up *caught_up, void *arg);
+/* Before feeds_start: the feed of the backend `name` goes on from there. Both are copied; a text
+ * that its driver cannot read is none. ERR_NOMEM. */
+int feeds_resume(struct feeds *fs, const char *name, struct slice text, struct err *e) MUST_USE;
+/* Appends the text for feeds_resume: every change that was committed before it is in force here.
+ * One line, that only the driver reads. false: the feed cannot go on from anywhere (it listens
+ * with NOTIFY, was never up, or something is missing just now), or no memory; out is as it was. */
+bool feeds_position(struct feeds *fs, const char *name, struct buf *out);
 
 /* All the memory that the feeds of s will need; a reference to s is taken. */
 int feeds_prepare(struct feeds_change **out, struct snapshot *s, struct err *e) MUST_USE;

@@ -32,6 +32,7 @@ M.shared = {
   ["load/live"] = "what threads count and know while snapshots come and go",
   ["load/feed"] = "whether a feed is cut, which loads ask",
   ["load/feeds"] = "what stats reads of the feeds",
+  ["load/feed_places"] = "where feeds are, which whoever writes a snapshot asks",
   ["serve/ledger"] = "what connections hold, which all I/O threads sum up",
   ["load/totals"] = "reads what threads count",
   ["load/news"] = "what is on its way to each I/O thread",

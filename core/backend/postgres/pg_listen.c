@@ -134,7 +134,8 @@ static void become_up(struct pg_listen *l)
     identity_show(&l->identity, shown);
     log_info("feed.up", "backend=%s channel=%s identity=%s", l->conf->name, log_q(l->conf->feed),
              shown);
-    l->events.up(l->events.arg, &l->identity, l->missed);
+    const struct listen_up up = {.identity = &l->identity, .missed = l->missed};
+    l->events.up(l->events.arg, &up);
 }
 
 /* LISTEN is committed, which a standby refuses: it is a server that takes writes. */
@@ -163,7 +164,7 @@ static void take_part(struct pg_listen *l, const PGresult *res)
 /* The columns of listen_notify's query. */
 static void take_beat(struct pg_listen *l, const PGresult *res)
 {
-    struct listen_beat beat = {.missed = l->missed};
+    struct listen_beat beat = {.missed = l->missed, .lag_ms = -1};
     if (PQntuples(res) != 1 || PQnfields(res) != 4)
         return;
     struct identity now = {.wal_end = 0};

@@ -104,7 +104,8 @@ static void race_08_a_server_that_is_not_shown_to_be_the_same_is_another(void **
     put_stored(w, "user:1", 5);
     feed_down(&f.feed, w->now_ms);
     struct identity nothing = {.wal_end = 0};
-    assert_false(feed_up(&f.feed, &nothing, "", w->now_ms));
+    assert_false(
+        feed_up(&f.feed, &(struct listen_up){.identity = &nothing, .missed = ""}, w->now_ms));
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
 }
 
@@ -114,11 +115,11 @@ static void race_08_a_wal_that_ends_before_where_it_was_is_another(void **state)
     struct fed f;
     start(&f, w, 1);
     struct identity id = {"7", "00000001", "1", 1000};
-    feed_up(&f.feed, &id, "", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = ""}, w->now_ms);
     put_stored(w, "user:1", 5);
     feed_beaten(&f.feed, "", false, 3000, w->now_ms);
     id.wal_end = 2999;
-    assert_false(feed_up(&f.feed, &id, "", w->now_ms));
+    assert_false(feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = ""}, w->now_ms));
     assert_int_equal(lookup(w, "user:1"), LOOKUP_MISS);
 }
 
@@ -176,15 +177,16 @@ static void race_06_what_was_missed_while_it_was_down_may_be_at_work_yet(void **
     struct fed f;
     start(&f, w, 1);
     struct identity id = {"7", "00000001", "1", 0};
-    feed_up(&f.feed, &id, "4/1", w->now_ms); /* nothing is known of before */
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "4/1"},
+            w->now_ms); /* nothing is known of before */
     assert_true(f.feed.missed_open);
     feed_beaten(&f.feed, "4/1", false, 0, w->now_ms);
     assert_false(f.feed.missed_open);
-    feed_up(&f.feed, &id, "4/1", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "4/1"}, w->now_ms);
     assert_false(f.feed.missed_open);
-    feed_up(&f.feed, &id, "5/1", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "5/1"}, w->now_ms);
     assert_true(f.feed.missed_open);
-    feed_up(&f.feed, &id, "5/1", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "5/1"}, w->now_ms);
     assert_true(f.feed.missed_open); /* nobody has said yet that they are done */
 }
 

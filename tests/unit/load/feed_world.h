@@ -60,7 +60,8 @@ static inline bool up(struct fed *f, const char *identity)
         snprintf(id.system, sizeof id.system, "%.1s", identity);
         snprintf(id.timeline, sizeof id.timeline, "%s", identity + 2);
     }
-    return feed_up(&f->feed, &id, FEED_MISSED_NONE, f->w->now_ms);
+    const struct listen_up now = {.identity = &id, .missed = FEED_MISSED_NONE};
+    return feed_up(&f->feed, &now, f->w->now_ms);
 }
 
 static inline bool hear(struct fed *f, const char *payload)

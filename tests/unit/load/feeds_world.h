@@ -15,6 +15,8 @@
 #include "base/clock.h"
 #include "load/feeds.h"
 
+#include <stdio.h>
+
 #define FEEDS_PATTERNS 3
 #define FEEDS_LISTENS  8
 
@@ -36,9 +38,11 @@ struct feeds_world {
     struct changes changes;
     struct feeds *feeds;
     struct fake_listen listens[FEEDS_LISTENS];
-    int count;  /* of them */
-    int asked;  /* how often one was asked for */
-    int refuse; /* so many of those to come fail */
+    int count;            /* of them */
+    int asked;            /* how often one was asked for */
+    int refuse;           /* so many of those to come fail */
+    const char *position; /* NULL: those that are made have none */
+    char from[16];        /* what the last one was to go on from; "" nothing */
 };
 
 static struct feeds_world *the_feeds_world;
@@ -59,11 +63,23 @@ static inline void fake_listen_drop(struct listen *l, const char *why)
     (void)l, (void)why;
 }
 
+static inline bool fake_listen_position(const struct listen *l, struct buf *out)
+{
+    (void)l;
+    const char *text = the_feeds_world->position;
+    return buf_append(out, text, strlen(text)) == 0;
+}
+
 static inline int fake_listen_new(struct listen **out, struct ev_loop *loop,
                                   const struct conf_backend *conf,
                                   const struct listen_events *events, struct err *e)
 {
-    static const struct listen_ops ops = {fake_listen_free, fake_listen_notify, fake_listen_drop};
+    static const struct listen_ops ops = {
+        .free = fake_listen_free, .notify = fake_listen_notify, .drop = fake_listen_drop};
+    static const struct listen_ops polls = {.free = fake_listen_free,
+                                            .notify = fake_listen_notify,
+                                            .drop = fake_listen_drop,
+                                            .position = fake_listen_position};
     struct feeds_world *w = the_feeds_world;
     (void)loop, (void)conf;
     w->asked++;
@@ -73,7 +89,8 @@ static inline int fake_listen_new(struct listen **out, struct ev_loop *loop,
     }
     assert_in_range(w->count, 0, FEEDS_LISTENS - 1);
     struct fake_listen *l = &w->listens[w->count++];
-    *l = (struct fake_listen){.head = {.ops = &ops}, .events = *events};
+    *l = (struct fake_listen){.head = {.ops = w->position ? &polls : &ops}, .events = *events};
+    snprintf(w->from, sizeof w->from, "%s", events->from ? events->from : "");
     *out = &l->head;
     return 0;
 }
@@ -135,11 +152,18 @@ static inline void feeds_take(struct feeds_world *w, struct snapshot *s)
     feeds_turn(w->feeds);
 }
 
-static inline void feeds_up(struct feeds_world *w, int listen)
+/* resumed: it has told of all that came since it was up last. */
+static inline void feeds_up_again(struct feeds_world *w, int listen, bool resumed)
 {
     const struct identity id = {.system = "1", .timeline = "1", .started = "1"};
     const struct listen_events *events = &w->listens[listen].events;
-    events->up(events->arg, &id, "0/0");
+    const struct listen_up up = {.identity = &id, .missed = "0/0", .resumed = resumed};
+    events->up(events->arg, &up);
+}
+
+static inline void feeds_up(struct feeds_world *w, int listen)
+{
+    feeds_up_again(w, listen, false);
 }
 
 static inline void feeds_down(struct feeds_world *w, int listen)

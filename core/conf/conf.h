@@ -149,6 +149,7 @@ struct conf {
     const char *journal;       /* off, on, sync */
     int64_t journal_bytes;
     int64_t warm_downtime_ms; /* what no feed tells of counts as before after so long */
+    int64_t warm_wait_ms;     /* a start waits so long for databases whose feeds may go on */
     int64_t memory_bytes;
     int64_t shards;
     int64_t io_threads, loader_threads;

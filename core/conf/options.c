@@ -88,6 +88,8 @@ const struct option options_table[] = {
      .text = "The most that the journal may have on disk. Where `floor_ttl` brings more, it is given up until the next snapshot, and a crash in that time means a cold start."},
     {TOP(OPT_DURATION, warm_downtime_ms, "warm_downtime", "30s"), .least = 0, .most = DAY,
      .text = "How long the server may have been down for what no feed tells of to count as before; what was down for longer is as the loader's `warm` says."},
+    {TOP(OPT_DURATION, warm_wait_ms, "warm_wait", "10s"), .least = 0, .most = HOUR,
+     .text = "With `state`: how long a start waits for the databases whose feeds may go on without a gap. Entries of one that is not reached by then are as the loader's `warm` says."},
     {TOP(OPT_STRING, user, "user", NULL), .restart = true,
      .text = "The user to become when started as root."},
     {TOP(OPT_STRING, unix_mode, "unix_mode", NULL), .restart = true,

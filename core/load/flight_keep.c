@@ -174,7 +174,7 @@ static int take_int(struct reading *g, const char *what, int64_t most, int64_t *
 /* When what was left then is over. */
 static int take_until(struct reading *g, const char *what, int64_t *until_ms)
 {
-    int64_t left_ms;
+    int64_t left_ms = 0;
     int rc = take_int(g, what, TIME_MOST, &left_ms);
     if (rc == 0)
         *until_ms = g->now_ms + left_ms - g->passed_ms;
@@ -183,7 +183,7 @@ static int take_until(struct reading *g, const char *what, int64_t *until_ms)
 
 static int take_number(struct reading *g, const char *what, uint32_t *number)
 {
-    int64_t v;
+    int64_t v = 0;
     int rc = take_int(g, what, UINT32_MAX, &v);
     if (rc == 0)
         *number = (uint32_t)v;

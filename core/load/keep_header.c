@@ -265,7 +265,7 @@ int keep_header_read(struct slice packed, struct keep_header *h, struct err *e)
     if (rc == 0 && t.type != MP_MAP)
         rc = wrong(&g, "it is no map");
     for (uint32_t left = rc == 0 ? t.count : 0; left > 0 && rc == 0; left--) {
-        struct slice name;
+        struct slice name = {0};
         rc = read_bytes(&g, &name);
         rc = rc != 0 ? rc : read_field(&g, name);
     }

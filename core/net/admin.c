@@ -1,4 +1,4 @@
-/* ping, hello, reload: the server itself, not its keys. */
+/* ping, hello, reload, snapshot: the server itself, not its keys. */
 #include "net/commands.h"
 
 #include "base/log.h"
@@ -71,18 +71,54 @@ void admin_hello(const struct target *t, struct params *p, method_name *name_of)
     answer_done(&a, pack_hello(a.out, p->conf, name_of));
 }
 
-/* ---- reload ---- */
+/* ---- what the main thread does ---- */
 
-/* A reload that this connection asked for; it outlives the connection. */
+/* What a connection asked of the main thread; it outlives the connection. */
 struct asked {
-    struct io_reload reload;
     struct ticket ticket;
     struct target target; /* its conn is NULL once the client has left */
+    union {
+        struct io_reload reload;
+        struct io_snapshot snapshot;
+    };
 };
+
+static void asked_left(struct ticket *t, struct conn *c)
+{
+    (void)c;
+    container_of(t, struct asked, ticket)->target.conn = NULL;
+}
+
+/* NULL: no memory, which is answered. */
+static struct asked *ask_main(const struct target *t, struct params *p)
+{
+    static const struct ticket_kind kind = {.request = true, .owes = true, .left = asked_left};
+    if (!no_options(t, p))
+        return NULL;
+    struct asked *asked = calloc(1, sizeof *asked);
+    struct err e;
+    if (!asked) {
+        err_set(&e, ERR_NOMEM, "%s: no memory", p->method);
+        answer_error(t, &e);
+        return NULL;
+    }
+    asked->target = *t;
+    ticket_open(&asked->ticket, &kind, t->conn, t->notify);
+    return asked;
+}
+
+static void asked_done(struct asked *asked, struct io *io)
+{
+    if (asked->target.conn)
+        ticket_done(&asked->ticket, asked->target.conn);
+    free(asked);
+    ticket_close(io);
+}
+
+/* ---- reload ---- */
 
 static void admin_recv_reloaded(struct message *m, void *owner)
 {
-    struct io *io = owner;
     struct asked *asked =
         container_of(container_of(m, struct io_reload, message), struct asked, reload);
     const struct io_reload *r = &asked->reload;
@@ -97,34 +133,49 @@ static void admin_recv_reloaded(struct message *m, void *owner)
         rc |= mpw_cstr(a.out, "changed") | mpw_bool(a.out, r->changed);
         answer_done(&a, rc);
     }
-    if (asked->target.conn)
-        ticket_done(&asked->ticket, asked->target.conn);
-    free(asked);
-    ticket_close(io);
-}
-
-static void asked_left(struct ticket *t, struct conn *c)
-{
-    (void)c;
-    container_of(t, struct asked, ticket)->target.conn = NULL;
+    asked_done(asked, owner);
 }
 
 void admin_reload(const struct target *t, struct params *p)
 {
-    static const struct ticket_kind kind = {.request = true, .owes = true, .left = asked_left};
-    if (!no_options(t, p))
+    struct asked *asked = ask_main(t, p);
+    if (!asked)
         return;
-    struct asked *asked = calloc(1, sizeof *asked);
-    struct err e;
-    if (!asked) {
-        err_set(&e, ERR_NOMEM, "reload: no memory");
-        answer_error(t, &e);
-        return;
-    }
-    asked->target = *t;
     asked->reload.answer_to = io_mailbox(t->io);
     asked->reload.answered = admin_recv_reloaded;
     asked->reload.message.recv = t->io->options.recv_reload;
-    ticket_open(&asked->ticket, &kind, t->conn, t->notify);
     mailbox_send(t->io->options.control, &asked->reload.message);
+}
+
+/* ---- snapshot ---- */
+
+static void admin_recv_written(struct message *m, void *owner)
+{
+    struct asked *asked =
+        container_of(container_of(m, struct io_snapshot, message), struct asked, snapshot);
+    const struct io_snapshot *s = &asked->snapshot;
+    if (s->rc != 0) {
+        answer_error(&asked->target, &s->err);
+    } else {
+        struct answer a;
+        answer_begin(&a, &asked->target);
+        int rc = mpw_map(a.out, 4);
+        rc |= mpw_cstr(a.out, "file") | mpw_text(a.out, slice_str(s->file));
+        rc |= mpw_cstr(a.out, "entries") | mpw_uint(a.out, s->entries);
+        rc |= mpw_cstr(a.out, "bytes") | mpw_uint(a.out, s->bytes);
+        rc |= mpw_cstr(a.out, "ms") | mpw_int(a.out, s->ms);
+        answer_done(&a, rc);
+    }
+    asked_done(asked, owner);
+}
+
+void admin_snapshot(const struct target *t, struct params *p)
+{
+    struct asked *asked = ask_main(t, p);
+    if (!asked)
+        return;
+    asked->snapshot.answer_to = io_mailbox(t->io);
+    asked->snapshot.answered = admin_recv_written;
+    asked->snapshot.message.recv = t->io->options.recv_snapshot;
+    mailbox_send(t->io->options.control, &asked->snapshot.message);
 }

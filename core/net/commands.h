@@ -45,6 +45,7 @@ void admin_ping(const struct target *t, struct params *p);
 typedef const char *method_name(size_t i);
 void admin_hello(const struct target *t, struct params *p, method_name *name_of);
 void admin_reload(const struct target *t, struct params *p);
+void admin_snapshot(const struct target *t, struct params *p);
 
 /* auth.c */
 void auth_auth(const struct target *t, struct params *p);

@@ -60,6 +60,7 @@ static const struct method methods[] = {
     METHOD("stats", 0, 1, "(options?)", ADMIN, stats_answer),
     METHOD("loaders", 0, 1, "(options?)", ADMIN, stats_loaders),
     METHOD("reload", 0, 1, "(options?)", ADMIN, admin_reload),
+    METHOD("snapshot", 0, 1, "(options?)", ADMIN, admin_snapshot),
     METHOD("lift_floors", 1, 1, "({key}, {match} or {all = true})", ADMIN, bulk_change_lift_floors),
 };
 

@@ -38,6 +38,19 @@ struct io_reload {
     bool changed;
 };
 
+/* A client's `snapshot`: to the main thread and back. */
+struct io_snapshot {
+    struct message message;
+    struct list link; /* the main thread's */
+    struct mailbox *answer_to;
+    void (*answered)(struct message *m, void *owner);
+    int rc;
+    struct err err;
+    char file[4096]; /* its path */
+    uint64_t entries, bytes;
+    int64_t ms; /* how long it took */
+};
+
 struct io_options {
     unsigned index;
     unsigned io_count;
@@ -48,10 +61,12 @@ struct io_options {
     struct loader_thread *const *loaders;
     unsigned loader_count;
     struct ledger *ledger;
+    const struct keep_numbers *kept; /* NULL: there is no folder of state */
     int64_t started_ms;
     uint64_t seed;
     struct mailbox *control; /* the main thread's */
     void (*recv_reload)(struct message *m, void *owner);
+    void (*recv_snapshot)(struct message *m, void *owner);
     void (*recv_auth)(struct message *m, void *owner);
     void (*recv_auth_left)(struct message *m, void *owner);
 };

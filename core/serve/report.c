@@ -187,6 +187,48 @@ static void tell_times(struct report_sink *to)
     to->leave(to);
 }
 
+/* ---- restart ---- */
+
+static uint64_t seen(const _Atomic uint64_t *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void tell_proof(const struct keep_numbers *k, struct report_sink *to)
+{
+    static const char *const letters[PROOF_LETTERS] = {NULL, "P1", "P2", "P3", "P4", "P5"};
+    to->count(to, "proven", seen(&k->as[PROOF_PROVEN]));
+    to->count(to, "stale", seen(&k->as[PROOF_STALE]));
+    to->count(to, "candidates", seen(&k->as[PROOF_CANDIDATE]));
+    to->count(to, "dropped", seen(&k->as[PROOF_DROPPED]));
+    to->count(to, "over", seen(&k->over));
+    to->enter(to, "missing");
+    for (size_t i = 1; i < PROOF_LETTERS; i++)
+        to->count(to, letters[i], seen(&k->missing[i]));
+    to->leave(to);
+}
+
+static void tell_restart(const struct report *r, struct report_sink *to)
+{
+    const struct keep_numbers *k = r->kept;
+    int64_t wall_ms = k->snapshot_wall_ms;
+    to->enter(to, "restart");
+    to->count(to, "life", seen(&k->life));
+    to->count(to, "entries", seen(&k->entries));
+    tell_proof(k, to);
+    to->count(to, "floors", seen(&k->floors));
+    to->count(to, "journal_records", seen(&k->journal_records));
+    to->number(to, "downtime_ms", k->downtime_ms);
+    to->number(to, "restore_ms", k->restore_ms);
+    to->count(to, "snapshots", seen(&k->snapshots));
+    to->count(to, "snapshot_failures", seen(&k->snapshot_failures));
+    to->count(to, "snapshot_entries", seen(&k->snapshot_entries));
+    to->count(to, "snapshot_bytes", seen(&k->snapshot_bytes));
+    to->number(to, "snapshot_ms", k->snapshot_ms);
+    to->number(to, "snapshot_began", wall_ms / 1000);
+    to->leave(to);
+}
+
 void report_walk(const struct report *r, struct report_sink *to)
 {
     to->text(to, "version", RTCACHE_VERSION);
@@ -199,6 +241,8 @@ void report_walk(const struct report *r, struct report_sink *to)
     tell_scripts(r, to);
     tell_counters(to);
     tell_times(to);
+    if (r->kept)
+        tell_restart(r, to);
 }
 
 /* ---- loaders ---- */
@@ -218,7 +262,8 @@ static void tell_option(struct report_sink *to, const struct option *o, const st
     case OPT_SIZE: to->number(to, o->name, *(const int64_t *)at); break;
     case OPT_RATIO: to->ratio(to, o->name, *(const double *)at); break;
     case OPT_BOOL: to->flag(to, o->name, *(const bool *)at); break;
-    default: break; /* a policy has no text */
+    case OPT_CHOICE: to->text(to, o->name, *(const char *const *)at); break;
+    default: break; /* there is none of these */
     }
 }
 

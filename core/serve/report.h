@@ -12,6 +12,7 @@
 #define RTCACHE_SERVE_REPORT_H
 
 #include "load/flight.h"
+#include "load/keep_numbers.h"
 #include "load/snapshot.h"
 #include "serve/ledger.h"
 #include "store/store.h"
@@ -22,6 +23,7 @@ struct report {
     struct store *store;
     struct flights *flights;
     const struct ledger *ledger;
+    const struct keep_numbers *kept; /* NULL: there is no folder of state */
     unsigned io_threads, loader_threads;
     int64_t started_ms, now_ms;
 };
@@ -38,7 +40,7 @@ struct report_sink {
 };
 
 /* The groups of `stats`: version, server, store, flights, client_memory, backends, feeds, scripts,
- * counters, times. */
+ * counters, times, and restart where there is a folder of state. */
 void report_walk(const struct report *r, struct report_sink *to);
 /* One loader: its policy, which walks the table of options, and its numbers. */
 void report_loader(const struct report *r, size_t loader, struct report_sink *to);

@@ -3,6 +3,7 @@
 #include "server/server.h"
 
 #include "base/log.h"
+#include "server/restart.h"
 #include "server/verifier.h"
 
 static void drain_end(struct server *s)
@@ -29,6 +30,7 @@ static void drain_recv_drained(struct message *m, void *owner)
 
 void drain_begin(struct server *s)
 {
+    restart_stop(s->restart); /* a second time: of the last snapshot, too */
     if (s->draining || !s->snapshot) { /* a second signal does not wait */
         drain_end(s);
         return;

@@ -7,6 +7,7 @@
 #include "net/park.h"
 #include "net/telling.h"
 #include "server/reload.h"
+#include "server/restart.h"
 #include "server/verifier.h"
 #include "server/watch.h"
 
@@ -95,10 +96,12 @@ static int make_store(struct server *s, struct err *e)
     int rc = marks_new(&s->marks, (size_t)s->conf->tag_slots, rng_os(), e);
     if (rc != 0)
         return rc;
+    uint64_t seed = rng_os();
+    bool kept = restart_seed(s->restart, &seed);
     struct store_options so = {
         .memory_bytes = (size_t)s->conf->memory_bytes,
         .shards = (unsigned)s->conf->shards,
-        .seed = rng_os(),
+        .seed = seed,
         .now_ms = s->started_ms,
         .marks = s->marks,
         .globs_max = (unsigned)s->conf->max_globs,
@@ -116,7 +119,8 @@ static int make_store(struct server *s, struct err *e)
         .slots = s->io_count,
         .failed_max = (size_t)s->conf->failed_keys,
         .floors_max = (size_t)s->conf->floors,
-        .lossy_until_ms = s->started_ms + s->conf->floor_ttl_ms,
+        /* With a folder of state it is known once that is read. */
+        .lossy_until_ms = kept ? INT64_MIN : s->started_ms + s->conf->floor_ttl_ms,
         .seed = rng_os(),
         .deliver = park_recv_delivery,
         .admits = shed_admits_result,
@@ -147,6 +151,8 @@ static int make_threads(struct server *s, struct err *e)
             .seed = rng_os(),
             .control = &s->control,
             .recv_reload = reload_recv_request,
+            .recv_snapshot = restart_recv_request,
+            .kept = restart_numbers(s->restart),
             .recv_auth = verifier_recv,
             .recv_auth_left = verifier_recv_left,
             .ledger = s->ledger,
@@ -169,7 +175,7 @@ static int make_threads(struct server *s, struct err *e)
     }
     if (rc == 0)
         rc = feeds_new(&s->feeds, &s->changes, backend_listen, e);
-    if (rc == 0)
+    if (rc == 0 && !s->restart) /* else once it is known where they go on from */
         rc = feeds_start(s->feeds, e);
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++)
         rc = loader_thread_start(s->loaders[i], e);
@@ -236,6 +242,8 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
         rc = open_and_become(s, e);
     raise_descriptor_limit(conf);
     if (rc == 0)
+        rc = restart_open(&s->restart, s, e);
+    if (rc == 0)
         rc = make_store(s, e);
     if (rc == 0)
         rc = verifier_new(&s->verifier, s, e);
@@ -255,14 +263,8 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
 
 /* ---- life ---- */
 
-static void server_on_first(struct server *s, const struct err *e)
+static void open_doors(struct server *s)
 {
-    if (e) {
-        fprintf(stderr, "rtcached: %s\n", e->text);
-        s->exit_code = 1;
-        ev_break(s->loop, EVBREAK_ALL);
-        return;
-    }
     ev_timer_start(s->loop, &s->tick);
     listen_start(s);
     for (unsigned i = 0; i < s->listener_count; i++)
@@ -274,6 +276,17 @@ static void server_on_first(struct server *s, const struct err *e)
              "version=%s pid=%d conf=%s loaders=%zu io_threads=%u loader_threads=%u",
              RTCACHE_VERSION, (int)getpid(), log_q(s->conf->file), s->snapshot->conf->loader_count,
              s->io_count, s->loader_count);
+}
+
+static void server_on_first(struct server *s, const struct err *e)
+{
+    if (e) {
+        fprintf(stderr, "rtcached: %s\n", e->text);
+        s->exit_code = 1;
+        ev_break(s->loop, EVBREAK_ALL);
+        return;
+    }
+    restart_begin(s->restart, open_doors, s);
 }
 
 /* The one order of ending, from whatever is under way: first what the main thread would still ask
@@ -302,7 +315,9 @@ int server_run(struct server *s)
     if (s->exit_code == 0) /* it may have failed before there was a loop to break */
         ev_run(s->loop, 0);
     listen_close(s);
+    restart_stop(s->restart);
     stop_threads(s);
+    restart_end(s->restart);
     log_info("server.stopped", "exit=%d", s->exit_code);
     return s->exit_code;
 }
@@ -324,6 +339,7 @@ void server_free(struct server *s)
         loader_thread_free(s->loaders[i]);
     for (unsigned i = 0; i < s->io_count; i++)
         io_free(s->ios[i]);
+    restart_free(s->restart); /* what they noted is in its journal */
     if (s->loop) {
         stop_signals(s);
         ev_timer_stop(s->loop, &s->tick);

@@ -23,6 +23,7 @@
 #define SERVER_LISTENERS_MAX (4 * CONF_LISTEN_MAX) /* a name may have several addresses */
 
 struct reload;
+struct restart;
 struct verifier;
 struct watch;
 
@@ -57,6 +58,7 @@ struct server {
     struct listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
     struct reload *reload;
+    struct restart *restart; /* NULL: there is no folder of state */
     struct verifier *verifier;
     struct watch *watch;
     struct notify notify;

@@ -138,15 +138,18 @@ int state_reader_next(struct state_reader *r, struct block *b, struct err *e)
     return 1;
 }
 
+int state_reader_rewind(struct state_reader *r, struct err *e)
+{
+    r->records = 0;
+    r->ended = false;
+    return stream_again(&r->stream, e);
+}
+
 int state_reader_verify(struct state_reader *r, struct err *e)
 {
     struct block b;
     int rc;
     while ((rc = state_reader_next(r, &b, e)) > 0)
         ;
-    if (rc != 0)
-        return rc;
-    r->records = 0;
-    r->ended = false;
-    return stream_again(&r->stream, e);
+    return rc != 0 ? rc : state_reader_rewind(r, e);
 }

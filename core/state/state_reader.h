@@ -30,6 +30,9 @@ int state_reader_verify(struct state_reader *r, struct err *e) MUST_USE;
  * with what was read. */
 int state_reader_next(struct state_reader *r, struct block *b, struct err *e) MUST_USE;
 
+/* Goes back to the first block. */
+int state_reader_rewind(struct state_reader *r, struct err *e) MUST_USE;
+
 uint64_t state_reader_size(const struct state_reader *r); /* of the file */
 
 /* It has its name again, as if it had never been claimed, and r is freed. */

@@ -13,7 +13,7 @@
  *
  * Where a write fails, or the bound is passed, the journal is broken: it forgets its last file, and
  * `relies`, so that nobody believes in either, says so once, and goes on as if there were none
- * until journal_rotate, or a journal_tick some seconds later, begins a new chain.
+ * until journal_mark, or a journal_tick some seconds later, begins a new chain.
  *
  * Thread: note and flush: the lane's; all else any, one at a time. Where there is no journal note
  * and flush do nothing. Limits: max_bytes of all files; JOURNAL_LANE_BYTES that
@@ -29,6 +29,7 @@
 #define JOURNAL_LANE_BYTES ((size_t)256 << 10)
 
 struct journal;
+struct journal_reading;
 
 /* Up to where: all batches below seq are before it. {0} is the begin of whatever there is. */
 struct journal_position {
@@ -42,14 +43,19 @@ struct journal_options {
     char boot_id[JOURNAL_BOOT_ID]; /* of this machine's run */
     uint64_t incarnation;          /* of this server; names the chain that it begins */
     int64_t now_ms, wall_ms;       /* clock_ms, clock_wall_ms */
-    int64_t keep_ms;    /* files are kept as long as they have a record younger than that */
-    uint64_t max_bytes; /* in all files */
-    bool sync;          /* a flush waits for the disk */
-    const char *relies; /* a file's name: of no use without the journal; NULL. Static */
-    struct journal_position after; /* where journal_read has ended, and all was complete: the chain
-                                      goes on there. {0}: a new one, and all that is there goes */
+    int64_t keep_ms;               /* files are kept while they have a record that is younger */
+    uint64_t max_bytes;            /* in all files */
+    bool sync;                     /* a flush waits for the disk */
+    const char *relies;            /* a file's name: of no use without the journal; NULL. Static */
+    const struct journal_reading *after; /* borrowed during the call: the chain goes on where that
+                                            ended. Not complete, or NULL: a new chain, and all files
+                                            that are there go */
 };
 
+/* Where no file can be written the journal is broken from the start on, and tries again
+ * (journal_tick).
+ * Errors: ERR_NOMEM; ERR_IO: files of before can be neither gone on with nor removed, so a later
+ * start would believe in them. */
 int journal_open(struct journal **out, const struct journal_options *o, struct err *e) MUST_USE;
 void journal_close(struct journal *j); /* no lane may hold records; NULL is allowed */
 
@@ -86,8 +92,8 @@ struct journal_lane {
 void journal_lane_init(struct journal_lane *l, struct journal *j); /* j NULL: there is none */
 void journal_lane_fini(struct journal_lane *l);
 
-/* After the change is in force, before its answer is made. A lane that has grown past JOURNAL_LANE_BYTES is
- * written at once. It cannot fail: what cannot be noted breaks the journal. */
+/* After the change is in force, before its answer is made. A lane that has grown past
+ * JOURNAL_LANE_BYTES is written at once. It cannot fail: what cannot be noted breaks the journal. */
 void journal_note(struct journal_lane *l, const struct journal_record *r);
 
 /* Whether there is anything to be written before answers may leave. */
@@ -98,20 +104,21 @@ static inline bool journal_waits(const struct journal_lane *l)
 
 /* Writes what was gathered (sync: and waits for the disk). When it returns answers may leave: it is
  * written, or the journal is broken and nobody will believe in it. */
-void journal_flush(struct journal_lane *l, int64_t now_ms);
+void journal_flush(struct journal_lane *l);
 
-/* A snapshot begins: a new file, and the position that the snapshot is to name. Batches that stand
- * before it are of changes that are in force by now. On an error the journal is broken, and the
- * snapshot has no position. */
-int journal_rotate(struct journal *j, int64_t now_ms, int64_t wall_ms, struct journal_position *out,
-                   struct err *e) MUST_USE;
+/* A snapshot begins: the position that it is to name, of which files are kept from now on. Batches
+ * before it are of changes that are in force by now. Where the journal is broken it begins anew;
+ * where it cannot, the snapshot has no position. */
+int journal_mark(struct journal *j, int64_t now_ms, int64_t wall_ms, struct journal_position *out,
+                 struct err *e) MUST_USE;
 
-/* Whether all since that position is written: asked after the snapshot has got its name, which is
- * taken back where this is false. */
-bool journal_holds(struct journal *j, const struct journal_position *p);
+/* The snapshot of that mark has got its name, `relies`: files since then are kept for it, as long
+ * as there is room, and the one before it needs none. false: the journal broke meanwhile, and the
+ * snapshot has to be taken back. p NULL: the snapshot was given up. */
+bool journal_rely(struct journal *j, const struct journal_position *p);
 
-/* About once a second, not from an I/O thread: new files by age and size, removes old ones, and
- * begins anew after a failure. */
+/* About once a second, not from an I/O thread: a new file by age and size, old ones removed, and
+ * begins anew some seconds after it broke. */
 void journal_tick(struct journal *j, int64_t now_ms, int64_t wall_ms);
 
 struct journal_stats {

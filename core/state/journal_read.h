@@ -22,14 +22,16 @@ enum journal_verdict {
 
 struct journal_reading {
     enum journal_verdict verdict;
-    struct err why;                  /* where it is not complete: file, byte, reason */
-    struct journal_position end;     /* for journal_options.after */
-    int64_t since_ms, since_wall_ms; /* all from then on is there: of the first file that was read,
-                                        by clock_ms and the wall; with a position of a snapshot that
-                                        is the snapshot's begin */
-    bool other_boot; /* and sync: at_ms counts from another start of the machine. wall_ms(record) =
-                        since_wall_ms + at_ms - since_ms */
-    uint64_t batches, records;
+    struct err why; /* where it is not complete: file, byte, reason */
+    struct journal_position end;
+    uint64_t end_byte; /* of the last file: what stands before it is right */
+    /* All from then on is there: when the first file that was read was begun, by clock_ms and by
+     * the wall. With a position that is no later than it. */
+    int64_t since_ms, since_wall_ms;
+    /* And sync: clock_ms was another one then. A record's time by the wall is
+     * since_wall_ms + at_ms - since_ms. */
+    bool other_boot;
+    uint64_t batches, records; /* that were handed out */
 };
 
 /* Calls each with every record from `from` on, in order; record and text are borrowed during the

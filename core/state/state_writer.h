@@ -1,7 +1,8 @@
 /*
  * state_writer: writes one file of the state folder, which is there whole or not at all.
  *
- *   new (NAME.rtcache-new) --block, block, ..--> finish: end block, fsync, rename to NAME, fsync of DIR
+ *   new (NAME.rtcache-new) --block, block, ..--> finish: end block, fsync, rename to NAME, and
+ *                                   |                    fsync of the folder
  *                                   `--> abort: nothing is left
  *
  * Shape: blocks are gathered up to STATE_WRITE_BYTES; one write(2) each. What is written is handed

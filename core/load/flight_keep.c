@@ -100,8 +100,11 @@ static int pack_piece(struct flight_shard *s, struct keep_cursor *c, int64_t now
         c->bits = (uint8_t)__builtin_ctzl(s->floors.bucket_count);
     c->begun = true;
     uint64_t groups = UINT64_C(1) << c->bits;
-    for (unsigned n = 0; rc == 0 && c->at < groups && seen < most && n < GROUPS_MOST; n++)
+    for (unsigned n = 0; rc == 0 && c->at < groups && n < GROUPS_MOST; n++) {
+        if (n > 0 && seen >= most)
+            break;
         rc = pack_group(out, &s->floors, c->at++, groups, now_ms, &seen, count);
+    }
     if (rc != 0 || c->at < groups)
         return rc;
     rc = pack_shard(out, s, now_ms, count);

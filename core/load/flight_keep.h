@@ -30,7 +30,8 @@ struct keep_cursor {
 int flight_keep_out(struct flights *fl, struct keep_cursor *cursor, int64_t now_ms, size_t most,
                     struct buf *out, size_t *count) MUST_USE;
 
-/* Takes all records of one or more whole pieces, which came passed_ms ago; *count of them. A floor
+/* To be called before anything is invalidated or lifted, for lifts are numbered on from those that
+ * come. Takes all records of one or more whole pieces, which came passed_ms ago; *count of them. A floor
  * only rises: what is known already stays where it is higher. Where there are more floors than the
  * flights may have, it is as if they had been dropped. ERR_BAD_VALUE: what is wrong, and in which
  * record; those before it were taken. ERR_NOMEM: some floors are missing; loads read the primary

@@ -148,9 +148,38 @@ static void patterns_that_differ_by_names_are_equal(void **state)
     }
 }
 
+static void what_was_compiled_is_written_as_a_pattern_that_means_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *written;
+    } cases[] = {
+        {"user:1", "user:1"},
+        {"*", "*"},
+        {"user:*:x*", "user:*:x*"},
+        {"a\\*b\\{c\\\\", "a\\*b\\{c\\\\"},
+        {"user:{id:int}:{key_of_it:uuid}", "user:{a:int}:{b:uuid}"},
+        {"*:{id:text}:\\{", "*:{b:text}:\\{"},
+        {"{a:int}:{b:int}:{c:int}:{d:int}:{e:int}:{f:int}:{g:int}:{h:int}",
+         "{a:int}:{b:int}:{c:int}:{d:int}:{e:int}:{f:int}:{g:int}:{h:int}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char room[GLOB_MAX], again[GLOB_MAX];
+        struct glob g;
+        struct slice pattern = slice_str(cases[i].pattern);
+        assert_int_equal(glob_check(pattern, NULL), 0);
+        glob_compile(&g, pattern, room);
+        struct slice written = glob_write(&g, again);
+        if (!slice_eq_str(written, cases[i].written))
+            fail_msg("%s becomes %.*s", cases[i].pattern, SLICE_ARG(written));
+        assert_int_equal(glob_order(pattern, written), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_compiled_is_written_as_a_pattern_that_means_the_same),
         cmocka_unit_test(what_is_wrong_is_named_with_its_byte),
         cmocka_unit_test(what_is_right_is_taken),
         cmocka_unit_test(each_byte_is_taken_where_it_may_stand),

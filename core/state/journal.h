@@ -93,7 +93,8 @@ void journal_lane_init(struct journal_lane *l, struct journal *j); /* j NULL: th
 void journal_lane_fini(struct journal_lane *l);
 
 /* After the change is in force, before its answer is made. A lane that has grown past
- * JOURNAL_LANE_BYTES is written at once. It cannot fail: what cannot be noted breaks the journal. */
+ * JOURNAL_LANE_BYTES is written at once. It cannot fail: what cannot be noted breaks the
+ * journal. */
 void journal_note(struct journal_lane *l, const struct journal_record *r);
 
 /* Whether there is anything to be written before answers may leave. */

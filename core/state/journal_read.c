@@ -166,8 +166,9 @@ static bool take_stream(struct reading *r, struct stream *s, uint64_t number)
     struct block block;
     struct err e;
     bool empty = false;
-    if (!take_begin(r, s, number, &empty) || empty)
-        return empty;
+    bool goes_on = take_begin(r, s, number, &empty);
+    if (!goes_on || empty)
+        return goes_on;
     for (;;) {
         switch (stream_next(s, &block, &e)) {
         case STREAM_BLOCK:

@@ -14,9 +14,9 @@
 
 struct state_reader;
 
-/* Takes the file NAME out of the way (it is NAME.rtcache-claimed from here on, also on the disk) and
- * opens it: no start ever finds it again, whatever becomes of this one. *out is NULL where there is no
- * such file. d: borrowed until the end. */
+/* Takes the file NAME out of the way (it is NAME.rtcache-claimed from here on, also on the disk)
+ * and opens it: no start ever finds it again, whatever becomes of this one. *out is NULL where
+ * there is no such file. d: borrowed until the end. */
 int state_claim(struct state_reader **out, struct state_dir *d, const char *name,
                 struct err *e) MUST_USE;
 /* Opens it where it is, and leaves it there. */

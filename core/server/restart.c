@@ -5,7 +5,9 @@
 #include "base/rng.h"
 #include "state/life.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ALIVE_S  1.  /* how often the folder is told that the server is there */
 #define EXTEND_S 10. /* how often the service manager is asked for more time */
@@ -130,21 +132,27 @@ static void extend_start(struct restart *r)
 
 /* ---- snapshots ---- */
 
-static void answer(struct restart *r, struct list *asked, int rc, const struct err *e)
+static void answer_one(struct io_snapshot *a)
 {
-    const struct keep_saved *saved = &r->write.saved;
+    a->message.recv = a->answered;
+    mailbox_send(a->answer_to, &a->message);
+}
+
+/* What became of the snapshot that was written. */
+static void answer_asked(struct restart *r)
+{
+    const struct restart_write *w = &r->write;
     struct list *link;
-    while ((link = list_pop_front(asked))) {
+    while ((link = list_pop_front(&r->asked))) {
         struct io_snapshot *a = container_of(link, struct io_snapshot, link);
-        a->rc = rc;
-        if (rc != 0)
-            a->err = *e;
+        a->rc = w->rc;
+        if (w->rc != 0)
+            a->err = w->err;
         snprintf(a->file, sizeof a->file, "%s/" KEEP_FILE, state_dir_path(r->dir));
-        a->entries = saved->entries;
-        a->bytes = saved->bytes;
-        a->ms = saved->ms;
-        a->message.recv = a->answered;
-        mailbox_send(a->answer_to, &a->message);
+        a->entries = w->saved.entries;
+        a->bytes = w->saved.bytes;
+        a->ms = w->saved.ms;
+        answer_one(a);
     }
 }
 
@@ -205,7 +213,7 @@ static void write_done(struct restart *r)
     snapshot_unref((struct snapshot *)w->source.snapshot);
     w->source.snapshot = NULL;
     tell_written(r);
-    answer(r, &r->asked, w->rc, &w->err);
+    answer_asked(r);
     if (clean)
         ev_break(r->server->loop, EVBREAK_ALL);
     else if (list_empty(&r->later))
@@ -219,21 +227,16 @@ void restart_recv_request(struct message *m, void *owner)
     struct server *s = owner;
     struct restart *r = s->restart;
     struct io_snapshot *a = container_of(m, struct io_snapshot, message);
-    struct list refused;
-    struct err e;
-    list_init(&refused);
     if (r && r->served && !s->draining) {
         list_push_back(&r->later, &a->link);
         if (r->work == RESTART_IDLE)
             write_start(r, false);
         return;
     }
-    list_push_back(&refused, &a->link);
-    if (r)
-        err_set(&e, ERR_SHUTDOWN, "the server is going down");
-    else
-        err_set(&e, ERR_CONFIG, "there is no folder for a snapshot: \"state\" is not set");
-    answer(r, &refused, e.code, &e);
+    a->rc =
+        r ? err_set(&a->err, ERR_SHUTDOWN, "the server is going down")
+          : err_set(&a->err, ERR_CONFIG, "there is no folder for a snapshot: \"state\" is not set");
+    answer_one(a);
 }
 
 /* ---- the start ---- */
@@ -295,7 +298,7 @@ static int open_journal(struct restart *r, struct err *e)
     };
     strcpy(o.boot_id, r->boot_id);
     if (read->verdict == JOURNAL_COMPLETE && !read->other_boot)
-        o.after = read->end;
+        o.after = read;
     return journal_open(&r->journal, &o, e);
 }
 
@@ -341,7 +344,6 @@ static void begin_serving(struct restart *r)
     flights_lose_floors(s->flights, r->read.lossy_until_ms);
     if (open_journal(r, &e) != 0)
         log_error("journal.broken", "error=%s", log_q(e.text));
-    changes_journal(&s->changes, r->journal);
     r->served = true;
     alive_start(r);
     every_start(r);

@@ -33,7 +33,7 @@ int restart_write_begin(struct restart *r, bool clean, struct err *e)
     w->source.header.feeds = w->feeds;
     w->source.header.feed_count = w->feed_count;
     if (rc == 0 && r->journal) {
-        rc = journal_rotate(r->journal, now_ms, wall_ms, &w->source.header.journal, e);
+        rc = journal_mark(r->journal, now_ms, wall_ms, &w->source.header.journal, e);
         w->source.header.has_journal = rc == 0;
     }
     if (rc != 0)
@@ -47,9 +47,9 @@ void restart_write(struct restart *r)
     struct err gone;
     err_clear(&w->err);
     w->rc = keep_save(r->dir, &w->source, &w->saved, &w->err);
-    /* A journal that broke meanwhile has taken away the snapshot that relied on it, which was the
-     * one before. */
-    if (w->rc == 0 && r->journal && !journal_holds(r->journal, &w->source.header.journal)) {
+    bool holds =
+        !r->journal || journal_rely(r->journal, w->rc == 0 ? &w->source.header.journal : NULL);
+    if (w->rc == 0 && !holds) {
         w->rc = err_set(&w->err, ERR_IO, "the journal broke while the snapshot was written");
         if (state_dir_remove(r->dir, KEEP_FILE, &gone) != 0)
             w->err = gone;

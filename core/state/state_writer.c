@@ -10,6 +10,8 @@
 
 #define HAND_OVER ((uint64_t)8 << 20) /* bytes: as many again are on their way to the disk */
 
+#define END_BYTES 16 /* of the body of the last block */
+
 struct state_writer {
     struct state_dir *dir;
     int fd;
@@ -91,7 +93,7 @@ int state_writer_new(struct state_writer **out, struct state_dir *d, const char 
 
 uint64_t state_writer_bytes(const struct state_writer *w)
 {
-    return w->written + w->pending.size;
+    return w->written + w->pending.size + BLOCK_HEADER + END_BYTES;
 }
 
 int state_writer_block(struct state_writer *w, enum block_type type, struct slice body,
@@ -128,7 +130,7 @@ void state_writer_abort(struct state_writer *w)
 /* The end block, and all of it on the disk. */
 static int complete(struct state_writer *w, struct err *e)
 {
-    char end[16];
+    char end[END_BYTES];
     le_put64(end, w->blocks);
     le_put64(end + 8, w->records);
     int rc = state_writer_block(w, BLOCK_END, slice_of(end, sizeof end), 0, e);

@@ -28,7 +28,7 @@ int state_writer_new(struct state_writer **out, struct state_dir *d, const char 
 int state_writer_block(struct state_writer *w, enum block_type type, struct slice body,
                        uint32_t count, struct err *e) MUST_USE;
 
-uint64_t state_writer_bytes(const struct state_writer *w); /* so far */
+uint64_t state_writer_bytes(const struct state_writer *w); /* of the file, were it finished now */
 
 /* w is freed, and on an error nothing is left, as after state_writer_abort. */
 int state_writer_finish(struct state_writer *w, struct err *e) MUST_USE;

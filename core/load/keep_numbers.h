@@ -1,27 +1,39 @@
 /*
  * keep_numbers: what the last restart brought back, and how the snapshots go.
  *
- * Thread: written by the main one, or the one that works for it; read by any. Each word alone is
- * right; together they may be of two moments.
+ * Shape: plain numbers under a lock of their own, which is a leaf. Thread: any.
  */
 #ifndef RTCACHE_LOAD_KEEP_NUMBERS_H
 #define RTCACHE_LOAD_KEEP_NUMBERS_H
 
-#include "load/proof.h"
+#include "load/keep.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
+
+struct keep_counts {
+    uint64_t life;
+    /* Of the start. */
+    struct keep_restored restored;
+    uint64_t journal_records;
+    int64_t downtime_ms;
+    /* Of the snapshots since. */
+    uint64_t snapshots, snapshot_failures;
+    struct keep_saved saved; /* the last one */
+    int64_t saved_wall_ms;   /* when it began; 0: there was none */
+};
 
 struct keep_numbers {
-    _Atomic bool there; /* the server has a folder of state */
-    _Atomic uint64_t life;
-    /* Of the start. */
-    _Atomic uint64_t entries, over, floors, journal_records;
-    _Atomic uint64_t as[PROOF_KINDS], missing[PROOF_LETTERS];
-    _Atomic int64_t downtime_ms, restore_ms;
-    /* Of the snapshots since. */
-    _Atomic uint64_t snapshots, snapshot_failures;
-    _Atomic uint64_t snapshot_entries, snapshot_bytes; /* of the last one */
-    _Atomic int64_t snapshot_ms, snapshot_wall_ms;     /* how long it took, when it began */
+    pthread_mutex_t lock;
+    struct keep_counts counts;
 };
+
+void keep_numbers_init(struct keep_numbers *n, uint64_t life);
+void keep_numbers_fini(struct keep_numbers *n);
+
+void keep_numbers_started(struct keep_numbers *n, const struct keep_restored *restored,
+                          int64_t downtime_ms, uint64_t journal_records);
+/* saved NULL: it failed. */
+void keep_numbers_saved(struct keep_numbers *n, const struct keep_saved *saved, int64_t wall_ms);
+struct keep_counts keep_numbers_read(struct keep_numbers *n);
 
 #endif

@@ -61,7 +61,7 @@ struct io_options {
     struct loader_thread *const *loaders;
     unsigned loader_count;
     struct ledger *ledger;
-    const struct keep_numbers *kept; /* NULL: there is no folder of state */
+    struct keep_numbers *kept; /* NULL: there is no folder of state */
     int64_t started_ms;
     uint64_t seed;
     struct mailbox *control; /* the main thread's */

@@ -189,43 +189,37 @@ static void tell_times(struct report_sink *to)
 
 /* ---- restart ---- */
 
-static uint64_t seen(const _Atomic uint64_t *number)
-{
-    return atomic_load_explicit(number, memory_order_relaxed);
-}
-
-static void tell_proof(const struct keep_numbers *k, struct report_sink *to)
+static void tell_proof(const struct keep_restored *r, struct report_sink *to)
 {
     static const char *const letters[PROOF_LETTERS] = {NULL, "P1", "P2", "P3", "P4", "P5"};
-    to->count(to, "proven", seen(&k->as[PROOF_PROVEN]));
-    to->count(to, "stale", seen(&k->as[PROOF_STALE]));
-    to->count(to, "candidates", seen(&k->as[PROOF_CANDIDATE]));
-    to->count(to, "dropped", seen(&k->as[PROOF_DROPPED]));
-    to->count(to, "over", seen(&k->over));
+    to->count(to, "entries", r->entries);
+    to->count(to, "proven", r->as[PROOF_PROVEN]);
+    to->count(to, "stale", r->as[PROOF_STALE]);
+    to->count(to, "candidates", r->as[PROOF_CANDIDATE]);
+    to->count(to, "dropped", r->as[PROOF_DROPPED]);
+    to->count(to, "over", r->over);
+    to->count(to, "floors", r->floors);
     to->enter(to, "missing");
     for (size_t i = 1; i < PROOF_LETTERS; i++)
-        to->count(to, letters[i], seen(&k->missing[i]));
+        to->count(to, letters[i], r->missing[i]);
     to->leave(to);
 }
 
 static void tell_restart(const struct report *r, struct report_sink *to)
 {
-    const struct keep_numbers *k = r->kept;
-    int64_t wall_ms = k->snapshot_wall_ms;
+    struct keep_counts k = keep_numbers_read(r->kept);
     to->enter(to, "restart");
-    to->count(to, "life", seen(&k->life));
-    to->count(to, "entries", seen(&k->entries));
-    tell_proof(k, to);
-    to->count(to, "floors", seen(&k->floors));
-    to->count(to, "journal_records", seen(&k->journal_records));
-    to->number(to, "downtime_ms", k->downtime_ms);
-    to->number(to, "restore_ms", k->restore_ms);
-    to->count(to, "snapshots", seen(&k->snapshots));
-    to->count(to, "snapshot_failures", seen(&k->snapshot_failures));
-    to->count(to, "snapshot_entries", seen(&k->snapshot_entries));
-    to->count(to, "snapshot_bytes", seen(&k->snapshot_bytes));
-    to->number(to, "snapshot_ms", k->snapshot_ms);
-    to->number(to, "snapshot_began", wall_ms / 1000);
+    to->count(to, "life", k.life);
+    tell_proof(&k.restored, to);
+    to->count(to, "journal_records", k.journal_records);
+    to->number(to, "downtime_ms", k.downtime_ms);
+    to->number(to, "restore_ms", k.restored.ms);
+    to->count(to, "snapshots", k.snapshots);
+    to->count(to, "snapshot_failures", k.snapshot_failures);
+    to->count(to, "snapshot_entries", k.saved.entries);
+    to->count(to, "snapshot_bytes", k.saved.bytes);
+    to->number(to, "snapshot_ms", k.saved.ms);
+    to->number(to, "snapshot_began", k.saved_wall_ms / 1000);
     to->leave(to);
 }
 

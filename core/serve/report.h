@@ -23,7 +23,7 @@ struct report {
     struct store *store;
     struct flights *flights;
     const struct ledger *ledger;
-    const struct keep_numbers *kept; /* NULL: there is no folder of state */
+    struct keep_numbers *kept; /* NULL: there is no folder of state */
     unsigned io_threads, loader_threads;
     int64_t started_ms, now_ms;
 };

@@ -12,11 +12,6 @@
 #define ALIVE_S  1.  /* how often the folder is told that the server is there */
 #define EXTEND_S 10. /* how often the service manager is asked for more time */
 
-static void count(_Atomic uint64_t *to, uint64_t n)
-{
-    atomic_store_explicit(to, n, memory_order_relaxed);
-}
-
 /* ---- open ---- */
 
 static int open_keep(struct restart *r)
@@ -60,8 +55,7 @@ int restart_open(struct restart **out, struct server *s, struct err *e)
         return rc;
     }
     r->seed = r->keep ? keep_header_of(r->keep)->seed : rng_os();
-    r->numbers.there = true;
-    count(&r->numbers.life, r->life);
+    keep_numbers_init(&r->numbers, r->life);
     *out = r;
     return 0;
 }
@@ -73,7 +67,7 @@ bool restart_seed(const struct restart *r, uint64_t *seed)
     return r != NULL;
 }
 
-const struct keep_numbers *restart_numbers(const struct restart *r)
+struct keep_numbers *restart_numbers(struct restart *r)
 {
     return r ? &r->numbers : NULL;
 }
@@ -161,7 +155,6 @@ static void write_start(struct restart *r, bool clean)
     struct restart_write *w = &r->write;
     list_splice(&r->asked, &r->later);
     ev_timer_stop(r->server->loop, &r->every);
-    r->numbers.snapshot_wall_ms = clock_wall_ms();
     w->saved = (struct keep_saved){.entries = 0};
     w->rc = restart_write_begin(r, clean, &w->err);
     if (w->rc == 0)
@@ -191,15 +184,11 @@ static void every_start(struct restart *r)
 static void tell_written(struct restart *r)
 {
     const struct restart_write *w = &r->write;
+    keep_numbers_saved(&r->numbers, w->rc == 0 ? &w->saved : NULL, w->source.header.moment.wall_ms);
     if (w->rc != 0) {
-        atomic_fetch_add(&r->numbers.snapshot_failures, 1);
         log_error("snapshot.failed", "error=%s", log_q(w->err.text));
         return;
     }
-    atomic_fetch_add(&r->numbers.snapshots, 1);
-    count(&r->numbers.snapshot_entries, w->saved.entries);
-    count(&r->numbers.snapshot_bytes, w->saved.bytes);
-    r->numbers.snapshot_ms = w->saved.ms;
     log_info("snapshot.written", "entries=%llu floors=%llu bytes=%llu ms=%lld clean=%d",
              (unsigned long long)w->saved.entries, (unsigned long long)w->saved.floors,
              (unsigned long long)w->saved.bytes, (long long)w->saved.ms,
@@ -245,15 +234,7 @@ static void tell_proof(struct restart *r)
 {
     const struct restart_read *d = &r->read;
     const struct keep_restored *got = &d->restored;
-    count(&r->numbers.entries, got->entries);
-    count(&r->numbers.over, got->over);
-    count(&r->numbers.floors, got->floors);
-    for (size_t i = 0; i < PROOF_KINDS; i++)
-        count(&r->numbers.as[i], got->as[i]);
-    for (size_t i = 0; i < PROOF_LETTERS; i++)
-        count(&r->numbers.missing[i], got->missing[i]);
-    r->numbers.downtime_ms = d->start.downtime_ms;
-    r->numbers.restore_ms = got->ms;
+    keep_numbers_started(&r->numbers, got, d->start.downtime_ms, d->journal_records);
     log_info("restart.restored",
              "entries=%llu proven=%llu stale=%llu candidates=%llu dropped=%llu over=%llu "
              "floors=%llu ms=%lld",
@@ -416,5 +397,6 @@ void restart_free(struct restart *r)
     journal_close(r->journal);
     state_dir_close(r->dir);
     buf_fini(&r->write.positions);
+    keep_numbers_fini(&r->numbers);
     free(r);
 }

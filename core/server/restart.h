@@ -25,7 +25,7 @@ struct restart;
 int restart_open(struct restart **out, struct server *s, struct err *e) MUST_USE;
 /* What the store has to hash with, so that floors are found again. */
 bool restart_seed(const struct restart *r, uint64_t *seed);
-const struct keep_numbers *restart_numbers(const struct restart *r);
+struct keep_numbers *restart_numbers(struct restart *r);
 
 /* done is called once from the loop, at once where r is NULL. */
 void restart_begin(struct restart *r, void (*done)(struct server *s), struct server *s);

@@ -104,7 +104,7 @@ int restart_apply(struct restart *r, const struct journal_position *from, struct
     if (r->read.journal.records == 0)
         return 0;
     journal_read(r->dir, r->boot_id, from, apply, &g, &again);
-    r->numbers.journal_records = again.records;
+    r->read.journal_records = again.records;
     if (e->code == 0 && again.verdict != r->read.journal.verdict)
         *e = again.why;
     return e->code;

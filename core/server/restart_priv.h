@@ -34,6 +34,7 @@ struct restart_read {
     bool resumed[CONF_BACKENDS_MAX]; /* by index of the backends: goes on, as far as is known */
     bool again[CONF_BACKENDS_MAX];   /* and did not */
     struct journal_reading journal;
+    uint64_t journal_records; /* that were put in force */
     struct keep_restored restored;
     struct proof_start start;
     bool floors_whole; /* none that was promised in this folder is missing since lossy_until_ms */

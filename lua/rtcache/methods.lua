@@ -38,8 +38,8 @@ return function(Client, decode_error)
 
   for name, arguments in pairs {
     ping = 0, hello = 0, auth = 2, get = 1, set = 2, invalidate = 1, invalidate_many = 1, expire = 1, touch = 1,
-    stats = 0, loaders = 0, reload = 0, invalidate_tag = 1, invalidate_match = 1, expire_many = 1, expire_tag = 1,
-    expire_match = 1, subscribe = 1, unsubscribe = 0, lift_floors = 1,
+    stats = 0, loaders = 0, reload = 0, snapshot = 0, invalidate_tag = 1, invalidate_match = 1, expire_many = 1,
+    expire_tag = 1, expire_match = 1, subscribe = 1, unsubscribe = 0, lift_floors = 1,
   } do
     method(name, arguments)
   end

@@ -31,7 +31,7 @@ describe("a server without any loader", function()
     for _, name in ipairs(expect.value(cache:hello()).methods) do listed[name] = true end
     for _, name in ipairs {
       "ping", "hello", "get", "get_entry", "get_many", "peek", "set", "invalidate", "refresh",
-      "touch", "stats", "loaders", "reload",
+      "touch", "stats", "loaders", "reload", "snapshot",
     } do
       assert.truthy(listed[name], name .. " is not listed")
     end

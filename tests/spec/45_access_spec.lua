@@ -38,7 +38,7 @@ local ARGUMENTS = {
   set = { "k", 1 }, put = { "k", 1 }, delete = { "k" }, touch = { "k" },
   invalidate = { "k" }, invalidate_many = { { "k" } }, invalidate_tag = { "t" }, invalidate_match = { "k*" },
   expire = { "k" }, expire_many = { { "k" } }, expire_tag = { "t" }, expire_match = { "k*" }, refresh = { "k" },
-  stats = {}, loaders = {}, reload = {}, lift_floors = { { key = "k" } },
+  stats = {}, loaders = {}, reload = {}, snapshot = {}, lift_floors = { { key = "k" } },
 }
 
 -- Every method but `auth`, by the right that the protocol's page says it needs.

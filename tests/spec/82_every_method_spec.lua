@@ -44,6 +44,7 @@ local METHODS = {
   stats = { "admin", { {} } },
   loaders = { "admin", { {} } },
   reload = { "admin", { {} } },
+  snapshot = { "admin", { {} } },
   lift_floors = { "admin", { { { key = "own:1" } }, { { match = "own:*" } } },
     { { { key = "other:1" } }, { { match = "o*" } }, { { match = "x*" } }, { { all = true } } } },
 }
@@ -194,7 +195,7 @@ describe("every method", function()
   for _, row in ipairs {
     { "get", { "k" } }, { "get_entry", { "k" } }, { "get_many", { { "k" } } }, { "peek", { "k" } },
     { "refresh", { "k" } }, { "touch", { "k" } }, { "ping", {} }, { "hello", {} }, { "stats", {} }, { "loaders", {} },
-    { "reload", {} }, { "subscribe", { { keys = "k" } } }, { "unsubscribe", {} },
+    { "reload", {} }, { "snapshot", {} }, { "subscribe", { { keys = "k" } } }, { "unsubscribe", {} },
     { "set", { "k", 1 }, of_key "set" }, { "set", { "k", 1, { version = 50 } }, of_key("set", 50) },
     { "set", { "k", 1, { version = 0 } } }, -- VERSION_CONFLICT
     { "put", { "k", "new" }, of_key("put", 2) }, -- write-through, with the row's version

@@ -34,10 +34,41 @@ static void without_memory_it_says_so_and_packs_nothing(void **state)
     }
 }
 
+/* What it says, and that what stood there before stays. */
+static void without_room_for_the_result_nothing_is_added(void **state)
+{
+    (void)state;
+    static const char text[] = "[18446744073709551615, 1]";
+    struct buf out;
+    struct err e;
+    int rc = 0;
+    buf_init(&out, 0);
+    for (int64_t nth = 1; FAULTY_WITHOUT(nth, 0, rc = pack(&out, text, &e)); nth++) {
+        bool of_text = strcmp(e.text, "no memory for 25 bytes of JSON") == 0;
+        assert_true(rc == 0 || of_text || strcmp(e.text, "no memory for a JSON value") == 0);
+        buf_fini(&out);
+    }
+    buf_fini(&out);
+    buf_init(&out, 0);
+    assert_int_equal(buf_append(&out, "[", 1), 0);
+    char large[2000] = "\xda\x07\x9e"; /* a string of 1950 bytes */
+    memset(large + 3, 'x', sizeof large - 3);
+    struct slice packed = slice_of(large, 3 + 0x79e);
+    assert_true(FAULTY_WITHOUT(1, FAULTY_ALL, rc = json_from_mp(packed, &out, &e)));
+    assert_int_equal(rc, ERR_NOMEM);
+    assert_int_equal(e.code, ERR_NOMEM);
+    assert_string_equal(e.text, "no memory for a JSON value");
+    assert_int_equal(out.size, 1);
+    assert_int_equal(json_from_mp(packed, &out, &e), 0);
+    assert_int_equal(out.size, 1 + 2 + 0x79e);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_memory_it_says_so_and_packs_nothing),
+        cmocka_unit_test(without_room_for_the_result_nothing_is_added),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

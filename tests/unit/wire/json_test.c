@@ -150,6 +150,20 @@ static void what_is_no_json_is_refused_with_its_position(void **state)
     }
 }
 
+static void the_position_is_line_and_column(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct err e;
+    buf_init(&out, 0);
+    assert_int_equal(json_to_mp(slice_str("[1,\n2,\n   nothing]"), &out, &e), ERR_BACKEND);
+    assert_int_equal(e.code, ERR_BACKEND);
+    assert_non_null(strstr(e.text, "no JSON at line 3, column 10: "));
+    assert_non_null(strstr(e.text, "nothing"));
+    assert_int_equal(json_to_mp(slice_str("[1,"), &out, NULL), ERR_BACKEND);
+    buf_fini(&out);
+}
+
 static void nesting_ends_where_packed_values_end(void **state)
 {
     (void)state;
@@ -165,6 +179,8 @@ static void nesting_ends_where_packed_values_end(void **state)
         assert_int_equal(rc, depth == MP_DEPTH_MAX ? 0 : ERR_BACKEND);
         if (rc == 0)
             assert_int_equal(mp_check(buf_slice(&out), &e), 0);
+        else
+            assert_string_equal(e.text, "JSON nested deeper than 16");
         buf_fini(&out);
     }
 }
@@ -177,6 +193,9 @@ static void a_full_buffer_is_too_large_and_changes_nothing(void **state)
     buf_init(&out, 8);
     assert_int_equal(json_to_mp(slice_str("[1,2,\"0123456789\"]"), &out, &e), ERR_TOO_LARGE);
     assert_int_equal(e.code, ERR_TOO_LARGE);
+    assert_string_equal(e.text, "the JSON value takes more than 8 bytes");
+    assert_int_equal(out.size, 0);
+    assert_int_equal(json_to_mp(slice_str("{\"0123456\":1}"), &out, NULL), ERR_TOO_LARGE);
     assert_int_equal(out.size, 0);
     assert_int_equal(json_from_mp(slice_of("\xaa"
                                            "0123456789",
@@ -184,38 +203,90 @@ static void a_full_buffer_is_too_large_and_changes_nothing(void **state)
                                   &out, &e),
                      ERR_TOO_LARGE);
     assert_int_equal(out.size, 0);
+    assert_string_equal(e.text, "the JSON value takes more than 8 bytes");
     buf_fini(&out);
+}
+
+/* Whatever the room, there is all of it or nothing: no brace, comma, key or escape alone. */
+static void what_does_not_fit_leaves_what_was_there(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\\n\":[1,true,null,0.5],\"b\":{},\"c\":\"x\\u0001y\"}";
+    struct buf packed, whole;
+    struct err e;
+    buf_init(&packed, 0);
+    buf_init(&whole, 0);
+    assert_int_equal(json_to_mp(slice_str(text), &packed, &e), 0);
+    assert_int_equal(json_from_mp(buf_slice(&packed), &whole, &e), 0);
+    assert_true(slice_eq_str(buf_slice(&whole), text));
+    for (size_t max = 1; max <= whole.size + 1; max++) {
+        struct buf out;
+        buf_init(&out, max);
+        assert_int_equal(buf_append(&out, "!", 1), 0);
+        int rc = json_from_mp(buf_slice(&packed), &out, &e);
+        assert_int_equal(rc, max == whole.size + 1 ? 0 : ERR_TOO_LARGE);
+        assert_int_equal(out.size, rc == 0 ? max : 1);
+        out.max = max <= packed.size ? max : packed.size + 1;
+        out.size = 1;
+        rc = json_to_mp(slice_str(text), &out, &e);
+        assert_int_equal(rc, out.max == packed.size + 1 ? 0 : ERR_TOO_LARGE);
+        assert_int_equal(out.size, rc == 0 ? packed.size + 1 : 1);
+        assert_int_equal(out.data[0], '!');
+        buf_fini(&out);
+    }
+    buf_fini(&packed);
+    buf_fini(&whole);
 }
 
 static void what_json_cannot_say_is_refused(void **state)
 {
     (void)state;
     static const struct {
-        const char *bytes;
-        size_t size;
+        struct slice packed;
+        const char *says;
     } bad[] = {
-        {"\xc4\x01x", 3},                            /* bin */
-        {"\xd4\x01x", 3},                            /* ext */
-        {"\x81\x01\x02", 3},                         /* a map key that is an integer */
-        {"\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", 9}, /* nan */
-        {"\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", 9}, /* infinity */
-        {"\xa1\xff", 2},                             /* a str that is not UTF-8 */
-        {"\x92\x01", 2},                             /* cut off */
-        {"\x01\x02", 2},                             /* two values */
-        {"", 0},                                     /* none */
-        {"\xdd\xff\xff\xff\xff", 5},                 /* a bomb */
-        {"\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90", 17}, /* deep */
+#define BAD(bytes, says) {{bytes, sizeof(bytes) - 1}, says}
+        BAD("\xc4\x01x", "binary data (bin) has no form in JSON"),
+        BAD("\xd4\x01x", "an ext value has no form in JSON"),
+        BAD("\x81\x01\x02", "a map key that is no string has no form in JSON"),
+        BAD("\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00", "nan has no form in JSON"),
+        BAD("\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00", "an infinite number has no form in JSON"),
+        BAD("\xa1\xff", "a string that is not UTF-8 has no form in JSON"),
+        BAD("\x81\xa1\xff\x01", "a string that is not UTF-8 has no form in JSON"),
+        BAD("\x92\x01", "the packed value is cut off or malformed"),
+        BAD("\x81", "the packed value is cut off or malformed"),
+        BAD("\xc1", "the packed value is cut off or malformed"),
+        BAD("", "the packed value is cut off or malformed"),
+        BAD("\xdd\xff\xff\xff\xff", "the packed value is cut off or malformed"), /* a bomb */
+        BAD("\x01\x02", "more than one packed value"),
+        BAD("\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90",
+            "a value nested deeper than 16"),
+#undef BAD
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct buf out;
         struct err e;
         buf_init(&out, 0);
-        assert_int_equal(json_from_mp(slice_of(bad[i].bytes, bad[i].size), &out, &e),
-                         ERR_BAD_VALUE);
+        assert_int_equal(buf_append(&out, "before", 6), 0);
+        assert_int_equal(json_from_mp(bad[i].packed, &out, &e), ERR_BAD_VALUE);
         assert_int_equal(e.code, ERR_BAD_VALUE);
-        assert_int_equal(out.size, 0);
+        assert_string_equal(e.text, bad[i].says);
+        assert_true(slice_eq_str(buf_slice(&out), "before"));
+        assert_int_equal(json_from_mp(bad[i].packed, &out, NULL), ERR_BAD_VALUE);
         buf_fini(&out);
     }
+}
+
+/* The deepest that there is, in both directions, beside what is one deeper. */
+static void the_deepest_value_comes_back(void **state)
+{
+    (void)state;
+    char text[2 * MP_DEPTH_MAX + 1];
+    memset(text, '[', MP_DEPTH_MAX);
+    memset(text + MP_DEPTH_MAX, ']', MP_DEPTH_MAX);
+    text[sizeof text - 1] = '\0';
+    keeps(text);
+    keeps("[[[[[[[[[[[[[[[1,{\"a\":2}]]]]]]]]]]]]]]]");
 }
 
 static void unsigned_integers_are_written_whole(void **state)
@@ -242,8 +313,11 @@ int main(void)
         cmocka_unit_test(a_string_beside_a_number_past_64_bits_stays_a_string),
         cmocka_unit_test(numbers_without_an_exact_form_are_refused_by_name),
         cmocka_unit_test(what_is_no_json_is_refused_with_its_position),
+        cmocka_unit_test(the_position_is_line_and_column),
         cmocka_unit_test(nesting_ends_where_packed_values_end),
         cmocka_unit_test(a_full_buffer_is_too_large_and_changes_nothing),
+        cmocka_unit_test(what_does_not_fit_leaves_what_was_there),
+        cmocka_unit_test(the_deepest_value_comes_back),
         cmocka_unit_test(what_json_cannot_say_is_refused),
         cmocka_unit_test(unsigned_integers_are_written_whole),
     };

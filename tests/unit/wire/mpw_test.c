@@ -237,6 +237,13 @@ static void a_number_has_one_form(void **state)
     assert_int_equal(mpw_number(&b, 3.0), 0);
     assert_int_equal(mpw_number(&b, -9007199254740992.0), 0);
     ASSERT_BYTES(&b, "\x03\xd3\xff\xe0\x00\x00\x00\x00\x00\x00");
+    assert_int_equal(mpw_number(&b, 9007199254740992.0), 0);
+    ASSERT_BYTES(&b, "\xcf\x00\x20\x00\x00\x00\x00\x00\x00");
+    assert_int_equal(mpw_number(&b, -9007199254740994.0), 0);
+    ASSERT_BYTES(&b, "\xcb\xc3\x40\x00\x00\x00\x00\x00\x01");
+    assert_int_equal(mpw_number(&b, 0.0), 0);
+    assert_int_equal(mpw_number(&b, 0.5), 0);
+    ASSERT_BYTES(&b, "\x00\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00");
     assert_int_equal(mpw_number(&b, 9007199254740994.0), 0);
     ASSERT_BYTES(&b, "\xcb\x43\x40\x00\x00\x00\x00\x00\x01");
     assert_int_equal(mpw_number(&b, -0.0), 0);
@@ -246,6 +253,76 @@ static void a_number_has_one_form(void **state)
     ASSERT_BYTES(&b, "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"
                      "\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00");
     buf_fini(&b);
+}
+
+/* Each header beside what msgpack-c writes, where one form ends and the next one begins. */
+static void headers_are_as_the_library_packs_them(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, 15, 16, 31, 32, 33, 255, 256, 65535, 65536};
+    static char bytes[65536];
+    memset(bytes, 'x', sizeof bytes);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct slice s = slice_of(bytes, sizes[i]);
+        struct buf b;
+        msgpack_sbuffer want;
+        msgpack_packer pk;
+        buf_init(&b, 0);
+        msgpack_sbuffer_init(&want);
+        msgpack_packer_init(&pk, &want, msgpack_sbuffer_write);
+        msgpack_pack_str(&pk, s.size);
+        msgpack_pack_str_body(&pk, s.data, s.size);
+        msgpack_pack_bin(&pk, s.size);
+        msgpack_pack_bin_body(&pk, s.data, s.size);
+        msgpack_pack_ext(&pk, s.size, 7);
+        msgpack_pack_ext_body(&pk, s.data, s.size);
+        msgpack_pack_array(&pk, sizes[i]);
+        msgpack_pack_map(&pk, sizes[i]);
+        assert_int_equal(mpw_str(&b, s), 0);
+        assert_int_equal(mpw_bin(&b, s), 0);
+        assert_int_equal(mpw_ext(&b, 7, s), 0);
+        assert_int_equal(mpw_array(&b, sizes[i]), 0);
+        assert_int_equal(mpw_map(&b, sizes[i]), 0);
+        assert_true(slice_eq(buf_slice(&b), slice_of(want.data, want.size)));
+        msgpack_sbuffer_destroy(&want);
+        buf_fini(&b);
+    }
+}
+
+/* Of each kind the shortest form that takes so many bytes. */
+static int write_kind(struct buf *b, int kind)
+{
+    switch (kind) {
+    case 0: return mpw_nil(b);
+    case 1: return mpw_bool(b, true);
+    case 2: return mpw_int(b, 5);
+    case 3: return mpw_array(b, 15);
+    case 4: return mpw_map(b, 15);
+    case 5: return mpw_str(b, slice_of(NULL, 0));
+    case 6: return mpw_int(b, 200);
+    case 7: return mpw_int(b, -200);
+    case 8: return mpw_array(b, 16);
+    case 9: return mpw_map(b, 16);
+    case 10: return mpw_int(b, INT64_MIN);
+    case 11: return mpw_float(b, 0.5);
+    default: return mpw_raw(b, slice_of("\x92\x01\x02", 3));
+    }
+}
+
+static void a_buffer_is_filled_to_its_last_byte_and_not_past_it(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 1, 1, 1, 1, 1, 2, 3, 3, 3, 9, 9, 3};
+    for (int kind = 0; kind < (int)(sizeof sizes / sizeof *sizes); kind++) {
+        struct buf b;
+        buf_init(&b, sizes[kind] + 1);
+        assert_int_equal(mpw_nil(&b), 0);
+        assert_int_equal(write_kind(&b, kind), 0);
+        assert_int_equal(b.size, sizes[kind] + 1);
+        assert_int_equal(write_kind(&b, kind), ERR_TOO_LARGE);
+        assert_int_equal(b.size, sizes[kind] + 1);
+        buf_fini(&b);
+    }
 }
 
 /* As mpw_array writes it, whose count is known from the start. */
@@ -280,6 +357,8 @@ int main(void)
         cmocka_unit_test(an_ext_takes_its_fixed_form_where_there_is_one),
         cmocka_unit_test(an_opened_container_is_closed_with_its_count),
         cmocka_unit_test(a_number_has_one_form),
+        cmocka_unit_test(headers_are_as_the_library_packs_them),
+        cmocka_unit_test(a_buffer_is_filled_to_its_last_byte_and_not_past_it),
         cmocka_unit_test(an_array_is_closed_in_its_shortest_form),
         cmocka_unit_test(nothing_partial_stays_of_a_write_that_failed),
         cmocka_unit_test(msgpack_c_reads_and_writes_the_same),

@@ -3,21 +3,20 @@
 /* Of a format byte from 0xc0 to 0xdf: what it opens and how many bytes of number follow it. */
 struct form {
     uint8_t type;  /* enum mp_type, FORM_BAD or FORM_UINT */
-    uint8_t width; /* bytes of the number (a value, a size or a count) */
-    uint8_t body;  /* EXT without a number: the size of its data */
+    uint8_t width; /* bytes of the number (a value, a size or a count); EXT of a fixed size: 0 */
 };
 
 enum { FORM_BAD = 0x7f, FORM_UINT = 0x7e };
 
 static const struct form forms[32] = {
-    {MP_NIL, 0, 0},    {FORM_BAD, 0, 0},  {MP_BOOL, 0, 0},   {MP_BOOL, 0, 0},   /* c0 .. c3 */
-    {MP_BIN, 1, 0},    {MP_BIN, 2, 0},    {MP_BIN, 4, 0},    {MP_EXT, 1, 0},    /* c4 .. c7 */
-    {MP_EXT, 2, 0},    {MP_EXT, 4, 0},    {MP_FLOAT, 4, 0},  {MP_FLOAT, 8, 0},  /* c8 .. cb */
-    {FORM_UINT, 1, 0}, {FORM_UINT, 2, 0}, {FORM_UINT, 4, 0}, {FORM_UINT, 8, 0}, /* cc .. cf */
-    {MP_INT, 1, 0},    {MP_INT, 2, 0},    {MP_INT, 4, 0},    {MP_INT, 8, 0},    /* d0 .. d3 */
-    {MP_EXT, 0, 1},    {MP_EXT, 0, 2},    {MP_EXT, 0, 4},    {MP_EXT, 0, 8},    /* d4 .. d7 */
-    {MP_EXT, 0, 16},   {MP_STR, 1, 0},    {MP_STR, 2, 0},    {MP_STR, 4, 0},    /* d8 .. db */
-    {MP_ARRAY, 2, 0},  {MP_ARRAY, 4, 0},  {MP_MAP, 2, 0},    {MP_MAP, 4, 0},    /* dc .. df */
+    {MP_NIL, 0},    {FORM_BAD, 0},  {MP_BOOL, 0},   {MP_BOOL, 0},   /* c0 .. c3 */
+    {MP_BIN, 1},    {MP_BIN, 2},    {MP_BIN, 4},    {MP_EXT, 1},    /* c4 .. c7 */
+    {MP_EXT, 2},    {MP_EXT, 4},    {MP_FLOAT, 4},  {MP_FLOAT, 8},  /* c8 .. cb */
+    {FORM_UINT, 1}, {FORM_UINT, 2}, {FORM_UINT, 4}, {FORM_UINT, 8}, /* cc .. cf */
+    {MP_INT, 1},    {MP_INT, 2},    {MP_INT, 4},    {MP_INT, 8},    /* d0 .. d3 */
+    {MP_EXT, 0},    {MP_EXT, 0},    {MP_EXT, 0},    {MP_EXT, 0},    /* d4 .. d7 */
+    {MP_EXT, 0},    {MP_STR, 1},    {MP_STR, 2},    {MP_STR, 4},    /* d8 .. db */
+    {MP_ARRAY, 2},  {MP_ARRAY, 4},  {MP_MAP, 2},    {MP_MAP, 4},    /* dc .. df */
 };
 
 static inline uint64_t big_endian(const unsigned char *p, unsigned width)
@@ -55,6 +54,12 @@ static double float_of(uint64_t bits, unsigned width)
     float f;
     memcpy(&f, &low, 4);
     return (double)f;
+}
+
+/* The bytes that follow the header at p: of an EXT of a fixed size, 1, 2, 4, 8 or 16. */
+static inline uint64_t data_size(const unsigned char *p, unsigned width)
+{
+    return width > 0 ? big_endian(p + 1, width) : (uint64_t)1 << (*p - 0xd4);
 }
 
 /* A string of `size` bytes that begins `head` bytes after r->at. */
@@ -95,7 +100,7 @@ int mp_next_form(struct mp_reader *r, struct mp_token *t)
     case MP_FLOAT: t->d = float_of(v, f.width); break;
     case MP_EXT:
         t->ext_type = (int8_t)p[head - 1];
-        return take_bytes(r, t, head, f.width ? v : f.body);
+        return take_bytes(r, t, head, data_size(p, f.width));
     case MP_STR:
     case MP_BIN: return take_bytes(r, t, head, v);
     case MP_ARRAY:
@@ -141,7 +146,7 @@ static inline int span_of(const char *at, size_t n, struct span *s)
     if (n < s->bytes)
         return MP_MORE;
     if (f.type == MP_STR || f.type == MP_BIN || f.type == MP_EXT) {
-        s->bytes += f.body + big_endian(p + 1, f.width);
+        s->bytes += data_size(p, f.width);
     } else if (f.type == MP_ARRAY || f.type == MP_MAP) {
         s->container = true;
         s->children = big_endian(p + 1, f.width) << (f.type == MP_MAP);

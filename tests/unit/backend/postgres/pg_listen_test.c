@@ -176,6 +176,7 @@ static void its_own_word_comes_back_and_a_beat_with_it(void **state)
         assert_true(e->wal_end >= e->identity.wal_end);
     }
     assert_int_equal(e->beats, 3);
+    assert_null(strstr(log_taken(), "feed.heartbeat"));
 }
 
 /* Triggers leave word in a sequence, for what they could not tell. */

@@ -104,6 +104,43 @@ static void arrays_are_arrays(void **state)
     value(f, "ARRAY[1.50]::numeric[]", "[\"1.50\"]");
 }
 
+/* Every array that the server itself has, but for those of rows: what it says of
+ * their elements. All other numbers are no arrays. */
+static void arrays_of_the_servers_own_types_are_known(void **state)
+{
+    struct fixture *f = *state;
+    Oid element[16384] = {0};
+    struct ask a;
+    int count = 0;
+    ask_init(&a, CALL_ROWS,
+             "SELECT typarray::int8 AS a, oid::int8 AS e FROM pg_type "
+             "WHERE typarray <> 0 AND oid < 16384 AND typtype <> 'c' AND oid <> 2249",
+             NULL);
+    ask_wait(f, &a);
+    assert_int_equal(a.q.code, 0);
+    struct mp_reader r = mp_reader_of(buf_slice(&a.q.result));
+    struct mp_token t, key, array;
+    assert_int_equal(mp_next(&r, &t), MP_OK);
+    for (uint32_t i = 0; i < t.count; i++) {
+        struct mp_token row, of;
+        assert_int_equal(mp_next(&r, &row) | mp_next(&r, &key) | mp_next(&r, &array), MP_OK);
+        assert_int_equal(mp_next(&r, &key) | mp_next(&r, &of), MP_OK);
+        element[array.i] = (Oid)of.i;
+    }
+    ask_fini(&a);
+    for (Oid type = 0; type < 16384; type++) {
+        Oid known = pg_value_element(type);
+        if (known != element[type] && (known != 0 || element[type] < 12000)) /* its domains */
+            fail_msg("%u: %u, and it is %u", type, known, element[type]);
+        assert_int_equal(pg_value_nests(type), type == PG_JSON || type == PG_JSONB || known != 0);
+        count += known != 0;
+    }
+    assert_true(count > 70);
+    assert_int_equal(pg_value_element(PG_ARRAY_OF | 77), 77);
+    assert_true(pg_value_nests(PG_ARRAY_OF | 77));
+    assert_int_equal(pg_value_element(16384), 0);
+}
+
 static void bytea_is_bin(void **state)
 {
     struct fixture *f = *state;
@@ -198,6 +235,7 @@ int main(void)
         cmocka_unit_test(dates_are_iso_whatever_the_database_says),
         cmocka_unit_test(json_is_decoded),
         cmocka_unit_test(arrays_are_arrays),
+        cmocka_unit_test(arrays_of_the_servers_own_types_are_known),
         cmocka_unit_test(bytea_is_bin),
         cmocka_unit_test(an_empty_bytea_in_an_array_is_bin),
         cmocka_unit_test(arrays_that_are_none_are_refused),

@@ -159,12 +159,24 @@ static void refuses_what_its_queue_cannot_hold(void **state)
     struct backend *b = backend_of(1);
     for (int i = 0; i < 5; i++)
         ask(b, &asked[i], "SELECT 7", NULL, CALL_VALUE);
+    struct backend_stats stats;
+    b->ops->read_stats(b, &stats);
+    assert_int_equal(stats.in_flight, 1);
+    assert_int_equal(stats.queued, 2);
     give_up(b, &asked[4]); /* one that is to be refused may be given up as well */
     wait_all();
     for (int i = 0; i < 3; i++)
         expect_int(&asked[i], 7);
-    expect_fault(&asked[3], ERR_OVERLOADED, "max_queue");
+    expect_fault(&asked[3], ERR_OVERLOADED, "backend 'main': 2 queries wait already (max_queue)");
+    assert_int_equal(asked[3].query.fate, CALL_UNSENT);
     assert_false(asked[4].done);
+    b->ops->read_stats(b, &stats);
+    assert_int_equal(stats.queries, 5);
+    assert_int_equal(stats.failures, 2);
+    assert_int_equal(stats.cancels, 0);
+    assert_int_equal(stats.in_flight + stats.queued, 0);
+    assert_int_equal(stats.connections, 1);
+    assert_int_equal(stats.idle, 1);
     ask(b, &asked[0], "SELECT 8", NULL, CALL_VALUE);
     wait_all();
     expect_int(&asked[0], 8);
@@ -196,7 +208,8 @@ static void stops_a_running_query_and_leaves_the_next_one_alone(void **state)
         ask(b, &next, "SELECT 40 + $1", "[2]", CALL_VALUE);
         wait_for_writer();
         give_up(b, endless);
-        memset(endless, 0xA5, sizeof *endless); /* it is ours again at once */
+        assert_int_equal(endless->query.fate, CALL_SENT); /* nobody knows */
+        memset(endless, 0xA5, sizeof *endless);           /* it is ours again at once */
         free(endless);
         free(sql);
         wait_all();
@@ -211,6 +224,36 @@ static void stops_a_running_query_and_leaves_the_next_one_alone(void **state)
     assert_int_equal(stats.connections, 1);
     assert_int_equal(stats.connects, 1);
     backend_unref(b);
+}
+
+/* What has not begun is known to have done nothing, and makes room at once. */
+static void what_waits_is_taken_back_whole(void **state)
+{
+    (void)state;
+    struct asked writer, waits[3];
+    struct backend_stats stats;
+    conf.max_queue = 3;
+    struct backend *b = backend_of(1);
+    ask(b, &writer, "INSERT INTO t (a) " ENDLESS "SELECT i FROM n", NULL, CALL_COUNT);
+    wait_for_writer();
+    for (int i = 0; i < 3; i++)
+        ask(b, &waits[i], "SELECT 7", NULL, CALL_VALUE);
+    b->ops->read_stats(b, &stats);
+    assert_int_equal(stats.in_flight, 1);
+    assert_int_equal(stats.queued, 3);
+    assert_int_equal(stats.idle, 0);
+    for (int i = 0; i < 2; i++) {
+        give_up(b, &waits[i]);
+        assert_int_equal(waits[i].query.fate, CALL_UNSENT);
+    }
+    b->ops->read_stats(b, &stats);
+    assert_int_equal(stats.queued, 1);
+    assert_int_equal(stats.cancels, 2);
+    give_up(b, &writer);
+    wait_all();
+    expect_int(&waits[2], 7);
+    backend_unref(b);
+    conf.max_queue = 10000;
 }
 
 static void never_stops_the_wrong_query(void **state)
@@ -356,6 +399,7 @@ int main(void)
         cmocka_unit_test(answers_each_query_with_its_own_result),
         cmocka_unit_test(refuses_what_its_queue_cannot_hold),
         cmocka_unit_test(stops_a_running_query_and_leaves_the_next_one_alone),
+        cmocka_unit_test(what_waits_is_taken_back_whole),
         cmocka_unit_test(never_stops_the_wrong_query),
         cmocka_unit_test(a_writer_does_not_stop_readers),
         cmocka_unit_test(gives_up_a_query_that_waits_for_a_lock),

@@ -83,7 +83,7 @@ static void a_turn_is_paid_and_moves_the_clock(void **state)
     assert_true(t->left_us == INT64_MAX);
 }
 
-/* A quarter of the memory may be added before the next look, and five eighths be used before any. */
+/* A quarter of the memory may come before the next look, and five eighths before any. */
 static void memory_is_looked_at_where_a_quarter_has_come(void **state)
 {
     (void)state;

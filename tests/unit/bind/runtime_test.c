@@ -32,6 +32,20 @@ static void refuses_what_is_no_script(void **state)
     refuse(b, "return {\n  load = function( end\n}", "bad.lua:2:");
     refuse(b, "local x = 1\nerror('not today')", "bad.lua:2: not today");
     refuse(b, "local x\nreturn x.y", "bad.lua:2: attempt to index local 'x'");
+    refuse(b, "\nrtcache.sleep(1)",
+           "bad.lua:2: rtcache.sleep cannot be called while the script is read, only while a load "
+           "runs");
+    refuse(b, "\nrtcache.backend('main'):row('SELECT 1')",
+           "bad.lua:2: db:row cannot be called while the script is read, only while a load runs");
+    refuse(b, "coroutine.yield()", "coroutine.yield outside of a coroutine");
+    refuse(b, "error({})", "bad.lua:1: the script threw a table");
+    refuse(b, "error('placed elsewhere', 0)", "bad.lua:1: placed elsewhere");
+    refuse(b, "return 42", "bad.lua:1: the script returned a number, not a table {load = function");
+    refuse(b, "return { load = function() end, [true] = 1 }",
+           "bad.lua:1: the script's table has a key that is a boolean; it takes load, load_many, "
+           "save and remove");
+    refuse(b, "return { save = function() end }",
+           "bad.lua:1: the script's table has no function \"load\" or \"load_many\"");
     refuse(b, "return 42", "returned a number");
     refuse(b, "", "returned a nil");
     refuse(b, "return {}", "no function \"load\"");

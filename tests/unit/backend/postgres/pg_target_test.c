@@ -54,6 +54,7 @@ static void hosts_and_ports_are_kept_as_written(void **state)
         {"host=/run/postgresql,name port=5432", "/run/postgresql,name", "5432", true},
         {"host=name,/run/postgresql", "name,/run/postgresql", NULL, true},
         {"host=1.2.3.4,5.6.7.8 port=5432,5433", "1.2.3.4,5.6.7.8", "5432,5433", false},
+        {"host=255.255.255.255,1.2.3.4", "255.255.255.255,1.2.3.4", NULL, false},
         {"host=256.1.1.1", "256.1.1.1", NULL, true},
         {"host=name hostaddr=127.0.0.1", "name", NULL, false}, /* libpq asks nobody */
         {"hostaddr=127.0.0.1", NULL, NULL, false},

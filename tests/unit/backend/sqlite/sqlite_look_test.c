@@ -1,4 +1,4 @@
-/* What is known of a file and of those beside it, to the nanosecond of a clock of the test's own. */
+/* What is known of a file and of those beside it, by a clock of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

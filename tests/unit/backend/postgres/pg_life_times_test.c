@@ -210,8 +210,8 @@ static void who_shares_a_transaction(void **state)
     assert_false(pg_group_leaves_out(w->c, call, st));
 }
 
-/* One query that nobody wants is enough: the server is not to be held by it, and what shares with it
- * runs again. A later transaction is not looked at. */
+/* One query that nobody wants is enough: the server is not to be held by it, and what shares
+ * with it runs again. A later transaction is not looked at. */
 static void a_transaction_is_given_up_with_any_of_it(void **state)
 {
     struct world *w = *state;

@@ -172,6 +172,12 @@ static void of_options(void **state)
     TELLS(*state, list);
 }
 
+/* An error object with so many classes above it, the last of which has the message. */
+#define CHAIN(n)                                                                                   \
+    "local e = {} local at = e\n"                                                                  \
+    "for _ = 1, " n " do local c = {} setmetatable(at, { __index = c }) at = c end\n"              \
+    "at.message = 'deep' error(e)"
+
 static void of_errors_that_are_odd(void **state)
 {
     static const struct words list[] = {
@@ -214,6 +220,8 @@ static void of_errors_that_are_odd(void **state)
          "an error table without a message"},
         {"error(setmetatable({}, { __index = { message = 'of its class', code = 'CLASSY' } }))",
          ERR_OWN, "of its class"},
+        {CHAIN("8"), ERR_LOAD_FAILED, "deep"}, /* classes, from the object up */
+        {CHAIN("9"), ERR_LOAD_FAILED, "an error table without a message"},
         {"coroutine.yield(1)", ERR_SCRIPT,
          "coroutine.yield outside of a coroutine that the script made"},
     };

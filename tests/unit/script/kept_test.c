@@ -122,12 +122,50 @@ static void comes_close_to_what_is_allocated(void **state)
     }
 }
 
+/* So many more of them: what is counted, and what LuaJIT has allocated. */
+static void counts_each_kind_to_the_byte(void **state)
+{
+    struct lab *lab = *state;
+    static const struct {
+        const char *make;
+        size_t bytes;
+    } kinds[] = {
+        {"{}", 64},
+        {"function() end", 40},
+        {"function() return i end", 96},
+        {"1LL * i", 24},
+        {"('%%04d a text'):format(i)", 25 + 11},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t bytes[2], used[2];
+        for (int more = 0; more < 2; more++) {
+            char text[300], format[300];
+            struct err e;
+            snprintf(format, sizeof format,
+                     "local t = {} for i = 1, 512 do t[i] = false end\n"
+                     "for i = 1, %%d do t[i] = %s end return { t }",
+                     kinds[i].make);
+            snprintf(text, sizeof text, format, more ? 300 : 200);
+            bytes[more] = count(lab, text).first;
+            lua_pushnil(lab->vm->L);
+            lua_setfield(lab->vm->L, LUA_REGISTRYINDEX, "second");
+            for (int k = 0; k < 3; k++)
+                assert_int_equal(vm_collect(lab->vm, &e), 0);
+            used[more] = lab->vm->used;
+        }
+        if (bytes[1] - bytes[0] != 100 * kinds[i].bytes ||
+            used[1] - used[0] != 100 * kinds[i].bytes)
+            fail_msg("%s: %zu counted, %zu allocated", kinds[i].make, bytes[1] - bytes[0],
+                     used[1] - used[0]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         LAB(counts_what_is_reached_in_any_way), LAB(counts_what_two_share_once),
         LAB(counts_no_weak_references),         LAB(takes_no_depth_from_the_stack),
-        LAB(comes_close_to_what_is_allocated),
+        LAB(comes_close_to_what_is_allocated),  LAB(counts_each_kind_to_the_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -354,6 +354,7 @@ int pg_listen_new(struct listen **out, struct ev_loop *loop, const struct conf_b
     l->io.data = l->timer.data = l;
     int rc = pg_target_init(&l->target, l->own->url, l->own->connect_timeout_ms, e);
     if (rc != 0) {
+        pg_target_fini(&l->target);
         free(l);
         return rc;
     }

@@ -30,7 +30,7 @@ struct pg_hosts {
     int count;
 };
 
-/* ERR_CONFIG with libpq's complaint, without secrets. */
+/* ERR_CONFIG with libpq's complaint, without secrets. pg_target_fini is due after a failure too. */
 int pg_target_init(struct pg_target *t, const char *url, int64_t connect_timeout_ms,
                    struct err *e) MUST_USE;
 void pg_target_fini(struct pg_target *t);

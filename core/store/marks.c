@@ -107,8 +107,7 @@ uint64_t marks_glob(struct marks *m, const struct glob *g, bool soft)
     pthread_mutex_lock(&st->lock);
     struct pattern *p = &st->patterns[st->next];
     st->next = (st->next + 1) % MARKS_GLOBS;
-    if (p->seq > st->forgotten)
-        st->forgotten = p->seq;
+    st->forgotten = p->seq; /* 0: it was free */
     uint64_t seq = atomic_fetch_add(&st->seq, 1) + 1;
     p->seq = seq;
     p->soft = soft;

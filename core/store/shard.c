@@ -109,10 +109,10 @@ void shard_take_out_all(struct shard *s, const struct leaving *all, size_t count
     heap_run_end(&s->heap, &run);
 }
 
-/* What is left of a span that began so long ago. */
+/* What is left of a span that began so long ago; of one without an end so much that it has none. */
 static int64_t rest_of(uint16_t span, int64_t past_ms)
 {
-    return span == SPAN_FOREVER ? STORE_FOREVER_MS : span_ms(span) - past_ms;
+    return span_ms(span) - past_ms;
 }
 
 /* Stale from now on, where it was fresh; as long as it would have been, where it is stale. Its
@@ -314,7 +314,7 @@ bool shard_has_glob_room(struct shard *s, unsigned most)
 void shard_apply_glob(struct shard *s, struct shared_glob *g)
 {
     pthread_mutex_lock(&s->lock);
-    if (s->table.entries > 0 || s->globs.count > 0)
+    if (s->table.entries > 0)
         globs_add(&s->globs, g);
     pthread_mutex_unlock(&s->lock);
 }

@@ -141,6 +141,29 @@ static void grows_and_gives_back(void **state)
     ghost_fini(&g);
 }
 
+/* One bucket has 32 places of 2 bytes; there is a power of two of them. */
+static void has_room_for_what_it_is_told_and_less_than_twice_that(void **state)
+{
+    static const struct {
+        size_t before, keys, buckets;
+    } cases[] = {
+        {0, 1, 1},      {0, 32, 1},       {0, 33, 2}, {0, 64, 2}, {0, 65, 4},
+        {0, 1000, 32},  {33, 64, 2},      {33, 8, 1}, {33, 9, 2}, {1024, 129, 32},
+        {1024, 128, 4}, {1024, 1025, 64}, {33, 0, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ghost g;
+        ghost_init(&g);
+        ghost_fit(&g, cases[i].before);
+        ghost_fit(&g, cases[i].keys);
+        assert_int_equal(g.buckets, cases[i].buckets);
+        assert_int_equal(ghost_bytes(&g), cases[i].buckets * 64 + 16); /* and the allocator's own */
+        ghost_fini(&g);
+        assert_int_equal(ghost_bytes(&g), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +174,7 @@ int main(void)
         cmocka_unit_test(tells_who_left_last_in_each_way),
         cmocka_unit_test(lately_is_a_quarter),
         cmocka_unit_test(grows_and_gives_back),
+        cmocka_unit_test(has_room_for_what_it_is_told_and_less_than_twice_that),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,6 +319,139 @@ static void an_expiry_does_not_lengthen_what_is_stale(void **state)
     assert_int_equal(look(w, "k"), LOOKUP_MISS);
 }
 
+/* What a tag and a pattern say of one entry: the harder counts, whichever of the two it is. */
+static void of_a_tag_and_a_pattern_the_harder_counts(void **state)
+{
+    enum { NONE, SOFT, HARD };
+    struct world *w = *state;
+    uint32_t slot = marks_slot(w->marks, slice_str("t"));
+    for (int by_tag = NONE; by_tag <= HARD; by_tag++)
+        for (int by_glob = NONE; by_glob <= HARD; by_glob++) {
+            struct put p = put_of(w, "k");
+            p.tags = &slot;
+            p.tag_count = 1;
+            p.since = marks_now(w->marks);
+            assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+            if (by_tag != NONE)
+                marks_tag(w->marks, slice_str("t"), by_tag == SOFT);
+            if (by_glob != NONE)
+                assert_int_equal(apply(w, "k", by_glob == SOFT), 0);
+            enum lookup wanted = by_tag == HARD || by_glob == HARD   ? LOOKUP_MISS
+                                 : by_tag == SOFT || by_glob == SOFT ? LOOKUP_STALE
+                                                                     : LOOKUP_FRESH;
+            if (look(w, "k") != wanted)
+                fail_msg("tag %d, pattern %d", by_tag, by_glob);
+            assert_int_equal(look(w, "k"), wanted);
+        }
+}
+
+static void of_several_patterns_the_hardest_counts(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        bool soft[3];
+        enum lookup wanted;
+    } cases[] = {{{true, false, true}, LOOKUP_MISS}, {{true, true, true}, LOOKUP_STALE}};
+    for (int i = 0; i < 2; i++) {
+        put(w, "k");
+        for (int n = 0; n < 3; n++)
+            assert_int_equal(apply(w, "k", cases[i].soft[n]), 0);
+        assert_int_equal(apply(w, "other", true), 0);
+        assert_int_equal(look(w, "k"), cases[i].wanted);
+    }
+}
+
+static struct world with_shards(unsigned shards, unsigned globs_max)
+{
+    struct world w = {.now_ms = 0};
+    struct store_options o = {
+        .memory_bytes = 64 << 20, .shards = shards, .seed = 9, .globs_max = globs_max};
+    assert_int_equal(store_new(&w.store, &o, NULL), 0);
+    return w;
+}
+
+/* The number of the shard that a key is in, of two. */
+static unsigned shard_of(struct world *w, const char *key)
+{
+    return (unsigned)(store_hash(w->store, slice_str(key)) >> 63);
+}
+
+/* A shard that has nothing needs no pattern; one that has no room refuses it for all. */
+static void a_pattern_is_taken_by_all_shards_or_by_none(void **state)
+{
+    (void)state;
+    struct world w = with_shards(2, 3);
+    char first[] = "a", second[] = "a";
+    while (shard_of(&w, second) == shard_of(&w, first))
+        second[0]++;
+    assert_int_equal(apply(&w, "*", false), 0); /* there is nothing that it could be about */
+    assert_int_equal(stats(&w).globs, 0);
+    assert_int_equal(store_sweep(w.store, 0, 100), 0);
+    put(&w, first);
+    for (unsigned i = 1; i <= 3; i++) {
+        assert_int_equal(apply(&w, "never", false), 0);
+        assert_int_equal(stats(&w).globs, i);
+    }
+    put(&w, second);
+    assert_int_equal(apply(&w, "*", false), ERR_OVERLOADED);
+    assert_int_equal(look(&w, first), LOOKUP_FRESH);
+    assert_int_equal(look(&w, second), LOOKUP_FRESH);
+    sweep_all(&w);
+    assert_int_equal(stats(&w).globs, 0);
+    assert_int_equal(apply(&w, "*", false), 0);
+    assert_int_equal(look(&w, first), LOOKUP_MISS);
+    assert_int_equal(look(&w, second), LOOKUP_MISS);
+    store_free(w.store);
+}
+
+static void the_bound_of_patterns_is_a_hundred_where_none_is_given(void **state)
+{
+    (void)state;
+    struct world w = with_shards(1, 0);
+    put(&w, "k");
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(apply(&w, "never", false), 0);
+    assert_int_equal(apply(&w, "never", false), ERR_OVERLOADED);
+    store_free(w.store);
+}
+
+/* Each call looks at no more than it is told to, but for a bucket's rest, and all shards have their
+ * turn. */
+static void a_sweep_goes_on_where_it_stopped_in_every_shard(void **state)
+{
+    struct world *w = *state;
+    enum { MOST = 50, CALLS = 2 * MANY / MOST + 100 };
+    put_many(w, "user:", 0, MANY);
+    put_many(w, "team:", 0, 100);
+    assert_int_equal(apply(w, "user:*", false), 0);
+    int calls = 0;
+    for (; stats(w).globs > 0; calls++) {
+        w->now_ms += STORE_TICK_MS;
+        uint64_t before = stats(w).marked;
+        size_t seen = store_sweep(w->store, w->now_ms, MOST);
+        assert_in_range(seen, 1, MOST + 300);
+        assert_in_range(stats(w).marked - before, 0, seen);
+        assert_true(calls < CALLS);
+    }
+    assert_int_equal(stats(w).marked, MANY);
+    assert_int_equal(stats(w).entries, 100);
+}
+
+static void what_has_no_end_has_none_when_it_was_made_stale(void **state)
+{
+    struct world *w = *state;
+    for (int kept = 0; kept < 2; kept++) {
+        struct put p = put_of(w, "k");
+        p.stale_ttl_ms = kept ? 0 : STORE_FOREVER_MS;
+        p.keep_ms = kept ? STORE_FOREVER_MS : 0;
+        assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+        w->now_ms += 200000; /* it has been past its ttl for 100 s */
+        assert_true(store_expire(w->store, p.key, p.hash, w->now_ms));
+        w->now_ms += INT64_C(1) << 41;
+        assert_int_equal(look(w, "k"), kept ? LOOKUP_KEPT : LOOKUP_STALE);
+    }
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -336,6 +469,12 @@ int main(void)
         T(what_was_stored_stale_is_not_touched_and_what_became_so_is),
         T(an_absence_and_what_is_kept_for_errors_are_not_touched),
         T(an_expiry_does_not_lengthen_what_is_stale),
+        T(of_a_tag_and_a_pattern_the_harder_counts),
+        T(of_several_patterns_the_hardest_counts),
+        cmocka_unit_test(a_pattern_is_taken_by_all_shards_or_by_none),
+        cmocka_unit_test(the_bound_of_patterns_is_a_hundred_where_none_is_given),
+        T(a_sweep_goes_on_where_it_stopped_in_every_shard),
+        T(what_has_no_end_has_none_when_it_was_made_stale),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

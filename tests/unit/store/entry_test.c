@@ -198,6 +198,147 @@ static void tells_its_tags(void **state)
     entry_unref(e);
 }
 
+/* What an entry's header can tell, and one more of each. */
+static void holds_so_much_of_each_and_no_more(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t key, value, texts;
+        unsigned tags;
+        bool negative, fits;
+    } cases[] = {
+        {.key = UINT16_MAX, .fits = true},
+        {.key = UINT16_MAX + 1},
+        {.value = UINT32_MAX, .fits = true},
+        {.value = (size_t)UINT32_MAX + 1},
+        {.value = (size_t)UINT32_MAX + 1, .negative = true, .fits = true}, /* it has none */
+        {.tags = 64, .fits = true},
+        {.tags = 65},
+        {.tags = 1, .texts = UINT16_MAX, .fits = true},
+        {.tags = 1, .texts = UINT16_MAX + 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct put p = {
+            .key.size = cases[i].key,
+            .value.size = cases[i].value,
+            .negative = cases[i].negative,
+            .tag_count = cases[i].tags,
+            .tag_texts.size = cases[i].texts,
+        };
+        if (entry_can_hold(&p) != cases[i].fits)
+            fail_msg("case %zu", i);
+        if (!cases[i].fits)
+            assert_null(entry_new(&p));
+    }
+}
+
+static void what_lies_outside_the_store_is_counted(void **state)
+{
+    (void)state;
+    const size_t before = entry_outside_bytes();
+    struct entry *a = entry_new_value(slice_str("value")), *b = entry_new_value(slice_str(""));
+    assert_int_equal(entry_outside_size(a), 48); /* 40, and what it holds in whole units of 4 */
+    assert_int_equal(entry_outside_size(b), 40);
+    assert_int_equal(entry_outside_bytes(), before + 88);
+    entry_unref(entry_ref(a));
+    assert_int_equal(entry_outside_bytes(), before + 88);
+    entry_unref(a);
+    assert_int_equal(entry_outside_bytes(), before + 40);
+    entry_unref(b);
+    assert_int_equal(entry_outside_bytes(), before);
+}
+
+/* What may differ between an entry and a put of its own value, one at a time. */
+static void only_what_differs_in_nothing_is_a_renewal(void **state)
+{
+    (void)state;
+    static const uint32_t slots[] = {7, 9, 11}, others[] = {7, 9, 12};
+    struct put p = {
+        .key = slice_str("k"),
+        .value = slice_str("value"),
+        .has_version = true,
+        .version = 5,
+        .tags = slots,
+        .tag_count = 3,
+        .tag_texts = slice_str("abc"),
+    };
+    struct entry *e = entry_new(&p);
+    p.value = entry_value(e);
+    assert_true(entry_is_renewal(e, &p));
+    struct put other[8];
+    for (int i = 0; i < 8; i++)
+        other[i] = p;
+    other[0].value = slice_str("value"); /* an equal one at another place */
+    other[1].value.size--;
+    other[2].negative = true;
+    other[3].has_version = false;
+    other[4].version = 6;
+    other[5].tags = others;
+    other[6].tag_count = 2;
+    other[7].tag_texts = slice_str("abd");
+    for (int i = 0; i < 8; i++)
+        if (entry_is_renewal(e, &other[i]))
+            fail_msg("case %d", i);
+    entry_unref(e);
+    struct put plain = {.key = slice_str("k"), .value = slice_str("value")};
+    e = entry_new(&plain);
+    plain.value = entry_value(e);
+    assert_true(entry_is_renewal(e, &plain));
+    plain.version = 3; /* of no use without has_version */
+    assert_true(entry_is_renewal(e, &plain));
+    plain.has_version = true;
+    assert_false(entry_is_renewal(e, &plain));
+    entry_unref(e);
+}
+
+static void is_due_at_a_share_of_its_ttl_and_then_at_its_end(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ttl, ahead, due;
+        bool negative;
+    } cases[] = {
+        {.ttl = 1000, .ahead = 0, .due = 6500},
+        {.ttl = 1000, .ahead = 1000, .due = 6500},
+        {.ttl = 1000, .ahead = -5, .due = 6500},
+        {.ttl = 1000, .ahead = 500, .due = 5500},
+        {.ttl = 1000, .ahead = 250, .due = 5250},
+        {.ttl = 65536, .ahead = 1, .due = 5001},
+        {.ttl = 1 << 30, .ahead = 1, .due = 5000 + (1 << 14)}, /* a share that is not nothing */
+        {.ttl = 1000, .ahead = 500, .negative = true, .due = 6000},
+        {.ttl = 0, .ahead = 500, .due = STORE_FOREVER_MS},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct entry *e = entry_at(0, cases[i].negative, 0, 0, 0);
+        const struct put p = {
+            .ttl_ms = cases[i].ttl, .stale_ttl_ms = 500, .refresh.ahead_ms = cases[i].ahead};
+        entry_count_read(e);
+        entry_set_deadlines(e, &p, 5000);
+        assert_int_equal(e->reads, 0);
+        if (entry_due_ms(e) != cases[i].due)
+            fail_msg("case %zu: %lld", i, (long long)entry_due_ms(e));
+        entry_unref(e);
+    }
+}
+
+static void the_moment_of_storing_is_kept_within_34_years(void **state)
+{
+    (void)state;
+    static const int64_t moments[][2] = {
+        {-1, 0},
+        {0, 0},
+        {UINT32_MAX, UINT32_MAX},
+        {INT64_C(1) << 32, INT64_C(1) << 32},
+        {(INT64_C(1) << 40) - 1, (INT64_C(1) << 40) - 1},
+        {INT64_C(1) << 40, (INT64_C(1) << 40) - 1},
+    };
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        struct entry *e = entry_at(moments[i][0], false, 100, 0, 0);
+        assert_int_equal(entry_stored_ms(e), moments[i][1]);
+        entry_unref(e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +351,11 @@ int main(void)
         cmocka_unit_test(a_clock_behind_sees_age_zero),
         cmocka_unit_test(the_last_reference_frees),
         cmocka_unit_test(tells_its_tags),
+        cmocka_unit_test(holds_so_much_of_each_and_no_more),
+        cmocka_unit_test(what_lies_outside_the_store_is_counted),
+        cmocka_unit_test(only_what_differs_in_nothing_is_a_renewal),
+        cmocka_unit_test(is_due_at_a_share_of_its_ttl_and_then_at_its_end),
+        cmocka_unit_test(the_moment_of_storing_is_kept_within_34_years),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -336,27 +336,6 @@ static void age_and_load_reach_back_to_the_begin(void **state)
     }
 }
 
-static void wrong_options_are_refused(void **state)
-{
-    (void)state;
-    struct store *s;
-    struct err e;
-    struct store_options o = {.memory_bytes = 1 << 20, .shards = 3};
-    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
-    assert_null(s);
-    o.shards = 0;
-    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
-    o.shards = 64;
-    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
-    assert_non_null(strstr(e.text, "memory"));
-    o = (struct store_options){.memory_bytes = ((size_t)4 << 30) + 1, .shards = 1};
-    assert_int_equal(store_new(&s, &o, &e), ERR_CONFIG);
-    o.memory_bytes--; /* the most that there may be for a shard */
-    assert_int_equal(store_new(&s, &o, &e), 0);
-    store_free(s);
-    store_free(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,7 +353,6 @@ int main(void)
         cmocka_unit_test(a_put_over_an_entry_moves_its_end),
         cmocka_unit_test(a_clock_that_lags_sees_nothing_odd),
         cmocka_unit_test(age_and_load_reach_back_to_the_begin),
-        cmocka_unit_test(wrong_options_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -324,11 +324,8 @@ static int read_event(const struct feed *f, struct slice packed, struct event *e
     if (mp_next(&r, &t) != MP_OK || t.type != MP_MAP)
         return err_set(e, ERR_BAD_REQUEST, "it is no JSON object");
     int rc = 0;
-    for (uint32_t left = t.count; left > 0 && rc == 0; left--) {
-        if (mp_next(&r, &t) != MP_OK)
-            return err_set(e, ERR_BAD_REQUEST, "it is cut off");
+    for (uint32_t left = t.count; rc == 0 && left > 0 && mp_next(&r, &t) == MP_OK; left--)
         rc = read_field(&r, t.bytes, ev, e);
-    }
     if (rc == 0 && ev->has_key + ev->has_pattern + ev->has_beat > 1)
         return err_set(e, ERR_BAD_REQUEST, "it has more than one of \"k\", \"m\" and \"hb\"");
     bool names = ev->has_key || ev->has_pattern || ev->has_tags || ev->all_tags;

@@ -309,6 +309,35 @@ static void marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then
     assert_int_equal(lookup(w, "user:1"), LOOKUP_STALE);
 }
 
+static void a_wal_end_only_rises(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, 1);
+    struct identity id = {"7", "00000001", "1", 1000};
+    feed_up(&f.feed, &id, "", w->now_ms);
+    feed_beaten(&f.feed, "", false, 3000, w->now_ms);
+    feed_beaten(&f.feed, "", false, 2000, w->now_ms);
+    id.wal_end = 2999;
+    assert_false(feed_up(&f.feed, &id, "", w->now_ms));
+}
+
+/* Up to sixteen patterns are marked one by one. */
+static void sixteen_patterns_are_not_everything(void **state)
+{
+    struct world *w = *state;
+    struct fed f;
+    start(&f, w, FEED_PATTERNS_MAX);
+    f.patterns[FEED_PATTERNS_MAX - 1] = "last:*";
+    up(&f, "");
+    put_stored(w, "team:1", 5);
+    put_stored(w, "last:1", 5);
+    feed_down(&f.feed, w->now_ms);
+    up(&f, "");
+    assert_int_equal(lookup(w, "team:1"), LOOKUP_FRESH);
+    assert_int_equal(lookup(w, "last:1"), LOOKUP_STALE);
+}
+
 static void with_many_patterns_a_gap_makes_everything_stale(void **state)
 {
     struct world *w = *state;
@@ -390,6 +419,8 @@ int main(void)
         T(a_key_that_cannot_be_one_here_does_not_take_its_tags_along),
         T(race_09_events_twice_and_out_of_order),
         T(marks_that_find_no_room_are_set_later_and_nothing_is_fresh_till_then),
+        T(a_wal_end_only_rises),
+        T(sixteen_patterns_are_not_everything),
         T(with_many_patterns_a_gap_makes_everything_stale),
         T(what_is_not_understood_is_counted_and_changes_nothing),
         T(race_34_after_a_gap_what_reads_a_replica_reads_the_primary),

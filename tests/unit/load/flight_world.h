@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "load/flight.h"
+#include "locks.h"
 #include "store/marks.h"
 
 #include <pthread.h>

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "locks.h"
 #include "store/marks.h"
 #include "store/store.h"
 

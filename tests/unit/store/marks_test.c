@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "locks.h"
 #include "store/marks.h"
 
 static int setup(void **state)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "locks.h"
 #include "store/shard_priv.h"
 #include "store/store.h"
 

@@ -4,6 +4,7 @@
 #ifndef RTCACHE_TESTS_STORE_STORE_WORLD_H
 #define RTCACHE_TESTS_STORE_STORE_WORLD_H
 
+#include "locks.h"
 #include "store/store.h"
 
 static inline struct store *new_store(size_t memory, unsigned shards, int64_t now_ms)

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "locks.h"
 #include "sys/pool.h"
 
 #include <pthread.h>

@@ -108,19 +108,24 @@ static struct admission *admission_of(struct writes *ws, struct write *w)
     return w->err.code == 0 ? a : NULL;
 }
 
-/* w is the first of its key: it goes to its loader as that is now. false: w->err says why not, and
- * it has yet to leave. */
+/* w is the first of its key: it waits for a place in the air. */
+static void wait_at(struct writes *ws, struct admission *a, struct write *w)
+{
+    list_push_back(&a->writes.queue, &w->link);
+    ws->waiting++;
+    pump(ws, a);
+}
+
+/* w is the first of its key by now: it goes to its loader as that is now. false: w->err says why
+ * not, and it has yet to leave. */
 static bool enter(struct writes *ws, struct write *w)
 {
     if (ws->thread->stopping)
         err_set(&w->err, ERR_SHUTDOWN, "the server is going down");
     struct admission *a = ws->thread->stopping ? NULL : admission_of(ws, w);
-    if (!a)
-        return false;
-    list_push_back(&a->writes.queue, &w->link);
-    ws->waiting++;
-    pump(ws, a);
-    return true;
+    if (a)
+        wait_at(ws, a, w);
+    return a != NULL;
 }
 
 void writes_take(struct writes *ws, struct write *w)
@@ -151,8 +156,7 @@ void writes_take(struct writes *ws, struct write *w)
         ws->waiting++;
     } else {
         list_push_back(bucket_of(ws, w->hash), &w->chain);
-        if (!enter(ws, w))
-            leave(ws, w);
+        wait_at(ws, a, w);
     }
 }
 

@@ -1,7 +1,7 @@
 /*
  * locks: a thread gives back the locks that it took, and no others. The functions here come before
- * those of the C library in the one program that includes this; whoever gives back a lock that is not
- * its own, or ends the program with one, ends it at once. glibc itself passes over both.
+ * those of the C library in the one program that includes this; whoever gives back a lock that is
+ * not its own, or ends the program with one, ends it at once. glibc itself passes over both.
  *
  * Thread: any. Limits: LOCKS_MOST at a time. Under ThreadSanitizer, which sees the same, nothing of
  * this is there.

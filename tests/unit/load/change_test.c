@@ -220,7 +220,7 @@ static void tags_and_patterns_are_told_with_their_cause(void **state)
     counted(M_COUNT, 0);
 }
 
-/* Of a pattern that is refused as one too many it is told all the same: loads from before are void. */
+/* Of a pattern that is one too many it is told all the same: loads from before are void. */
 static void what_is_refused_for_its_number_is_told(void **state)
 {
     (void)state;

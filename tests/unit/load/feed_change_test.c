@@ -195,7 +195,7 @@ static void a_feed_that_succeeds_one_that_is_cut_is_cut(void **state)
     assert_int_equal(feed_due_ms(&next.feed, w->now_ms), INT64_MAX);
 }
 
-/* Marks that were due are due for who succeeds; those of another cluster are as hard as they were. */
+/* Marks that were due are due for who succeeds, and as hard as they were. */
 static void marks_that_are_due_go_over_and_stay_hard(void **state)
 {
     struct world *w = *state;

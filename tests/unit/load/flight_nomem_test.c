@@ -1,5 +1,5 @@
-/* Flights and their floors where memory is denied: who asks hears of it, nothing is promised that is
- * not kept, and nothing stays behind. */
+/* Flights and their floors where memory is denied: who asks hears of it, nothing is promised that
+ * is not kept, and nothing stays behind. */
 #include "flight_world.h"
 
 #include "faulty.h"
@@ -147,7 +147,7 @@ static bool reads_primary(struct world *w)
     return primary;
 }
 
-/* What a floor would have promised is kept by loads that read the primary, and by voiding others. */
+/* What a floor would have promised is kept by loads that read the primary; others are void. */
 static void a_floor_without_memory_is_told_and_made_up_for(void **state)
 {
     struct world *w = *state;

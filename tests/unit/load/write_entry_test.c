@@ -1,4 +1,4 @@
-/* What becomes of a key's entry when a write has ended, and what is answered, counted and logged. */
+/* What becomes of a key's entry when a write has ended; what is answered, counted and logged. */
 #include "load/load_world.h"
 
 #include "load/writes.h"

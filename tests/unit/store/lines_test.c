@@ -63,7 +63,7 @@ static void what_it_takes_is_whole_pages_and_told_ahead(void **state)
     }
 }
 
-/* One page beyond those in use is kept, so that a line more and less at a page's end costs nothing. */
+/* One page beyond those in use is kept, for a line more and less at a page's end. */
 static void a_page_is_kept_beyond_those_in_use(void **state)
 {
     struct lines *l = *state;
@@ -80,7 +80,7 @@ static void a_page_is_kept_beyond_those_in_use(void **state)
     assert_int_equal(lines_growth(l), 0);
 }
 
-/* A page that went back is the system's when it comes again: nothing is written to make it zeros. */
+/* A page that went back is the system's when it comes again, of zeros. */
 static void what_went_back_comes_again(void **state)
 {
     struct lines *l = *state;

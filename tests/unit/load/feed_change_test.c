@@ -145,11 +145,12 @@ static void a_feed_that_succeeds_goes_on_where_the_last_one_was(void **state)
     struct fed f, next;
     struct identity id = {"7", "00000001", "1", 1000};
     start(&f, w, 1);
-    feed_up(&f.feed, &id, "4/1", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "4/1"}, w->now_ms);
     hear(&f, "{");
     hear(&f, "{\"t\":[]}");
     hear(&f, "{\"t\":[]}");
-    feed_up(&f.feed, &id, "4/1", w->now_ms); /* one gap */
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = "4/1"},
+            w->now_ms); /* one gap */
     start(&next, w, 1);
     feed_succeed(&next.feed, &f.feed, w->now_ms + 5);
     assert_int_equal(next.feed.events, 2);
@@ -163,7 +164,8 @@ static void a_feed_that_succeeds_goes_on_where_the_last_one_was(void **state)
     start(&next, w, 1);
     feed_succeed(&next.feed, &f.feed, w->now_ms);
     assert_false(next.feed.missed_open);
-    feed_up(&next.feed, &id, "4/1", w->now_ms); /* nobody left word meanwhile */
+    feed_up(&next.feed, &(struct listen_up){.identity = &id, .missed = "4/1"},
+            w->now_ms); /* nobody left word meanwhile */
     assert_false(next.feed.missed_open);
     assert_int_equal(next.feed.gaps, f.feed.gaps + 1);
     feed_down(&f.feed, w->now_ms); /* the grace of one that is down goes on */

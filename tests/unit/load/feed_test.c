@@ -315,11 +315,11 @@ static void a_wal_end_only_rises(void **state)
     struct fed f;
     start(&f, w, 1);
     struct identity id = {"7", "00000001", "1", 1000};
-    feed_up(&f.feed, &id, "", w->now_ms);
+    feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = ""}, w->now_ms);
     feed_beaten(&f.feed, "", false, 3000, w->now_ms);
     feed_beaten(&f.feed, "", false, 2000, w->now_ms);
     id.wal_end = 2999;
-    assert_false(feed_up(&f.feed, &id, "", w->now_ms));
+    assert_false(feed_up(&f.feed, &(struct listen_up){.identity = &id, .missed = ""}, w->now_ms));
 }
 
 /* Up to sixteen patterns are marked one by one. */

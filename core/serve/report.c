@@ -252,10 +252,8 @@ static void tell_option(struct report_sink *to, const struct option *o, const st
         snprintf(name, sizeof name, "%s_%s", o->name, o->type == OPT_MICROS ? "us" : "ms");
         to->number(to, name, *(const int64_t *)at);
         break;
-    case OPT_INT:
-    case OPT_SIZE: to->number(to, o->name, *(const int64_t *)at); break;
+    case OPT_INT: to->number(to, o->name, *(const int64_t *)at); break;
     case OPT_RATIO: to->ratio(to, o->name, *(const double *)at); break;
-    case OPT_BOOL: to->flag(to, o->name, *(const bool *)at); break;
     case OPT_CHOICE: to->text(to, o->name, *(const char *const *)at); break;
     default: break; /* there is none of these */
     }

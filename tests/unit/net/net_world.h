@@ -1,0 +1,508 @@
+/*
+ * net_world: an I/O thread, in the test's own, with the store and the flights behind it, and
+ * clients on socket pairs. What they send and hear is written as JSON.
+ *
+ *   hears(w, a, "set [\"k\", 1]", "true");
+ *   hears(w, a, "get [\"\"]", "BAD_KEY get: the key is empty");
+ *
+ * Its messages to the main thread are kept for the test. Nothing waits for time: each step is a
+ * turn of the loop, and who waits for an answer makes turns until it is there. At the end nothing
+ * may be written down, counted or open any more.
+ */
+#ifndef RTCACHE_TESTS_NET_WORLD_H
+#define RTCACHE_TESTS_NET_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "conf/loaded.h"
+
+#include "base/log.h"
+#include "net/auth.h"
+#include "net/conn.h"
+#include "net/io_thread.h"
+#include "net/park.h"
+#include "net/rpc.h"
+#include "serve/subscriptions.h"
+#include "wire/json.h"
+#include "wire/mpw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define NET_TURNS 20000
+
+struct client {
+    int fd;
+    struct conn *conn; /* while it is there */
+    struct buf in;
+    uint32_t last; /* message id */
+    ev_io hearing; /* it wakes the loop */
+};
+
+struct net_world {
+    struct marks *marks;
+    struct store *store;
+    struct flights *flights;
+    struct news_hub *news;
+    struct changes changes;
+    struct ledger *ledger;
+    struct mailbox *slots[1], control;
+    struct snapshot *snapshot;
+    uint64_t generation;
+    struct loader_thread *loaders[1];
+    struct io *io;
+    struct io_reload *reload;       /* what was asked of the main thread last */
+    struct auth_request *auth;      /* and that */
+    struct auth_request *auth_left; /* whose client has left */
+    bool changed, drained;
+    bool crowded; /* nothing has its first slice at once */
+    ev_check crowding;
+    int log; /* what is logged goes to a file in memory */
+    off_t logged;
+    char text[1 << 16];
+    uint64_t counted[M_COUNT]; /* before it began */
+};
+
+/* ---- the main thread ---- */
+
+static inline struct net_world *net_of(void *owner)
+{
+    return owner;
+}
+
+static inline void net_recv_reload(struct message *m, void *owner)
+{
+    net_of(owner)->reload = container_of(m, struct io_reload, message);
+}
+
+static inline void net_recv_auth(struct message *m, void *owner)
+{
+    net_of(owner)->auth = container_of(m, struct auth_request, message);
+}
+
+static inline void net_recv_auth_left(struct message *m, void *owner)
+{
+    net_of(owner)->auth_left = container_of(m, struct auth_request, left);
+}
+
+static inline void net_recv_changed(struct message *m, void *owner)
+{
+    (void)m;
+    net_of(owner)->changed = true;
+}
+
+static inline void net_recv_drained(struct message *m, void *owner)
+{
+    (void)m;
+    net_of(owner)->drained = true;
+}
+
+static inline void net_on_check(struct ev_loop *loop, ev_check *watcher, int events)
+{
+    (void)loop, (void)events;
+    struct net_world *w = watcher->data;
+    if (w->crowded)
+        w->io->slices.turn_us = 1;
+}
+
+/* A turn of the loop, which does not wait. */
+static inline void net_turn(struct net_world *w)
+{
+    ev_run(w->io->worker.loop, EVRUN_NOWAIT);
+}
+
+/* One that waits, for an event or the next look at all connections. */
+static inline void net_wait(struct net_world *w)
+{
+    ev_run(w->io->worker.loop, EVRUN_ONCE);
+}
+
+static inline void net_edition(struct net_world *w, enum edition_step step)
+{
+    struct edition_change c = {.thread = w->loaders[0],
+                               .step = step,
+                               .snapshot = w->snapshot,
+                               .answer_to = &w->control,
+                               .answered = net_recv_changed};
+    w->changed = false;
+    loader_thread_change(w->loaders[0], &c);
+    while (!w->changed)
+        net_wait(w);
+    if (c.rc != 0)
+        fail_msg("%s", c.err.text);
+}
+
+/* The configuration that this text is comes into force. */
+static inline void net_configure(struct net_world *w, const char *text)
+{
+    struct err e;
+    struct snapshot *before = w->snapshot;
+    if (snapshot_new(&w->snapshot, load(text), ++w->generation, before, &e) != 0)
+        fail_msg("%s", e.text);
+    net_edition(w, EDITION_PREPARE);
+    net_edition(w, EDITION_COMMIT);
+    struct io_change c = {
+        .snapshot = w->snapshot, .answer_to = &w->control, .answered = net_recv_changed};
+    w->changed = false;
+    io_change(w->io, &c);
+    while (!w->changed)
+        net_wait(w);
+    snapshot_unref(before);
+}
+
+/* ---- its life ---- */
+
+static inline void net_open(struct net_world *w)
+{
+    struct err e;
+    struct io_options o = {
+        .io_count = 1,
+        .store = w->store,
+        .flights = w->flights,
+        .changes = &w->changes,
+        .loaders = w->loaders,
+        .loader_count = 1,
+        .ledger = w->ledger,
+        .started_ms = clock_ms(),
+        .seed = 1,
+        .control = &w->control,
+        .recv_reload = net_recv_reload,
+        .recv_auth = net_recv_auth,
+        .recv_auth_left = net_recv_auth_left,
+    };
+    assert_int_equal(io_new(&w->io, &o, &e), 0);
+    w->io->metrics = w->io->asker.metrics = metrics_mine();
+    w->slots[0] = io_mailbox(w->io);
+    mailbox_init(&w->control, w->io->worker.loop, w);
+    ev_check_init(&w->crowding, net_on_check);
+    w->crowding.data = w;
+    ev_set_priority(&w->crowding, EV_MAXPRI);
+    ev_check_start(w->io->worker.loop, &w->crowding);
+    struct loader_thread_options lo = {
+        .flights = w->flights,
+        .store = w->store,
+        .changes = &w->changes,
+        .slots = w->slots,
+        .slot_count = 1,
+        .seed = 1,
+    };
+    assert_int_equal(loader_thread_new(&w->loaders[0], &lo, &e), 0);
+    assert_int_equal(loader_thread_start(w->loaders[0], &e), 0);
+}
+
+/* What was logged since the last call. */
+static inline const char *net_logged(struct net_world *w)
+{
+    ssize_t n = pread(w->log, w->text, sizeof w->text - 1, w->logged);
+    assert_true(n >= 0);
+    w->logged += n;
+    w->text[n] = '\0';
+    return w->text;
+}
+
+/* text: of rtcache.conf. */
+static inline struct net_world *net_new(const char *text)
+{
+    struct net_world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    assert_int_equal(folder_make(NULL), 0);
+    w->log = memfd_create("log", MFD_CLOEXEC);
+    log_setup(w->log, LOG_DEBUG);
+    assert_int_equal(marks_new(&w->marks, 1024, 3, NULL), 0);
+    struct store_options so = {.memory_bytes = 16 << 20,
+                               .shards = 1,
+                               .seed = 1,
+                               .now_ms = clock_ms(),
+                               .marks = w->marks,
+                               .globs_max = 8};
+    assert_int_equal(store_new(&w->store, &so, NULL), 0);
+    assert_int_equal(ledger_new(&w->ledger, 1, NULL), 0);
+    struct flights_options fo = {
+        .store = w->store,
+        .marks = w->marks,
+        .shards = 1,
+        .slots = 1,
+        .failed_max = 100,
+        .floors_max = 100,
+        .seed = 7,
+        .deliver = park_recv_delivery,
+        .admits = shed_admits_result,
+        .budget = w->ledger,
+    };
+    assert_int_equal(flights_new(&w->flights, &fo, NULL), 0);
+    assert_int_equal(news_hub_new(&w->news, w->slots, 1, 100, telling_recv_news, NULL), 0);
+    w->changes = (struct changes){
+        .store = w->store, .flights = w->flights, .marks = w->marks, .news = w->news};
+    net_open(w);
+    net_configure(w, text);
+    (void)net_logged(w);
+    for (int i = 0; i < M_COUNT; i++)
+        w->counted[i] = atomic_load(&w->io->metrics->counters[i]);
+    return w;
+}
+
+/* Turns until nothing is under way. */
+static inline void net_settle(struct net_world *w)
+{
+    for (int i = 0; i < NET_TURNS; i++) {
+        net_turn(w);
+        if (w->io->tickets == 0 && list_empty(&w->io->slices.waiting) && !w->io->telling.first)
+            return;
+    }
+    fail_msg("%zu tickets do not end", w->io->tickets);
+}
+
+/* Nothing is held for anybody but connections that are open and idle. */
+static inline void net_holds_nothing(struct net_world *w)
+{
+    for (int kind = 0; kind < LEDGER_KINDS; kind++)
+        if (kind != LEDGER_CONNECTIONS)
+            assert_int_equal(ledger_kind_held(w->ledger, (enum ledger_kind)kind), 0);
+    assert_int_equal(ledger_unread(w->ledger), 0);
+    assert_int_equal(ledger_results(), 0);
+    assert_int_equal(w->io->leaving_bytes, 0);
+}
+
+static inline void net_free(struct net_world *w)
+{
+    struct ev_loop *loop = w->io->worker.loop;
+    for (int i = 0; i < NET_TURNS && !list_empty(&w->io->conns); i++)
+        net_wait(w);
+    assert_true(list_empty(&w->io->conns));
+    net_settle(w);
+    net_holds_nothing(w);
+    assert_int_equal(ledger_held(w->ledger), 0);
+    assert_int_equal(ledger_connections(w->ledger), 0);
+    assert_int_equal(ledger_read(&w->ledger->places), 0);
+    loader_thread_stop(w->loaders[0]);
+    loader_thread_join(w->loaders[0]);
+    io_stop(w->io);
+    ev_run(loop, 0);
+    ev_check_stop(loop, &w->crowding);
+    loader_thread_free(w->loaders[0]);
+    mailbox_fini(&w->control);
+    io_free(w->io);
+    ledger_free(w->ledger);
+    flights_free(w->flights);
+    store_free(w->store);
+    marks_free(w->marks);
+    news_hub_free(w->news);
+    snapshot_unref(w->snapshot);
+    log_setup(STDERR_FILENO, LOG_INFO);
+    close(w->log);
+    assert_int_equal(folder_remove(NULL), 0);
+    free(w);
+}
+
+/* What was counted since it began. */
+static inline uint64_t net_count(struct net_world *w, enum metric_counter id)
+{
+    return atomic_load(&w->io->metrics->counters[id]) - w->counted[id];
+}
+
+/* ---- clients ---- */
+
+static inline void client_on_hearing(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    (void)loop, (void)watcher, (void)events;
+}
+
+static inline void client_open(struct net_world *w, struct client *c)
+{
+    int pair[2];
+    *c = (struct client){.fd = -1};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    buf_init(&c->in, 0);
+    ledger_take_place(w->ledger);
+    conn_open(w->io, pair[0], false, &rpc_protocol);
+    c->conn = container_of(w->io->conns.prev, struct conn, link);
+    c->fd = pair[1];
+    ev_io_init(&c->hearing, client_on_hearing, c->fd, EV_READ);
+    ev_io_start(w->io->worker.loop, &c->hearing);
+}
+
+/* It leaves, and the server has seen it. */
+static inline void client_close(struct net_world *w, struct client *c)
+{
+    size_t before = ledger_connections(w->ledger);
+    ev_io_stop(w->io->worker.loop, &c->hearing);
+    close(c->fd);
+    buf_fini(&c->in);
+    if (c->conn)
+        for (int i = 0; i < NET_TURNS && ledger_connections(w->ledger) == before; i++)
+            net_wait(w);
+    c->conn = NULL;
+}
+
+/* Sends bytes while the server takes them. */
+static inline void client_write(struct net_world *w, struct client *c, const char *at, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = send(c->fd, at, size, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN)
+            return;
+        at += n > 0 ? n : 0;
+        size -= n > 0 ? (size_t)n : 0;
+        net_turn(w);
+    }
+}
+
+/* A request, "method [params]" in JSON; "*method [...]" is a notification. Its id, or 0. */
+static inline uint32_t client_pack(struct client *c, struct buf *out, const char *call)
+{
+    struct err e = {.text = ""};
+    bool notify = call[0] == '*';
+    const char *name = call + notify, *params = strchr(call, ' ');
+    assert_non_null(params);
+    assert_int_equal(mpw_array(out, notify ? 3 : 4) | mpw_int(out, notify ? 2 : 0), 0);
+    if (!notify)
+        assert_int_equal(mpw_uint(out, ++c->last), 0);
+    assert_int_equal(mpw_str(out, slice_of(name, (size_t)(params - name))), 0);
+    if (json_to_mp(slice_str(params + 1), out, &e) != 0)
+        fail_msg("%s: %s", call, e.text);
+    return notify ? 0 : c->last;
+}
+
+static inline uint32_t client_send(struct net_world *w, struct client *c, const char *call)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    uint32_t id = client_pack(c, &out, call);
+    client_write(w, c, out.data, out.size);
+    buf_fini(&out);
+    return id;
+}
+
+/* The size of the message that has come; 0: it is not whole. */
+static inline size_t client_whole(struct client *c)
+{
+    struct rpc_scan scan = {0};
+    struct err e;
+    int rc = rpc_scan_step(&scan, buf_slice(&c->in), SIZE_MAX, &e);
+    assert_true(rc >= 0);
+    return rc == RPC_MESSAGE ? scan.mp.offset : 0;
+}
+
+/* Reads what is there. false: the server has closed. */
+static inline bool client_read(struct client *c)
+{
+    static char room[1 << 16];
+    ssize_t n;
+    while ((n = recv(c->fd, room, sizeof room, 0)) > 0)
+        assert_int_equal(buf_append(&c->in, room, (size_t)n), 0);
+    return n < 0 && errno == EAGAIN;
+}
+
+/* The JSON of one value of at. */
+static inline void client_show(struct mp_reader *at, struct buf *out)
+{
+    struct slice packed;
+    struct err e = {.text = ""};
+    assert_int_equal(mp_take(at, &packed), MP_OK);
+    if (json_from_mp(packed, out, &e) != 0)
+        fail_msg("%s", e.text);
+}
+
+/* The next message: the JSON of an answer's result, or its error's text; "-> ..." is what a
+ * notification has. "closed" where the server has closed. *id: of the answer. */
+static inline const char *client_next(struct net_world *w, struct client *c, uint32_t *id)
+{
+    static struct buf shown;
+    struct mp_token t, about;
+    size_t size = 0;
+    bool open = true;
+    for (int i = 0; i < NET_TURNS && open && (size = client_whole(c)) == 0; i++) {
+        open = client_read(c);
+        if (open && client_whole(c) == 0)
+            net_wait(w);
+    }
+    buf_clear(&shown);
+    shown.max = 0;
+    if (!size && !(size = client_whole(c)))
+        return open ? "nothing" : "closed";
+    struct mp_reader at = mp_reader_of(slice_of(c->in.data, size));
+    assert_int_equal(mp_next(&at, &t) | mp_next(&at, &about), MP_OK);
+    if (about.i == 2) {
+        assert_int_equal(mp_next(&at, &t) | buf_append(&shown, "-> ", 3), 0);
+        client_show(&at, &shown);
+    } else {
+        struct mp_reader before;
+        assert_int_equal(mp_next(&at, &t), MP_OK);
+        *id = (uint32_t)t.i;
+        before = at;
+        assert_int_equal(mp_next(&at, &t), MP_OK);
+        if (t.type == MP_STR) {
+            assert_int_equal(buf_append(&shown, t.bytes.data, t.bytes.size), 0);
+        } else {
+            at = t.type == MP_NIL ? at : before;
+            client_show(&at, &shown);
+        }
+    }
+    assert_int_equal(buf_append(&shown, "", 1), 0);
+    buf_consume(&c->in, size);
+    return shown.data;
+}
+
+/* Whether that is what was wanted, in which a '#' stands for any number. */
+static inline bool client_fits(const char *want, const char *is)
+{
+    for (; *want; want++) {
+        size_t digits = *want == '#' ? strspn(is, "0123456789.") : *want == *is;
+        if (digits == 0)
+            return false;
+        is += digits;
+    }
+    return *is == '\0';
+}
+
+/* A request and its answer, which has to be that. */
+static inline void hears(struct net_world *w, struct client *c, const char *call, const char *want)
+{
+    uint32_t got = 0, id = client_send(w, c, call);
+    const char *answer = client_next(w, c, &got);
+    if (!client_fits(want, answer))
+        fail_msg("%.200s: %.1000s, and not %.1000s", call, answer, want);
+    assert_int_equal(got, id);
+}
+
+/* The lines logged since the last look, without their times, have to be these, debug lines and all;
+ * a '#' stands for any number. NULL ends them. */
+static inline void logs(struct net_world *w, const char *const *lines)
+{
+    char *rest = NULL, *line = strtok_r((char *)net_logged(w), "\n", &rest);
+    for (; *lines && line; lines++, line = strtok_r(NULL, "\n", &rest)) {
+        line += strcspn(line, " ") + 1; /* behind the time */
+        if (!client_fits(*lines, line))
+            fail_msg("%s, and not %s", line, *lines);
+    }
+    if (*lines || line)
+        fail_msg("%s, and not %s", line ? line : "nothing more", *lines ? *lines : "nothing");
+}
+
+#define LOGS(w, ...) logs(w, (const char *const[]){__VA_ARGS__, NULL})
+
+/* What comes next without a request. */
+static inline void hears_next(struct net_world *w, struct client *c, const char *want)
+{
+    uint32_t id;
+    const char *answer = client_next(w, c, &id);
+    if (!client_fits(want, answer))
+        fail_msg("%.1000s, and not %.1000s", answer, want);
+}
+
+/* Nothing comes, however often the loop turns. */
+static inline void hears_nothing(struct net_world *w, struct client *c)
+{
+    for (int i = 0; i < 20; i++)
+        net_turn(w);
+    assert_true(client_read(c));
+    assert_int_equal(client_whole(c), 0);
+}
+
+#endif

@@ -36,6 +36,7 @@
 #include <sys/socket.h>
 
 #define NET_TURNS 20000
+#define NET_BIG   (200 * 1024)
 
 struct client {
     int fd;
@@ -214,7 +215,7 @@ static inline struct net_world *net_new(const char *text)
     assert_int_equal(folder_make(NULL), 0);
     w->log = memfd_create("log", MFD_CLOEXEC);
     log_setup(w->log, LOG_DEBUG);
-    assert_int_equal(marks_new(&w->marks, 1024, 3, NULL), 0);
+    assert_int_equal(marks_new(&w->marks, 65536, 3, NULL), 0);
     struct store_options so = {.memory_bytes = 16 << 20,
                                .shards = 1,
                                .seed = 1,
@@ -377,6 +378,31 @@ static inline uint32_t client_send(struct net_world *w, struct client *c, const 
     client_write(w, c, out.data, out.size);
     buf_fini(&out);
     return id;
+}
+
+/* Sends it before the loop turns. */
+static inline uint32_t client_sends(struct client *c, const char *call)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    uint32_t id = client_pack(c, &out, call);
+    assert_int_equal(send(c->fd, out.data, out.size, MSG_NOSIGNAL), out.size);
+    buf_fini(&out);
+    return id;
+}
+
+/* A call with an array of so many texts, from BEGINNING1 on; tail: "" or ", OPTIONS". */
+static inline const char *call_of_many(const char *method, const char *beginning, int count,
+                                       const char *tail)
+{
+    static char rooms[2][1 << 20];
+    static unsigned turn;
+    char *room = rooms[turn++ % 2];
+    int at = sprintf(room, "%s [[", method);
+    for (int i = 1; i <= count; i++)
+        at += sprintf(room + at, "%s\"%s%d\"", i > 1 ? "," : "", beginning, i);
+    sprintf(room + at, "]%s]", tail);
+    return room;
 }
 
 /* The size of the message that has come; 0: it is not whole. */

@@ -1,6 +1,6 @@
 /* Requests and their answers, each of a method on its own: what is taken, what is refused, and in
  * which words; where it is answered at once, and where it has to wait for its slices. */
-#include "net/net_world.h"
+#include "net/net_client.h"
 
 static const char CONF[] = "listen = \"127.0.0.1:0\"\n"
                            "max_key = 8\n"

@@ -1,6 +1,6 @@
 /* Requests that wait for their slices: each goes on with its own arguments, whatever has come
  * meanwhile, and leaves nothing when its client does. */
-#include "net/net_world.h"
+#include "net/net_client.h"
 
 static const char CONF[] = "listen = \"127.0.0.1:0\"\n"
                            "max_key = 100\n"

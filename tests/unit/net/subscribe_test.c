@@ -1,5 +1,5 @@
 /* Who subscribed to what, how much of it may be, and what comes to whom. */
-#include "net/net_world.h"
+#include "net/net_client.h"
 
 static const char CONF[] = "listen = \"127.0.0.1:0\"\n"
                            "max_key = 8\n"

@@ -237,12 +237,10 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
             rc |= buf_append(&pattern, &text.data[k], 1);
         }
     }
-    if (rc == 0)
-        rc = glob_check(buf_slice(&pattern), e);
-    if (rc == 0)
-        rc = put_literal(out, buf_slice(&pattern));
-    else
+    if (rc == 0 && glob_check(buf_slice(&pattern), e) != 0)
         e->code = rc = ERR_BAD_REQUEST;
+    else if (rc != 0 || put_literal(out, buf_slice(&pattern)) != 0)
+        rc = err_set(e, ERR_NOMEM, "no memory");
     buf_fini(&pattern);
     return rc;
 }

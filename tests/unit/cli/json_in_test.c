@@ -39,6 +39,15 @@ static void json_has_its_place_in_messagepack(void **state)
     ASSERT_PACKED("{\"$bin\": \"/wABAg==\"}", "\xc4\x04\xff\x00\x01\x02");
     ASSERT_PACKED("{\"$ext\": [-1, \"YQ==\"]}", "\xd4\xff"
                                                 "a");
+    ASSERT_PACKED("{\"$ext\": [127, \"YQ==\"]}", "\xd4\x7f"
+                                                 "a");
+    ASSERT_PACKED("{\"$ext\": [-128, \"YQ==\"]}", "\xd4\x80"
+                                                  "a");
+    ASSERT_PACKED("[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
+                  "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x90");
+    ASSERT_PACKED("[[[[[[[[[[[[[[{\"a\":{}}]]]]]]]]]]]]]]",
+                  "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x81\xa1"
+                  "a\x80");
     ASSERT_PACKED("{\"$bin\": 1, \"b\": 2}", "\x82\xa4$bin\x01\xa1"
                                              "b\x02");
 }
@@ -63,7 +72,10 @@ static void what_cannot_be_stored_is_said(void **state)
         {"{\"$bin\": \"a\"}", "\"$bin\" takes base64"},
         {"{\"$bin\": 5}", "\"$bin\" takes base64"},
         {"{\"$ext\": [1]}", "\"$ext\" takes"},
-        {"{\"$ext\": [200, \"\"]}", "\"$ext\" takes"},
+        {"{\"$ext\": [128, \"\"]}", "\"$ext\" takes"},
+        {"{\"$ext\": [-129, \"\"]}", "\"$ext\" takes"},
+        {"{\"a\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}", "deeper than 16"},
+        {"[[[[[[[[[[[[[[[{\"a\":{}}]]]]]]]]]]]]]]]", "deeper than 16"},
         {"[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "deeper than 16"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -115,6 +115,68 @@ static void called(char *out, size_t size, const char *before, char **argv)
 #define WATCH(...) ((char *[]){(char *)"watch-sql", __VA_ARGS__, NULL})
 #define W(word)    ((char *)(word))
 
+/* Of several columns and tags each has its place, once. */
+static void columns_and_tags_stand_in_their_order(void **state)
+{
+    (void)state;
+    const char *const texts[] = {"ARRAY['a', 'b', 'c', 'a', 'd']::text[]",
+                                 "OLD.\"a\"::text || ':' || OLD.\"b\"::text",
+                                 "NEW.\"a\"::text || ':' || NEW.\"b\"::text",
+                                 "ARRAY[NEW.\"c\"::text, NEW.\"a\"::text || NEW.\"d\"::text]",
+                                 "NULL::bigint",
+                                 "rtcache.conf listens with: feed = \"ch\"\n",
+                                 "json_build_object('m', '*:*'::text)::text, '{\"t\":\"*\"}'",
+                                 " --tag '{c}' --tag '{a}{d}' --channel 'ch'",
+                                 NULL};
+    writes(WATCH(W("t"), W("--key"), W("{a}:{b}"), W("--tag"), W("{c}"), W("--tag={a}{d}"),
+                 W("--channel"), W("ch")),
+           texts);
+    writes(WATCH(W("-t"), W("--key"), W("{a}")), (const char *const[]){"ON \"-t\"", NULL});
+    writes(WATCH(W("t"), W("--key"), W("{a}")),
+           (const char *const[]){"ARRAY['a']::text[]", "NULL::text[]",
+                                 "json_build_object('m', '*'::text)::text]", NULL});
+}
+
+/* What an older rtcache has installed is found, and dropped, by a newer one. */
+static void a_watch_is_called_what_it_was_called_before(void **state)
+{
+    (void)state;
+    char name[100];
+    called(name, sizeof name, "CREATE TRIGGER ", WATCH(W("t"), W("--key"), W("a:{x}")));
+    assert_string_equal(name, "rtcache_d9a086909a9a4520_row"); /* FNV-1a of both, with their NULs */
+}
+
+static void a_channel_has_63_bytes_at_most(void **state)
+{
+    (void)state;
+    char channel[65] = "";
+    memset(channel, 'c', 64);
+    REFUSES("a channel has 1 to 63 bytes", "a", "--key", "{a}", "--channel", channel);
+    channel[63] = '\0';
+    writes(WATCH(W("a"), W("--key"), W("{a}"), W("--channel"), channel),
+           (const char *const[]){channel, NULL});
+}
+
+static void as_many_tags_are_taken_as_there_may_be(void **state)
+{
+    (void)state;
+    char *argv[2 * WATCH_SQL_TAGS + 8] = {W("watch-sql"), W("t"), W("--key"), W("{a}")};
+    int argc = 4;
+    struct watch_sql w;
+    struct err e;
+    for (int i = 0; i < WATCH_SQL_TAGS; i++) {
+        argv[argc++] = W("--tag");
+        argv[argc++] = W("{b}");
+    }
+    assert_int_equal(watch_words_parse(&w, argc, argv, &e), 0);
+    assert_int_equal(w.tag_count, WATCH_SQL_TAGS);
+    argv[argc++] = W("--tag");
+    argv[argc++] = W("{b}");
+    assert_int_equal(watch_words_parse(&w, argc, argv, &e), ERR_BAD_REQUEST);
+    assert_string_equal(e.text, "watch-sql takes --key, --version, --tag (up to 16), --channel, "
+                                "--drop and --list, not --tag");
+}
+
 static void each_key_has_names_of_its_own_that_fit(void **state)
 {
     (void)state;
@@ -173,6 +235,12 @@ static void wrong_words_are_refused_with_the_reason(void **state)
     REFUSES("--key stands twice", "a", "--key", "{a}", "--key", "{b}");
     REFUSES("--version stands twice", "a", "--key", "{a}", "--version", "v", "--version", "v");
     REFUSES("--list stands alone", "a", "--list");
+    REFUSES("--list stands alone", "--list", "--version", "v");
+    REFUSES("--list stands alone", "--list", "--tag", "{a}");
+    REFUSES("--list stands alone", "--list", "--channel", "c");
+    REFUSES("--list stands alone", "--list", "--key", "{a}");
+    REFUSES("line end", "a", "--key", "{a}", "--version", "x\ry");
+    REFUSES("line end", "a\nb", "--key", "{a}");
     REFUSES("TABLE --drop", "--drop");
     REFUSES("needs the --key", "a", "--drop", "--channel", "c");
     REFUSES("line end", "a", "--key", "{a}", "--channel", "x\ny");
@@ -205,6 +273,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_quoted),
         cmocka_unit_test(what_stands_in_a_pattern_for_itself_is_escaped),
+        cmocka_unit_test(columns_and_tags_stand_in_their_order),
+        cmocka_unit_test(a_watch_is_called_what_it_was_called_before),
+        cmocka_unit_test(a_channel_has_63_bytes_at_most),
+        cmocka_unit_test(as_many_tags_are_taken_as_there_may_be),
         cmocka_unit_test(each_key_has_names_of_its_own_that_fit),
         cmocka_unit_test(a_watch_is_removed_as_it_was_installed),
         cmocka_unit_test(wrong_words_are_refused_with_the_reason),

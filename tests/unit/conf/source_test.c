@@ -85,6 +85,88 @@ static void integers_above_32_bits_get_their_suffix(void **state)
     assert_text("a=\"9999999999\"", "a=\"9999999999\"\n");
 }
 
+/* Where a text ends is never looked past, whatever it ends in. */
+static void a_text_may_end_anywhere(void **state)
+{
+    (void)state;
+    assert_text_wrong("a = 1 /*", "~/a.conf:1: the comment that begins here has no end");
+    assert_text_wrong("a = 1\n\n/* *", "~/a.conf:3: the comment that begins here has no end");
+    assert_text_wrong("/*/", "~/a.conf:1: the comment that begins here has no end");
+    assert_text("/**/", " \n");
+    assert_text("/*\n*/a", "\n a\n");
+    assert_text("a = 0xabcdefAF", "a = 0xabcdefAFL\n");
+    assert_text("a = 0x7abcdef9", "a = 0x7abcdef9\n");
+    assert_text("a = 0x7FFFFFFF", "a = 0x7FFFFFFF\n");
+    assert_text("a = 0x80000000", "a = 0x80000000L\n");
+    assert_text("a = 7L", "a = 7L\n");
+    assert_text("a = 1.5", "a = 1.5\n");
+    assert_text("a = 1.5e+3", "a = 1.5e+3\n");
+    assert_text("a//", "a\n");
+    assert_text("a#b", "a\n");
+    assert_text_wrong("@include \"", "~/a.conf:1: expected @include \"file\"");
+    assert_text_wrong("@include \t", "~/a.conf:1: expected @include \"file\"");
+    assert_text_wrong("@",
+                      "~/a.conf:1: '@' begins nothing but a line of the form @include \"file\"");
+    assert_text_wrong("a = \"\\x00\"", "~/a.conf:1: a string holds a NUL byte");
+}
+
+/* The line that is shown beside an error. */
+static void a_line_is_shown_without_the_blanks_around_it(void **state)
+{
+    (void)state;
+    struct world w;
+    char text[200], *at = text;
+    at += sprintf(at, "one\n \t two  x \t \r\n\n  ");
+    memset(at, 'y', 61);
+    strcpy(at + 61, "\nlast");
+    write_file("a.conf", text);
+    assert_int_equal(read_world(&w, "a.conf"), 0);
+    static const char *const want[] = {"one", "two  x", "", NULL, "last", ""};
+    for (size_t n = 1; n <= 6; n++) {
+        struct slice line = source_line(&w.source, n);
+        if (want[n - 1])
+            assert_true(slice_eq_str(line, want[n - 1]));
+        else
+            assert_int_equal(line.size, 60);
+    }
+    struct source_place last = source_place(&w.source, w.source.place_count);
+    struct source_place none = source_place(&w.source, 0);
+    struct source_place past = source_place(&w.source, w.source.place_count + 1);
+    assert_int_equal(last.line, 5);
+    assert_int_equal(none.line, 5); /* what has no line of its own is told at the end */
+    assert_int_equal(past.line, 5);
+    drop(&w);
+}
+
+static void a_text_that_was_not_read_has_a_place_too(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    problems_init(&w.problems);
+    source_init(&w.source, &w.arena, &w.problems);
+    struct source_place place = source_place(&w.source, 1);
+    assert_string_equal(place.file, "");
+    assert_int_equal(place.line, 0);
+    drop(&w);
+}
+
+static void an_include_may_name_a_path_of_its_own(void **state)
+{
+    (void)state;
+    char text[PATH_MAX + 300];
+    struct world w;
+    assert_int_equal(mkdir(in_folder("sub"), 0700), 0);
+    write_file("sub/b.conf", "@include \"c.conf\"\nb = 1\n");
+    write_file("sub/c.conf", "c = 1\n");
+    snprintf(text, sizeof text, "@include \"%s\"\n", in_folder("sub/b.conf"));
+    write_file("a.conf", text);
+    assert_int_equal(read_world(&w, "a.conf"), 0);
+    assert_int_equal(w.source.file_count, 3);
+    assert_string_equal(w.source.files[1], in_folder("sub/b.conf"));
+    assert_string_equal(w.source.files[2], in_folder("sub/c.conf"));
+    drop(&w);
+}
+
 static void places_follow_the_files(void **state)
 {
     (void)state;
@@ -329,6 +411,10 @@ int main(void)
         cmocka_unit_test(integers_above_32_bits_get_their_suffix),
         cmocka_unit_test(digits_of_a_name_are_no_number),
         cmocka_unit_test(every_digit_of_16_counts),
+        cmocka_unit_test(a_text_may_end_anywhere),
+        cmocka_unit_test(a_line_is_shown_without_the_blanks_around_it),
+        cmocka_unit_test(a_text_that_was_not_read_has_a_place_too),
+        cmocka_unit_test(an_include_may_name_a_path_of_its_own),
         cmocka_unit_test(places_follow_the_files),
         cmocka_unit_test(a_file_that_includes_itself_is_refused),
         cmocka_unit_test(includes_go_as_deep_as_allowed),

@@ -30,13 +30,13 @@ struct keep_cursor {
 int flight_keep_out(struct flights *fl, struct keep_cursor *cursor, int64_t now_ms, size_t most,
                     struct buf *out, size_t *count) MUST_USE;
 
-/* To be called before anything is invalidated or lifted, for lifts are numbered on from those that
- * come. Takes all records of one or more whole pieces, which came passed_ms ago; *count of them. A floor
- * only rises: what is known already stays where it is higher. Where there are more floors than the
- * flights may have, it is as if they had been dropped. ERR_BAD_VALUE: what is wrong, and in which
- * record; those before it were taken. ERR_NOMEM: some floors are missing; loads read the primary
- * for as long as these would have lasted. ERR_OVERLOADED: of more than FLOOR_LIFTS patterns that
- * were lifted some are not known, and their keys' floors stand. */
+/* Takes all records of one or more whole pieces, which came passed_ms ago; *count of them. To be
+ * called before anything is invalidated or lifted: lifts are numbered on from those that come. A
+ * floor only rises: what is known already stays where it is higher. Where there are more floors
+ * than the flights may have, it is as if they had been dropped. ERR_BAD_VALUE: what is wrong, and
+ * in which record; those before it were taken. ERR_NOMEM: some floors are missing; loads read the
+ * primary for as long as these would have lasted. ERR_OVERLOADED: of more than FLOOR_LIFTS patterns
+ * that were lifted some are not known, and their keys' floors stand. */
 int flight_keep_in(struct flights *fl, struct slice pieces, int64_t passed_ms, int64_t now_ms,
                    size_t *count, struct err *e) MUST_USE;
 

@@ -15,7 +15,7 @@
 #include "store/shard.h"
 #include "store/walk.h"
 
-#define DUMP_SEEN 512
+#define DUMP_SEEN 256
 #define DUMP_HELD 16
 
 /* On from w, as store_dump; where *begun is false it begins, which sets it. now_ms counts as the

@@ -1,5 +1,6 @@
 /* One load from its seats to their ends; load_end.c judges what comes. */
 #include "load/load_world.h"
+#include "store/record.h"
 
 #define KEYS 4
 
@@ -263,9 +264,56 @@ static void on_shutdown_what_is_in_the_air_is_cancelled_and_refused(void **state
     world_free(w);
 }
 
+/* Whether the key is stored fresh, of that version. */
+static bool is_fresh(struct load_world *w, const char *key, int64_t version)
+{
+    struct hit hit;
+    struct slice k = slice_str(key);
+    enum lookup found =
+        store_get(w->store, k, store_hash(w->store, k), clock_ms(), WANT_PEEK, NULL, &hit);
+    entry_unref(hit.entry);
+    return found == LOOKUP_FRESH && hit.version == version;
+}
+
+static void what_came_back_unproven_is_shown_to_its_load_and_unchanged_makes_it_fresh(void **state)
+{
+    (void)state;
+    static const struct restore how = {.as = RESTORED_CANDIDATE};
+    const int64_t version = 9;
+    struct load_world *w = world_new();
+    struct world_get g, other;
+    bool stored;
+    struct record r = {.key = slice_str("a:1"),
+                       .value = slice_str("\x07"),
+                       .has_version = true,
+                       .version = version,
+                       .fresh_left_ms = 60000,
+                       .tagged = TAGGED_TEXTS,
+                       .tag_texts = slice_str("\xa3tag")};
+    world_open(w);
+    assert_int_equal(store_restore(w->store, &r, &how, clock_ms(), &stored, NULL), 0);
+    assert_true(stored);
+    world_get(w, 0, "a:1", &g, NULL);
+    world_get(w, 0, "a:2", &other, NULL);
+    world_step(w);
+    assert_false(g.told); /* it is no answer */
+    assert_int_equal(world_asked_for(w, "a:1")->shown[0], version);
+    assert_int_equal(world_asked_for(w, "a:2")->shown[0], -1);
+    struct run_result unchanged = world_result(RUN_UNCHANGED);
+    world_answer_with(w, world_asked_for(w, "a:1"), &unchanged);
+    world_answer(w, world_asked_for(w, "a:2"));
+    world_step(w);
+    assert_true(g.told && g.end == END_FOUND);
+    assert_true(is_fresh(w, "a:1", version));
+    marks_tag(w->marks, slice_str("tag"), false); /* which it still has */
+    assert_false(is_fresh(w, "a:1", version));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_came_back_unproven_is_shown_to_its_load_and_unchanged_makes_it_fresh),
         cmocka_unit_test(
             a_batch_that_may_be_divided_runs_again_in_halves_until_one_key_fails_alone),
         cmocka_unit_test(the_key_that_a_script_suspects_runs_alone),

@@ -27,6 +27,7 @@
 struct world_asked {
     const struct binding *binding;
     char keys[WORLD_KEYS][32];
+    int64_t shown[WORLD_KEYS]; /* the version of what it was shown as stored; -1: nothing */
     uint32_t count;
     bool many, primary, in_air;
     enum { ASKED_GOES_ON, ASKED_CANCELLED, ASKED_TIMED_OUT } stopped;
@@ -91,9 +92,11 @@ static inline int world_source_start(const struct binding *b, const struct sourc
         .done = q->done,
         .arg = q->arg,
     };
-    for (uint32_t i = 0; i < q->count; i++)
+    for (uint32_t i = 0; i < q->count; i++) {
+        a->shown[i] = q->keys[i].stored ? q->keys[i].version : -1;
         snprintf(a->keys[i], sizeof a->keys[i], "%.*s", (int)q->keys[i].key.size,
                  (const char *)q->keys[i].key.data);
+    }
     *run = (struct run *)a;
     return 0;
 }

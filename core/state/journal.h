@@ -15,9 +15,9 @@
  * `relies`, so that nobody believes in either, says so once, and goes on as if there were none
  * until journal_mark, or a journal_tick some seconds later, begins a new chain.
  *
- * Thread: note and flush: the lane's; all else any, one at a time. Where there is no journal note
- * and flush do nothing. Limits: max_bytes of all files; JOURNAL_LANE_BYTES that
- * one thread gathers, then it is written.
+ * Thread: note and flush: the lane's; journal_rely and journal_read_stats: any; all else one. Where
+ * there is no journal note and flush do nothing. Limits: max_bytes of all files; JOURNAL_LANE_BYTES
+ * that one thread gathers, then it is written.
  */
 #ifndef RTCACHE_STATE_JOURNAL_H
 #define RTCACHE_STATE_JOURNAL_H
@@ -115,7 +115,7 @@ int journal_mark(struct journal *j, int64_t now_ms, int64_t wall_ms, struct jour
 
 /* The snapshot of that mark has got its name, `relies`: files since then are kept for it, as long
  * as there is room, and the one before it needs none. false: the journal broke meanwhile, and the
- * snapshot has to be taken back. p NULL: the snapshot was given up. */
+ * snapshot has to be taken back. p NULL: it was given up. */
 bool journal_rely(struct journal *j, const struct journal_position *p);
 
 /* About once a second, not from an I/O thread: a new file by age and size, old ones removed, and

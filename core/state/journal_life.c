@@ -313,8 +313,8 @@ void journal_close(struct journal *j)
 
 void journal_keep(struct journal *j, int64_t keep_ms, uint64_t max_bytes)
 {
+    j->keep_ms = keep_ms;
     pthread_mutex_lock(&j->writing);
     j->max_bytes = max_bytes;
     pthread_mutex_unlock(&j->writing);
-    j->keep_ms = keep_ms;
 }

@@ -39,14 +39,14 @@ struct journal {
     uint64_t begin_seq;           /* of the last file */
     uint64_t bytes;               /* of the last file, */
     uint64_t kept_bytes;          /* and of those before it */
+    uint64_t marked, relied;      /* files from that number on are kept for a snapshot; 0: none */
     struct journal_stats stats;
     uint64_t max_bytes;
 
-    /* Of who calls journal_tick, journal_mark and the like. */
+    /* Of who calls journal_tick. */
     int64_t keep_ms;
     int64_t since_ms;        /* the last file was begun */
     int64_t broken_since_ms; /* 0: not seen yet */
-    uint64_t marked, relied; /* files from that number on are kept for a snapshot; 0: none */
     unsigned kept_count;
     struct journal_kept kept[JOURNAL_KEPT_MOST];
 };

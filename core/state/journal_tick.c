@@ -10,56 +10,60 @@
 
 /* ---- snapshots ---- */
 
-static bool is_broken(struct journal *j)
-{
-    struct journal_stats stats;
-    journal_read_stats(j, &stats);
-    return stats.broken;
-}
-
 int journal_mark(struct journal *j, int64_t now_ms, int64_t wall_ms, struct journal_position *out,
                  struct err *e)
 {
-    int rc = is_broken(j) ? journal_begin_anew(j, now_ms, wall_ms, e) : 0;
+    struct journal_stats stats;
+    journal_read_stats(j, &stats);
+    int rc = stats.broken ? journal_begin_anew(j, now_ms, wall_ms, e) : 0;
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&j->writing);
     *out = j->next;
-    pthread_mutex_unlock(&j->writing);
     j->marked = out->number;
+    pthread_mutex_unlock(&j->writing);
     return 0;
 }
 
 bool journal_rely(struct journal *j, const struct journal_position *p)
 {
-    j->marked = 0;
-    if (!p)
-        return true;
     pthread_mutex_lock(&j->writing);
-    bool holds = !j->broken && j->next.chain == p->chain;
-    pthread_mutex_unlock(&j->writing);
+    bool holds = p && !j->broken && j->next.chain == p->chain;
     if (holds)
         j->relied = p->number;
+    j->marked = 0;
+    pthread_mutex_unlock(&j->writing);
     return holds;
 }
 
 /* ---- ageing ---- */
 
-/* Whether a snapshot needs the file. */
-static bool is_needed(const struct journal *j, uint64_t number)
+enum need { NEED_NONE, NEED_NAMED, NEED_COMING };
+
+/* Which snapshot needs the file. crowded: the one that has a name gives way. */
+static enum need need_of(struct journal *j, uint64_t number, bool crowded)
 {
-    return (j->marked != 0 && number >= j->marked) || (j->relied != 0 && number >= j->relied);
+    pthread_mutex_lock(&j->writing);
+    bool coming = j->marked != 0 && number >= j->marked;
+    bool named = j->relied != 0 && number >= j->relied;
+    if (named && crowded)
+        j->relied = 0;
+    pthread_mutex_unlock(&j->writing);
+    return named ? NEED_NAMED : coming ? NEED_COMING : NEED_NONE;
 }
 
-/* The snapshot that has a name is given up for room. */
-static void give_up_snapshot(struct journal *j)
+/* Whether the file may go. For room the snapshot that has a name goes first. */
+static bool may_go(struct journal *j, uint64_t number, bool crowded)
 {
-    j->relied = 0;
+    enum need need = need_of(j, number, crowded);
+    if (need != NEED_NAMED || !crowded)
+        return need == NEED_NONE;
     log_warn("journal.full",
              "path=%s error=\"the journal since the snapshot has no room: the snapshot goes\"",
              log_q(state_dir_path(j->dir)));
     if (j->relies)
         state_dir_remove(j->dir, j->relies, NULL);
+    return need_of(j, number, crowded) == NEED_NONE;
 }
 
 static void remove_oldest(struct journal *j)
@@ -82,25 +86,20 @@ static void remove_oldest(struct journal *j)
 static void remove_old(struct journal *j, int64_t now_ms, const struct journal_stats *stats)
 {
     bool crowded = stats->file_bytes > j->max_bytes / 4 * 3;
-    while (j->kept_count > 0 && now_ms - j->kept[0].until_ms >= j->keep_ms) {
-        if (is_needed(j, j->kept[0].number)) {
-            if (!crowded || j->relied == 0)
-                return;
-            give_up_snapshot(j);
-            if (is_needed(j, j->kept[0].number))
-                return;
-        }
+    while (j->kept_count > 0 && now_ms - j->kept[0].until_ms >= j->keep_ms &&
+           may_go(j, j->kept[0].number, crowded))
         remove_oldest(j);
-    }
 }
 
+/* Whether its last file has all that it is to have; one without a batch has not. */
 static bool is_full(struct journal *j, int64_t now_ms)
 {
     pthread_mutex_lock(&j->writing);
-    bool aged = now_ms - j->since_ms >= j->keep_ms / AGE_PARTS && j->next.seq != j->begin_seq;
-    bool large = j->bytes >= j->max_bytes / SIZE_PARTS;
+    bool full =
+        now_ms - j->since_ms >= j->keep_ms / AGE_PARTS || j->bytes >= j->max_bytes / SIZE_PARTS;
+    bool empty = j->next.seq == j->begin_seq;
     pthread_mutex_unlock(&j->writing);
-    return (aged || large) && j->kept_count < JOURNAL_KEPT_MOST;
+    return full && !empty && j->kept_count < JOURNAL_KEPT_MOST;
 }
 
 void journal_tick(struct journal *j, int64_t now_ms, int64_t wall_ms)

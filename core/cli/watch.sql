@@ -1,12 +1,22 @@
 -- @WORDS@
+@IF_NOTIFY@
 -- Tells channel @CHANNEL@ of every change of the table, in the transaction that makes it.
 -- The backend in rtcache.conf listens with: feed = "@CHANNEL_NAME@"
+@END@
+@IF_LOG@
+-- Writes of every change of the table to @LOG@, in the transaction that makes it.
+-- The backend in rtcache.conf reads it with: feed = "@CHANNEL_NAME@", feed_log = "@LOG_CONF@"
+-- Its role needs: GRANT SELECT ON @LOG@, @LOG_META@ TO ...; GRANT EXECUTE ON FUNCTION @LOG_PURGE@ TO ...;
+@END@
 -- One statement: it installs all of it or nothing. Run again it replaces itself, and no watch of another key.
 -- To remove it: the same words and --drop.
 DO $rtcache$
 DECLARE
   watched regclass := to_regclass(@TABLE_TEXT@);
   kind "char"; owner oid; by_row boolean; inherits boolean; wrong text; was oid; before text; name text; row_name text;
+@IF_LOG@
+  log text; log_owner oid;
+@END@
 BEGIN
   -- What would not work is refused now, not when somebody writes.
   SELECT c.relkind, c.relowner, c.relkind = 'p' OR c.relispartition,
@@ -62,6 +72,90 @@ BEGIN
   IF pg_has_role((SELECT c.relowner FROM pg_catalog.pg_class c WHERE c.oid = @SEQUENCE_TEXT@::regclass), 'USAGE') THEN
     GRANT SELECT ON SEQUENCE @SEQUENCE@ TO PUBLIC;
   END IF;
+@IF_LOG@
+
+  -- The log, which the watches of a database share. xid: whose change it is; a reader knows by it what it has seen.
+  IF current_setting('server_version_num')::int < 130000 THEN
+    RAISE EXCEPTION 'rtcache watch-sql: a log needs PostgreSQL 13 or newer';
+  END IF;
+  IF to_regclass(@LOG_TEXT@) IS NULL THEN
+    CREATE TABLE @LOG@ (
+      xid xid8 NOT NULL DEFAULT pg_current_xact_id(), at timestamptz NOT NULL DEFAULT clock_timestamp(),
+      channel text NOT NULL DEFAULT 'rtcache', e jsonb NOT NULL);
+    CREATE INDEX ON @LOG@ (xid);
+    ALTER TABLE @LOG@ REPLICA IDENTITY FULL; -- who publishes all tables can still have it purged
+    -- id: another one where something is gone that was not purged. purged_below: what is gone of the log.
+    IF to_regclass(@LOG_META_TEXT@) IS NOT NULL THEN
+      DROP TABLE @LOG_META@; -- of a log that was dropped
+    END IF;
+    CREATE TABLE @LOG_META@ (one boolean PRIMARY KEY DEFAULT true CHECK (one),
+      id uuid NOT NULL DEFAULT gen_random_uuid(), purged_below xid8 NOT NULL DEFAULT '0');
+    INSERT INTO @LOG_META@ DEFAULT VALUES;
+  END IF;
+  SELECT format('%I.%I', n.nspname, c.relname), c.relowner INTO log, log_owner FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(@LOG_TEXT@);
+  IF to_regclass(@LOG_META_TEXT@) IS NULL OR EXISTS (SELECT FROM unnest(ARRAY['xid', 'at', 'channel', 'e']) AS c
+      WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = log::regclass AND a.attname = c AND NOT a.attisdropped)) THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % is no log of rtcache', log;
+  ELSIF NOT has_table_privilege(log, 'INSERT') THEN
+    RAISE EXCEPTION 'rtcache watch-sql: % may not write to the log %', current_user, log;
+  END IF;
+  IF pg_has_role(log_owner, 'USAGE') THEN
+    EXECUTE format($rtcache_log$
+      CREATE OR REPLACE FUNCTION @LOG_CHANGED@ RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = pg_catalog, pg_temp AS $rtcache_body$
+      BEGIN
+        IF current_setting('rtcache.purges', true) IS DISTINCT FROM 'on' THEN
+          UPDATE %2$s SET id = gen_random_uuid(); -- somebody has taken out what nobody may have read
+        END IF;
+        RETURN NULL;
+      END
+      $rtcache_body$;
+      -- Takes out whole transactions whose rows are older than `keep`, at most about `most` rows. What it is called by
+      -- again and again is the server that reads the log.
+      CREATE OR REPLACE FUNCTION @LOG_PURGE@ RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+      SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $rtcache_body$
+      DECLARE
+        since timestamptz := clock_timestamp() - keep; oldest xid8; below xid8; other xid8; gone bigint;
+      BEGIN
+        IF NOT pg_try_advisory_xact_lock(hashtextextended('rtcache purges ' || '%1$s'::regclass::oid, 0)) THEN
+          RETURN 0;
+        END IF;
+        SELECT l.xid INTO oldest FROM %1$s AS l ORDER BY l.xid LIMIT 1;
+        IF oldest IS NULL THEN
+          RETURN 0;
+        END IF;
+        below := pg_snapshot_xmin(pg_current_snapshot()); -- of what is not over yet nothing goes
+        SELECT l.xid INTO other FROM %1$s AS l WHERE l.at >= since ORDER BY l.xid LIMIT 1;
+        IF other < below THEN
+          below := other;
+        END IF;
+        SELECT l.xid INTO other FROM %1$s AS l WHERE l.xid > oldest ORDER BY l.xid OFFSET most LIMIT 1;
+        IF other < below THEN
+          below := other;
+        END IF;
+        IF below <= oldest THEN
+          RETURN 0;
+        END IF;
+        PERFORM set_config('rtcache.purges', 'on', true);
+        UPDATE %2$s SET purged_below = greatest(purged_below, below);
+        DELETE FROM %1$s AS l WHERE l.xid < below;
+        GET DIAGNOSTICS gone = ROW_COUNT;
+        PERFORM set_config('rtcache.purges', 'off', true);
+        RETURN gone;
+      END
+      $rtcache_body$;
+      REVOKE ALL ON FUNCTION @LOG_CHANGED@, @LOG_PURGE@ FROM PUBLIC;
+      $rtcache_log$, log, (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(@LOG_META_TEXT@)));
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = log::regclass AND t.tgname = 'rtcache_changed') THEN
+      CREATE TRIGGER rtcache_changed AFTER UPDATE OR DELETE OR TRUNCATE ON @LOG@
+        FOR EACH STATEMENT EXECUTE FUNCTION @LOG_CHANGED@;
+      ALTER TABLE @LOG@ ENABLE ALWAYS TRIGGER rtcache_changed;
+    END IF;
+  END IF;
+@END@
 
   -- Runs as its owner, whoever writes, with settings of its own: a key has one text.
   CREATE OR REPLACE FUNCTION @FUNCTION@() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -71,10 +165,19 @@ BEGIN
   DECLARE
     keys text[] := '{}'; versions bigint[] := '{}'; fresh boolean[] := '{}'; tags text[] := '{}'; told text[] := '{}';
     short text[]; one int; plain boolean := false; missed boolean := false; warned text; problem text; seq oid;
+@IF_LOG@
+    rows jsonb[] := '{}';
+@END@
   BEGIN
     BEGIN
+@IF_NOTIFY@
       IF current_setting('rtcache.notify', true) = 'off' OR pg_notification_queue_usage() > 0.5 THEN
         missed := true; -- a queue that is full would fail the commit
+@END@
+@IF_LOG@
+      IF current_setting('rtcache.notify', true) = 'off' THEN
+        missed := true;
+@END@
       ELSIF TG_OP = 'TRUNCATE' THEN
         told := @EVERYTHING@;
       ELSIF TG_LEVEL = 'ROW' THEN
@@ -128,7 +231,15 @@ BEGIN
             FROM (SELECT t, (row_number() OVER () - 1) / 4 AS four FROM unnest(tags) AS t) AS g GROUP BY g.four);
         END IF;
       END IF;
+@IF_NOTIFY@
       PERFORM pg_notify(@CHANNEL@, e) FROM unnest(told) AS e;
+@END@
+@IF_LOG@
+      -- The insert below without a row: it fails here, if at all, and the lock that it takes keeps the log as it is
+      -- to the end of the transaction. A row that is written in here would cost each statement a transaction id.
+      rows := told::jsonb[];
+      INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest('{}'::jsonb[]) AS r;
+@END@
     EXCEPTION WHEN OTHERS THEN
       problem := SQLERRM;
     END;
@@ -136,17 +247,35 @@ BEGIN
     -- cannot be told at all moves the sequence.
     IF problem IS NOT NULL THEN
       BEGIN
+@IF_NOTIFY@
         PERFORM pg_notify(@CHANNEL@, e) FROM unnest(@EVERYTHING@) AS e;
+@END@
+@IF_LOG@
+        rows := @EVERYTHING@::jsonb[];
+        INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest('{}'::jsonb[]) AS r;
+@END@
       EXCEPTION WHEN OTHERS THEN
         missed := true;
       END;
     END IF;
+@IF_LOG@
+    IF NOT missed AND rows <> '{}' THEN
+      INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest(rows) AS r;
+    END IF;
+@END@
     IF missed THEN
       BEGIN
         SELECT c.oid INTO STRICT seq FROM pg_class AS c
           WHERE c.relname = 'rtcache_missed' AND c.relkind = 'S' AND has_sequence_privilege(c.oid, 'USAGE')
           ORDER BY pg_get_userbyid(c.relowner) = current_user DESC, c.oid LIMIT 1;
+@IF_NOTIFY@
         PERFORM nextval(seq::regclass);
+@END@
+@IF_LOG@
+        -- A standby hears of each setval, but of one nextval in 32.
+        PERFORM CASE WHEN has_sequence_privilege(seq, 'UPDATE')
+          THEN setval(seq::regclass, 1 + floor(random() * 1e15)::bigint) ELSE nextval(seq::regclass) END;
+@END@
       EXCEPTION WHEN OTHERS THEN
         problem := coalesce(problem || '; ', '') || 'a change is not told of at all: ' || SQLERRM;
       END;
@@ -179,6 +308,9 @@ BEGIN
     END LOOP;
     EXECUTE before;
   END LOOP;
+@IF_LOG@
+  EXECUTE replace(pg_get_functiondef(@FUNCTION_TEXT@::regproc), '"rtcache: the log"', log);
+@END@
 
   SELECT t.tgfoid, obj_description(t.tgfoid, 'pg_proc') INTO was, before FROM pg_catalog.pg_trigger t
     WHERE t.tgrelid = watched AND t.tgname = 'rtcache_@ID@_truncate';

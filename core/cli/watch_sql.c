@@ -1,51 +1,29 @@
 #include "cli/watch_sql.h"
 
 #include "base/glob.h"
+#include "base/sql_name.h"
 #include "embed_watch.h"
 #include "embed_watch_drop.h"
 #include "embed_watch_list.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #define DOLLAR        "$rtcache" /* begins the tags of dollar quoting in the SQL */
 #define PREFIX        "rtcache_watch_"
-#define NAME_MAX_     63 /* bytes of an identifier of PostgreSQL */
-#define PARTS_MAX     2
 #define SEQUENCE_NAME "rtcache_missed" /* backend/postgres/pg_listen.c looks for it */
 
-/* ---- quoting ---- */
+/* Lines of watch.sql around what is for one kind of watch alone. */
+#define BLOCK_NOTIFY "@IF_NOTIFY@\n"
+#define BLOCK_LOG    "@IF_LOG@\n"
+#define BLOCK_END    "@END@\n"
 
-static int put_quoted(struct buf *out, struct slice text, char quote)
-{
-    int rc = buf_append(out, &quote, 1);
-    for (size_t i = 0; i < text.size && rc == 0; i++) {
-        rc = buf_append(out, &text.data[i], 1);
-        if (rc == 0 && text.data[i] == quote)
-            rc = buf_append(out, &quote, 1);
-    }
-    return rc == 0 ? buf_append(out, &quote, 1) : rc;
-}
+/* ---- quoting ---- */
 
 static int put_text(struct buf *out, const char *text)
 {
     return buf_append(out, text, strlen(text));
-}
-
-/* A string that means the same whatever standard_conforming_strings is. */
-static int put_literal(struct buf *out, struct slice text)
-{
-    bool escaped = memchr(text.data, '\\', text.size) != NULL;
-    int rc = put_text(out, escaped ? "E'" : "'");
-    for (size_t i = 0; i < text.size && rc == 0; i++) {
-        if (text.data[i] == '\'' || text.data[i] == '\\')
-            rc = buf_append(out, &text.data[i], 1);
-        if (rc == 0)
-            rc = buf_append(out, &text.data[i], 1);
-    }
-    return rc == 0 ? put_text(out, "'") : rc;
 }
 
 /* A word of a command line. */
@@ -57,61 +35,7 @@ static int put_word(struct buf *out, const char *option, const char *word)
     return rc == 0 ? put_text(out, "'") : rc;
 }
 
-/* ---- the table's name ---- */
-
-struct name {
-    char text[PARTS_MAX][NAME_MAX_ + 1];
-    int parts;
-};
-
-/* One part of a name, quoted or not; at the dot or the end afterwards. */
-static int take_part(const char **at, char *out, struct err *e)
-{
-    const char *p = *at;
-    size_t n = 0;
-    bool quoted = *p == '"', closed = !quoted;
-    if (quoted)
-        p++;
-    for (; *p && (quoted ? !closed : *p != '.'); p++) {
-        if (quoted && *p == '"' && p[1] != '"') {
-            closed = true;
-            continue;
-        }
-        p += quoted && *p == '"';
-        if (n == NAME_MAX_)
-            return err_set(e, ERR_BAD_REQUEST, "a name in \"%s\" has more than %d bytes", *at,
-                           NAME_MAX_);
-        out[n++] = quoted ? *p : (char)tolower((unsigned char)*p);
-    }
-    out[n] = '\0';
-    if (n == 0 || !closed || (*p && *p != '.'))
-        return err_set(e, ERR_BAD_REQUEST, "\"%s\" is no table's name", *at);
-    *at = p;
-    return 0;
-}
-
-static int read_name(struct name *name, const char *text, struct err *e)
-{
-    const char *at = text;
-    name->parts = 0;
-    for (;;) {
-        if (name->parts == PARTS_MAX)
-            return err_set(e, ERR_BAD_REQUEST, "\"%s\" is not NAME or SCHEMA.NAME", text);
-        int rc = take_part(&at, name->text[name->parts++], e);
-        if (rc != 0 || *at == '\0')
-            return rc;
-        at++;
-    }
-}
-
-/* Something of this name in the table's schema. */
-static int put_beside(struct buf *out, const struct name *table, const char *name)
-{
-    int rc = 0;
-    if (table->parts == 2)
-        rc = put_quoted(out, slice_str(table->text[0]), '"') | put_text(out, ".");
-    return rc | put_quoted(out, slice_str(name), '"');
-}
+/* ---- names ---- */
 
 /* FNV-1a, so that what is called by it is found again. */
 static uint64_t mix(uint64_t hash, const char *text)
@@ -122,16 +46,16 @@ static uint64_t mix(uint64_t hash, const char *text)
 }
 
 /* As long as a name may be, and another one for each table, key and channel. */
-static int put_function(struct buf *out, const struct name *table, uint64_t id)
+static int put_function(struct buf *out, const struct sql_name *table, uint64_t id)
 {
-    char name[NAME_MAX_ + 1];
+    char name[SQL_NAME_MAX + 1];
     const char *last = table->text[table->parts - 1];
-    size_t most = NAME_MAX_ - strlen(PREFIX) - 1 - 16, size = strlen(last);
+    size_t most = SQL_NAME_MAX - strlen(PREFIX) - 1 - 16, size = strlen(last);
     if (size > most)
         for (size = most; size > 0 && ((unsigned char)last[size] & 0xc0) == 0x80;)
             size--;
     snprintf(name, sizeof name, PREFIX "%.*s_%016" PRIx64, (int)size, last, mix(id, last));
-    return put_beside(out, table, name);
+    return sql_name_put_beside(out, table, name);
 }
 
 /* ---- templates ---- */
@@ -200,10 +124,10 @@ static int put_expression(struct buf *out, const struct pieces *p, const char *r
         if (i > 0)
             rc |= put_text(out, " || ");
         if (!p->list[i].column) {
-            rc |= put_literal(out, p->list[i].text);
+            rc |= sql_put_literal(out, p->list[i].text);
             continue;
         }
-        rc |= buf_printf(out, "%s.", row) | put_quoted(out, p->list[i].text, '"');
+        rc |= buf_printf(out, "%s.", row) | sql_put_quoted(out, p->list[i].text, '"');
         rc |= put_text(out, "::text");
     }
     return rc;
@@ -216,7 +140,7 @@ static int put_columns(struct buf *out, const struct pieces *p)
         if (!p->list[i].column)
             continue;
         rc |= put_text(out, out->size > 0 ? ", " : "");
-        rc |= put_literal(out, p->list[i].text);
+        rc |= sql_put_literal(out, p->list[i].text);
     }
     return rc;
 }
@@ -239,7 +163,7 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
     }
     if (rc == 0 && glob_check(buf_slice(&pattern), e) != 0)
         e->code = rc = ERR_BAD_REQUEST;
-    else if (rc != 0 || put_literal(out, buf_slice(&pattern)) != 0)
+    else if (rc != 0 || sql_put_literal(out, buf_slice(&pattern)) != 0)
         rc = err_set(e, ERR_NOMEM, "no memory");
     buf_fini(&pattern);
     return rc;
@@ -260,6 +184,13 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
     X(ID)                                                                                          \
     X(CHANNEL)                                                                                     \
     X(CHANNEL_NAME)                                                                                \
+    X(LOG)                                                                                         \
+    X(LOG_TEXT)                                                                                    \
+    X(LOG_CONF)                                                                                    \
+    X(LOG_META)                                                                                    \
+    X(LOG_META_TEXT)                                                                               \
+    X(LOG_PURGE)                                                                                   \
+    X(LOG_CHANGED)                                                                                 \
     X(PATTERN)                                                                                     \
     X(EVERYTHING)                                                                                  \
     X(COLUMNS)                                                                                     \
@@ -281,7 +212,7 @@ enum place { PLACES(PLACE) PLACE_COUNT };
 
 struct parts {
     const struct watch_sql *w;
-    struct name name;
+    struct sql_name name, log;
     struct pieces key, tags[WATCH_SQL_TAGS];
     struct buf at[PLACE_COUNT];
 };
@@ -296,7 +227,7 @@ static int put_row(struct parts *p, const char *row, enum place key, enum place 
     int rc = put_expression(&p->at[key], &p->key, row);
     if (w->version)
         rc |= buf_printf(&p->at[version], "%s.", row) |
-              put_quoted(&p->at[version], slice_str(w->version), '"') |
+              sql_put_quoted(&p->at[version], slice_str(w->version), '"') |
               put_text(&p->at[version], "::bigint");
     else
         rc |= put_text(&p->at[version], "NULL::bigint");
@@ -321,6 +252,8 @@ static int put_words(struct buf *out, const struct watch_sql *w)
     for (size_t i = 0; i < w->tag_count; i++)
         rc |= put_word(out, " --tag ", w->tags[i]);
     rc |= put_word(out, " --channel ", w->channel);
+    if (w->log)
+        rc |= put_word(out, " --log ", w->log);
     return rc | put_text(out, w->action == WATCH_DROP ? " --drop" : "");
 }
 
@@ -330,19 +263,42 @@ static int put_watched(struct parts *p)
     struct buf *at = p->at;
     const char *table = p->name.text[p->name.parts - 1], *version = w->version ? w->version : "";
     uint64_t id = mix(mix(0xcbf29ce484222325u, w->key ? w->key : ""), w->channel);
-    int rc = put_words(&at[WORDS], w) | put_literal(&at[WORDS_TEXT], buf_slice(&at[WORDS]));
-    rc |= put_beside(&at[TABLE], &p->name, table);
-    rc |= put_literal(&at[TABLE_TEXT], buf_slice(&at[TABLE]));
-    rc |= put_beside(&at[SEQUENCE], &p->name, SEQUENCE_NAME);
-    rc |= put_literal(&at[SEQUENCE_TEXT], buf_slice(&at[SEQUENCE]));
+    if (w->log)
+        id = mix(id, w->log);
+    int rc = put_words(&at[WORDS], w) | sql_put_literal(&at[WORDS_TEXT], buf_slice(&at[WORDS]));
+    rc |= sql_name_put_beside(&at[TABLE], &p->name, table);
+    rc |= sql_put_literal(&at[TABLE_TEXT], buf_slice(&at[TABLE]));
+    rc |= sql_name_put_beside(&at[SEQUENCE], &p->name, SEQUENCE_NAME);
+    rc |= sql_put_literal(&at[SEQUENCE_TEXT], buf_slice(&at[SEQUENCE]));
     rc |= put_function(&at[FUNCTION], &p->name, id);
-    rc |= put_literal(&at[FUNCTION_TEXT], buf_slice(&at[FUNCTION]));
+    rc |= sql_put_literal(&at[FUNCTION_TEXT], buf_slice(&at[FUNCTION]));
     if (w->key) /* else every watch of the table */
         rc |= buf_printf(&at[ID], "%016" PRIx64, id);
-    rc |= put_literal(&at[CHANNEL], slice_str(w->channel));
+    rc |= sql_put_literal(&at[CHANNEL], slice_str(w->channel));
     rc |= put_text(&at[CHANNEL_NAME], w->channel);
-    rc |= put_literal(&at[VERSION_NAME], slice_str(version));
+    rc |= sql_put_literal(&at[VERSION_NAME], slice_str(version));
     rc |= buf_printf(&at[TAG_COUNT], "%zu", w->tag_count);
+    return rc;
+}
+
+/* Something whose name is the log's and a word more, beside it. */
+static int put_log_part(struct parts *p, enum place at, const char *more)
+{
+    char name[SQL_NAME_MAX + 1];
+    snprintf(name, sizeof name, "%s%s", p->log.text[p->log.parts - 1], more);
+    return sql_name_put_beside(&p->at[at], &p->log, name);
+}
+
+static int put_log(struct parts *p)
+{
+    struct buf *at = p->at;
+    int rc = put_text(&at[LOG_CONF], p->w->log);
+    rc |= put_log_part(p, LOG, "") | sql_put_literal(&at[LOG_TEXT], buf_slice(&at[LOG]));
+    rc |= put_log_part(p, LOG_META, "_meta");
+    rc |= sql_put_literal(&at[LOG_META_TEXT], buf_slice(&at[LOG_META]));
+    rc |= put_log_part(p, LOG_PURGE, "_purge");
+    rc |= put_text(&at[LOG_PURGE], "(keep interval, most integer)");
+    rc |= put_log_part(p, LOG_CHANGED, "_changed") | put_text(&at[LOG_CHANGED], "()");
     return rc;
 }
 
@@ -357,7 +313,7 @@ static int put_keys(struct parts *p)
     for (size_t i = 0; i < w->tag_count; i++)
         rc |= put_columns(&at[COLUMNS], &p->tags[i]);
     if (w->version)
-        rc |= put_text(&at[COLUMNS], ", ") | put_literal(&at[COLUMNS], slice_str(w->version));
+        rc |= put_text(&at[COLUMNS], ", ") | sql_put_literal(&at[COLUMNS], slice_str(w->version));
     rc |= put_row(p, "OLD", KEY_OLD, VERSION_OLD, TAGS_OLD);
     rc |= put_row(p, "NEW", KEY_NEW, VERSION_NEW, TAGS_NEW);
     return rc | put_row(p, "r", KEY_ROW, VERSION_ROW, TAGS_ROW);
@@ -366,18 +322,23 @@ static int put_keys(struct parts *p)
 static int prepare(struct parts *p, struct err *e)
 {
     const struct watch_sql *w = p->w;
-    int rc = read_name(&p->name, w->table, e);
+    int rc = sql_name_read(&p->name, w->table, e);
     if (rc == 0 && w->key)
         rc = read_template(&p->key, w->key, e);
     for (size_t i = 0; i < w->tag_count && rc == 0; i++)
         rc = read_template(&p->tags[i], w->tags[i], e);
-    const char *const words[] = {w->table, w->version ? w->version : "", w->channel};
-    for (size_t i = 0; i < 3 && rc == 0; i++)
+    if (rc == 0 && w->log)
+        rc = sql_name_read(&p->log, w->log, e);
+    if (rc == 0 && w->log && strlen(p->log.text[p->log.parts - 1]) > WATCH_SQL_LOG)
+        rc = err_set(e, ERR_BAD_REQUEST, "the name of a log has at most %d bytes", WATCH_SQL_LOG);
+    const char *const words[] = {w->table, w->version ? w->version : "", w->channel,
+                                 w->log ? w->log : ""};
+    for (size_t i = 0; i < 4 && rc == 0; i++)
         if (strstr(words[i], DOLLAR) || strpbrk(words[i], "\n\r"))
             rc = err_set(e, ERR_BAD_REQUEST, "\"%.100s\" has a line end or " DOLLAR " in it",
                          words[i]);
-    if (rc == 0 && (w->channel[0] == '\0' || strlen(w->channel) > NAME_MAX_))
-        rc = err_set(e, ERR_BAD_REQUEST, "a channel has 1 to %d bytes", NAME_MAX_);
+    if (rc == 0 && (w->channel[0] == '\0' || strlen(w->channel) > SQL_NAME_MAX))
+        rc = err_set(e, ERR_BAD_REQUEST, "a channel has 1 to %d bytes", SQL_NAME_MAX);
     if (rc == 0 && w->key)
         rc = put_pattern(&p->at[PATTERN], &p->key, e);
     if (rc != 0)
@@ -385,25 +346,53 @@ static int prepare(struct parts *p, struct err *e)
     rc = put_watched(p);
     if (w->key)
         rc |= put_keys(p);
+    if (w->log)
+        rc |= put_log(p);
     return rc == 0 ? 0 : err_set(e, ERR_NOMEM, "no memory");
 }
 
-/* text with what stands for each @NAME@. A name that is none stays, which no test lets pass. */
-static int put_sql(struct buf *out, const struct parts *p, const char *text)
+/* What stands for the name in a text; NULL: it is none. */
+static const struct buf *find_place(const struct parts *p, struct slice name)
 {
 #define PLACE(name) #name,
     static const char *const names[] = {PLACES(PLACE)};
 #undef PLACE
+    for (size_t i = 0; i < PLACE_COUNT; i++)
+        if (slice_eq_str(name, names[i]))
+            return &p->at[i];
+    return NULL;
+}
+
+/* Of text, which stands behind a line @IF_...@, what follows its line @END@. */
+static const char *skip_block(const char *text)
+{
+    const char *end = strstr(text, BLOCK_END);
+    return end ? end + strlen(BLOCK_END) : text + strlen(text);
+}
+
+/* text with what stands for each @NAME@, and of the blocks those that are for this kind of watch. A
+ * name that is none stays, which no test lets pass. */
+static int put_sql(struct buf *out, const struct parts *p, const char *text)
+{
+    const char *const others = p->w->log ? BLOCK_NOTIFY : BLOCK_LOG;
+    const char *const marks[] = {BLOCK_NOTIFY, BLOCK_LOG, BLOCK_END};
     int rc = 0;
     for (const char *next; rc == 0 && (next = strchr(text, '@')); text = next) {
         rc = buf_append(out, text, (size_t)(next - text));
+        const char *mark = NULL;
+        for (size_t i = 0; i < 3 && !mark; i++)
+            if (strncmp(next, marks[i], strlen(marks[i])) == 0)
+                mark = marks[i];
+        if (mark) {
+            next = mark == others ? skip_block(next) : next + strlen(mark);
+            continue;
+        }
         const char *end = strchr(++next, '@');
-        for (size_t i = 0; end && i < PLACE_COUNT; i++)
-            if (slice_eq_str(slice_of(next, (size_t)(end - next)), names[i])) {
-                rc |= buf_append(out, p->at[i].data, p->at[i].size);
-                next = end + 1;
-                break;
-            }
+        const struct buf *at = end ? find_place(p, slice_of(next, (size_t)(end - next))) : NULL;
+        if (at) {
+            rc |= buf_append(out, at->data, at->size);
+            next = end + 1;
+        }
     }
     return rc == 0 ? put_text(out, text) : rc;
 }

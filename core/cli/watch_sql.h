@@ -3,9 +3,9 @@
  *
  *   'user:{id}' --> an SQL expression over OLD or NEW, and the pattern 'user:*'
  *
- * The SQL is printed, not run; its text is in watch*.sql. A table, a key and a channel make a
- * watch, whose triggers and function are called by a hash of them: the same one replaces itself,
- * and no other. Thread: any. Limits: GLOB_STARS_MAX columns in a key, WATCH_SQL_TAGS tags.
+ * The SQL is printed, not run; its text is in watch*.sql. A table, a key, a channel and a log, if
+ * there is one, make a watch, whose triggers and function are called by a hash of them: the same
+ * one replaces itself, and no other. Thread: any. Limits: GLOB_STARS_MAX columns in a key, WATCH_SQL_TAGS tags.
  */
 #ifndef RTCACHE_CLI_WATCH_SQL_H
 #define RTCACHE_CLI_WATCH_SQL_H
@@ -13,6 +13,7 @@
 #include "base/buf.h"
 
 #define WATCH_SQL_TAGS 16
+#define WATCH_SQL_LOG  48 /* bytes of the last part of a log's name: others begin with it */
 
 enum watch_action {
     WATCH_INSTALL,
@@ -26,6 +27,7 @@ struct watch_sql {
     const char *key;     /* NULL, or a template; {column} as it is stored, {{ and }} for braces */
     const char *version; /* column, or NULL */
     const char *channel;
+    const char *log; /* NULL: it notifies; else the table that it writes to, named as a table is */
     const char *tags[WATCH_SQL_TAGS]; /* templates */
     size_t tag_count;
 };

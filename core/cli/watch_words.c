@@ -7,7 +7,10 @@ static const char **place_of(struct watch_sql *w, const char *name, size_t size)
     const struct {
         const char *name;
         const char **at;
-    } places[] = {{"--key", &w->key}, {"--version", &w->version}, {"--channel", &w->channel}};
+    } places[] = {{"--key", &w->key},
+                  {"--version", &w->version},
+                  {"--channel", &w->channel},
+                  {"--log", &w->log}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         if (strlen(places[i].name) == size && memcmp(places[i].name, name, size) == 0)
             return places[i].at;
@@ -34,12 +37,17 @@ static int take_option(struct watch_sql *w, char **argv, int argc, int *i, struc
     const char **at = place_of(w, argv[*i], size);
     if (!at)
         return err_set(e, ERR_BAD_REQUEST,
-                       "watch-sql takes --key, --version, --tag (up to %d), --channel, --drop and "
-                       "--list, not %.60s",
+                       "watch-sql takes --key, --version, --tag (up to %d), --channel, --log, "
+                       "--drop and --list, not %.60s",
                        WATCH_SQL_TAGS, argv[*i]);
     if (*at)
         return err_set(e, ERR_BAD_REQUEST, "%.*s stands twice; each key is a watch of its own: %s",
                        (int)size, argv[*i], "run watch-sql once for each");
+    bool last = *i + 1 == argc || strncmp(argv[*i + 1], "--", 2) == 0;
+    if (at == &w->log && !equals && last) {
+        w->log = "rtcache_log";
+        return 0;
+    }
     if (!equals && *i + 1 == argc)
         return err_set(e, ERR_BAD_REQUEST, "%s needs a value", argv[*i]);
     *at = equals ? equals + 1 : argv[++*i];
@@ -50,12 +58,13 @@ static int take_option(struct watch_sql *w, char **argv, int argc, int *i, struc
 static int check_words(const struct watch_sql *w, struct err *e)
 {
     bool more = w->version || w->tag_count > 0;
-    if (w->action == WATCH_LIST && (w->table || w->key || more || w->channel))
+    if (w->action == WATCH_LIST && (w->table || w->key || more || w->channel || w->log))
         return err_set(e, ERR_BAD_REQUEST, "watch-sql --list stands alone");
     if (w->action == WATCH_DROP && !w->table)
         return err_set(e, ERR_BAD_REQUEST, "watch-sql takes TABLE --drop");
-    if (w->action == WATCH_DROP && w->channel && !w->key)
-        return err_set(e, ERR_BAD_REQUEST, "--channel with --drop needs the --key too");
+    if (w->action == WATCH_DROP && (w->channel || w->log) && !w->key)
+        return err_set(e, ERR_BAD_REQUEST, "%s with --drop needs the --key too",
+                       w->channel ? "--channel" : "--log");
     if (w->action == WATCH_INSTALL && (!w->table || !w->key))
         return err_set(e, ERR_BAD_REQUEST, "watch-sql takes TABLE --key 'user:{id}'");
     return 0;

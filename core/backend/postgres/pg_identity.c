@@ -3,18 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *pg_identity_query(enum pg_identity_part part)
+/* A standby has no WAL of its own to name. The control file's two timelines, and that of the WAL
+ * that it receives, come one after the other. */
+#define STANDBY_TIMELINE                                                                           \
+    "(SELECT pg_catalog.lpad(upper(pg_catalog.to_hex(greatest(c.timeline_id,"                      \
+    " r.min_recovery_end_timeline, (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver"    \
+    " w)))), 8, '0') FROM pg_catalog.pg_control_checkpoint() c, pg_catalog.pg_control_recovery()"  \
+    " r)"
+
+const char *pg_identity_expression(enum pg_identity_part part)
 {
-    static const char *const queries[PG_IDENTITY_PARTS] = {
-        [PG_SYSTEM] = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()",
-        [PG_TIMELINE] = "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name("
-                        "pg_catalog.pg_current_wal_lsn()), 1, 8)",
-        [PG_STARTED] = "SELECT (extract(epoch FROM pg_catalog.pg_postmaster_start_time())"
+    static const char *const expressions[PG_IDENTITY_PARTS] = {
+        [PG_SYSTEM] = "(SELECT system_identifier::text FROM pg_catalog.pg_control_system())",
+        [PG_TIMELINE] = "CASE WHEN pg_catalog.pg_is_in_recovery() THEN " STANDBY_TIMELINE
+                        " ELSE pg_catalog.substr(pg_catalog.pg_walfile_name("
+                        "pg_catalog.pg_current_wal_lsn()), 1, 8) END",
+        [PG_STARTED] = "(extract(epoch FROM pg_catalog.pg_postmaster_start_time())"
                        " * 1000000)::bigint::text",
-        [PG_WAL_END] =
-            "SELECT (pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn)::text",
+        [PG_WAL_END] = "(CASE WHEN pg_catalog.pg_is_in_recovery()"
+                       " THEN pg_catalog.pg_last_wal_replay_lsn()"
+                       " ELSE pg_catalog.pg_current_wal_insert_lsn() END"
+                       " - '0/0'::pg_catalog.pg_lsn)::text",
     };
-    return queries[part];
+    return expressions[part];
 }
 
 static void keep(char *out, size_t size, struct slice text)

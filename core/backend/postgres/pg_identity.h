@@ -13,8 +13,8 @@
 
 enum pg_identity_part { PG_SYSTEM, PG_TIMELINE, PG_STARTED, PG_WAL_END, PG_IDENTITY_PARTS };
 
-/* A query of one text, on a server that takes writes. */
-const char *pg_identity_query(enum pg_identity_part part);
+/* An expression of one text, on a primary or a standby. */
+const char *pg_identity_expression(enum pg_identity_part part);
 /* Its answer; what is no such thing leaves the part unknown. */
 void pg_identity_take(struct identity *id, enum pg_identity_part part, struct slice answer);
 

@@ -1,5 +1,6 @@
 #include "backend/postgres/pg_options.h"
 
+#include "base/sql_name.h"
 #include "conf/conf_check.h"
 #include "conf/option_rows.h"
 
@@ -11,6 +12,8 @@
 /* The longest name that PostgreSQL keeps (NAMEDATALEN - 1): it cuts a longer one in LISTEN, and
  * refuses it in pg_notify. */
 #define CHANNEL_MAX 63
+/* Of the last part of a log's name; "_changed" and others are put behind it. */
+#define LOG_NAME_MAX 48
 
 /* clang-format off */
 const struct option pg_options[] = {
@@ -18,6 +21,14 @@ const struct option pg_options[] = {
      .text = "A libpq connection string or URI. Keep passwords out of the file with `${NAME}`."},
     {BACKEND(OPT_STRING, feed, "feed", NULL),
      .text = "The channel on which the database tells of changes with NOTIFY; `rtcache watch-sql` prints the triggers. See [consistency](consistency.md#changes-from-the-database)."},
+    {OWN(OPT_STRING, feed_log, "feed_log", NULL),
+     .text = "The table, NAME or SCHEMA.NAME, that `rtcache watch-sql --log` writes changes to. The feed reads it instead of listening: commits do not wait for one another, a cut leaves no gap, and poolers and standbys are no obstacle. `feed` stays the name of the channel, of which the table may have several. See [consistency](consistency.md#a-log-instead-of-notify)."},
+    {OWN(OPT_DURATION, feed_poll_ms, "feed_poll", "25ms"), .least = 1, .most = HOUR,
+     .text = "How long after it found something the feed looks at its log again."},
+    {OWN(OPT_DURATION, feed_poll_idle_ms, "feed_poll_idle", "250ms"), .least = 1, .most = HOUR,
+     .text = "The longest wait between two looks at the log: it doubles with each that finds nothing."},
+    {OWN(OPT_DURATION, log_keep_ms, "log_keep", "1h"), .least = SEC, .most = 30 * DAY,
+     .text = "How old changes get in the log before the server takes them out. A cut or a restart that took longer is a gap."},
     {BACKEND(OPT_DURATION, feed_heartbeat_ms, "feed_heartbeat", "5s"), .least = 10, .most = HOUR,
      .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again."},
     {BACKEND(OPT_DURATION, feed_grace_ms, "feed_grace", "1min"), .least = 0, .most = DAY,
@@ -46,6 +57,32 @@ const struct option pg_options[] = {
 };
 /* clang-format on */
 
+/* That the log is a table's name with room for the names made of it, and has a channel. */
+static void check_log(const struct conf_check *c, const struct conf_backend *b)
+{
+    static const char *const with_log[] = {"feed_poll", "feed_poll_idle", "log_keep"};
+    const struct pg_conf *own = b->own;
+    struct sql_name name;
+    struct err e;
+    if (!own->feed_log) {
+        for (size_t i = 0; i < sizeof with_log / sizeof *with_log; i++)
+            if (conf_check_text(c, with_log[i]))
+                conf_check_wrong(c, with_log[i], "\"%s\" is for a feed that has a \"feed_log\"",
+                                 with_log[i]);
+        return;
+    }
+    if (!b->feed)
+        conf_check_wrong(c, "feed_log",
+                         "\"feed_log\" needs \"feed\" beside it: the channel that the log's rows "
+                         "name, \"rtcache\" where watch-sql was told of no other");
+    if (sql_name_read(&name, own->feed_log, &e) != 0)
+        conf_check_wrong(c, "feed_log", "\"feed_log\": %s", e.text);
+    else if (strlen(name.text[name.parts - 1]) > LOG_NAME_MAX)
+        conf_check_wrong(c, "feed_log", "\"feed_log\": the name of a log has at most %d bytes",
+                         LOG_NAME_MAX);
+    conf_check_order(c, "feed_poll", own->feed_poll_ms, "feed_poll_idle", own->feed_poll_idle_ms);
+}
+
 void pg_options_check(const struct conf_check *c, const struct conf_backend *b)
 {
     const struct pg_conf *own = b->own;
@@ -55,6 +92,7 @@ void pg_options_check(const struct conf_check *c, const struct conf_backend *b)
         conf_check_wrong(c, "feed",
                          "\"feed\": \"%.64s...\" is longer than the %d bytes of a channel's name",
                          b->feed, CHANNEL_MAX);
+    check_log(c, b);
 }
 
 int pg_options_name_source(const struct conf_backend *b, struct buf *out)

@@ -19,6 +19,9 @@ struct pg_conf {
     int64_t connection_age_ms; /* 0: for ever */
     int64_t connect_timeout_ms;
     int64_t reconnect_base_ms, reconnect_cap_ms;
+    const char *feed_log; /* the table that the feed reads instead of listening; or NULL */
+    int64_t feed_poll_ms, feed_poll_idle_ms;
+    int64_t log_keep_ms;
 };
 
 extern const struct option pg_options[];

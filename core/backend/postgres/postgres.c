@@ -5,6 +5,7 @@
 #include "backend/postgres/pg_known.h"
 #include "backend/postgres/pg_link.h"
 #include "backend/postgres/pg_listen.h"
+#include "backend/postgres/pg_log.h"
 #include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_pool.h"
 #include "backend/postgres/pg_queue.h"
@@ -145,6 +146,14 @@ static int postgres_open(struct backend **out, struct ev_loop *loop,
     return 0;
 }
 
+static int postgres_listen(struct listen **out, struct ev_loop *loop,
+                           const struct conf_backend *conf, const struct listen_events *events,
+                           struct err *e)
+{
+    const struct pg_conf *own = conf->own;
+    return (own->feed_log ? pg_log_new : pg_listen_new)(out, loop, conf, events, e);
+}
+
 const struct backend_driver postgres_driver = {
     .conf = {.name = "postgres",
              .options = pg_options,
@@ -154,5 +163,5 @@ const struct backend_driver postgres_driver = {
              .name_source = pg_options_name_source},
     .verbs = sql_verbs,
     .open = postgres_open,
-    .listen = pg_listen_new,
+    .listen = postgres_listen,
 };

@@ -213,6 +213,49 @@ static void a_watch_is_removed_as_it_was_installed(void **state)
     writes(WATCH(W("--list")), list);
 }
 
+static void a_log_is_named_or_called_as_ever(void **state)
+{
+    (void)state;
+    char a[100], b[100];
+    const char *trigger = "CREATE TRIGGER rtcache_", *const table = "CREATE TABLE ";
+    called(a, sizeof a, trigger, WATCH(W("t"), W("--key"), W("a:{x}")));
+    called(b, sizeof b, trigger, WATCH(W("t"), W("--key"), W("a:{x}"), W("--log")));
+    assert_string_equal(b, "changed"); /* the log's own comes first */
+    called(b, sizeof b, table, WATCH(W("t"), W("--key"), W("a:{x}"), W("--log")));
+    assert_string_equal(b, "\"rtcache_log\"");
+    called(b, sizeof b, table, WATCH(W("t"), W("--log"), W("--key"), W("a:{x}")));
+    assert_string_equal(b, "\"rtcache_log\"");
+    called(b, sizeof b, table, WATCH(W("t"), W("--key"), W("a:{x}"), W("--log"), W("S.\"Log\"")));
+    assert_string_equal(b, "\"s\".\"Log\"");
+    called(b, sizeof b, table, WATCH(W("t"), W("--key"), W("a:{x}"), W("--log=mine")));
+    assert_string_equal(b, "\"mine\"");
+    const char *const names[] = {"\"s\".\"Log_meta\" (one",
+                                 "\"s\".\"Log_purge\"(keep interval, most",
+                                 "\"s\".\"Log_changed\"() RETURNS",
+                                 "feed_log = \"s.\"Log\"\"",
+                                 "--channel 'rtcache' --log 's.\"Log\"'",
+                                 NULL};
+    writes(WATCH(W("t"), W("--key"), W("a:{x}"), W("--log"), W("s.\"Log\"")), names);
+    /* A watch that notifies and one that logs are two, and each has none of the other's. */
+    const char *const marks[] = {"pg_notify(", "INSERT INTO \"rtcache: the log\""};
+    for (int log = 0; log < 2; log++) {
+        struct watch_sql w = {
+            .table = "t", .key = "a:{x}", .channel = "c", .log = log ? "l" : NULL};
+        struct buf sql;
+        struct err e;
+        buf_init(&sql, 0);
+        assert_int_equal(watch_sql_write(&sql, &w, &e), 0);
+        assert_int_equal(buf_append(&sql, "", 1), 0);
+        assert_non_null(strstr(sql.data, marks[log]));
+        assert_null(strstr(sql.data, marks[1 - log]));
+        buf_fini(&sql);
+    }
+    called(b, sizeof b, "starts_with(t.tgname, 'rtcache_",
+           WATCH(W("t"), W("--key"), W("a:{x}"), W("--drop"), W("--log")));
+    assert_string_not_equal(a, b);
+    assert_int_equal(strlen(b), 18); /* 16 digits, and the end of the text */
+}
+
 static void wrong_words_are_refused_with_the_reason(void **state)
 {
     (void)state;
@@ -229,6 +272,12 @@ static void wrong_words_are_refused_with_the_reason(void **state)
     REFUSES("one word too many", "a", "b", "--key", "{a}");
     REFUSES("needs a value", "a", "--key");
     REFUSES("not --nope", "a", "--nope", "x");
+    REFUSES("name of a log has at most 48 bytes", "a", "--key", "{a}", "--log",
+            "l123456789l123456789l123456789l123456789l12345678");
+    REFUSES("no table's name", "a", "--key", "{a}", "--log=");
+    REFUSES("--log stands twice", "a", "--key", "{a}", "--log", "--log");
+    REFUSES("--list stands alone", "--list", "--log");
+    REFUSES("--log with --drop needs the --key", "a", "--drop", "--log");
     REFUSES("channel has 1 to 63", "a", "--key", "{a}", "--channel", "");
     REFUSES("$rtcache", "a", "--key", "$rtcache${a}");
     REFUSES("line end", "a", "--key", "x\n{a}");
@@ -279,6 +328,7 @@ int main(void)
         cmocka_unit_test(as_many_tags_are_taken_as_there_may_be),
         cmocka_unit_test(each_key_has_names_of_its_own_that_fit),
         cmocka_unit_test(a_watch_is_removed_as_it_was_installed),
+        cmocka_unit_test(a_log_is_named_or_called_as_ever),
         cmocka_unit_test(wrong_words_are_refused_with_the_reason),
         cmocka_unit_test(a_name_has_63_bytes_at_most),
     };

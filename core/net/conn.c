@@ -28,6 +28,7 @@ void conn_close(struct conn *c)
     held_close(c);
     io_closed(io, io->metrics);
     free(c);
+    tickets_drain(io);
 }
 
 bool conn_write(struct conn *c)

@@ -8,6 +8,7 @@
  *   held       what it holds is written down
  *   conn       its turn's end, and its own
  *   conn_in    what comes          conn_over   whether its time is over
+ *                                  conn_drain  the server goes down
  *
  * Each of these calls those above it in this list alone, and none of them a protocol but by its
  * table (protocol.h). Shape: an idle connection holds no buffers: it reads into the thread's room
@@ -35,6 +36,7 @@
 /* How far its life is; it never goes back. */
 enum conn_state {
     CONN_OPEN,
+    CONN_DRAINING,  /* the server goes down: what it asks for from now on is refused */
     CONN_ENDED,     /* the client sends no more: closed when all it asked for is answered */
     CONN_FINISHING, /* closed when what is answered has been written */
     CONN_LINGERING, /* that too, but what is wrong is said first: the client's unread bytes would
@@ -85,6 +87,8 @@ struct conn {
     size_t frame_bytes; /* that were there of it then */
     struct subscriber *subscriber; /* serve/subscriptions.h; NULL before the first subscribe */
     int64_t linger_until_ms;
+    int64_t
+        done_ms; /* since when nothing is pending, while the server goes down; 0: something is */
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
     bool ahead;   /* the first byte of the next answer has been sent already; conn_over.c */
@@ -94,11 +98,8 @@ struct conn {
 
 /* fd is handed over. protocol: static. */
 void conn_open(struct io *io, int fd, bool tls, const struct protocol *protocol);
-/* One reason less why no message is taken. What was kept is taken where there is no other, unless
- * the thread takes no new requests. */
+/* One reason less why no message is taken. What was kept is taken where there is no other. */
 void conn_resume(struct conn *c, enum conn_halt why);
-/* That, also where the thread takes no new requests: what was read already is answered. */
-void conn_go_on(struct conn *c, enum conn_halt why);
 
 /* ---- conn_over ---- */
 
@@ -110,6 +111,14 @@ bool conn_is_unread(const struct conn *c, int64_t now_ms);
 bool conn_is_deserted(struct conn *c);
 /* Whether the frame that it is sending comes in more slowly than frame_rate. */
 bool conn_is_slow(struct conn *c, int64_t now_ms);
+
+/* ---- conn_drain ---- */
+
+/* The server goes down: from now on its protocol refuses what it asks for. */
+void conn_drain(struct conn *c);
+/* Looks at one of a server that goes down, which ends it in order where nothing is pending. true: it
+ * can be closed at once. */
+bool conn_drained(struct conn *c, int64_t now_ms);
 
 /* ---- conn ---- */
 

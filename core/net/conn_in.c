@@ -65,14 +65,6 @@ static void input_ended(struct conn *c)
 
 void conn_resume(struct conn *c, enum conn_halt why)
 {
-    if (!c->io->draining)
-        conn_go_on(c, why);
-    else
-        c->halts &= ~(unsigned)why;
-}
-
-void conn_go_on(struct conn *c, enum conn_halt why)
-{
     c->halts &= ~(unsigned)why;
     c->active_ms = c->io->now_ms;
     c->in_turn = true;

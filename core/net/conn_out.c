@@ -67,7 +67,7 @@ void conn_stop_reading(struct conn *c)
 
 void conn_read_on(struct conn *c)
 {
-    if (ev_is_active(&c->reading) || c->state != CONN_OPEN || c->halts || c->io->draining)
+    if (ev_is_active(&c->reading) || c->state > CONN_DRAINING || c->halts)
         return;
     if (!shed_is_paused(&c->member) && !conn_is_past_pause(c))
         ev_io_start(c->io->worker.loop, &c->reading);

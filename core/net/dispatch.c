@@ -231,3 +231,27 @@ void dispatch(struct conn *c, const struct rpc_msg *m)
     }
     run(&t, method, m);
 }
+
+/* ---- a server that goes down ---- */
+
+#define RETRY_AFTER_MS 1000 /* when another server may be there */
+
+void dispatch_refusal(struct io *io, struct err *e)
+{
+    metrics_inc(io->metrics, M_REQUESTS);
+    (void)err_set(e, ERR_SHUTDOWN, "the server is going down");
+    e->retry_after_ms = RETRY_AFTER_MS;
+}
+
+void dispatch_refuse(struct conn *c, const struct rpc_msg *m)
+{
+    const struct target t = {
+        .io = c->io,
+        .conn = c,
+        .msgid = m->msgid,
+        .notify = m->kind == RPC_NOTIFICATION,
+    };
+    struct err e;
+    dispatch_refusal(c->io, &e);
+    answer_error(&t, &e);
+}

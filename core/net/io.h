@@ -114,7 +114,8 @@ struct io {
     struct list_walk swept;
     struct message begin, stop;
     bool draining;
-    struct message *drained; /* sent to control when it has no tickets any more */
+    int64_t drain_ms;        /* since when */
+    struct message *drained; /* sent to control when it has no tickets and connections any more */
     char *read_room;         /* IO_READ_BYTES */
     char *plain_room;        /* IO_READ_BYTES, for what TLS has opened; NULL before */
     struct buf spare_sealed; /* as spare, for TLS records */

@@ -8,12 +8,15 @@
 #include "net/park.h"
 #include "net/subscribe.h"
 #include "serve/subscriptions.h"
+#include "sys/sock.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #define SWEEP_SECONDS 0.4 /* who has left is known after two of them */
-#define SWEEP_EACH    32  /* connections between two looks at the clock */
+#define DRAIN_SECONDS 0.02
+#define UNREAD_READS  16 /* of a socket that is closed at once */
+#define SWEEP_EACH    32 /* connections between two looks at the clock */
 
 static void flush_outboxes(struct io *io)
 {
@@ -70,7 +73,7 @@ static void sweep_conn(struct conn *c, int64_t now_ms)
     struct io *io = c->io;
     int64_t idle_ms = io->snapshot->conf->idle_timeout_ms;
     if (conn_lingered(c, now_ms) || (c->tls && conn_tls_is_late(c, now_ms)) ||
-        conn_is_deserted(c)) {
+        conn_is_deserted(c) || (io->draining && conn_drained(c, now_ms))) {
         conn_close(c);
     } else if (auth_is_overdue(c, now_ms)) {
         sweep_unknown(c);
@@ -247,11 +250,14 @@ static void io_recv_drain(struct message *m, void *owner)
     struct io *io = owner;
     struct drain *d = container_of(m, struct drain, message);
     io->draining = true;
+    io->drain_ms = clock_ms();
     list_for_each (link, &io->conns) {
-        conn_stop_reading(container_of(link, struct conn, link));
+        conn_drain(container_of(link, struct conn, link));
     }
     io->drained = d->drained;
     free(d);
+    ev_timer_set(&io->sweep, 0., DRAIN_SECONDS);
+    ev_timer_again(io->worker.loop, &io->sweep);
     tickets_drain(io);
 }
 
@@ -265,6 +271,15 @@ void io_drain(struct io *io, struct message *drained)
     d->drained = drained;
     d->message.recv = io_recv_drain;
     mailbox_send(&io->worker.mailbox, &d->message);
+}
+
+/* What stands unread in the socket would reset it as it is closed, and take away answers that are
+ * on their way. */
+static void drop_unread(struct io *io, struct conn *c)
+{
+    for (int i = 0; i < UNREAD_READS; i++)
+        if (sock_recv(c->reading.fd, io->read_room, IO_READ_BYTES) <= 0)
+            break;
 }
 
 static void io_recv_stop(struct message *m, void *owner)
@@ -281,7 +296,9 @@ static void io_recv_stop(struct message *m, void *owner)
         conn_flush(c);
     }
     list_for_each_safe (left, after, &io->conns) {
-        conn_close(container_of(left, struct conn, link));
+        struct conn *c = container_of(left, struct conn, link);
+        drop_unread(io, c);
+        conn_close(c);
     }
     flush_outboxes(io); /* to loader threads that drop them */
     worker_stop(&io->worker);

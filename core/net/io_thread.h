@@ -32,7 +32,8 @@ struct io_change {
 };
 void io_change(struct io *io, struct io_change *c);
 
-/* No new requests are read; `drained` is sent to control when nothing is parked any more. */
+/* Requests that come are refused; `drained` is sent to control when nothing is parked any more, and
+ * all connections are closed. */
 void io_drain(struct io *io, struct message *drained);
 void io_stop(struct io *io);
 void io_join(struct io *io);

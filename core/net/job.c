@@ -33,7 +33,7 @@ static bool job_on_slice(struct slice_work *w)
     job_free(j);
     if (last) {
         c->job = NULL;
-        conn_go_on(c, CONN_HALT_JOB);
+        conn_resume(c, CONN_HALT_JOB);
     }
     ticket_close(io);
     return false;

@@ -26,6 +26,9 @@ struct protocol {
      * or later. The bytes used; what is left comes again, with more behind it. It may break or
      * finish c, which is there when it returns. */
     size_t (*take)(struct conn *c, struct slice in);
+    /* It once the server goes down: it differs in `take` alone, which answers each request with
+     * ERR_SHUTDOWN (dispatch_refusal) and does nothing of it. Itself of that one. */
+    const struct protocol *draining;
     /* All is sent. true: something that waited for this is to be sent now. */
     bool (*more)(struct conn *c);
     /* c is being closed, and its tickets are gone. */

@@ -46,19 +46,23 @@ static void parse(struct conn *c, struct slice in, size_t at, struct batch *b)
     }
 }
 
-/* Dispatches the whole messages of `in`; the bytes used. */
-static size_t rpc_take(struct conn *c, struct slice in)
+/* Dispatches or refuses the whole messages of `in`; the bytes used. */
+static inline __attribute__((always_inline)) size_t take_all(struct conn *c, struct slice in,
+                                                             bool refuses)
 {
     size_t at = 0;
     struct batch b;
     b.rc = RPC_MESSAGE;
     while (b.rc == RPC_MESSAGE && !c->halts) {
         parse(c, in, at, &b);
-        if (b.count > 1)
+        if (b.count > 1 && !refuses)
             dispatch_ahead(c->io, b.msgs, b.count);
         unsigned done = 0;
         while (done < b.count && !c->halts) {
-            dispatch(c, &b.msgs[done]);
+            if (refuses)
+                dispatch_refuse(c, &b.msgs[done]);
+            else
+                dispatch(c, &b.msgs[done]);
             at = b.ends[done++];
             /* Looked at as it grows: 64 KiB of input may ask for gigabytes. */
             if (__builtin_expect(c->out.size + c->values.bytes > CONN_NOBODY_PAUSE, 0))
@@ -74,16 +78,37 @@ static size_t rpc_take(struct conn *c, struct slice in)
     return at;
 }
 
+static size_t rpc_take(struct conn *c, struct slice in)
+{
+    return take_all(c, in, false);
+}
+
+static size_t rpc_refuse(struct conn *c, struct slice in)
+{
+    return take_all(c, in, true);
+}
+
 static bool rpc_more(struct conn *c)
 {
     return (!list_empty(&c->ready) && many_send_ready(c)) || telling_drained(c);
 }
+
+static const struct protocol rpc_draining = {
+    .name = "rpc",
+    .first = RPC_ANSWER_BEGINS,
+    .opened = auth_conn_opened,
+    .take = rpc_refuse,
+    .draining = &rpc_draining,
+    .more = rpc_more,
+    .closed = subscribe_client_left,
+};
 
 const struct protocol rpc_protocol = {
     .name = "rpc",
     .first = RPC_ANSWER_BEGINS,
     .opened = auth_conn_opened,
     .take = rpc_take,
+    .draining = &rpc_draining,
     .more = rpc_more,
     .closed = subscribe_client_left,
 };

@@ -45,7 +45,7 @@ void tickets_leave(struct conn *c)
 
 void tickets_drain(struct io *io)
 {
-    if (io->tickets > 0 || !io->drained)
+    if (io->tickets > 0 || !io->drained || !list_empty(&io->conns))
         return;
     mailbox_send(io->options.control, io->drained);
     io->drained = NULL;

@@ -40,7 +40,7 @@ void ticket_done(struct ticket *t, struct conn *c);
 void ticket_close(struct io *io);
 void tickets_leave(struct conn *c);
 
-/* The thread's last word to control, as soon as it has no ticket. */
+/* The thread's last word to control, as soon as it has no ticket and no connection. */
 void tickets_drain(struct io *io);
 
 #endif

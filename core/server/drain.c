@@ -1,5 +1,6 @@
-/* SIGTERM: no new connections, no new requests; what is parked ends within drain_timeout.
- * Passwords that wait for their turn are told at once. */
+/* SIGTERM: no new connections, and new requests are refused; what is parked ends within
+ * drain_timeout, and each connection is closed when nothing is pending for it. Passwords that wait
+ * for their turn are told at once. */
 #include "server/server.h"
 
 #include "base/log.h"
@@ -36,6 +37,7 @@ void drain_begin(struct server *s)
         return;
     }
     s->draining = true;
+    listen_accept_rest(s);
     listen_close(s);
     notify_stopping(&s->notify);
     int64_t limit_ms = s->snapshot->conf->drain_timeout_ms;
@@ -43,10 +45,10 @@ void drain_begin(struct server *s)
     ev_timer_init(&s->drain_limit, drain_on_limit, (double)limit_ms / 1e3, 0.);
     s->drain_limit.data = s;
     ev_timer_start(s->loop, &s->drain_limit);
-    verifier_drain(s->verifier);
     s->undrained = s->io_count;
     for (unsigned i = 0; i < s->io_count; i++) {
         s->drained[i].recv = drain_recv_drained;
         io_drain(s->ios[i], &s->drained[i]);
     }
+    verifier_drain(s->verifier); /* what stands behind an auth is taken by threads that drain */
 }

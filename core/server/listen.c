@@ -346,29 +346,35 @@ static void out_of_descriptors(struct listener *l)
     ev_timer_start(s->loop, &s->accept_pause);
 }
 
+/* false: nobody waits, or nobody can be taken. */
+static bool accept_one(struct listener *l)
+{
+    struct server *s = l->server;
+    struct metrics *m = metrics_mine();
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            out_of_descriptors(l);
+        return false;
+    }
+    if (!admits(s, fd)) {
+        metrics_inc(m, M_CONNECTIONS_REFUSED);
+        log_warn("listen.refused", "reason=max_connections limit=%lld",
+                 (long long)s->snapshot->conf->max_connections);
+        close(fd);
+        return true;
+    }
+    ledger_take_place(s->ledger);
+    metrics_inc(m, M_CONNECTIONS);
+    io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls, protocol_at(&l->addr));
+    return true;
+}
+
 static void listen_on_accept(struct ev_loop *loop, ev_io *watcher, int events)
 {
     (void)loop, (void)events;
     struct listener *l = watcher->data;
-    struct server *s = l->server;
-    struct metrics *m = metrics_mine();
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-                out_of_descriptors(l);
-            return;
-        }
-        if (!admits(s, fd)) {
-            metrics_inc(m, M_CONNECTIONS_REFUSED);
-            log_warn("listen.refused", "reason=max_connections limit=%lld",
-                     (long long)s->snapshot->conf->max_connections);
-            close(fd);
-            continue;
-        }
-        ledger_take_place(s->ledger);
-        metrics_inc(m, M_CONNECTIONS);
-        io_adopt(s->ios[s->next_io++ % s->io_count], fd, l->addr.tls, protocol_at(&l->addr));
+    for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(l); i++) {
     }
 }
 
@@ -379,6 +385,17 @@ void listen_start(struct server *s)
         ev_io_init(&l->accepting, listen_on_accept, l->fd, EV_READ);
         l->accepting.data = l;
         ev_io_start(s->loop, &l->accepting);
+    }
+}
+
+/* Who is connected and waits to be accepted would be reset as the socket is closed: a server that
+ * drains takes them in, and answers them as all others. */
+void listen_accept_rest(struct server *s)
+{
+    for (unsigned i = 0; i < s->listener_count; i++) {
+        struct listener *l = &s->listeners[i];
+        for (int n = 0; n < BACKLOG && !l->handed && l->fd >= 0 && accept_one(l); n++) {
+        }
     }
 }
 

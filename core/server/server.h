@@ -93,6 +93,8 @@ int listen_check_reload(const struct server *s, const struct conf *conf, struct 
 /* Unix sockets belong to the account. What a service manager has handed over is not bound again. */
 int listen_open(struct server *s, const struct account *a, struct err *e) MUST_USE;
 void listen_start(struct server *s);
+/* Accepts who waits for it at sockets that are going to be closed. */
+void listen_accept_rest(struct server *s);
 void listen_close(struct server *s);
 
 /* check.c: `rtcached --check`: every problem of a configuration and its scripts, one a line, to

@@ -8,6 +8,7 @@
  * One answer after the other: while a key is loaded, what the client sends behind is kept unread.
  */
 #include "net/auth.h"
+#include "net/dispatch.h"
 #include "net/protocols.h"
 #include "net/read.h"
 #include "net/rpc.h"
@@ -97,7 +98,17 @@ static void run(struct conn *c, struct slice line)
     }
 }
 
-static size_t line_take(struct conn *c, struct slice in)
+/* The server goes down. */
+static void refuse(struct conn *c, struct slice line)
+{
+    const struct target t = {.io = c->io, .conn = c, .form = FORM_OWN};
+    struct err e;
+    (void)line;
+    dispatch_refusal(c->io, &e);
+    line_error(&t, &e);
+}
+
+static size_t take_all(struct conn *c, struct slice in, void (*each)(struct conn *, struct slice))
 {
     size_t at = 0;
     while (!c->halts) {
@@ -109,11 +120,21 @@ static size_t line_take(struct conn *c, struct slice in)
         if (!end)
             break;
         size_t size = (size_t)(end - in.data) - at;
-        run(c, slice_of(in.data + at, size));
+        each(c, slice_of(in.data + at, size));
         at += size + 1;
         conn_fill_if(c);
     }
     return at;
+}
+
+static size_t line_take(struct conn *c, struct slice in)
+{
+    return take_all(c, in, run);
+}
+
+static size_t line_refuse(struct conn *c, struct slice in)
+{
+    return take_all(c, in, refuse);
 }
 
 static bool line_more(struct conn *c)
@@ -127,10 +148,23 @@ static void line_closed(struct conn *c)
     (void)c;
 }
 
+static const struct protocol line_draining = {
+    .name = "line",
+    .opened = auth_conn_opened,
+    .take = line_refuse,
+    .draining = &line_draining,
+    .more = line_more,
+    .closed = line_closed,
+    .value = line_value,
+    .absent = line_absent,
+    .error = line_error,
+};
+
 static const struct protocol line_protocol = {
     .name = "line",
     .opened = auth_conn_opened,
     .take = line_take,
+    .draining = &line_draining,
     .more = line_more,
     .closed = line_closed,
     .value = line_value,

@@ -116,6 +116,51 @@ describe("a server that is handed its sockets", function()
     for i, c in ipairs(waiting) do assert.equal("pong", expect.value(c:receive(ids[i]))) end
   end)
 
+  it("restarts under load, and nobody is refused or left without an answer", function()
+    local a, port = tcp()
+    local b, path = at_path "rt.sock"
+    local open, answered, lost = {}, { pong = 0, SHUTTING_DOWN = 0 }, {}
+    local function ask(i)
+      local c = i % 2 == 0 and to(port) or assert(client.connect { path = path, timeout = wait.PATIENCE })
+      open[#open + 1] = { c, expect.value(c:send "ping") }
+    end
+    local function hear(patience)
+      local still = {}
+      for _, o in ipairs(open) do
+        local v, err = o[1]:receive(o[2], patience)
+        local what = v or err.code
+        if what == "TIMEOUT" then
+          still[#still + 1] = o
+        else
+          if answered[what] then answered[what] = answered[what] + 1 else lost[#lost + 1] = tostring(err) end
+          o[1]:close()
+        end
+      end
+      open = still
+    end
+    start({ "127.0.0.1:" .. port, "unix:" .. path }, { a, b })
+    for _ = 1, 4 do
+      for i = 1, 200 do
+        ask(i)
+        hear(0)
+      end
+      server:signal "TERM"
+      local i = 0
+      repeat
+        i = i + 1
+        if #open < 100 then ask(i) end
+        hear(0)
+      until server.process:wait(0)
+      assert.equal(0, server.process.status)
+      while #open < 100 do ask(#open) end
+      server:launch()
+      hear(wait.PATIENCE)
+    end
+    assert.same({}, lost)
+    assert.equal(0, #open)
+    assert.truthy(answered.pong > 4 * 200, answered.pong)
+  end)
+
   it("leaves alone what is for another process", function()
     local s, port = tcp()
     start({ "127.0.0.1:0" }, { s }, nil, { env = { LISTEN_PID = "1" } })

@@ -228,16 +228,16 @@ describe("a server that drains", function()
     source:await_gate(GATE, 4)
     server:signal "TERM"
     expect.error("SHUTTING_DOWN", {}, held:receive(auth))
-    local late -- auth is told before the I/O threads are, which may have read a ping by then
-    repeat
-      late = cache:send "ping"
-    until not cache:read_message(0.5)
+    wait.until_true("it takes nothing more", function()
+      local _, err = cache:ping()
+      return err and err.code == "SHUTTING_DOWN"
+    end)
     source.db:open(GATE)
     assert.equal("in time", expect.value(cache:receive(ids[1])))
     assert.equal(1, expect.value(cache:receive(ids[2])).version)
     assert.equal("in time", expect.value(cache:receive(ids[3]))[2].value)
+    expect.error("CLOSED", {}, cache:read_message())
     assert.equal(0, server.process:wait(wait.PATIENCE))
-    expect.error("CLOSED", {}, cache:receive(late))
   end)
 
   it("stops at once when it is told so again, and says so to all who wait", function()

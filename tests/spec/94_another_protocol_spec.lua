@@ -75,6 +75,25 @@ describe("a protocol beside the server's own", function()
     assert.is_nil((lines:receive "*l"))
   end)
 
+  it("says in its own words that the server goes down, and ends behind the last answer", function()
+    local other = Server.start {
+      binary = BINARY, options = { drain_timeout = "1h", listen = { "unix:" .. folder .. "/other.line" } },
+      loaders = { { pattern = "k:*", script = "nap.lua", wait_timeout = "60s", load_timeout = "60s" } },
+      scripts = { ["nap.lua"] = "return { load = function() rtcache.sleep(1) return 'napped' end }" },
+    }
+    local sock = assert(unix())
+    assert(sock:connect(folder .. "/other.line"))
+    sock:settimeout(60)
+    assert(sock:send "GET k:1\nGET k:2\n")
+    other:signal "TERM"
+    other:wait_log "server.draining"
+    assert(sock:send "GET k:3\n")
+    local text = assert(sock:receive "*a")
+    assert.truthy(text:find("ERROR SHUTTING_DOWN the server is going down\n", 1, true), text)
+    sock:close()
+    other:stop()
+  end)
+
   it("leaves nothing behind when its client goes while it waits", function()
     source:put("k:4", "four", { gate = GATE })
     source.db:shut(GATE)

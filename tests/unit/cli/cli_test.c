@@ -114,6 +114,8 @@ static void an_error_goes_to_standard_error_and_is_exit_code_3(void **state)
     (void)state;
     check("get error", 3, "", "rtcache: LOAD_FAILED error: the \"source\" said \\u001b[1m no\n");
     check("get refused", 3, "", "rtcache: PROTOCOL no such thing\n");
+    check("get stopping", 3, "",
+          "rtcache: SHUTTING_DOWN the server is going down (retry after 1000 ms)\n");
     check("get late", 5, "", "rtcache: TIMEOUT late: no answer within 5 ms\n");
 }
 

@@ -2,9 +2,10 @@
  * fake_server: a process that speaks the protocol's wire and answers by rote, for tests of the
  * client. It reads what has arrived, then answers it last request first.
  *
- * The key decides: "absent" nil or false, "text", "bytes", "error", "late" (TIMEOUT), "silent" (no
- * answer), "close", "garbage", "stranger" (an answer nobody asked for), "split" (byte by byte),
- * "refused" (an error with the id 0), "twice"; any other key answers with [method, params...].
+ * The key decides: "absent" nil or false, "text", "bytes", "error", "late" (TIMEOUT), "stopping"
+ * (SHUTTING_DOWN), "silent" (no answer), "close", "garbage", "stranger" (an answer nobody asked
+ * for), "split" (byte by byte), "refused" (an error with the id 0), "twice"; any other key answers
+ * with [method, params...].
  */
 #ifndef RTCACHE_TESTS_CLI_FAKE_SERVER_H
 #define RTCACHE_TESTS_CLI_FAKE_SERVER_H
@@ -37,6 +38,14 @@ static inline void fake_error(struct buf *out, uint32_t id, int code, const char
 {
     struct err e;
     err_set(&e, code, "%s", text);
+    fake_must(rpc_reply_error(out, id, &e, false));
+}
+
+static inline void fake_stopping(struct buf *out, uint32_t id)
+{
+    struct err e;
+    err_set(&e, ERR_SHUTDOWN, "the server is going down");
+    e.retry_after_ms = 1000;
     fake_must(rpc_reply_error(out, id, &e, false));
 }
 
@@ -182,6 +191,8 @@ static inline int fake_answer(struct buf *out, const struct rpc_msg *m)
         fake_error(out, m->msgid, ERR_LOAD_FAILED, "error: the \"source\" said \x1b[1m no");
     else if (slice_eq_str(key, "late"))
         fake_error(out, m->msgid, ERR_TIMEOUT, "late: no answer within 5 ms");
+    else if (slice_eq_str(key, "stopping"))
+        fake_stopping(out, m->msgid);
     else if (slice_eq_str(key, "refused"))
         fake_error(out, 0, ERR_PROTOCOL, "no such thing");
     else if (!slice_eq_str(key, "silent"))

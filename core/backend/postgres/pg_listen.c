@@ -240,7 +240,6 @@ int pg_listen_new(struct listen **out, struct ev_loop *loop, const struct conf_b
     l->events = *events;
     int rc = pg_session_init(&l->session, loop, b, &session_ops, e);
     if (rc != 0) {
-        pg_target_fini(&l->target);
         free(l);
         return rc;
     }

@@ -155,6 +155,8 @@ int pg_session_init(struct pg_session *s, struct ev_loop *loop, const struct con
     int rc = pg_target_init(&s->target, s->own->url, s->own->connect_timeout_ms, e);
     if (rc == 0)
         pg_session_arm(s, 0);
+    else
+        pg_target_fini(&s->target); /* what it has of a url that is refused */
     return rc;
 }
 

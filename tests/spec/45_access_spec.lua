@@ -20,7 +20,7 @@ local function user(name, rights, more)
 end
 
 local function with(users, more)
-  local o = { users = users, auth_delay = "0s" }
+  local o = { users = users, auth_delay = "0s", state = "state", snapshot_every = "0s" }
   for k, v in pairs(more or {}) do o[k] = v end
   return {
     options = o,

@@ -99,7 +99,7 @@ describe("every method", function()
     end
     user("all-own", RIGHTS, { "own:*", STAR })
     server, source = Source.sqlite {
-      options = { users = users, auth_delay = "0s", auth_timeout = "1h" },
+      options = { users = users, auth_delay = "0s", auth_timeout = "1h", state = "state" },
       scripts = { ["writer.lua"] = SCRIPT },
       loaders = { { pattern = "*", script = "writer.lua", ttl = "1h", stale_ttl = "1h" } },
     }

@@ -15,7 +15,7 @@ static void make(struct pg_target *t, const char *url, int64_t connect_timeout_m
 {
     struct err e;
     if (pg_target_init(t, url, connect_timeout_ms, &e) != 0)
-        fail_msg("%s: %s", url, e.text);
+        fail_msg("%s: %s", url ? url : "no url", e.text);
 }
 
 /* The last one of a keyword counts; NULL: it is not there. */

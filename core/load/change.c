@@ -2,6 +2,48 @@
 
 #include "metrics/metrics.h"
 
+void changes_of_thread(struct changes *own, const struct changes *all, struct journal_lane *lane)
+{
+    *own = *all;
+    own->all = all;
+    own->lane = lane;
+    journal_lane_init(lane, NULL);
+}
+
+void changes_journal(struct changes *all, struct journal *j)
+{
+    all->journal = j;
+}
+
+/* Behind the change: what a snapshot has that begins in between is only said once more. */
+static void note(const struct changes *c, const struct journal_record *r)
+{
+    if (!c->lane)
+        return;
+    c->lane->journal = c->all->journal;
+    journal_note(c->lane, r);
+}
+
+static void note_text(const struct changes *c, enum journal_kind kind, struct slice text, bool soft)
+{
+    struct journal_record r = {.kind = kind, .text = text, .soft = soft};
+    note(c, &r);
+}
+
+/* What is older than the version, if there is one, is gone, and stays out for so long. */
+static void note_key(const struct changes *c, struct slice key, const int64_t *version, bool gone,
+                     int64_t floor_ttl_ms)
+{
+    struct journal_record r = {.kind = JOURNAL_KEY, .text = key};
+    if (version) {
+        r.has_version = true;
+        r.version = *version;
+        r.gone = gone;
+        r.left_ms = floor_ttl_ms;
+    }
+    note(c, &r);
+}
+
 static void tell(const struct changes *c, enum news_what what, enum news_cause cause,
                  struct slice text, const int64_t *version)
 {
@@ -15,6 +57,7 @@ int change_invalidate(const struct changes *c, const struct invalidation *i, enu
                       bool *dropped, struct err *e)
 {
     int rc = flights_invalidate(c->flights, i, dropped);
+    note_key(c, i->key, i->version, i->gone, i->floor_ttl_ms);
     metrics_inc(metrics_mine(), M_INVALIDATIONS);
     tell(c, NEWS_KEY, cause, i->key, i->version);
     return rc == 0 ? 0 : err_set(e, rc, "no memory to remember the version");
@@ -27,6 +70,7 @@ int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_c
         return err_set(e, ERR_BAD_REQUEST, "a tag of %zu bytes, where 1 to %d are taken", tag.size,
                        MARKS_TAG_SIZE);
     marks_tag(c->marks, tag, soft);
+    note_text(c, JOURNAL_TAG, tag, soft);
     metrics_inc(metrics_mine(), M_TAG_INVALIDATIONS);
     tell(c, NEWS_TAG, cause, tag, NULL);
     return 0;
@@ -35,6 +79,7 @@ int change_tag(const struct changes *c, struct slice tag, bool soft, enum news_c
 void change_all_tags(const struct changes *c, bool soft, enum news_cause cause)
 {
     marks_all_tags(c->marks, soft);
+    note_text(c, JOURNAL_ALL_TAGS, slice_of("", 0), soft);
     tell(c, NEWS_ALL, cause, slice_of("", 0), NULL); /* a subscriber may hold anything tagged */
 }
 
@@ -50,6 +95,8 @@ int change_match(const struct changes *c, struct slice pattern, bool soft, enum 
     }
     glob_compile(&g, pattern, room);
     int rc = flights_match(c->flights, &g, soft, e);
+    if (rc == 0)
+        note_text(c, JOURNAL_PATTERN, pattern, soft);
     metrics_inc(metrics_mine(), rc == 0 ? M_GLOB_INVALIDATIONS : M_GLOBS_REFUSED);
     /* Told even where it was refused: what was loaded meanwhile is void already. */
     tell(c, NEWS_MATCH, cause, pattern, NULL);
@@ -63,6 +110,9 @@ int change_misfits(const struct changes *c, struct slice pattern, struct err *e)
     glob_compile(&g, pattern, room);
     g.misfits = true;
     int rc = flights_match(c->flights, &g, false, e);
+    struct journal_record r = {.kind = JOURNAL_PATTERN, .text = pattern, .misfits = true};
+    if (rc == 0)
+        note(c, &r);
     metrics_inc(metrics_mine(), rc == 0 ? M_GLOB_INVALIDATIONS : M_GLOBS_REFUSED);
     tell(c, NEWS_MATCH, CAUSE_INVALIDATE, glob_plain(pattern, plain), NULL);
     return rc;
@@ -71,6 +121,7 @@ int change_misfits(const struct changes *c, struct slice pattern, struct err *e)
 bool change_expire(const struct changes *c, struct slice key, uint64_t hash, int64_t now_ms)
 {
     bool there = flights_expire(c->flights, key, hash, now_ms);
+    note_text(c, JOURNAL_KEY, key, true);
     tell(c, NEWS_KEY, CAUSE_EXPIRE, key, NULL);
     return there;
 }
@@ -87,6 +138,8 @@ static int lift_match(const struct changes *c, struct slice pattern, bool all, i
     }
     glob_compile(&g, pattern, room);
     int rc = flights_lift_match(c->flights, &g, all, now_ms, e);
+    if (rc == 0)
+        note_text(c, JOURNAL_LIFT_PATTERN, all ? slice_of("", 0) : pattern, false);
     tell(c, NEWS_MATCH, CAUSE_INVALIDATE, pattern, NULL);
     return rc;
 }
@@ -97,6 +150,7 @@ int change_lift(const struct changes *c, const struct lift *what, bool *had, str
     *had = true;
     if (what->key.size > 0) {
         *had = flights_lift(c->flights, what->key, what->hash, what->now_ms);
+        note_text(c, JOURNAL_LIFT, what->key, false);
         tell(c, NEWS_KEY, CAUSE_INVALIDATE, what->key, NULL);
     } else {
         bool all = what->match.size == 0;
@@ -112,6 +166,7 @@ int change_set(const struct changes *c, const struct put *p, int64_t now_ms, str
     int rc = flights_set(c->flights, p, now_ms, e);
     if (rc != 0)
         return rc;
+    note_key(c, p->key, NULL, false, 0);
     metrics_inc(metrics_mine(), M_SETS);
     tell(c, NEWS_KEY, CAUSE_SET, p->key, p->has_version ? &p->version : NULL);
     return 0;
@@ -120,6 +175,7 @@ int change_set(const struct changes *c, const struct put *p, int64_t now_ms, str
 int change_write(const struct changes *c, const struct written *w, bool *stored)
 {
     int rc = flights_write(c->flights, w, stored);
+    note_key(c, w->put->key, &w->put->version, false, w->floor_ttl_ms);
     tell(c, NEWS_KEY, CAUSE_PUT, w->put->key, &w->put->version);
     return rc;
 }
@@ -127,6 +183,9 @@ int change_write(const struct changes *c, const struct written *w, bool *stored)
 int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms)
 {
     int rc = flights_doubt(c->flights, i, until_ms);
+    struct journal_record r = {
+        .kind = JOURNAL_DOUBT, .text = i->key, .left_ms = until_ms - i->now_ms};
+    note(c, &r);
     tell(c, NEWS_KEY, CAUSE_INVALIDATE, i->key, NULL);
     return rc;
 }

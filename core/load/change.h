@@ -1,6 +1,7 @@
 /*
  * change: the verbs that alter what is cached, whoever asks for them (a client, a script's write, a
- * database's feed): each takes effect, is counted and is told to subscribers before it returns.
+ * database's feed): each takes effect, is counted, noted for the journal and told to subscribers
+ * before it returns.
  *
  * Thread: any. Errors: of the flights and marks below. Limits: theirs.
  */
@@ -16,10 +17,19 @@ struct changes {
     struct store *store; /* borrowed, all of them */
     struct flights *flights;
     struct marks *marks;
-    struct news_hub *news; /* NULL: nobody is told */
-    /* Of the thread that changes, which flushes it before it acknowledges. NULL: not journaled. */
+    struct news_hub *news;   /* NULL: nobody is told */
+    struct journal *journal; /* NULL: there is none, or not yet */
+    /* What a thread has for its own (changes_of_thread). NULL: its changes are not journaled. */
+    const struct changes *all;
     struct journal_lane *lane;
 };
+
+/* A thread's own, where changes are journaled: they are noted in lane, which it has to flush before
+ * it acknowledges them. all: borrowed. A feed has none of these: it goes on where it was, or says
+ * that something is missing. */
+void changes_of_thread(struct changes *own, const struct changes *all, struct journal_lane *lane);
+/* Where lanes are written to from now on; before the first client comes. j: borrowed, or NULL. */
+void changes_journal(struct changes *all, struct journal *j);
 
 /* One key. *dropped: whether an entry was. */
 int change_invalidate(const struct changes *c, const struct invalidation *i, enum news_cause cause,

@@ -15,6 +15,8 @@ struct loader_thread {
     struct worker worker;
     struct loader_thread_options options;
     struct thread_state state;
+    struct changes changes;
+    struct journal_lane lane;
     struct schedule schedule;
     struct writes writes;
     struct edition *current, *prepared;
@@ -137,6 +139,7 @@ static void loader_thread_recv_give_up(struct message *m, void *owner)
     struct loader_thread *t = owner;
     struct write *w = container_of(m, struct write, give_up);
     writes_give_up(&t->writes, w);
+    writes_tell_all(&t->writes); /* its answer goes before this */
     m->recv = w->heard;
     mailbox_send(w->answer_to, m);
 }
@@ -221,11 +224,12 @@ int loader_thread_new(struct loader_thread **out, const struct loader_thread_opt
     if (!t)
         return err_set(e, ERR_NOMEM, "no memory for a loader thread");
     t->options = *o;
+    changes_of_thread(&t->changes, o->changes, &t->lane);
     t->state = (struct thread_state){
         .index = o->index,
         .store = o->store,
         .flights = o->flights,
-        .changes = o->changes,
+        .changes = &t->changes,
         .rng = {.state = o->seed},
     };
     list_init(&t->state.running);
@@ -270,6 +274,7 @@ static void loader_thread_on_turn_end(struct ev_loop *loop, ev_prepare *watcher,
     (void)loop, (void)events;
     struct loader_thread *t = watcher->data;
     answers_tell_all(&t->state.answers);
+    writes_tell_all(&t->writes);
 }
 
 static void loader_thread_recv_begin(struct message *m, void *owner)
@@ -315,6 +320,7 @@ static void loader_thread_recv_stop(struct message *m, void *owner)
         for (size_t i = 0; i < t->current->snapshot->conf->loader_count; i++)
             writes_move(&t->writes, &t->current->admissions[i]);
     writes_shutdown(&t->writes);
+    writes_tell_all(&t->writes); /* no turn ends any more */
     load_shutdown_all(&t->state);
     list_for_each_safe (link, next, &t->schedule.editions) {
         edition_unref(container_of(link, struct edition, link));
@@ -349,5 +355,6 @@ void loader_thread_free(struct loader_thread *t)
     worker_fini(&t->worker);
     writes_fini(&t->writes);
     answers_fini(&t->state.answers);
+    journal_lane_fini(&t->lane);
     free(t);
 }

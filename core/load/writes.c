@@ -24,11 +24,30 @@ static struct write *first_of_key(struct writes *ws, const struct write *w)
     return NULL;
 }
 
-static void answer(struct write *w)
+static void send_answer(struct write *w)
 {
-    w->ended = true;
     w->message.recv = w->answered;
     mailbox_send(w->answer_to, &w->message);
+}
+
+static void answer(struct writes *ws, struct write *w)
+{
+    const struct journal_lane *lane = ws->thread->changes->lane;
+    w->ended = true;
+    if (lane && journal_waits(lane))
+        list_push_back(&ws->ended, &w->link);
+    else
+        send_answer(w);
+}
+
+void writes_tell_all(struct writes *ws)
+{
+    struct journal_lane *lane = ws->thread->changes->lane;
+    struct list *link;
+    if (lane)
+        journal_flush(lane);
+    while ((link = list_pop_front(&ws->ended)))
+        send_answer(container_of(link, struct write, link));
 }
 
 static bool enter(struct writes *ws, struct write *w);
@@ -45,7 +64,7 @@ static void leave(struct writes *ws, struct write *w)
             list_push_back(bucket_of(ws, next->hash), &next->chain);
             ws->waiting--;
         }
-        answer(w);
+        answer(ws, w);
         if (next && enter(ws, next))
             return;
     }
@@ -138,7 +157,7 @@ void writes_take(struct writes *ws, struct write *w)
     list_init(&w->behind);
     if (ws->thread->stopping || !ws->current) {
         err_set(&w->err, ERR_SHUTDOWN, "the server is going down");
-        answer(w);
+        answer(ws, w);
         return;
     }
     struct admission *a = admission_of(ws, w);
@@ -150,7 +169,7 @@ void writes_take(struct writes *ws, struct write *w)
         metrics_inc(ws->thread->metrics, M_WRITES_REFUSED);
     }
     if (w->err.code != 0) {
-        answer(w);
+        answer(ws, w);
     } else if (first) {
         list_push_back(&first->behind, &w->link);
         ws->waiting++;
@@ -170,7 +189,7 @@ void writes_give_up(struct writes *ws, struct write *w)
     err_set(&w->err, ERR_TIMEOUT, "%s: its turn did not come in time, and nothing was written",
             show_key(key, w->key));
     if (list_empty(&w->chain)) /* behind another one of its key */
-        answer(w);
+        answer(ws, w);
     else
         leave(ws, w);
 }
@@ -179,6 +198,7 @@ int writes_init(struct writes *ws, struct thread_state *t, struct err *e)
 {
     *ws = (struct writes){.thread = t};
     list_init(&ws->running);
+    list_init(&ws->ended);
     ws->buckets = malloc(WRITES_BUCKETS * sizeof *ws->buckets);
     if (!ws->buckets)
         return err_set(e, ERR_NOMEM, "no memory for the writes of a loader thread");

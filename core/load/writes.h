@@ -17,6 +17,7 @@ struct writes {
     struct edition *current; /* the thread's, whose loaders writes go to; NULL: none */
     struct list *buckets;    /* WRITES_BUCKETS of them: the first write of each key */
     struct list running;     /* in the air */
+    struct list ended;       /* answered once what they have changed is in the journal */
     uint32_t waiting;        /* for their key, or for a place */
 };
 
@@ -32,5 +33,8 @@ void writes_give_up(struct writes *ws, struct write *w);
  * moved after thread->stopping is set, which answers them. */
 void writes_move(struct writes *ws, struct admission *before);
 void writes_shutdown(struct writes *ws);
+/* Those that have ended are answered, behind one write to the journal: at the end of a turn, and
+ * where none ends any more. */
+void writes_tell_all(struct writes *ws);
 
 #endif

@@ -31,8 +31,11 @@ void conn_close(struct conn *c)
     tickets_drain(io);
 }
 
+/* No acknowledgement leaves before what it says is in the journal. */
 bool conn_write(struct conn *c)
 {
+    if (__builtin_expect(journal_waits(&c->io->lane), 0))
+        journal_flush(&c->io->lane);
     return c->tls ? conn_tls_write(c) : conn_send_all(c);
 }
 

@@ -152,7 +152,9 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     c->in_turn = false;
     if (!known)
         explicit_bzero(io->read_room, (size_t)n);
-    if (conn_unread(c) > 0 || c->state != CONN_OPEN || !list_empty(&c->ready))
+    if (__builtin_expect(journal_waits(&io->lane), 0))
+        conn_touch(c); /* with all others of this turn, behind one write to the journal */
+    else if (conn_unread(c) > 0 || c->state != CONN_OPEN || !list_empty(&c->ready))
         conn_flush(c);
     else
         held_settle(c);

@@ -57,7 +57,6 @@ struct io_options {
     struct store *store; /* all borrowed, and alive until io_free */
     struct flights *flights;
     const struct changes *changes;
-    struct journal *journal; /* NULL: there is none */
     struct loader_thread *const *loaders;
     unsigned loader_count;
     struct ledger *ledger;
@@ -89,6 +88,8 @@ struct departures {
 struct io {
     struct worker worker;
     struct io_options options;
+    struct changes changes;   /* its own: options.changes */
+    struct journal_lane lane; /* what it has changed since its last answers left */
     struct snapshot *snapshot;
     struct metrics *metrics;
     struct asker asker;

@@ -42,6 +42,7 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     if (__builtin_expect(!list_empty(&io->slices.waiting), 0))
         io_run_slices(io);
     flush_outboxes(io);
+    journal_flush(&io->lane);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
 }
@@ -122,6 +123,8 @@ int io_new(struct io **out, const struct io_options *o, struct err *e)
     if (!io)
         return err_set(e, ERR_NOMEM, "no memory for an I/O thread");
     io->options = *o;
+    changes_of_thread(&io->changes, o->changes, &io->lane);
+    io->options.changes = &io->changes;
     io->rng.state = o->seed;
     io->asker = (struct asker){
         .store = o->store,
@@ -331,6 +334,7 @@ void io_free(struct io *io)
     buf_fini(&io->spare);
     buf_fini(&io->sink);
     buf_fini(&io->spare_sealed);
+    journal_lane_fini(&io->lane);
     free(io->plain_room);
     free(io->read_room);
     free(io->outboxes);

@@ -21,11 +21,12 @@ static bool is_new_and_typed(const struct conf *before, struct slice pattern)
 /* Where that are many patterns, everything goes. */
 static int drop_one(struct misfits *m, const char *pattern)
 {
-    const struct changes *changes = &m->server->changes;
+    const struct changes *changes = &m->server->own;
     struct err e;
     bool all = m->count + 1 == PATTERNS_MOST;
     int rc = all ? change_match(changes, slice_str("*"), false, CAUSE_INVALIDATE, &e)
                  : change_misfits(changes, slice_str(pattern), &e);
+    journal_flush(&m->server->lane);
     if (rc == 0)
         m->count++;
     else

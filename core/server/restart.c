@@ -325,6 +325,7 @@ static void begin_serving(struct restart *r)
     flights_lose_floors(s->flights, r->read.lossy_until_ms);
     if (open_journal(r, &e) != 0)
         log_error("journal.broken", "error=%s", log_q(e.text));
+    changes_journal(&s->changes, r->journal);
     r->served = true;
     alive_start(r);
     every_start(r);

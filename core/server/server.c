@@ -132,6 +132,7 @@ static int make_store(struct server *s, struct err *e)
                           telling_recv_news, e);
     s->changes = (struct changes){
         .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
+    changes_of_thread(&s->own, &s->changes, &s->lane);
     return rc;
 }
 
@@ -339,6 +340,7 @@ void server_free(struct server *s)
         loader_thread_free(s->loaders[i]);
     for (unsigned i = 0; i < s->io_count; i++)
         io_free(s->ios[i]);
+    journal_lane_fini(&s->lane);
     restart_free(s->restart); /* what they noted is in its journal */
     if (s->loop) {
         stop_signals(s);

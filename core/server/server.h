@@ -49,6 +49,8 @@ struct server {
     struct news_hub *news;
     struct ledger *ledger; /* of the I/O threads */
     struct changes changes;
+    struct changes own; /* of the main thread, with its lane */
+    struct journal_lane lane;
     struct feeds *feeds;
     struct loader_thread *loaders[SERVER_THREADS_MAX];
     struct mailbox *slots[SERVER_THREADS_MAX];

@@ -3,6 +3,7 @@
 #include "load/load_world.h"
 
 #include "load/writes.h"
+#include "state/journal_folder.h"
 
 struct put_of {
     struct write write;
@@ -290,6 +291,54 @@ static void a_version_that_is_told_is_a_floor_also_where_another_query_was_lost(
     world_close(w);
 }
 
+/* One write to the journal is for all that ended in a turn, and comes before their answers. */
+static void an_answer_waits_for_the_journal(void **state)
+{
+    (void)state;
+    assert_int_equal(state_folder_make(NULL), 0);
+    struct load_world *w = world_with(10, 10);
+    struct state_dir *d = state_opened();
+    struct journal_options o = journal_defaults(d);
+    struct journal *j = journal_opened(&o);
+    struct journal_lane lane;
+    struct changes own;
+    struct put_of p[4];
+    changes_journal(&w->changes, j);
+    changes_of_thread(&own, &w->changes, &lane);
+    w->thread.changes = &own;
+    put(w, &p[0], "a:0");
+    put(w, &p[1], "a:1");
+    put(w, &p[2], "a:2");
+    source_answers(w);
+    put(w, &p[3], "none:0"); /* its error is told in the same order */
+    source_answers(w);
+    for (int i = 0; i < 4; i++)
+        assert_false(p[i].answered);
+    assert_true(p[0].write.ended && p[1].write.ended && p[3].write.ended && !p[2].write.ended);
+    assert_int_equal(journal_stats_of(j).writes, 0);
+    writes_tell_all(&writes);
+    assert_int_equal(journal_stats_of(j).writes, 1);
+    assert_int_equal(journal_stats_of(j).records, 2);
+    mailbox_drain(&w->box);
+    assert_true(p[0].answered && p[1].answered && p[3].answered && !p[2].answered);
+    writes_tell_all(&writes);
+    put(w, &p[3], "none:0"); /* where nothing waits it is told at once */
+    assert_true(p[3].answered);
+    source_answers(w);
+    writes_tell_all(&writes);
+    mailbox_drain(&w->box);
+    assert_true(p[2].answered);
+    struct journal_reading r;
+    assert_string_equal(journal_all(d, JOURNAL_COMPLETE, &r),
+                        "KEY a:0 v1 60000ms | KEY a:1 v1 60000ms | KEY a:2 v1 60000ms");
+    w->thread.changes = &w->changes;
+    journal_lane_fini(&lane);
+    journal_close(j);
+    state_dir_close(d);
+    world_close(w);
+    assert_int_equal(state_folder_remove(NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +351,7 @@ int main(void)
         cmocka_unit_test(on_shutdown_who_waits_hears_of_it_and_what_is_in_the_air_is_unknown),
         cmocka_unit_test(a_write_that_fails_keeps_the_entry_or_drops_it_by_what_may_have_happened),
         cmocka_unit_test(a_version_that_is_told_is_a_floor_also_where_another_query_was_lost),
+        cmocka_unit_test(an_answer_waits_for_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

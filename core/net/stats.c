@@ -12,6 +12,7 @@ static struct report report_of(const struct io *io)
         .flights = io->options.flights,
         .ledger = io->options.ledger,
         .kept = io->options.kept,
+        .journal = io->changes.all->journal,
         .io_threads = io->options.io_count,
         .loader_threads = io->options.loader_count,
         .started_ms = io->options.started_ms,

@@ -4,6 +4,7 @@
 #include "conf/options.h"
 #include "load/totals.h"
 #include "metrics/metrics.h"
+#include "state/journal.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -223,6 +224,21 @@ static void tell_restart(const struct report *r, struct report_sink *to)
     to->leave(to);
 }
 
+static void tell_journal(const struct report *r, struct report_sink *to)
+{
+    struct journal_stats s;
+    journal_read_stats(r->journal, &s);
+    to->enter(to, "journal");
+    to->flag(to, "broken", s.broken);
+    to->count(to, "failures", s.failures);
+    to->count(to, "records", s.records);
+    to->count(to, "writes", s.writes);
+    to->count(to, "bytes", s.bytes);
+    to->count(to, "files", s.files);
+    to->count(to, "file_bytes", s.file_bytes);
+    to->leave(to);
+}
+
 void report_walk(const struct report *r, struct report_sink *to)
 {
     to->text(to, "version", RTCACHE_VERSION);
@@ -237,6 +253,8 @@ void report_walk(const struct report *r, struct report_sink *to)
     tell_times(to);
     if (r->kept)
         tell_restart(r, to);
+    if (r->journal)
+        tell_journal(r, to);
 }
 
 /* ---- loaders ---- */

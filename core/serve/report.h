@@ -24,6 +24,7 @@ struct report {
     struct flights *flights;
     const struct ledger *ledger;
     struct keep_numbers *kept; /* NULL: there is no folder of state */
+    struct journal *journal;   /* NULL: there is none */
     unsigned io_threads, loader_threads;
     int64_t started_ms, now_ms;
 };
@@ -40,7 +41,7 @@ struct report_sink {
 };
 
 /* The groups of `stats`: version, server, store, flights, client_memory, backends, feeds, scripts,
- * counters, times, and restart where there is a folder of state. */
+ * counters, times, restart where there is a folder of state, and journal where there is one. */
 void report_walk(const struct report *r, struct report_sink *to);
 /* One loader: its policy, which walks the table of options, and its numbers. */
 void report_loader(const struct report *r, size_t loader, struct report_sink *to);

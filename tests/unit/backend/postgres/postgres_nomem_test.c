@@ -257,6 +257,37 @@ static void a_query_is_taken_or_told(void **state)
     backend_unref(b);
 }
 
+/* The driver's own question about types: those who would wait for it hear that it was not asked. */
+static void a_question_about_types_is_asked_or_not(void **state)
+{
+    struct ev_loop *loop = *state;
+    struct backend *b;
+    struct err e;
+    const Oid types[] = {PG_TEXT, 20001, 20000};
+    assert_int_equal(backend_new(&b, loop, &conf, 1, &e), 0);
+    struct pg_pool *p = (struct pg_pool *)b;
+    bool waits = true;
+    assert_false(pg_types_miss(p, types, 1));                              /* the server's own */
+    assert_true(FAULTY_WITHOUT(1, 1, waits = pg_types_miss(p, types, 3))); /* its parameters */
+    assert_false(waits);
+    assert_false(p->types.asking);
+    assert_true(FAULTY_WITHOUT(2, 0, waits = pg_types_miss(p, types, 3))); /* the call */
+    assert_true(waits);
+    assert_true(p->types.asking);
+    ev_run(loop, EVRUN_ONCE);
+    assert_false(p->types.asking);
+    assert_int_equal(p->stats.failures, 1);
+    assert_int_equal(p->conns[0].state, PG_CLOSED);
+    assert_true(pg_types_miss(p, types, 3));
+    assert_true(p->types.asking);
+    assert_int_not_equal(p->conns[0].state, PG_CLOSED); /* it is on its way at once */
+    assert_int_equal(p->queued, 1);
+    assert_true(slice_eq_str(p->types.ask.params, "\x91\x92\xcd\x4e\x21\xcd\x4e\x20"));
+    assert_true(pg_types_miss(p, types + 1, 1)); /* who comes later waits as well */
+    assert_int_equal(p->queued, 1);
+    backend_unref(b);
+}
+
 static int setup(void **state)
 {
     *state = ev_default_loop(0);
@@ -279,6 +310,7 @@ int main(void)
         cmocka_unit_test(statements_are_there_or_refused),
         cmocka_unit_test(types_are_kept_or_refused),
         cmocka_unit_test(a_query_is_taken_or_told),
+        cmocka_unit_test(a_question_about_types_is_asked_or_not),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

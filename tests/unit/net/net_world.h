@@ -290,13 +290,13 @@ static inline void net_free(struct net_world *w)
     struct ev_loop *loop = w->io->worker.loop;
     while (!list_empty(&w->io->conns))
         net_wait(w);
+    loader_thread_stop(w->loaders[0]);
+    loader_thread_join(w->loaders[0]);
     net_settle(w);
     net_holds_nothing(w);
     assert_int_equal(ledger_held(w->ledger), 0);
     assert_int_equal(ledger_connections(w->ledger), 0);
     assert_int_equal(ledger_read(&w->ledger->places), 0);
-    loader_thread_stop(w->loaders[0]);
-    loader_thread_join(w->loaders[0]);
     io_stop(w->io);
     ev_run(loop, 0);
     ev_check_stop(loop, &w->crowding);

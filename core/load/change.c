@@ -180,6 +180,14 @@ int change_write(const struct changes *c, const struct written *w, bool *stored)
     return rc;
 }
 
+void change_write_begins(const struct changes *c, struct slice key, int64_t timeout_ms)
+{
+    const struct journal_record r = {.kind = JOURNAL_DOUBT, .text = key, .left_ms = timeout_ms};
+    note(c, &r);
+    if (c->lane)
+        journal_flush(c->lane);
+}
+
 int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms)
 {
     int rc = flights_doubt(c->flights, i, until_ms);

@@ -60,6 +60,9 @@ struct lift {
 int change_lift(const struct changes *c, const struct lift *what, bool *had,
                 struct err *e) MUST_USE;
 
+/* Before the source is asked: where the server is killed before it has the answer, the next start
+ * knows that the key's write may have taken place, or still may for so long. */
+void change_write_begins(const struct changes *c, struct slice key, int64_t timeout_ms);
 /* As flights_write and flights_doubt. */
 int change_write(const struct changes *c, const struct written *w, bool *stored) MUST_USE;
 int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms) MUST_USE;

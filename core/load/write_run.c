@@ -105,6 +105,7 @@ bool write_run_begin(struct write *w, struct binding *b, struct list *running,
     ev_timer_init(&run->deadline, write_run_on_deadline, (double)timeout_ms / 1e3, 0.);
     run->deadline.data = run;
     ev_timer_start(t->loop, &run->deadline);
+    change_write_begins(t->changes, w->key, timeout_ms);
     start(run);
     return true;
 }

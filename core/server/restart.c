@@ -326,6 +326,7 @@ static void begin_serving(struct restart *r)
     if (open_journal(r, &e) != 0)
         log_error("journal.broken", "error=%s", log_q(e.text));
     changes_journal(&s->changes, r->journal);
+    changes_journal(&s->changes, r->journal);
     r->served = true;
     alive_start(r);
     every_start(r);

@@ -48,8 +48,8 @@ bool conn_drained(struct conn *c, int64_t now_ms)
         c->done_ms = 0;
         return false;
     }
-    bool reads = conn_unread(c) == 0 || now_ms - c->sent_ms < DRAIN_MOST_MS;
-    if (!reads)
+    /* What was answered in this turn is not written yet, and sent_ms tells nothing of it. */
+    if (ev_is_active(&c->writing) && conn_unread(c) > 0 && now_ms - c->sent_ms >= DRAIN_MOST_MS)
         return true;
     if (c->state != CONN_DRAINING)
         return false; /* it has an end of its own */

@@ -21,6 +21,9 @@ local SCRIPT = ([[
   end
   return { load = pass, save = function(key, _, ctx) return pass(key, ctx) end } ]]):format(GATE)
 
+local NAP = [[
+  return { load = function(_, ctx) rtcache.sleep(tonumber(ctx.match[1])) return "rested" end } ]]
+
 describe("a server that drains", function()
   local server, source, certificates
 
@@ -36,13 +39,13 @@ describe("a server that drains", function()
   end)
 
   -- Loads and writes wait at the gate. drain_timeout is no way out.
-  local function start(options, tls)
+  local function start(options, tls, loader)
     options = options or {}
     options.drain_timeout = "1h"
     server, source = Source.postgres {
-      options = options, scripts = { ["gate.lua"] = SCRIPT }, tls = tls,
+      options = options, scripts = { ["gate.lua"] = SCRIPT, ["nap.lua"] = NAP }, tls = tls,
       loaders = { { pattern = "k:*", script = "gate.lua", ttl = "1h", wait_timeout = "10min", load_timeout = "5min",
-        write_timeout = "5min" } },
+        write_timeout = "5min" }, loader },
     }
     source.db:shut(GATE)
   end
@@ -260,6 +263,26 @@ describe("a server that drains", function()
     assert.truthy(refused > 0)
     stops()
     assert.truthy(deaf)
+  end)
+
+  it("loses no answer of loads that end one after the other, long after the signal", function()
+    start(nil, nil, { pattern = "nap:*", script = "nap.lua", max_loads = 1000, wait_timeout = "1min",
+      load_timeout = "1min" })
+    local c, id = pending(plain, "get", "k:1")
+    local others = {}
+    for i = 1, 300 do
+      local o = i % 2 == 0 and plain() or server:connect()
+      others[i] = { o, o:send("get", "nap:" .. 1.5 + i / 3000) }
+      expect.value(o:ping()) -- its get was taken before
+    end
+    drain(c)
+    for _, o in ipairs(others) do
+      assert.equal("rested", expect.value(o[1]:receive(o[2])))
+      ends(o[1])
+    end
+    source.db:open(GATE)
+    assert.equal("in time", expect.value(c:receive(id)))
+    stops()
   end)
 
   it("tells who is subscribed of what the loads bring, and ends behind that", function()

@@ -49,13 +49,14 @@ static int unknown_option(const char *name, size_t size, struct err *e)
     return err_set(e, ERR_BAD_REQUEST, "unknown option --%s", copy);
 }
 
-static int parse_integer(const char *text, int64_t *out, struct err *e)
+static int parse_integer(enum args_option id, const char *text, int64_t *out, struct err *e)
 {
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (text[0] == '\0' || isspace((unsigned char)text[0]) || *end != '\0' || errno != 0)
-        return err_set(e, ERR_BAD_REQUEST, "--value-version takes a whole number of 64 bits");
+        return err_set(e, ERR_BAD_REQUEST, "--%s takes a whole number of 64 bits",
+                       args_specs[id].name);
     *out = v;
     return 0;
 }
@@ -90,7 +91,13 @@ static int set_option(struct args *a, enum args_option id, const char *text, str
     case ARGS_STALE_WAIT: return set_duration(id, text, &a->stale_wait_ms, e);
     case ARGS_TTL: return set_duration(id, text, &a->ttl_ms, e);
     case ARGS_STALE_TTL: return set_duration(id, text, &a->stale_ttl_ms, e);
-    case ARGS_VERSION_OF: return parse_integer(text, &a->value_version, e);
+    case ARGS_VERSION_OF: return parse_integer(id, text, &a->value_version, e);
+    case ARGS_RATE:
+        if (parse_integer(id, text, &a->rate, e) != 0)
+            return ERR_BAD_REQUEST;
+        if (a->rate < 1 || a->rate > ARGS_RATE_MAX)
+            return err_set(e, ERR_BAD_REQUEST, "--rate takes 1 to %d", ARGS_RATE_MAX);
+        return 0;
     default: return 0;
     }
 }

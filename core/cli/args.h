@@ -27,6 +27,7 @@
     X(ARGS_TTL, "ttl", 0, "DURATION", "fresh for this long")                                       \
     X(ARGS_STALE_TTL, "stale-ttl", 0, "DURATION", "served stale for this long after that")         \
     X(ARGS_VERSION_OF, "value-version", 0, "N", "the value's version; a newer stored one wins")    \
+    X(ARGS_RATE, "rate", 0, "N", "keys a second (500)")                                            \
     X(ARGS_BACKGROUND, "background", 0, NULL, "answer at once, load afterwards")                   \
     X(ARGS_HELP, "help", 'h', NULL, "say how to use it")                                           \
     X(ARGS_VERSION, "version", 'V', NULL, "say which rtcache this is")
@@ -46,6 +47,8 @@ struct args_spec {
 };
 extern const struct args_spec args_specs[ARGS_COUNT];
 
+#define ARGS_RATE_MAX 1000000
+
 #define ARGS_BIT(id) (1U << (id))
 
 /* Words and texts are borrowed from argv; the last of a repeated option holds. */
@@ -55,7 +58,7 @@ struct args {
     uint32_t given; /* ARGS_BIT of each option that was there */
     const char *server, *ca, *cert, *key, *user, *password_file, *from;
     int64_t timeout_ms, stale_wait_ms, ttl_ms, stale_ttl_ms;
-    int64_t value_version;
+    int64_t value_version, rate;
 };
 
 /* ERR_BAD_REQUEST with what is wrong, ERR_NOMEM. args_fini is due either way. */

@@ -5,6 +5,7 @@
 #include "cli/login.h"
 #include "cli/print.h"
 #include "cli/request.h"
+#include "cli/warm.h"
 #include "cli/watch_words.h"
 
 #include <errno.h>
@@ -86,43 +87,119 @@ static int find_server(struct client_options *o, const struct cli *cli, const st
     return 0;
 }
 
+/* Where c and its server's answer to auth go. The server's own TIMEOUT, which can carry more, comes
+ * first where it knows the deadline. 0; or an error, and *refused has what auth was answered. */
+static int open_server(struct client *client, struct cli *cli, const struct args *a,
+                       struct client_reply *refused, struct err *e)
+{
+    struct client_options options = {.timeout_ms = CLI_TIMEOUT_DEFAULT};
+    char address[256];
+    if (args_has(a, ARGS_TIMEOUT))
+        options.timeout_ms = a->timeout_ms;
+    int rc = find_server(&options, cli, a, address, sizeof address, e);
+    if (rc == 0)
+        rc = client_open(client, &options, e);
+    if (rc != 0)
+        return rc;
+    client->deadline_ms += args_has(a, ARGS_TIMEOUT) ? CLI_TIMEOUT_GRACE : 0;
+    rc = login(client, cli, a, refused, e);
+    if (rc != 0)
+        client_close(client);
+    if (rc == 0) {
+        client_replies_free(refused, 1); /* that we are who we say */
+        *refused = (struct client_reply){0};
+    }
+    return rc;
+}
+
 /* Requests out, answers back and printed. */
 static int run_exchange(struct cli *cli, const struct command *c, const struct args *a,
                         struct slice requests, size_t count)
 {
-    /* The server's own TIMEOUT, which can carry more, comes first where it knows the deadline. */
-    int64_t timeout_ms = args_has(a, ARGS_TIMEOUT) ? a->timeout_ms : CLI_TIMEOUT_DEFAULT;
-    int64_t grace_ms = args_has(a, ARGS_TIMEOUT) ? CLI_TIMEOUT_GRACE : 0;
     struct client client;
-    struct client_options options = {.timeout_ms = timeout_ms};
-    char address[256];
     struct err e;
 
-    if (find_server(&options, cli, a, address, sizeof address, &e) != 0)
-        return complain(cli, &e);
     struct client_reply *replies = calloc(count, sizeof *replies);
     if (!replies) {
         err_set(&e, ERR_NOMEM, "no memory");
         return complain(cli, &e);
     }
-    int code;
-    int rc = client_open(&client, &options, &e);
+    int rc = open_server(&client, cli, a, replies, &e);
     if (rc == 0) {
-        client.deadline_ms += grace_ms;
-        rc = login(&client, cli, a, replies, &e);
-        if (rc == 0) {
-            client_replies_free(replies, 1); /* what auth was answered */
-            *replies = (struct client_reply){0};
-            rc = client_exchange(&client, requests, replies, count, &e);
-        } else if (replies->failed) {
-            rc = 0;
-            count = 1; /* why not, in place of an answer */
-        }
+        rc = client_exchange(&client, requests, replies, count, &e);
         client_close(&client);
+    } else if (replies->failed) {
+        rc = 0;
+        count = 1; /* why not, in place of an answer */
     }
-    code = rc == 0 ? print_replies(cli, c, a, replies, count) : complain(cli, &e);
+    int code = rc == 0 ? print_replies(cli, c, a, replies, count) : complain(cli, &e);
     client_replies_free(replies, count);
     free(replies);
+    return code;
+}
+
+/* ---- warm ---- */
+
+static int print_warmed(struct cli *cli, const struct args *a, const struct warm_counts *n)
+{
+    struct buf out, err;
+    buf_init(&out, 0);
+    buf_init(&err, 0);
+    bool json = !cli->terminal || args_has(a, ARGS_JSON) || args_has(a, ARGS_PRETTY);
+    int rc = warm_write(&out, n, json, args_has(a, ARGS_PRETTY));
+    int code = flush(cli, &out, &err, rc == 0 ? CLI_DONE : CLI_CONNECTION);
+    buf_fini(&out);
+    return code;
+}
+
+static int warm_code(int rc, const struct warm_counts *n)
+{
+    if (rc == ERR_SHUTDOWN || rc == ERR_UNAUTHENTICATED || (rc == 0 && n->failed > 0))
+        return CLI_ERROR;
+    return rc == 0 ? CLI_DONE : exit_of(rc);
+}
+
+static int warm_from(struct cli *cli, const struct command *c, const struct args *a, FILE *in)
+{
+    struct client client;
+    struct client_reply refused = {0};
+    struct warm_counts counts;
+    struct err e;
+    if (open_server(&client, cli, a, &refused, &e) != 0) {
+        int code = refused.failed ? print_replies(cli, c, a, &refused, 1) : complain(cli, &e);
+        client_replies_free(&refused, 1);
+        return code;
+    }
+    struct warm_options o = {.rate = args_has(a, ARGS_RATE) ? a->rate : WARM_RATE_DEFAULT,
+                             .timeout_ms = CLI_TIMEOUT_DEFAULT,
+                             .progress_ms = WARM_PROGRESS_MS,
+                             .in = in,
+                             .err = cli->err};
+    if (args_has(a, ARGS_TIMEOUT)) {
+        o.deadline_ms = a->timeout_ms;
+        o.timeout_ms = a->timeout_ms + CLI_TIMEOUT_GRACE;
+    }
+    int rc = warm_run(&client, &o, &counts, &e);
+    client_close(&client);
+    int code = print_warmed(cli, a, &counts);
+    if (rc != 0)
+        fprintf(cli->err, "rtcache: %s\n", e.text);
+    return code != CLI_DONE ? code : warm_code(rc, &counts);
+}
+
+static int run_warm(struct cli *cli, const struct command *c, const struct args *a)
+{
+    const char *name = a->words[1];
+    bool is_stdin = strcmp(name, "-") == 0;
+    struct err e;
+    FILE *in = is_stdin ? cli->in : fopen(name, "re");
+    if (!in) {
+        err_set(&e, ERR_CONFIG, "cannot read %.200s: %s", name, strerror(errno));
+        return complain(cli, &e);
+    }
+    int code = warm_from(cli, c, a, in);
+    if (!is_stdin)
+        fclose(in);
     return code;
 }
 
@@ -137,6 +214,8 @@ static int run_command(struct cli *cli, const struct command *c, const struct ar
         fprintf(cli->err, "`rtcache help %s` says more.\n", c->name);
         return CLI_USAGE;
     }
+    if (strcmp(c->name, "warm") == 0)
+        return run_warm(cli, c, a);
     buf_init(&requests, REQUEST_MAX);
     int rc = request_pack(&requests, c, a, cli->in, &count, &e);
     int code = rc == 0 ? run_exchange(cli, c, a, buf_slice(&requests), count) : complain(cli, &e);

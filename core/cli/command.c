@@ -53,6 +53,19 @@ static const struct command commands[] = {
      "Exit code 1: there was none for some key."},
     {"refresh", "KEY", 1, 1, ARGS_BIT(ARGS_BACKGROUND), COMMAND_ENTRY, "refresh",
      "load a key now, whatever is stored", "Exit code 1: the source has no such thing."},
+    {"warm", "FILE", 1, 1, ARGS_BIT(ARGS_RATE), COMMAND_PLAIN, "get_entry",
+     "load the keys of a list, slowly, in their order",
+     "FILE has a key a line, the most wanted first; - is standard input. A key with control\n"
+     "characters, or that begins with \" or {, stands as JSON, one of bytes as {\"$bin\": "
+     "\"base64\"}.\n"
+     "Where the server has enough to do it goes on more slowly. Standard error tells how far it "
+     "is\n"
+     "and why keys fail; the end is one line: how many were loaded, were there already, are "
+     "absent\n"
+     "and have failed.\n"
+     "Exit code 2: a line is no key, and what stands before it is done; 3: some keys have failed, "
+     "or\n"
+     "the server goes down."},
     {"touch", "KEY", 1, 1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
      "Exit code 1: there is no such entry."},
     {"watch-sql", "TABLE --key TEMPLATE", 0, -1, 0, COMMAND_PLAIN, NULL,

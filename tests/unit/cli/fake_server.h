@@ -3,7 +3,7 @@
  * client. It reads what has arrived, then answers it last request first.
  *
  * The key decides: "absent" nil or false, "text", "bytes", "error", "late" (TIMEOUT), "stopping"
- * (SHUTTING_DOWN), "silent" (no answer), "close", "garbage", "stranger" (an answer nobody asked
+ * (SHUTTING_DOWN), "busy" (OVERLOADED), "busy once" (BREAKER_OPEN every other time), "silent" (no answer), "close", "garbage", "stranger" (an answer nobody asked
  * for), "split" (byte by byte), "refused" (an error with the id 0), "twice"; any other key answers
  * with [method, params...].
  */
@@ -28,6 +28,10 @@ struct fake_server {
     char address[128];
 };
 
+/* As `hello {errors = "map"}` has asked for. */
+static bool fake_maps;
+static unsigned fake_busy;
+
 static inline void fake_must(int rc)
 {
     if (rc != 0)
@@ -38,15 +42,23 @@ static inline void fake_error(struct buf *out, uint32_t id, int code, const char
 {
     struct err e;
     err_set(&e, code, "%s", text);
-    fake_must(rpc_reply_error(out, id, &e, false));
+    fake_must(rpc_reply_error(out, id, &e, fake_maps));
 }
 
-static inline void fake_stopping(struct buf *out, uint32_t id)
+static inline void fake_later(struct buf *out, uint32_t id, int code, const char *text, int ms)
 {
     struct err e;
-    err_set(&e, ERR_SHUTDOWN, "the server is going down");
-    e.retry_after_ms = 1000;
-    fake_must(rpc_reply_error(out, id, &e, false));
+    err_set(&e, code, "%s", text);
+    e.retry_after_ms = ms;
+    fake_must(rpc_reply_error(out, id, &e, fake_maps));
+}
+
+static inline void fake_hello(struct buf *out)
+{
+    fake_maps = true;
+    fake_must(mpw_map(out, 1));
+    fake_must(mpw_cstr(out, "max_key"));
+    fake_must(mpw_int(out, 100));
 }
 
 static inline void fake_loaders(struct buf *out)
@@ -135,13 +147,22 @@ static inline void fake_many(struct buf *out, struct slice params)
     }
 }
 
-static inline void fake_entry(struct buf *out, bool nil)
+/* A status other than that of a hit or an absence is the key's; a reason goes with one of those. */
+static inline void fake_entry(struct buf *out, struct slice key)
 {
-    fake_must(mpw_map(out, 2));
+    bool nil = slice_eq_str(key, "absent"), large = slice_eq_str(key, "large");
+    bool failed = slice_eq_str(key, "stale_error"), miss = slice_eq_str(key, "miss") || large;
+    fake_must(mpw_map(out, 2 + large + failed));
     fake_must(mpw_cstr(out, "value"));
     fake_must(nil ? mpw_nil(out) : mpw_int(out, 5));
     fake_must(mpw_cstr(out, "status"));
-    fake_must(mpw_cstr(out, nil ? "negative" : "hit"));
+    fake_must(mpw_cstr(out, nil ? "negative" : failed ? "stale_error" : miss ? "miss" : "hit"));
+    if (large)
+        fake_must(mpw_cstr(out, "reason") | mpw_cstr(out, "too large: an entry of 9 bytes"));
+    if (failed)
+        fake_must(mpw_cstr(out, "error") | mpw_map(out, 2) | mpw_cstr(out, "code") |
+                  mpw_cstr(out, "LOAD_FAILED") | mpw_cstr(out, "message") |
+                  mpw_cstr(out, "stale_error: no"));
 }
 
 static inline void fake_result(struct buf *out, const struct rpc_msg *m, struct slice key)
@@ -149,7 +170,9 @@ static inline void fake_result(struct buf *out, const struct rpc_msg *m, struct 
     bool found = slice_eq_str(m->method, "touch") || slice_eq_str(m->method, "invalidate");
 
     fake_must(rpc_reply_head(out, m->msgid));
-    if (slice_eq_str(m->method, "ping")) {
+    if (slice_eq_str(m->method, "hello")) {
+        fake_hello(out);
+    } else if (slice_eq_str(m->method, "ping")) {
         fake_must(mpw_cstr(out, "pong"));
     } else if (slice_eq_str(m->method, "loaders")) {
         fake_loaders(out);
@@ -158,7 +181,7 @@ static inline void fake_result(struct buf *out, const struct rpc_msg *m, struct 
     } else if (slice_eq_str(m->method, "get_many")) {
         fake_many(out, m->params);
     } else if (slice_eq_str(m->method, "get_entry")) {
-        fake_entry(out, slice_eq_str(key, "absent"));
+        fake_entry(out, key);
     } else if (slice_eq_str(key, "absent")) {
         fake_must(found ? mpw_bool(out, false) : mpw_nil(out));
     } else if (slice_eq_str(key, "text")) {
@@ -192,7 +215,11 @@ static inline int fake_answer(struct buf *out, const struct rpc_msg *m)
     else if (slice_eq_str(key, "late"))
         fake_error(out, m->msgid, ERR_TIMEOUT, "late: no answer within 5 ms");
     else if (slice_eq_str(key, "stopping"))
-        fake_stopping(out, m->msgid);
+        fake_later(out, m->msgid, ERR_SHUTDOWN, "the server is going down", 1000);
+    else if (slice_eq_str(key, "busy"))
+        fake_later(out, m->msgid, ERR_OVERLOADED, "busy: its loader has enough to do", 1);
+    else if (slice_eq_str(key, "busy once") && fake_busy++ % 2 == 0)
+        fake_later(out, m->msgid, ERR_BREAKER_OPEN, "busy once: not now", 1);
     else if (slice_eq_str(key, "refused"))
         fake_error(out, 0, ERR_PROTOCOL, "no such thing");
     else if (!slice_eq_str(key, "silent"))
@@ -246,6 +273,7 @@ static inline void fake_serve(int listening)
         if (fd < 0 || fcntl(fd, F_SETFL, 0) != 0)
             continue;
         struct buf in;
+        fake_maps = false;
         buf_init(&in, 0);
         for (;;) {
             char *room = buf_room(&in, 65536);

@@ -192,7 +192,8 @@ static void a_result_past_its_bound_is_refused_and_the_connection_goes_on(void *
     ask_fini(&large);
     ask_fini(&before);
     ask_fini(&after);
-    fails(f, CALL_VALUE, "SELECT repeat('x', 1001)", NULL, ERR_TOO_LARGE, "max_result");
+    fails(f, CALL_VALUE, "SELECT repeat('x', 1001)", NULL, ERR_TOO_LARGE,
+          "the result takes more than 1000 bytes (max_result)");
     gives(f, CALL_VALUE, "SELECT 4", NULL, "4");
     assert_int_equal(stats(f).connects, 1);
     fixture_close(f);
@@ -304,11 +305,25 @@ static void past_the_queues_bound_is_overloaded_at_once(void **state)
         ask_init(&asks[i], CALL_VALUE, "SELECT 1", NULL);
         ask_send(f, &asks[i]);
     }
+    assert_int_equal(stats(f).queued, 3);
+    assert_int_equal(stats(f).in_flight, 2);
+    assert_int_equal(stats(f).idle, 0);
     for (int i = 0; i < 6; i++) {
         fixture_wait(f, &asks[i].done, 1);
         assert_string_equal(err_name(asks[i].q.code), i == 5 ? "OVERLOADED" : "OK");
+        if (i == 5) {
+            assert_string_equal(asks[i].q.err.text,
+                                "backend \"main\": 3 queries wait already (max_queue)");
+            assert_int_equal(asks[i].q.fate, CALL_UNSENT);
+        }
         ask_fini(&asks[i]);
     }
+    assert_int_equal(stats(f).queued, 0);
+    assert_int_equal(stats(f).in_flight, 0);
+    assert_int_equal(stats(f).idle, 1);
+    assert_int_equal(stats(f).connections, 1);
+    assert_int_equal(stats(f).failures, 1);
+    assert_int_equal(stats(f).queries, 7);
     fixture_close(f);
 }
 

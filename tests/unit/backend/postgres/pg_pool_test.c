@@ -43,11 +43,14 @@ static void a_killed_server_fails_what_is_in_the_air_and_is_found_again(void **s
     for (int i = 0; i < N; i++) {
         fixture_wait(f, &asks[i].done, 1);
         assert_string_equal(err_name(asks[i].q.code), "BACKEND_DOWN");
-        assert_true(strlen(asks[i].q.err.text) > 10);
+        const char *said = asks[i].q.err.text;
+        if (!strstr(said, "connection broke: ") && !strstr(said, "cannot ") &&
+            !strstr(said, "57P0"))
+            fail_msg("%s", said);
         ask_fini(&asks[i]);
     }
     assert_true(stats(f).disconnects >= 1);
-    fails(f, CALL_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "");
+    fails(f, CALL_VALUE, "SELECT 1", NULL, ERR_BACKEND_DOWN, "backend \"main\": ");
     assert_int_equal(pg_server_start(f->server), 0);
     until_up(f);
     gives(f, CALL_VALUE, "SELECT 2", NULL, "2");

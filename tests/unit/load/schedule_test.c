@@ -120,6 +120,79 @@ static void what_a_turn_leaves_keeps_the_loop_awake(void **state)
     world_free(w);
 }
 
+/* A script that takes so many ms of CPU after its query. */
+static int takes(struct load_world *w, const char *file, int ms)
+{
+    char text[256];
+    snprintf(text, sizeof text,
+             "return { load = function(key, ctx)\n"
+             "  ctx.db:value 'SELECT 1'\n"
+             "  local began = os.clock()\n"
+             "  while (os.clock() - began) * 1000 < %d do end\n"
+             "  return 1\n"
+             "end }",
+             ms);
+    return bench_script(&w->bench, file, text);
+}
+
+/* A run of it, whose query is answered: it waits for the thread. */
+static void wake(struct load_world *w, int script, struct ending *end)
+{
+    struct run *run;
+    struct err e;
+    struct run_request q = bench_request(&w->bench, script, end);
+    *end = (struct ending){0};
+    q.in_turn = true;
+    assert_int_equal(run_start(&run, w->bench.rt, &q, &e), 0);
+    runtime_turn(w->bench.rt, 0);
+    fake_answer_int(fake_oldest(&w->bench.main), 1);
+    assert_int_equal(end->calls, 0);
+}
+
+#define SLOW_MS 8
+#define AN_HOUR INT64_C(3600000000) /* us */
+
+static void a_slow_script_is_held_after_it_had_the_thread_and_a_quick_one_is_not(void **state)
+{
+    (void)state;
+    struct load_world *w = world_new();
+    struct schedule *s = &w->schedule;
+    struct ending ends[3];
+    world_open(w);
+    const int slow = takes(w, "slow.lua", SLOW_MS), quick = takes(w, "quick.lua", 0);
+    do { /* until it is known to be quick: on a busy machine a run may have taken long */
+        wake(w, quick, &ends[0]);
+        while (ends[0].calls == 0)
+            runtime_go_on(w->bench.rt);
+        ending_fini(&ends[0]);
+    } while (runtime_ahead_us(w->bench.rt, quick) > 0);
+    wake(w, slow, &ends[0]);
+    const int64_t began_us = clock_us();
+    s->hold_until_us = 0;
+    schedule_run(s); /* it is woken, and goes on */
+    const int64_t ended_us = clock_us();
+    assert_int_equal(ends[0].calls, 1);
+    assert_in_range(s->hold_until_us, began_us + SLOW_MS * 1000 * 17 / 16,
+                    ended_us + (ended_us - began_us) / 16);
+    assert_false(ev_is_active(&s->holding));
+    wake(w, slow, &ends[1]);
+    assert_true(runtime_ahead_us(w->bench.rt, slow) > 0);
+    s->hold_until_us = clock_us() + AN_HOUR; /* whatever the machine does meanwhile */
+    wake(w, quick, &ends[2]);
+    schedule_run(s);
+    assert_int_equal(ends[2].calls, 1);
+    assert_int_equal(ends[1].calls, 0);
+    assert_true(ev_is_active(&s->holding));
+    assert_true(ev_timer_remaining(w->bench.loop, &s->holding) > 3000);
+    assert_false(ev_is_active(&s->unfinished)); /* it is the timer that wakes the loop */
+    s->hold_until_us = clock_us();              /* it is over */
+    schedule_run(s);
+    assert_int_equal(ends[1].calls, 1);
+    for (int i = 0; i < 3; i++)
+        ending_fini(&ends[i]);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +200,7 @@ int main(void)
         cmocka_unit_test(a_backend_without_room_holds_up_no_other),
         cmocka_unit_test(of_one_backend_a_miss_goes_before_the_refresh_of_another_loader),
         cmocka_unit_test(what_a_turn_leaves_keeps_the_loop_awake),
+        cmocka_unit_test(a_slow_script_is_held_after_it_had_the_thread_and_a_quick_one_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

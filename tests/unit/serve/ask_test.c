@@ -277,7 +277,7 @@ static void a_failure_is_answered_with_what_is_kept_for_it(void **state)
 
 static enum verdict_kind refresh(struct asking *a, const struct ask *q, bool background)
 {
-    ask_refresh(&a->by, q, &a->loader, a->w->now_ms, background, &a->v);
+    ask_refresh(&a->by, q, &a->loader, a->w->now_ms, background, no_verdict(a));
     return a->v.kind;
 }
 
@@ -315,16 +315,16 @@ static void a_fresh_value_may_be_loaded_early(void **state)
     struct hit hit = {.early = true, .ttl_ms = 1, .load_us = 1000000};
     assert_true(ask_is_early(&hit));
     a->policy.early_beta = 10;
-    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, &a->v);
+    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, no_verdict(a));
     assert_int_equal(a->v.flight->asked.reason, REASON_EARLY);
     assert_true(a->v.flight->asked.replaces);
     drop_flight(a);
     a->policy.early_beta = 0;
-    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, &a->v);
+    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, no_verdict(a));
     assert_null(a->v.flight);
     a->policy.early_beta = 10;
     a->loader.index = ROUTE_NONE;
-    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, &a->v);
+    ask_early(&a->by, &q, &a->loader, a->w->now_ms, &hit, no_verdict(a));
     assert_null(a->v.flight);
     const struct hit not [] = {{.early = false, .ttl_ms = 1, .load_us = 1000000},
                                {.early = true, .ttl_ms = STORE_FOREVER_MS, .load_us = 1000000},
@@ -334,6 +334,37 @@ static void a_fresh_value_may_be_loaded_early(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, asking_setup, asking_teardown)
+
+/* Between its first look and its joining the load of another one has ended. */
+static void what_has_come_meanwhile_is_the_answer(void **state)
+{
+    struct asking *a = *state;
+    struct ask q = ask_for(a, "a"), nothing = ask_for(a, "b");
+    struct parked t;
+    struct outcome o = found_version(8);
+    const uint64_t hits = metrics_sum(M_HITS), negatives = metrics_sum(M_HITS_NEGATIVE),
+                   misses = metrics_sum(M_MISSES);
+    assert_int_equal(ask(a, &q), VERDICT_WAIT);
+    assert_false(a->v.stale);
+    stored(a, "a", o);
+    a->w->now_ms += 10;
+    assert_int_equal(join(a, &t, &q, false), VERDICT_VALUE);
+    assert_int_equal(a->v.status, STATUS_HIT);
+    assert_true(a->v.hit.has_version);
+    assert_int_equal(a->v.hit.version, 8);
+    assert_int_equal(a->v.hit.age_ms, 10);
+    assert_null(a->v.hit.entry);
+    assert_null(a->v.flight);
+    value_is(a, value_a);
+    assert_int_equal(metrics_sum(M_HITS) - hits, 1);
+    assert_int_equal(ask(a, &nothing), VERDICT_WAIT);
+    stored(a, "b", absent());
+    assert_int_equal(join(a, &t, &nothing, false), VERDICT_ABSENT);
+    assert_int_equal(a->v.hit.age_ms, 0);
+    assert_int_equal(metrics_sum(M_HITS_NEGATIVE) - negatives, 1);
+    assert_int_equal(metrics_sum(M_MISSES) - misses, 0);
+    assert_int_equal(a->counters.misses, 0);
+}
 
 int main(void)
 {
@@ -351,6 +382,7 @@ int main(void)
         T(a_failure_is_answered_with_what_is_kept_for_it),
         T(a_refresh_waits_for_a_load_or_begins_it),
         T(a_fresh_value_may_be_loaded_early),
+        T(what_has_come_meanwhile_is_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

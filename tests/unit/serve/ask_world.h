@@ -8,6 +8,8 @@
 #include "load/route.h"
 #include "serve/parked.h"
 
+#include <string.h>
+
 struct asking {
     struct world *w;
     struct asker by;
@@ -97,10 +99,17 @@ static inline void failed(struct asking *a, const char *key)
     fail_load(a->w, r.flight, "the source is down");
 }
 
+/* A verdict of which nothing is known yet: whoever gives one fills what its kind names. */
+static inline struct ask_verdict *no_verdict(struct asking *a)
+{
+    memset(&a->v, 0xee, sizeof a->v);
+    return &a->v;
+}
+
 /* The first look, and what follows it. */
 static inline enum verdict_kind ask(struct asking *a, const struct ask *q)
 {
-    struct ask_verdict *v = &a->v;
+    struct ask_verdict *v = no_verdict(a);
     struct ask_room to = room(a);
     enum lookup found = ask_get(&a->by, q, a->w->now_ms, false, to.out, &v->hit);
     v->flight = NULL;
@@ -115,7 +124,7 @@ static inline enum verdict_kind join(struct asking *a, struct parked *t, const s
                                      bool stale)
 {
     parked_init(t, q);
-    ask_join(&a->by, t, &a->loader, a->w->now_ms, stale, room(a), &a->v);
+    ask_join(&a->by, t, &a->loader, a->w->now_ms, stale, room(a), no_verdict(a));
     return a->v.kind;
 }
 

@@ -12,7 +12,7 @@ static struct flight *waiting(struct asking *a, struct parked *t, const struct a
 
 static enum verdict_kind time_is_over(struct asking *a, struct parked *t)
 {
-    parked_time(&a->by, t, a->w->now_ms, room(a), &a->v);
+    parked_time(&a->by, t, a->w->now_ms, room(a), no_verdict(a));
     return a->v.kind;
 }
 
@@ -20,7 +20,7 @@ static enum verdict_kind time_is_over(struct asking *a, struct parked *t)
 static enum verdict_kind delivered(struct asking *a, struct parked *t, const struct flight *f,
                                    bool here)
 {
-    parked_deliver(&a->by, t, f, a->w->now_ms, here, &a->v);
+    parked_deliver(&a->by, t, f, a->w->now_ms, here, no_verdict(a));
     return a->v.kind;
 }
 
@@ -219,7 +219,7 @@ static void the_source_is_asked_again_a_little_later_each_time(void **state)
 
 static enum verdict_kind rejoins(struct asking *a, struct parked *t)
 {
-    parked_rejoin(&a->by, t, &a->loader, a->w->now_ms, room(a), &a->v);
+    parked_rejoin(&a->by, t, &a->loader, a->w->now_ms, room(a), no_verdict(a));
     return a->v.kind;
 }
 

@@ -144,6 +144,8 @@ static void the_primary_may_be_any_backend(void **state)
         bool dropped;
         struct world_get g;
         w->backends[1 - primary].primary = primary ? "other" : "main";
+        w->loaders[loader].policy.retry_base_ms = 3600000; /* the primary is asked at once */
+        w->loaders[loader].policy.retry_cap_ms = 3600000;
         world_open(w);
         assert_int_equal(w->admissions[loader].binding.primary, primary);
         struct invalidation i = {.key = slice_str(key),

@@ -247,6 +247,7 @@ static void past_its_deadline_a_load_is_cut_off_and_the_breaker_hears_of_the_sou
         assert_int_equal(g.code, ERR_LOAD_TIMEOUT);
         assert_int_equal(w->admissions[0].breaker.state, k == 0 ? BREAKER_OPEN : BREAKER_CLOSED);
         assert_int_equal(w->capacities[0].limit.seen, k == 0);
+        assert_int_equal(w->capacities[0].limit.dropped, k == 0);
         world_free(w);
     }
 }

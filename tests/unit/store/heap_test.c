@@ -308,6 +308,52 @@ static void what_is_given_back_is_no_longer_resident(void **state)
     drop_all(w);
 }
 
+/* What lies above the top goes back by itself once it is more than 64 KiB. */
+static void what_is_far_above_the_top_goes_back_at_once(void **state)
+{
+    struct world *w = *state;
+    struct heap *h = &w->heap;
+    const uint32_t kib = 1024 / HEAP_UNIT, page = HEAP_PAGE / HEAP_UNIT;
+    struct entry *first = heap_alloc(h, 64 * kib, UINT32_MAX);
+    const uint32_t first_top = h->top;
+    struct entry *second = heap_alloc(h, 70 * kib, UINT32_MAX);
+    assert_true(first && second);
+    const uint32_t touched = h->touched;
+    assert_true(touched >= h->top && touched < h->top + page);
+    heap_free(h, second, 60 * kib); /* a part of it, which leaves a hole below the rest */
+    assert_int_equal(h->touched, touched);
+    assert_int_equal(h->hole_units, 60 * kib);
+    struct entry *rest = heap_at(h, first_top + 60 * kib);
+    heap_free(h, rest, 10 * kib);
+    assert_int_equal(h->top, first_top);
+    assert_true(h->touched >= h->top && h->touched < h->top + page);
+    heap_free(h, first, 64 * kib); /* that is not more, but for a page */
+    assert_int_equal(h->top, h->first);
+    assert_true(h->touched <= h->first + 64 * kib + page);
+    for (int i = 0; i < 10; i++) { /* little above the top stays, for it is asked for again */
+        struct entry *e = heap_alloc(h, 32 * kib, UINT32_MAX);
+        heap_free(h, e, 32 * kib);
+        assert_true(h->touched >= h->first + 32 * kib);
+    }
+}
+
+/* Room below a bound: to the unit, and none where the top is past it. */
+static void room_ends_where_it_is_told(void **state)
+{
+    struct world *w = *state;
+    struct heap *h = &w->heap;
+    const uint32_t most = h->top + 1000;
+    assert_null(heap_alloc(h, 1001, most));
+    assert_int_equal(h->top, most - 1000);
+    struct entry *e = heap_alloc(h, 1000, most);
+    assert_non_null(e);
+    assert_int_equal(h->top, most);
+    assert_null(heap_alloc(h, 10, most));
+    assert_null(heap_alloc(h, 10, most - 1));
+    heap_free(h, e, 1000);
+    assert_int_equal(h->top, h->first);
+}
+
 static void a_system_without_memory_denies_and_nothing_breaks(void **state)
 {
     struct world *w = *state;
@@ -340,6 +386,8 @@ int main(void)
         CASE(what_was_gathered_is_found),
         CASE(a_huge_hole_knows_its_size),
         CASE(what_is_given_back_is_no_longer_resident),
+        CASE(what_is_far_above_the_top_goes_back_at_once),
+        CASE(room_ends_where_it_is_told),
         CASE(a_system_without_memory_denies_and_nothing_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

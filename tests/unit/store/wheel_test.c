@@ -282,6 +282,59 @@ static void a_timer_that_moved_is_found_where_it_is(void **state)
     wheel_fini(&w);
 }
 
+/* What it says that it will take is what it then takes; the very first timer aside. */
+static void what_it_takes_is_told_ahead(void **state)
+{
+    (void)state;
+    struct wheel w;
+    size_t pages = 0;
+    wheel_open(&w, 0);
+    assert_int_equal(wheel_bytes(&w), 0);
+    assert_int_equal(wheel_growth(&w), 0); /* for what may never have a timer nothing is kept */
+    for (size_t i = 0; i < ALARMS; i++) {
+        size_t before = wheel_bytes(&w), growth = wheel_growth(&w);
+        alarm_init(&alarms[i], 5000);
+        wheel_add(&w, &alarms[i].timer);
+        assert_true(i == 0 || wheel_bytes(&w) <= before + growth);
+        pages += wheel_bytes(&w) > before;
+        assert_true(growth == 0 || growth == 4096);
+    }
+    assert_in_range(pages, 2, ALARMS * sizeof(uint32_t) / 2048);
+    assert_int_equal(expire_all(&w, 5000), ALARMS);
+    assert_int_equal(wheel_growth(&w), 0); /* chunks are free */
+    wheel_settle(&w, UINT32_MAX);
+    assert_true(wheel_bytes(&w) <= 2 * 4096);
+    wheel_fini(&w);
+}
+
+/* A timer that is handed out or moved is a step, and so is a slot that is left empty. */
+static void no_call_takes_more_steps_than_it_may(void **state)
+{
+    (void)state;
+    struct wheel w;
+    struct timer *out[100];
+    size_t count, all = 0;
+    wheel_open(&w, 0);
+    for (size_t i = 0; i < 90; i++) { /* in nine slots of the first level */
+        alarm_init(&alarms[i], (int64_t)(10 + i / 10 * 10));
+        wheel_add(&w, &alarms[i].timer);
+    }
+    assert_false(wheel_expire(&w, 1000, 0, out, &count));
+    assert_int_equal(count, 0);
+    assert_false(wheel_expire(&w, 1000, 5, out, &count));
+    assert_int_equal(count, 5);
+    assert_false(wheel_expire(&w, 1000, 5, out, &count)); /* no step is left for the slot */
+    assert_int_equal(count, 5);
+    assert_false(wheel_expire(&w, 1000, 12, out, &count)); /* the slot, ten, the slot */
+    all = count;
+    assert_int_equal(count, 10);
+    assert_true(wheel_expire(&w, 1000, 100, out, &count));
+    assert_int_equal(all + count, 80);
+    assert_true(wheel_expire(&w, 1000, 1, out, &count));
+    assert_int_equal(count, 0);
+    wheel_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +346,8 @@ int main(void)
         cmocka_unit_test(is_exact_against_a_naive_model),
         cmocka_unit_test(memory_of_what_left_goes_back_and_the_rest_stays),
         cmocka_unit_test(a_timer_that_moved_is_found_where_it_is),
+        cmocka_unit_test(what_it_takes_is_told_ahead),
+        cmocka_unit_test(no_call_takes_more_steps_than_it_may),
         cmocka_unit_test(many_of_one_moment_move_down_in_bounded_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,8 +118,14 @@ static void a_loader_thread_that_gets_no_memory_leaves_nothing(void **state)
                                         "no memory for the writes of a loader thread",
                                         "no memory for the answers of a loader thread", NULL};
     struct mailbox *slots[2] = {NULL, NULL};
+    struct changes changes = {.store = w->store, .flights = w->flights, .marks = w->marks};
     struct loader_thread_options o = {
-        .flights = w->flights, .store = w->store, .slots = slots, .slot_count = 2};
+        .flights = w->flights,
+        .store = w->store,
+        .changes = &changes,
+        .slots = slots,
+        .slot_count = 2,
+    };
     int refused = 0;
     bool denied = true;
     for (int64_t nth = 1; denied; nth++) {

@@ -306,6 +306,47 @@ static void removes_no_file_that_is_not_a_socket(void **state)
     assert_non_null(strstr(e.text, "No such file or directory"));
 }
 
+/* Whether an address could be listened on, as --check asks, without listening there. */
+static void what_could_be_listened_on_is_told_without_doing_it(void **state)
+{
+    (void)state;
+    char text[100], wanted[256];
+    struct err e;
+    int fd;
+    snprintf(text, sizeof text, "unix:%s/check.sock", folder);
+    struct addr a = parsed(text);
+    assert_int_equal(addr_check(&a, &e), 0);
+    assert_int_not_equal(access(text + 5, F_OK), 0);
+    assert_int_equal(addr_listen(&a, 16, false, &fd, &e), 0);
+    assert_int_equal(addr_check(&a, &e), 0); /* a server that runs may be its own */
+    close(fd);
+    assert_int_equal(addr_check(&a, &e), 0);
+    unlink(text + 5);
+    fd = open(text + 5, O_CREAT | O_WRONLY, 0600);
+    close(fd);
+    assert_int_equal(addr_check(&a, &e), ERR_IO);
+    snprintf(wanted, sizeof wanted, "cannot listen on %s: the file exists and is no socket", text);
+    assert_string_equal(e.text, wanted);
+    unlink(text + 5);
+    snprintf(text, sizeof text, "unix:%s/none/s.sock", folder);
+    a = parsed(text);
+    assert_int_equal(addr_check(&a, &e), ERR_IO);
+    snprintf(wanted, sizeof wanted, "cannot listen on %s: No such file or directory", text);
+    assert_string_equal(e.text, wanted);
+    a = parsed("127.0.0.1:0");
+    assert_int_equal(addr_check(&a, &e), 0);
+    assert_int_equal(addr_listen(&a, 16, false, &fd, &e), 0);
+    char real[128];
+    addr_of_socket(fd, real, sizeof real);
+    a = parsed(real);
+    assert_int_equal(addr_check(&a, &e), 0); /* in use, perhaps by the server that runs */
+    assert_int_equal(errno, EADDRINUSE);
+    close(fd);
+    a = parsed("192.0.2.1:7411"); /* of no machine */
+    assert_int_equal(addr_check(&a, &e), ERR_IO);
+    assert_string_equal(e.text, "cannot listen on 192.0.2.1:7411: Cannot assign requested address");
+}
+
 /* Who may connect is right from the file's first moment: nothing changes it afterwards. */
 static void a_socket_file_has_its_permissions_from_the_beginning(void **state)
 {
@@ -384,6 +425,7 @@ int main(void)
         cmocka_unit_test(removes_no_file_that_is_not_a_socket),
         cmocka_unit_test(a_socket_file_has_its_permissions_from_the_beginning),
         cmocka_unit_test(a_socket_file_belongs_to_whom_it_is_given),
+        cmocka_unit_test(what_could_be_listened_on_is_told_without_doing_it),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -150,6 +150,11 @@ void faulty_fail_allocation(int64_t nth, int64_t more)
     atomic_store(&control->fail_at, nth);
 }
 
+void faulty_fail_thread(int64_t nth)
+{
+    atomic_store(&control->thread_at, nth);
+}
+
 bool faulty_calm(void)
 {
     atomic_store(&control->fail_at, 0);

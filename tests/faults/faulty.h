@@ -16,6 +16,8 @@
 
 /* The nth allocation from now fails, and so many after it. */
 void faulty_fail_allocation(int64_t nth, int64_t more);
+/* The nth thread from now does not start. */
+void faulty_fail_thread(int64_t nth);
 /* None fails any more. Whether one did. */
 bool faulty_calm(void);
 

@@ -9,8 +9,10 @@
 #include "faulty.h"
 #include "sys/loop_memory.h"
 #include "sys/pool.h"
+#include "sys/worker.h"
 
 #include <ev.h>
+#include <stdio.h>
 
 static void on_time(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -64,11 +66,64 @@ static void a_pool_that_gets_no_memory_is_none(void **state)
     ev_loop_destroy(loop);
 }
 
+/* Those that have started end, and nothing of them stays. */
+static void a_pool_whose_thread_does_not_start_is_none(void **state)
+{
+    (void)state;
+    for (int nth = 1; nth <= 3; nth++) {
+        struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+        struct pool *p = (struct pool *)loop;
+        struct pool_options o = {.threads = 3, .name = "disks"};
+        struct err e;
+        char text[128];
+        faulty_fail_thread(nth);
+        assert_int_equal(pool_new(&p, loop, &o, &e), ERR_IO);
+        snprintf(text, sizeof text,
+                 "thread %d of 3 of the pool 'disks' does not start: Resource temporarily "
+                 "unavailable",
+                 nth);
+        assert_string_equal(e.text, text);
+        assert_int_equal(e.code, ERR_IO);
+        assert_null(p);
+        ev_run(loop, 0); /* nothing keeps it running */
+        ev_loop_destroy(loop);
+    }
+}
+
+static void stop_recv(struct message *m, void *owner)
+{
+    (void)m;
+    worker_stop(owner);
+}
+
+static void a_worker_that_does_not_start_can_start_later(void **state)
+{
+    (void)state;
+    struct worker w, none = {.loop = NULL};
+    struct message stop = {.recv = stop_recv};
+    struct err e;
+    assert_int_equal(worker_init(&w, "a name that is long", 1007, &w, &e), 0);
+    assert_string_equal(w.name, "a name tha-7");
+    faulty_fail_thread(1);
+    assert_int_equal(worker_start(&w, &e), ERR_IO);
+    assert_string_equal(e.text, "thread a name tha-7: Resource temporarily unavailable");
+    worker_join(&w); /* there is nobody to wait for */
+    assert_int_equal(worker_start(&w, &e), 0);
+    mailbox_send(&w.mailbox, &stop);
+    worker_join(&w);
+    worker_join(&w);
+    worker_fini(&w);
+    worker_fini(&w);
+    worker_fini(&none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loop_bears_one_denial_after_the_other),
         cmocka_unit_test(a_pool_that_gets_no_memory_is_none),
+        cmocka_unit_test(a_pool_whose_thread_does_not_start_is_none),
+        cmocka_unit_test(a_worker_that_does_not_start_can_start_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,57 @@ static void may_be_ended_and_released_by_a_message(void **state)
     ev_loop_destroy(loop);
 }
 
+static void drain_and_leave_recv(struct message *m, void *owner)
+{
+    struct receiver *r = owner;
+    free(m);
+    mailbox_drain(&r->mailbox); /* in which the mailbox ends */
+}
+
+/* Whoever drains it outside of that touches it no more. */
+static void may_be_ended_while_it_is_drained_by_a_message(void **state)
+{
+    (void)state;
+    for (int deep = 1; deep <= 3; deep++) {
+        struct receiver *r = malloc(sizeof *r);
+        receiver_init(r, 1000);
+        struct ev_loop *loop = r->loop;
+        for (int i = 0; i <= deep; i++) {
+            struct message *m = malloc(sizeof *m);
+            m->recv = i == deep ? end_recv : drain_and_leave_recv;
+            mailbox_send(&r->mailbox, m);
+        }
+        send_number(&r->mailbox, 0, 0);
+        ev_run(loop, 0);
+        assert_int_equal(received_before_end, 1); /* what was left came with the end */
+        ev_loop_destroy(loop);
+    }
+}
+
+static void what_is_put_out_together_arrives_together_and_in_order(void **state)
+{
+    (void)state;
+    struct receiver r;
+    struct outbox out = {.newest = NULL};
+    receiver_init(&r, 1000);
+    outbox_flush(&out, &r.mailbox); /* nothing is in it */
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++) {
+            struct numbered *n = malloc(sizeof *n);
+            *n = (struct numbered){.message.recv = count_recv, .number = 3 * round + i};
+            outbox_add(&out, &n->message);
+        }
+        mailbox_drain(&r.mailbox);
+        assert_int_equal(r.received, 3 * round);
+        outbox_flush(&out, &r.mailbox);
+        outbox_flush(&out, &r.mailbox); /* they are not sent twice */
+        mailbox_drain(&r.mailbox);
+        assert_int_equal(r.received, 3 * round + 3);
+    }
+    assert_int_equal(r.disorder, 0);
+    receiver_fini(&r);
+}
+
 static void a_mailbox_alone_does_not_keep_its_loop_running(void **state)
 {
     (void)state;
@@ -227,6 +278,8 @@ int main(void)
         cmocka_unit_test(receives_what_is_left_when_it_ends),
         cmocka_unit_test(keeps_the_order_when_it_is_drained_by_a_message),
         cmocka_unit_test(may_be_ended_and_released_by_a_message),
+        cmocka_unit_test(may_be_ended_while_it_is_drained_by_a_message),
+        cmocka_unit_test(what_is_put_out_together_arrives_together_and_in_order),
         cmocka_unit_test(a_mailbox_alone_does_not_keep_its_loop_running),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

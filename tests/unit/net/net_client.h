@@ -53,7 +53,7 @@ static inline void client_close(struct net_world *w, struct client *c)
     close(c->fd);
     buf_fini(&c->in);
     if (c->conn)
-        while (ledger_connections(w->ledger) == before)
+        while (before > 0 && ledger_connections(w->ledger) == before)
             net_sweep(w); /* one that is not read is looked at */
     c->conn = NULL;
 }
@@ -219,12 +219,12 @@ static inline bool client_fits(const char *want, const char *is)
     return *is == '\0';
 }
 
-/* A request and its answer, which has to be that. */
+/* A request and its answer, which has to be that; NULL: whatever it is. */
 static inline void hears(struct net_world *w, struct client *c, const char *call, const char *want)
 {
     uint32_t got = 0, id = client_send(w, c, call);
     const char *answer = client_next(w, c, &got);
-    if (!client_fits(want, answer))
+    if (want && !client_fits(want, answer))
         fail_msg("%.200s: %.1000s, and not %.1000s", call, answer, want);
     assert_int_equal(got, id);
 }

@@ -117,12 +117,17 @@ static inline void net_turn(struct net_world *w)
     ev_run(w->io->worker.loop, EVRUN_NOWAIT);
 }
 
+static inline void net_goes_on(const struct net_world *w)
+{
+    if (w->hangs)
+        fail_msg("it waits for what does not come");
+}
+
 /* One that waits for an event. */
 static inline void net_wait(struct net_world *w)
 {
     ev_run(w->io->worker.loop, EVRUN_ONCE);
-    if (w->hangs)
-        fail_msg("it waits for what does not come");
+    net_goes_on(w);
 }
 
 /* A look at all connections. */
@@ -133,6 +138,7 @@ static inline void net_sweep(struct net_world *w)
     while (!list_empty(&w->io->sweeping.link))
         net_turn(w);
     net_turn(w);
+    net_goes_on(w);
 }
 
 static inline void net_edition(struct net_world *w, enum edition_step step)

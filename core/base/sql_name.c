@@ -15,7 +15,7 @@ int sql_put_quoted(struct buf *out, struct slice text, char quote)
 
 int sql_put_literal(struct buf *out, struct slice text)
 {
-    bool escaped = memchr(text.data, '\\', text.size) != NULL;
+    bool escaped = text.size > 0 && memchr(text.data, '\\', text.size) != NULL;
     int rc = buf_printf(out, "%s", escaped ? "E'" : "'");
     for (size_t i = 0; i < text.size && rc == 0; i++) {
         if (text.data[i] == '\'' || text.data[i] == '\\')

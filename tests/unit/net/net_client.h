@@ -211,7 +211,7 @@ static inline const char *client_next(struct net_world *w, struct client *c, uin
 static inline bool client_fits(const char *want, const char *is)
 {
     for (; *want; want++) {
-        size_t digits = *want == '#' ? strspn(is, "0123456789.") : *want == *is;
+        size_t digits = *want == '#' ? strspn(is, "-0123456789.") : *want == *is;
         if (digits == 0)
             return false;
         is += digits;

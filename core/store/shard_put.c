@@ -198,22 +198,24 @@ static void overwrite(struct shard *s, struct entry *e, const struct put *p, int
     link_in(s, e);
 }
 
-static uint32_t units_of(const struct put *p)
+static uint32_t units_of(size_t size)
 {
-    return (uint32_t)((entry_size(p) + HEAP_UNIT - 1) / HEAP_UNIT);
+    return (uint32_t)((size + HEAP_UNIT - 1) / HEAP_UNIT);
 }
 
-static bool is_sound(const struct shard *s, const struct put *p)
+/* Whether an entry of `size` bytes may be stored for it, where the largest has so many. */
+static bool is_sound(const struct put *p, size_t size, size_t largest)
 {
-    return entry_size(p) <= shard_largest(s) && p->value.size <= UINT32_MAX &&
-           p->tag_count <= MARKS_TAGS_MAX && p->tag_texts.size <= UINT16_MAX;
+    return size <= largest && p->value.size <= UINT32_MAX && p->tag_count <= MARKS_TAGS_MAX &&
+           p->tag_texts.size <= UINT16_MAX;
 }
 
 bool shard_make_room(struct shard *s, const struct put *p, struct room *room)
 {
-    struct making m = {.units = units_of(p), .passed = room->passed, .bound = room->bound};
+    size_t size = entry_size(p);
+    struct making m = {.units = units_of(size), .passed = room->passed, .bound = room->bound};
     bool more = false;
-    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX || !is_sound(s, p))
+    if (p->key.size == 0 || p->key.size > ENTRY_KEY_MAX || !is_sound(p, size, shard_largest(s)))
         return false; /* it will be refused */
     pthread_mutex_lock(&s->lock);
     heap_collect(&s->heap);
@@ -272,9 +274,9 @@ static int put_in_room(struct shard *s, const struct put *p, struct entry *e, in
     return finish(s, p, table_find(&s->table, p->key, p->hash), e, now, now_ms);
 }
 
-static int put_entry(struct shard *s, const struct put *p, int64_t now_ms)
+static int put_entry(struct shard *s, const struct put *p, size_t size, int64_t now_ms)
 {
-    struct making m = {.units = units_of(p)};
+    struct making m = {.units = units_of(size)};
     bool is_long = p->value.size > STORE_COPY_MAX, more = true;
     struct entry *old = NULL, *e = NULL;
     int64_t now = 0;
@@ -341,10 +343,11 @@ int shard_put(struct shard *s, const struct put *p, int64_t now_ms, struct err *
         return err_set(err, ERR_BAD_KEY, "a key of %zu bytes, where 1 to %d are taken", p->key.size,
                        ENTRY_KEY_MAX);
     size_t size = entry_size(p), largest = shard_largest(s);
-    struct entry *e = is_sound(s, p) ? take_room(p) : NULL;
-    int rc = e                ? put_in_room(s, p, e, now_ms)
-             : is_sound(s, p) ? put_entry(s, p, now_ms)
-                              : ERR_TOO_LARGE;
+    int rc = ERR_TOO_LARGE;
+    if (is_sound(p, size, largest)) {
+        struct entry *e = take_room(p);
+        rc = e ? put_in_room(s, p, e, now_ms) : put_entry(s, p, size, now_ms);
+    }
     if (rc == 0)
         return 0;
     refuse(s, p, now_ms);

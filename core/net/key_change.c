@@ -55,7 +55,7 @@ static int read_set(struct set *s, const struct setter *by, struct params *p, st
         {"version", OPTION_INT, &s->put.version, &s->put.has_version},
     };
     rc = params_options(p, specs, 4, e);
-    if (rc == 0)
+    if (rc == 0 && packed_tags.size > 0)
         rc = read_tags(s, by, p, packed_tags, e);
     return rc == 0 ? set_check(s, by, e) : rc;
 }

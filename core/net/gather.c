@@ -122,6 +122,14 @@ static void shrink(struct gather *g)
     g->watch = GATHER_UNTOLD;
 }
 
+/* Its connection has gathered more than a little, which is no more than the least max_output. */
+static __attribute__((noinline)) void fills(struct gather *g, struct conn *c)
+{
+    if (c->gathered > (size_t)g->target.io->snapshot->conf->max_output)
+        g->rc |= ERR_TOO_LARGE;
+    conn_fill_if(c);
+}
+
 void gather_item_done(struct gather *g, uint32_t index, size_t offset, int rc)
 {
     struct conn *c = g->target.conn;
@@ -131,10 +139,8 @@ void gather_item_done(struct gather *g, uint32_t index, size_t offset, int rc)
     g->rc |= rc;
     if (c) {
         c->gathered += g->at[index].size;
-        if (c->gathered > (size_t)g->target.io->snapshot->conf->max_output)
-            g->rc |= ERR_TOO_LARGE;
         if (__builtin_expect(c->gathered > LITTLE_BYTES, 0))
-            conn_fill_if(c);
+            fills(g, c);
     }
     if (__builtin_expect(g->items.capacity > g->watch, 0))
         grew(g);

@@ -27,6 +27,7 @@ static uint32_t read_keys(struct read_many *m, uint32_t n)
     const struct store *s = m->item.io->options.store;
     const struct buf *items = &m->item.gather->items;
     size_t before = items->size;
+    uint32_t begin = m->begin;
     struct mp_reader from = m->keys.at;
     struct mp_token tokens[MANY_AHEAD];
     uint64_t hashes[MANY_AHEAD];
@@ -41,7 +42,7 @@ static uint32_t read_keys(struct read_many *m, uint32_t n)
         store_prefetch_entry(s, hashes[i]);
     for (uint32_t i = 0; i < n; i++) {
         struct err e;
-        m->item.index = m->begin++;
+        m->item.index = begin + i;
         r->ask.hash = hashes[i];
         if (params_check_key(&m->keys, &tokens[i], &r->ask.key, &e) == 0)
             read_key(r);
@@ -53,9 +54,10 @@ static uint32_t read_keys(struct read_many *m, uint32_t n)
             for (uint32_t k = 0; k <= i; k++)
                 if (mp_next_whole(&m->keys.at, &tokens[k]) != MP_OK)
                     break;
-            return i + 1;
+            n = i + 1;
         }
     }
+    m->begin = begin + n;
     return n;
 }
 

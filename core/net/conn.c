@@ -57,7 +57,7 @@ static void linger(struct conn *c)
 static void drained(struct conn *c)
 {
     struct ev_loop *loop = c->io->worker.loop;
-    if (c->state < CONN_FINISHING && c->protocol->more(c)) {
+    if (__builtin_expect(c->more, 0) && c->state < CONN_FINISHING && c->protocol->more(c)) {
         held_settle(c);
         conn_touch(c);
         return;
@@ -71,7 +71,8 @@ static void drained(struct conn *c)
     } else if (c->state == CONN_FINISHING || (c->state == CONN_ENDED && list_empty(&c->tickets))) {
         conn_close(c);
     } else {
-        conn_read_on(c);
+        if (!ev_is_active(&c->reading))
+            conn_read_on(c);
         if (c->halts & CONN_HALT_FULL) /* it goes on in a turn of its own, beside all others */
             ev_io_start(loop, &c->writing);
     }

@@ -92,6 +92,7 @@ struct conn {
     bool errors_as_map;
     bool in_turn; /* it is being read: what is answered is written at the turn's end */
     bool ahead;   /* the first byte of the next answer has been sent already; conn_over.c */
+    bool more;    /* something may wait until all is sent: its protocol is asked then */
 };
 
 /* ---- conn_in ---- */
@@ -195,7 +196,15 @@ bool conn_is_past_pause(const struct conn *c);
 /* What was kept of its input is gone, wiped where it may be a password. */
 void conn_drop_input(struct conn *c);
 /* An empty buffer goes back to the thread, or is freed. */
-void conn_give_back(struct conn *c);
+static inline void conn_give_back(struct conn *c)
+{
+    if (!c->io->spare.data && c->out.capacity <= CONN_OUT_PAUSE) {
+        c->io->spare = c->out;
+        c->out = (struct buf){0};
+    } else {
+        buf_fini(&c->out);
+    }
+}
 /* Whether its client has left. A Unix socket tells who has left from who has closed one half. Over
  * TCP both are a FIN, until something is sent: then who has left answers with a reset. */
 bool conn_has_left(const struct conn *c);

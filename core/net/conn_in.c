@@ -154,7 +154,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         explicit_bzero(io->read_room, (size_t)n);
     if (__builtin_expect(journal_waits(&io->lane), 0))
         conn_touch(c); /* with all others of this turn, behind one write to the journal */
-    else if (conn_unread(c) > 0 || c->state != CONN_OPEN || !list_empty(&c->ready))
+    else if (conn_unread(c) > 0 || c->state != CONN_OPEN || c->more)
         conn_flush(c);
     else
         held_settle(c);

@@ -97,18 +97,6 @@ void conn_drop_input(struct conn *c)
 
 /* ---- out ---- */
 
-void conn_give_back(struct conn *c)
-{
-    if (!c->out.data)
-        return;
-    if (!c->io->spare.data && c->out.capacity <= CONN_OUT_PAUSE) {
-        c->io->spare = c->out;
-        c->out = (struct buf){0};
-    } else {
-        buf_fini(&c->out);
-    }
-}
-
 void conn_skip_ahead(struct conn *c)
 {
     if (c->out.size == 0)

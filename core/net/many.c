@@ -82,6 +82,7 @@ static void many_is_ready(struct gather *g)
     if (!g->in_order && buf_grow(&g->ordered, g->items.size) != 0)
         g->rc = ERR_NOMEM;
     list_push_back(&c->ready, &g->link);
+    c->more = true;
     ticket_open(&g->ticket, &kind, c, false);
     gather_account(g);
     if (!g->in_order)

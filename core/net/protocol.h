@@ -29,7 +29,8 @@ struct protocol {
     /* It once the server goes down: it differs in `take` alone, which answers each request with
      * ERR_SHUTDOWN (dispatch_refusal) and does nothing of it. Itself of that one. */
     const struct protocol *draining;
-    /* All is sent. true: something that waited for this is to be sent now. */
+    /* All is sent, and conn.more was set, which this settles: whether something waits still. true:
+     * something that waited for this is to be sent now. NULL: nothing ever waits. */
     bool (*more)(struct conn *c);
     /* c is being closed, and its tickets are gone. */
     void (*closed)(struct conn *c);

@@ -90,7 +90,9 @@ static size_t rpc_refuse(struct conn *c, struct slice in)
 
 static bool rpc_more(struct conn *c)
 {
-    return (!list_empty(&c->ready) && many_send_ready(c)) || telling_drained(c);
+    bool any = (!list_empty(&c->ready) && many_send_ready(c)) || telling_drained(c);
+    c->more = !list_empty(&c->ready) || telling_waits(c);
+    return any;
 }
 
 static const struct protocol rpc_draining = {

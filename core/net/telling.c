@@ -47,6 +47,13 @@ static struct news shown_to(const struct conf_user *u, const struct news *n)
     return hidden ? (struct news){.what = NEWS_ALL, .cause = n->cause} : *n;
 }
 
+/* It is told later that something was lost. */
+static void lose(struct subscriber *r, struct conn *c)
+{
+    r->lost = c->more = true;
+    metrics_inc(c->io->metrics, M_NOTICES_LOST);
+}
+
 static void tell(struct telling *t, struct subscriber *r)
 {
     struct io *io = t->io;
@@ -54,14 +61,12 @@ static void tell(struct telling *t, struct subscriber *r)
     if (r->lost)
         return;
     if (c->ahead) { /* an answer comes first */
-        r->lost = true;
-        metrics_inc(io->metrics, M_NOTICES_LOST);
+        lose(r, c);
         return;
     }
     size_t half = (size_t)io->snapshot->conf->max_output / 2;
     if (conn_unread(c) > (half < CONN_OUT_PAUSE ? half : CONN_OUT_PAUSE)) {
-        r->lost = true;
-        metrics_inc(io->metrics, M_NOTICES_LOST);
+        lose(r, c);
         return;
     }
     if (t->now.cause == CAUSE_LOST)
@@ -70,9 +75,14 @@ static void tell(struct telling *t, struct subscriber *r)
     send_notice(c, &shown);
 }
 
+bool telling_waits(const struct conn *c)
+{
+    return c->subscriber && c->subscriber->lost;
+}
+
 bool telling_drained(struct conn *c)
 {
-    if (!c->subscriber || !c->subscriber->lost || c->ahead)
+    if (!telling_waits(c) || c->ahead)
         return false;
     c->subscriber->lost = false;
     send_notice(c, &(struct news){.what = NEWS_ALL, .cause = CAUSE_LOST});

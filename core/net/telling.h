@@ -36,5 +36,7 @@ void telling_recv_news(struct message *m, void *owner);
 
 /* All that was to be sent has been: what was lost is told now. false: nothing was. */
 bool telling_drained(struct conn *c);
+/* Whether something was lost, and is not told yet. */
+bool telling_waits(const struct conn *c);
 
 #endif

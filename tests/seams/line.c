@@ -137,12 +137,6 @@ static size_t line_refuse(struct conn *c, struct slice in)
     return take_all(c, in, refuse);
 }
 
-static bool line_more(struct conn *c)
-{
-    (void)c;
-    return false;
-}
-
 static void line_closed(struct conn *c)
 {
     (void)c;
@@ -153,7 +147,6 @@ static const struct protocol line_draining = {
     .opened = auth_conn_opened,
     .take = line_refuse,
     .draining = &line_draining,
-    .more = line_more,
     .closed = line_closed,
     .value = line_value,
     .absent = line_absent,
@@ -165,7 +158,6 @@ static const struct protocol line_protocol = {
     .opened = auth_conn_opened,
     .take = line_take,
     .draining = &line_draining,
-    .more = line_more,
     .closed = line_closed,
     .value = line_value,
     .absent = line_absent,

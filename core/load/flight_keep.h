@@ -6,7 +6,8 @@
  *
  * A floor is known by the hash of its key, so the store that takes it has to have the seed of the
  * one that gave it; the number of shards may be another. Lifts come behind the floors, so that one
- * that is made meanwhile is among them. Times are spans from the moment of the record.
+ * that is made meanwhile is among them. Times are spans from now_ms, which is one moment for all
+ * pieces: what has passed since then is told with them, and no floor ends before its time.
  * Shape: about 20 bytes a floor. Thread: any. Limits: a hold of a shard's lock is for one piece.
  */
 #ifndef RTCACHE_LOAD_FLIGHT_KEEP_H

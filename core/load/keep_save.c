@@ -75,8 +75,8 @@ static int save_floors(struct saving *g)
     while (!at.done && rc == 0) {
         size_t count = 0;
         buf_clear(&g->piece);
-        rc = no_memory(
-            g, flight_keep_out(g->src->flights, &at, clock_ms(), FLOORS_EACH, &g->piece, &count));
+        rc = no_memory(g, flight_keep_out(g->src->flights, &at, g->src->header.moment.boot_ms,
+                                          FLOORS_EACH, &g->piece, &count));
         rc = rc != 0 ? rc : put_piece(g, BLOCK_FLOORS, count);
         g->saved->floors += count;
     }

@@ -30,13 +30,6 @@ static int64_t longer(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* How long it would have been fresh from now on, below 0 past it. */
-static int64_t fresh_left(const struct record *r, int64_t age_ms, int64_t passed_ms)
-{
-    int64_t left = less(r->fresh_left_ms, passed_ms);
-    return r->made_stale && left > -age_ms ? -age_ms : left;
-}
-
 /* As it would be in this moment; an age that the shard's time has no room for is cut. */
 static void keep_times(const struct record *r, int64_t left_ms, int64_t age_ms, int64_t now,
                        struct rest *out)
@@ -74,7 +67,7 @@ static bool read_rest(const struct record *r, const struct restore *how, int64_t
 {
     int64_t passed_ms = longer(bounded(how->passed_ms), 0);
     int64_t age_ms = bounded(r->age_ms) + passed_ms;
-    int64_t left_ms = fresh_left(r, age_ms, passed_ms);
+    int64_t left_ms = less(r->fresh_left_ms, passed_ms); /* below 0: it is past fresh */
     bool candidate = r->unproven || how->as == RESTORED_CANDIDATE;
     *out = (struct rest){.age_ms = 0};
     if (r->negative && (candidate || how->as == RESTORED_STALE || left_ms <= 0))

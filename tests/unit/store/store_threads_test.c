@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "store/record.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -27,7 +28,8 @@ struct worker {
     struct entry *held[HELD]; /* values of earlier reads, looked at again later */
     unsigned held_key[HELD];
     const char *wrong; /* what went wrong first */
-    uint64_t hits, gone;
+    uint64_t hits, gone, dumped;
+    struct dump_cursor cursor;
 };
 
 /* What precedes the bytes, all of which are `fill`. */
@@ -115,6 +117,29 @@ static void put_one(struct worker *w, unsigned key, struct slice text, uint64_t 
     note(w, store_put(w->store, &p, now, NULL) == 0, "a put was refused");
 }
 
+/* The next piece of a dump, of which something is put back. */
+static void dump_some(struct worker *w, int64_t now)
+{
+    struct buf out;
+    struct record r;
+    struct restore how = {.as = (enum restored)rng_below(&w->rng, 3)};
+    size_t count;
+    bool stored;
+    buf_init(&out, 0);
+    if (w->cursor.done)
+        w->cursor = (struct dump_cursor){0};
+    note(w, store_dump(w->store, &w->cursor, now, 20000, &out, &count) == 0, "no memory");
+    struct slice rest = buf_slice(&out);
+    for (; rest.size > 0 && !w->wrong; w->dumped++) {
+        note(w, record_read(&rest, &r, NULL) == 0, "no record");
+        unsigned key = (unsigned)(r.version / 3);
+        note(w, r.negative || value_right(key, r.value), "a torn or wrong value in a record");
+        if (rng_below(&w->rng, 8) == 0)
+            note(w, store_restore(w->store, &r, &how, now, &stored, NULL) == 0, "not restored");
+    }
+    buf_fini(&out);
+}
+
 static void act(struct worker *w, int64_t now)
 {
     char text[32];
@@ -145,6 +170,10 @@ static void act(struct worker *w, int64_t now)
     case 4:
         if (rng_below(r, 50) == 0)
             store_set_memory(w->store, LIMIT - rng_below(r, LIMIT / 4), now);
+        break;
+    case 5:
+        if (rng_below(r, 8) == 0)
+            dump_some(w, now);
         break;
     default:
         if (rng_below(r, 3) == 0)
@@ -178,16 +207,18 @@ static void threads_see_whole_values_of_their_keys(void **state)
         workers[i] = (struct worker){.store = s, .rng = {.state = 100 + i}};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
-    uint64_t hits = 0, gone = 0;
+    uint64_t hits = 0, gone = 0, dumped = 0;
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(workers[i].thread, NULL);
         if (workers[i].wrong)
             fail_msg("thread %u: %s", i, workers[i].wrong);
         hits += workers[i].hits;
         gone += workers[i].gone;
+        dumped += workers[i].dumped;
     }
     assert_true(hits > OPERATIONS / 4);
     assert_true(gone > 100);
+    assert_true(dumped > 1000);
     for (unsigned i = 0; i < KEYS; i++) {
         char text[32];
         struct slice k = slice_of(text, (size_t)snprintf(text, sizeof(text), "key:%u", i));

@@ -52,6 +52,20 @@ int pthread_mutex_lock(pthread_mutex_t *m)
     return real(m);
 }
 
+/* An allocator tries first, before any test has begun. */
+int pthread_mutex_trylock(pthread_mutex_t *m)
+{
+    static _Thread_local locks_fn real;
+    if (!real)
+        real = locks_real("pthread_mutex_trylock");
+    if (locks_count == LOCKS_MOST)
+        locks_wrong("too many at a time");
+    int rc = real(m);
+    if (rc == 0)
+        locks_held[locks_count++] = m;
+    return rc;
+}
+
 int pthread_mutex_unlock(pthread_mutex_t *m)
 {
     static _Thread_local locks_fn real;

@@ -36,7 +36,7 @@ static void tells(struct bench *b, const struct words *list, size_t count)
     int wrong = 0;
     for (size_t i = 0; i < count; i++) {
         struct ending end;
-        char text[500], file[16];
+        char text[500], file[32];
         snprintf(text, sizeof text, "return { load = function(key, ctx)\n%s\nend }", list[i].body);
         snprintf(file, sizeof file, "w%d.lua", ++number);
         struct run *run = bench_begin(b, bench_script(b, file, text), &end);

@@ -5,37 +5,19 @@ static bool may_move(const struct entry *e)
     return e->life & ENTRY_STORED && atomic_load_explicit(&e->refs, memory_order_acquire) == 1;
 }
 
-/* The neighbours of a link, while it moves. */
-struct place {
-    struct near_list *prev, *next; /* NULL: it is in no list */
-};
-
-static struct place place_of(const struct near_list *link)
-{
-    if (near_list_empty(link))
-        return (struct place){.prev = NULL};
-    return (struct place){.prev = near_list_prev(link), .next = near_list_next(link)};
-}
-
-static void put_in_place(struct near_list *link, const struct place *at)
-{
-    if (!at->prev)
-        return;
-    near_list_tie(at->prev, link);
-    near_list_tie(link, at->next);
-}
-
-/* e, behind the hole, goes to its start; where the hole is then. */
+/* e, behind the hole, goes to its start, and so does its link in a queue of the policy, in which
+ * all are that are stored; where the hole is then. */
 static uint32_t move_down(struct heap *a, const struct table *t, struct wheel *w, uint32_t hole,
                           struct entry *e)
 {
     uint64_t hash = table_hash(t, e);
-    struct place queue = place_of(&e->queue);
+    struct near_list *prev = near_list_prev(&e->queue), *next = near_list_next(&e->queue);
     struct entry *to = heap_at(a, hole);
     hole = heap_shift(a, hole);
     table_replace(t, e, to, hash);
     wheel_follow(w, &to->timer);
-    put_in_place(&to->queue, &queue);
+    near_list_tie(prev, &to->queue);
+    near_list_tie(&to->queue, next);
     return hole;
 }
 

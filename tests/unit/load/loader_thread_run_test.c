@@ -1,5 +1,5 @@
-/* A loader thread as it runs: loads and writes over its mailbox, and configurations that come and go
- * meanwhile. A script that sleeps for an hour holds a place until the thread ends. */
+/* A loader thread as it runs: loads and writes over its mailbox, and configurations that come and
+ * go meanwhile. A script that sleeps for an hour holds a place until the thread ends. */
 #include "flight_world.h"
 
 #include "base/clock.h"

@@ -234,6 +234,18 @@ static void what_happened_is_counted_once(void **state)
     store_read_stats(s, &n);
     assert_int_equal(n.entries, 0);
     assert_int_equal(n.expirations, 2);
+    assert_int_equal(store_put(s, &p, 1000, NULL), 0);
+    p.negative = true; /* an absence in the place of a value, of other bytes and of as many */
+    assert_int_equal(store_put(s, &p, 1000, NULL), 0);
+    p = put_of(s, "e", "");
+    assert_int_equal(store_put(s, &p, 1000, NULL), 0);
+    p.negative = true;
+    assert_int_equal(store_put(s, &p, 1000, NULL), 0);
+    store_read_stats(s, &n);
+    assert_int_equal(n.negatives, 2);
+    assert_int_equal(store_tick(s, 2000, 100, NULL), 2);
+    store_read_stats(s, &n);
+    assert_int_equal(n.negatives, 0);
     assert_int_equal(n.entry_bytes, 0);
     assert_int_equal(n.holes, 0);
     store_free(s);

@@ -132,7 +132,7 @@ static void a_put_of_another_shape_leaves_the_room_alone(void **state)
     struct world *w = *state;
     static const uint32_t slot = 0;
     fill(w);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         struct put p = put_of(w, "large", LARGE);
         struct room room = {0};
         make(w, &p, &room);
@@ -149,10 +149,14 @@ static void a_put_of_another_shape_leaves_the_room_alone(void **state)
             p.tags = &slot;
             p.tag_count = 1;
         }
+        if (i == 4)
+            p.negative = true;
+        if (i == 5)
+            p.tag_texts = slice_str("x"); /* of no use without tags */
         p.hash = store_hash(w->store, p.key);
         store(w, &p);
         assert_ptr_equal(room.entry, before);
-        assert_int_equal(stored_size(w, &p), p.value.size);
+        assert_int_equal(stored_size(w, &p), p.negative ? 0 : p.value.size);
         entry_unref(room.entry);
     }
 }

@@ -135,6 +135,42 @@ static void who_does_not_read_for_too_long_goes(void **state)
     a.conn = NULL;
 }
 
+/* Its time begins when there is something for it to read, and goes on while there is. */
+static void the_time_of_what_is_unread_begins_once(void **state)
+{
+    (void)state;
+    set_v(30000);
+    client_is_narrow(&a);
+    a.conn->sent_ms = 5;
+    client_send(w, &a, "get [\"v\"]");
+    assert_true(ev_is_active(&a.conn->writing));
+    assert_in_range(w->io->now_ms - a.conn->sent_ms, 0, 10000);
+    a.conn->sent_ms = 5;
+    client_send(w, &a, "ping []"); /* the socket takes no byte more */
+    assert_int_equal(a.conn->sent_ms, 5);
+}
+
+/* One that is to go once it has read what there is has so long for that. */
+static void who_is_to_go_and_does_not_read_has_its_time(void **state)
+{
+    (void)state;
+    set_v(30000);
+    client_is_narrow(&a);
+    client_send(w, &a, "get [\"v\"]");
+    client_write(w, &a, "\xc1", 1);
+    assert_int_equal(a.conn->state, CONN_LINGERING);
+    assert_true(conn_unread(a.conn) > 0);
+    int64_t until = a.conn->linger_until_ms;
+    assert_in_range(until - w->io->now_ms, 1, CONN_FINISH_MS);
+    assert_true(until - w->io->now_ms > CONN_FINISH_MS / 2);
+    net_sweep(w);
+    assert_int_equal(a.conn->linger_until_ms, until);
+    a.conn->linger_until_ms -= CONN_FINISH_MS;
+    net_sweep(w);
+    assert_int_equal(ledger_connections(w->ledger), 0);
+    a.conn = NULL;
+}
+
 static void who_is_idle_for_too_long_goes_but_for_subscribers(void **state)
 {
     (void)state;
@@ -242,6 +278,8 @@ static void who_asks_for_more_than_it_reads_waits(void **state)
     }
     hears_next(w, &a, "\"pong\"");
     assert_int_equal(a.conn->halts, 0);
+    assert_true(ev_is_active(&a.conn->reading));
+    assert_false(ev_is_active(&a.conn->writing));
     assert_int_equal(net_count(w, M_REQUESTS), 22);
     assert_int_equal(ledger_held(w->ledger), sizeof *a.conn);
 }
@@ -437,6 +475,8 @@ int main(void)
         ONE(a_frame_comes_at_its_rate_or_its_client_goes),
         ONE(without_a_frame_or_a_rate_nobody_is_slow),
         ONE(who_does_not_read_for_too_long_goes),
+        ONE(the_time_of_what_is_unread_begins_once),
+        ONE(who_is_to_go_and_does_not_read_has_its_time),
         ONE(who_is_idle_for_too_long_goes_but_for_subscribers),
         ONE(what_is_malformed_ends_with_an_error),
         ONE(who_has_closed_its_half_has_its_answers),

@@ -20,7 +20,7 @@ struct sql_name {
 
 /* What is not quoted becomes lower case. ERR_BAD_REQUEST says what is wrong. */
 int sql_name_read(struct sql_name *name, const char *text, struct err *e) MUST_USE;
-/* Something of this name in the schema of `table`, quoted. As buf_append fails, as do the others. */
+/* Something of this name in the schema of `table`, quoted. All three fail as buf_append does. */
 int sql_name_put_beside(struct buf *out, const struct sql_name *table, const char *name) MUST_USE;
 
 /* quote: stands around the text, and is doubled in it. */

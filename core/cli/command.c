@@ -76,6 +76,7 @@ static const struct command commands[] = {
      "  --version COLUMN     grows with every change; without it an entry always goes\n"
      "  --tag TEMPLATE       what else depends on the row; may be given 16 times\n"
      "  --channel NAME       as the backend's feed in rtcache.conf (rtcache)\n"
+     "  --log [NAME]         into a table, which the backend's feed_log names (rtcache_log)\n"
      "Each key of a table is a watch of its own; the same one again replaces itself.\n"
      "  rtcache watch-sql users --key 'user:{id}' --drop | psql shop     removes it\n"
      "  rtcache watch-sql users --drop | psql shop                       and all of the table\n"

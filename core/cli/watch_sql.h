@@ -5,7 +5,8 @@
  *
  * The SQL is printed, not run; its text is in watch*.sql. A table, a key, a channel and a log, if
  * there is one, make a watch, whose triggers and function are called by a hash of them: the same
- * one replaces itself, and no other. Thread: any. Limits: GLOB_STARS_MAX columns in a key, WATCH_SQL_TAGS tags.
+ * one replaces itself, and no other. Thread: any. Limits: GLOB_STARS_MAX columns in a key,
+ * WATCH_SQL_TAGS tags, WATCH_SQL_LOG bytes of a log's name.
  */
 #ifndef RTCACHE_CLI_WATCH_SQL_H
 #define RTCACHE_CLI_WATCH_SQL_H
@@ -27,7 +28,7 @@ struct watch_sql {
     const char *key;     /* NULL, or a template; {column} as it is stored, {{ and }} for braces */
     const char *version; /* column, or NULL */
     const char *channel;
-    const char *log; /* NULL: it notifies; else the table that it writes to, named as a table is */
+    const char *log; /* the table that it writes to, named as `table`; NULL: it notifies */
     const char *tags[WATCH_SQL_TAGS]; /* templates */
     size_t tag_count;
 };

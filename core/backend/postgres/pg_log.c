@@ -1,6 +1,7 @@
 #include "backend/postgres/pg_log.h"
 
 #include "backend/postgres/pg_error.h"
+#include "backend/postgres/pg_log_poll.h"
 #include "backend/postgres/pg_log_sql.h"
 #include "backend/postgres/pg_missed.h"
 #include "backend/postgres/pg_session.h"
@@ -12,20 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ROWS_A_TURN  256   /* of the loop, which other feeds share */
-#define PG_LOG_TWICE 256   /* transactions */
-#define PURGE_MOST   10000 /* rows at once */
-#define PURGE_LEAST  1000  /* ms between two times */
-#define PURGE_SHARE  60    /* of log_keep between two times */
-#define HEARTBEATS   3     /* that an answer may take */
+#define ROWS_A_TURN 256   /* of the loop, which other feeds share */
+#define PURGE_MOST  10000 /* rows at once */
+#define PURGE_LEAST 1000  /* ms between two times */
+#define PURGE_SHARE 60    /* of log_keep between two times */
+#define HEARTBEATS  3     /* that an answer may take */
 
 enum stage { IDENTIFYING, IDLE, POLLING, PURGING };
-
-/* Transactions whose rows were told of, and which the place has not yet. */
-struct told {
-    uint64_t xids[PG_LOG_TWICE];
-    size_t count;
-};
 
 /* What was missed is a gap until all that were at work when it was seen are done. */
 enum gap { NO_GAP, GAP_SEEN, GAP_BOUNDED };
@@ -38,13 +32,10 @@ struct pg_log {
     struct buf text; /* of the message that is under way */
     enum stage stage;
     bool up, standby;
-    int asked; /* IDENTIFYING: an identity's part, or PG_IDENTITY_PARTS for whether it is a standby */
+    int asked; /* IDENTIFYING: a part of it, or PG_IDENTITY_PARTS for whether it is a standby */
     bool may[PG_IDENTITY_PARTS];
-    struct pg_place place, next; /* where it is, and where the poll leads */
-    bool stated;                 /* the poll has told of the log's state */
-    uint64_t purged_below;
-    size_t found; /* by the poll */
-    struct told before, after;
+    struct pg_place place; /* where it is: all before was told of */
+    struct pg_log_poll poll;
     enum gap gap;
     uint64_t gap_end; /* GAP_BOUNDED: a transaction */
     int64_t began_ms, last_ms, wait_ms, beat_ms, purge_ms;
@@ -72,78 +63,12 @@ static void send_text(struct pg_log *l, enum stage stage, int rc)
 
 static void send_poll(struct pg_log *l)
 {
-    l->stated = false;
-    l->found = 0;
-    l->after.count = 0;
     l->last_ms = l->began_ms;
     l->began_ms = clock_ms();
-    pg_place_forget(&l->next);
+    pg_log_poll_begin(&l->poll);
     send_text(l, POLLING, pg_log_sql_poll(&l->sql, &l->text, l->may, l->standby, &l->place));
     if (l->session.pg)
         (void)PQsetSingleRowMode(l->session.pg); /* else all rows come at once */
-}
-
-static struct slice column(const PGresult *res, int row, int i)
-{
-    return slice_of(PQgetvalue(res, row, i), (size_t)PQgetlength(res, row, i));
-}
-
-static void take_doubt(struct pg_log *l, const PGresult *res, int row)
-{
-    (void)!pg_place_take_doubt(&l->next, column(res, row, PG_LOG_XMAX),
-                               column(res, row, PG_LOG_DOUBT));
-}
-
-static void take_state(struct pg_log *l, const PGresult *res, int row)
-{
-    struct pg_place *next = &l->next;
-    next->standby = PQgetvalue(res, row, PG_LOG_STANDBY)[0] == 't';
-    snprintf(next->log, sizeof next->log, "%s", PQgetvalue(res, row, PG_LOG_ID));
-    snprintf(next->missed, sizeof next->missed, "%s", PQgetvalue(res, row, PG_LOG_MISSED));
-    next->identity = (struct identity){.wal_end = 0};
-    for (int part = 0; part < PG_IDENTITY_PARTS; part++)
-        pg_identity_take(&next->identity, (enum pg_identity_part)part,
-                         column(res, row, PG_LOG_IDENTITY + part));
-    l->stated = pg_place_number(column(res, row, PG_LOG_PURGED), &l->purged_below);
-    if (!next->standby)
-        (void)!pg_place_take(next, column(res, row, PG_LOG_SNAPSHOT));
-}
-
-static bool told_has(const struct told *t, uint64_t xid)
-{
-    for (size_t i = t->count; i > 0; i--)
-        if (t->xids[i - 1] == xid)
-            return true;
-    return false;
-}
-
-/* One that finds no room is told of twice. */
-static void told_add(struct told *t, uint64_t xid)
-{
-    if (t->count < PG_LOG_TWICE && !told_has(t, xid))
-        t->xids[t->count++] = xid;
-}
-
-static void take_row(struct pg_log *l, const PGresult *res, int row)
-{
-    uint64_t xid;
-    bool known = l->standby && pg_place_number(column(res, row, PG_LOG_XID), &xid);
-    l->found++;
-    if (known && !pg_place_has(&l->next, xid))
-        told_add(&l->after, xid);
-    if (!known || !told_has(&l->before, xid))
-        l->events.notified(l->events.arg, column(res, row, PG_LOG_EVENT));
-}
-
-static void take_rows(struct pg_log *l, const PGresult *res)
-{
-    for (int row = 0; row < PQntuples(res); row++)
-        switch (PQnfields(res)) {
-        case PG_LOG_DOUBT_COLUMNS: take_doubt(l, res, row); break;
-        case PG_LOG_STATE_COLUMNS: take_state(l, res, row); break;
-        case PG_LOG_ROW_COLUMNS: take_row(l, res, row); break;
-        default: break;
-        }
 }
 
 /* ---- what a poll leads to ---- */
@@ -152,31 +77,17 @@ static void wait_for_next(struct pg_log *l)
 {
     const struct pg_conf *own = l->session.own;
     int64_t longer = l->wait_ms * 2;
-    if (l->found > 0)
+    if (l->poll.found > 0)
         longer = own->feed_poll_ms;
     l->wait_ms = longer < own->feed_poll_idle_ms ? longer : own->feed_poll_idle_ms;
     l->stage = IDLE;
     pg_session_arm(&l->session, l->wait_ms);
 }
 
-static const char *why_gap(const struct pg_log *l)
-{
-    const struct pg_place *p = &l->place, *next = &l->next;
-    if (p->standby != next->standby)
-        return next->standby ? "a standby answers" : "a primary answers";
-    if (!identity_same(&p->identity, &next->identity))
-        return "another history of commits answers";
-    if (strcmp(p->log, next->log) != 0)
-        return "the log is another one, or somebody emptied it";
-    if (p->xmin < l->purged_below)
-        return "what was not read yet is purged";
-    return "a change could not be logged";
-}
-
 static void lose(struct pg_log *l, const char *why)
 {
     l->gap = NO_GAP;
-    l->before.count = 0;
+    l->poll.before.count = 0;
     log_warn("feed.gap", "backend=%s reason=%s", l->session.conf->name, log_q(why));
     if (!l->up)
         return;
@@ -217,7 +128,7 @@ static void become_up(struct pg_log *l, bool resumed)
 }
 
 /* fresh: it is up since this poll; moved: somebody has left word since the last one. Those who were
- * at work when that was seen have begun before the snapshot of the poll after it. */
+ * at work when that was seen have begun before the poll after it. */
 static void follow_gap(struct pg_log *l, bool fresh, bool moved)
 {
     bool over = l->gap == GAP_BOUNDED && l->place.xmin >= l->gap_end;
@@ -225,7 +136,7 @@ static void follow_gap(struct pg_log *l, bool fresh, bool moved)
         l->gap = GAP_SEEN;
     } else if (l->gap == GAP_SEEN && !fresh) {
         l->gap = GAP_BOUNDED;
-        l->gap_end = l->place.xmax;
+        l->gap_end = l->poll.begun;
     } else if (over) {
         l->gap = NO_GAP;
     }
@@ -233,35 +144,28 @@ static void follow_gap(struct pg_log *l, bool fresh, bool moved)
         beat(l, l->gap != NO_GAP);
 }
 
-static void move(struct pg_log *l)
-{
-    struct pg_place last = l->place;
-    l->place = l->next;
-    l->next = last;
-    l->before = l->after;
-}
-
 static void end_poll(struct pg_log *l)
 {
     struct pg_session *s = &l->session;
-    if (!l->stated) {
+    const struct pg_log_poll *poll = &l->poll;
+    if (!poll->stated) {
         pg_session_close(s, "the log's table of one row has none");
         return;
     }
     bool known = pg_place_known(&l->place);
-    bool moved = known && strcmp(l->place.missed, l->next.missed) != 0;
-    bool holds = pg_place_holds(&l->place, &l->next, l->purged_below) && (l->up || !moved);
+    bool moved = known && strcmp(l->place.missed, poll->next.missed) != 0;
+    bool holds = pg_place_holds(&l->place, &poll->next, poll->purged_below) && (l->up || !moved);
     pg_session_settled(s);
-    l->standby = l->next.standby;
+    l->standby = poll->next.standby;
     if (known && !holds)
-        lose(l, why_gap(l));
-    if (!pg_place_known(&l->next)) { /* a standby, which was not asked as one; or no memory */
+        lose(l, pg_log_poll_why(poll, &l->place));
+    if (!pg_place_known(&poll->next)) { /* a standby, which was not asked as one; or no memory */
         pg_place_forget(&l->place);
         wait_for_next(l);
         return;
     }
     bool was_up = l->up;
-    move(l);
+    pg_log_poll_done(&l->poll, &l->place);
     if (!was_up)
         become_up(l, holds);
     follow_gap(l, !was_up, was_up && moved);
@@ -287,7 +191,8 @@ static void take_purged(struct pg_log *l, const PGresult *res)
 {
     uint64_t gone = 0;
     if (PQntuples(res) == 1)
-        (void)pg_place_number(column(res, 0, 0), &gone);
+        (void)pg_place_number(slice_of(PQgetvalue(res, 0, 0), (size_t)PQgetlength(res, 0, 0)),
+                              &gone);
     plan_purge(l, gone >= PURGE_MOST);
 }
 
@@ -341,7 +246,7 @@ static void take_result(struct pg_log *l, const PGresult *res)
     if (status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE)
         take_error(l, res);
     else if (l->stage == POLLING)
-        take_rows(l, res);
+        pg_log_poll_take(&l->poll, res, l->standby, l->events.notified, l->events.arg);
     else if (l->stage == PURGING)
         take_purged(l, res);
     else
@@ -426,7 +331,7 @@ static void pg_log_free(struct listen *head)
     pg_session_fini(&l->session);
     pg_log_sql_fini(&l->sql);
     pg_place_fini(&l->place);
-    pg_place_fini(&l->next);
+    pg_log_poll_fini(&l->poll);
     buf_fini(&l->text);
     free(l);
 }
@@ -472,7 +377,7 @@ int pg_log_new(struct listen **out, struct ev_loop *loop, const struct conf_back
     l->wait_ms = own->feed_poll_ms;
     l->rng.state = rng_os();
     pg_place_init(&l->place);
-    pg_place_init(&l->next);
+    pg_log_poll_init(&l->poll);
     buf_init(&l->text, 0);
     if (events->from && !pg_place_read(&l->place, events->from))
         log_warn("feed.position", "backend=%s reason=%s", b->name, "\"it is none of a log\"");
@@ -484,6 +389,7 @@ int pg_log_new(struct listen **out, struct ev_loop *loop, const struct conf_back
     }
     if (rc != 0) {
         pg_place_fini(&l->place);
+        pg_log_poll_fini(&l->poll);
         free(l);
         return rc;
     }

@@ -58,10 +58,15 @@ static int put_doubt(struct buf *out, const struct pg_place *from)
         pg_place_known(from) ? from->xmax : 0, pg_place_list(from));
 }
 
+/* A snapshot ends with what has ended; those behind it may be under way. */
+#define BEGUN                                                                                      \
+    "(SELECT (x::text::bigint + age(x::xid))::text FROM pg_snapshot_xmax(pg_current_snapshot())"   \
+    " AS x)"
+
 static int put_state(const struct pg_log_sql *q, struct buf *out, const bool *may)
 {
     int rc = buf_printf(out, "SELECT pg_current_snapshot()::text, pg_is_in_recovery(),"
-                             " m.purged_below::text, m.id || '/' || d.oid, " PG_MISSED);
+                             " m.purged_below::text, m.id || '/' || d.oid, " PG_MISSED ", " BEGUN);
     for (int part = 0; part < PG_IDENTITY_PARTS; part++)
         rc |= buf_printf(out, ", %s",
                          may[part] ? pg_identity_expression((enum pg_identity_part)part) : "''");

@@ -25,6 +25,7 @@ enum {
     PG_LOG_PURGED,  /* the first that may not be purged yet */
     PG_LOG_ID,
     PG_LOG_MISSED,
+    PG_LOG_BEGUN,    /* transactions from this number on have not begun yet */
     PG_LOG_IDENTITY, /* and its other parts behind it; "" where one may not be asked for */
     PG_LOG_STATE_COLUMNS = PG_LOG_IDENTITY + PG_IDENTITY_PARTS
 };

@@ -196,6 +196,28 @@ static void options_that_contradict_one_another_are_refused(void **state)
         "\"reconnect_base\" (6s) is above \"reconnect_cap\" (5s)");
 }
 
+static void what_goes_with_a_feed_s_log_needs_it_and_a_channel(void **state)
+{
+    (void)state;
+#define FED(more) "backends = { a = { driver = \"postgres\", url = \"x\",\n" more " } }\n"
+    assert_says(FED("feed_log = \"rtcache_log\""), 2,
+                "\"feed_log\" needs \"feed\" beside it: the channel that the log's rows name, "
+                "\"rtcache\" where watch-sql was told of no other");
+    assert_says(FED("feed = \"c\", feed_poll = \"1s\""), 2,
+                "\"feed_poll\" is for a feed that has a \"feed_log\"");
+    assert_says(FED("feed = \"c\",\nfeed_poll_idle = \"1s\""), 3,
+                "\"feed_poll_idle\" is for a feed that has a \"feed_log\"");
+    assert_says(FED("log_keep = \"2h\""), 2, "\"log_keep\" is for a feed that has a \"feed_log\"");
+    assert_says(FED("feed = \"c\", feed_log = \"a.b.c\""), 2,
+                "\"feed_log\": \"a.b.c\" is not NAME or SCHEMA.NAME");
+    assert_says(
+        FED("feed = \"c\", feed_log = \"s.l123456789l123456789l123456789l123456789l12345678\""), 2,
+        "\"feed_log\": the name of a log has at most 48 bytes");
+    assert_says(FED("feed = \"c\", feed_log = \"l\", feed_poll = \"1s\""), 2,
+                "\"feed_poll\" (1s) is above \"feed_poll_idle\" (250ms)");
+#undef FED
+}
+
 /* What is wrong with the defaults is told once, not for each loader that inherits it. */
 static void a_contradiction_is_told_where_it_is_written(void **state)
 {
@@ -444,6 +466,7 @@ int main(void)
         cmocka_unit_test(bounds_are_told),
         cmocka_unit_test(the_environment_must_have_the_variable),
         cmocka_unit_test(options_that_contradict_one_another_are_refused),
+        cmocka_unit_test(what_goes_with_a_feed_s_log_needs_it_and_a_channel),
         cmocka_unit_test(a_contradiction_is_told_where_it_is_written),
         cmocka_unit_test(addresses_are_read_as_the_start_reads_them),
         cmocka_unit_test(a_batch_can_wait_as_a_whole),

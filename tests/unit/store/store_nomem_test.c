@@ -7,44 +7,17 @@
 #include <cmocka.h>
 
 #include "faulty.h"
+#include "protect.h"
 #include "store/floor.h"
 #include "store/marks.h"
 #include "store_world.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SHARDS 4
 #define MEMORY ((size_t)1 << 20)
-
-/* Address space is made usable by mprotect: the nth call from now fails, and so many after it. */
-static int64_t protect_at, protect_more, protect_seen;
-
-int mprotect(void *at, size_t size, int protection)
-{
-    protect_seen += protect_at > 0;
-    if (protect_at > 0 && protect_seen >= protect_at && protect_seen <= protect_at + protect_more)
-        return -1;
-    return (int)syscall(SYS_mprotect, at, size, protection);
-}
-
-static void protect_fails(int64_t nth, int64_t more)
-{
-    protect_at = nth;
-    protect_more = more;
-    protect_seen = 0;
-}
-
-/* Whether one of them failed. */
-static bool protect_calm(void)
-{
-    bool failed = protect_at > 0 && protect_seen >= protect_at;
-    protect_at = 0;
-    return failed;
-}
 
 /* Of a heap 4 GiB are reserved, and of a table 1 GiB: what stays of one is seen beside all that a
  * sanitizer takes. */

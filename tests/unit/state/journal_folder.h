@@ -111,4 +111,29 @@ static inline const char *journal_why(const struct journal_reading *r)
     return at ? at + 1 : r->why.text;
 }
 
+/* A journal of three files with `batches` batches, k0 k1 k2 .., of one key each, and closed as a
+ * crash does. *mark: before the batch `at`. */
+static inline void journal_of(struct state_dir *d, int batches, int at,
+                              struct journal_position *mark)
+{
+    struct journal_options o = journal_defaults(d);
+    struct journal *j = journal_opened(&o);
+    struct journal_lane l;
+    struct err e;
+    char key[20];
+    journal_lane_init(&l, j);
+    for (int i = 0; i < batches; i++) {
+        if (i == at)
+            assert_int_equal(journal_mark(j, 1000, 5000, mark, &e), 0);
+        if (i == batches / 3)
+            journal_tick(j, 3000, 7000);
+        if (i == 2 * batches / 3)
+            journal_tick(j, 5000, 9000);
+        snprintf(key, sizeof key, "k%d", i);
+        journal_write_key(&l, key);
+    }
+    journal_lane_fini(&l);
+    journal_close(j);
+}
+
 #endif

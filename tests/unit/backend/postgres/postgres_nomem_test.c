@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/postgres/pg_listen.h"
+#include "backend/postgres/pg_log.h"
 #include "backend/postgres/pg_options.h"
 #include "backend/postgres/pg_pool.h"
 #include "backend/postgres/postgres.h"
@@ -129,6 +130,31 @@ static void a_feed_is_whole_or_not_there(void **state)
     }
     assert_int_equal(rc, 0);
     assert_true(refusals > 1);
+    listen_free(l);
+}
+
+/* A place to go on from is read with it, and given back with it. */
+static void a_reader_of_a_log_is_whole_or_not_there(void **state)
+{
+    struct ev_loop *loop = *state;
+    const struct listen_events events = {.up = on_event, .from = "nonsense"};
+    struct listen *l;
+    struct err e;
+    int rc = 0, refusals = 0;
+    own.feed_log = "shop.noted";
+    own.log_keep_ms = 3600000;
+    for (int64_t nth = 1; FAULTY_WITHOUT(nth, 1, rc = pg_log_new(&l, loop, &conf, &events, &e));
+         nth++) {
+        if (rc == 0) {
+            listen_free(l);
+            continue;
+        }
+        is_about_memory(rc, &e);
+        assert_null(l);
+        refusals++;
+    }
+    assert_int_equal(rc, 0);
+    assert_true(refusals > 3);
     listen_free(l);
 }
 
@@ -306,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_url_is_whole_or_refused),
         cmocka_unit_test(a_backend_is_whole_or_not_there),
         cmocka_unit_test(a_feed_is_whole_or_not_there),
+        cmocka_unit_test(a_reader_of_a_log_is_whole_or_not_there),
         cmocka_unit_test(parameters_are_all_there_or_refused),
         cmocka_unit_test(statements_are_there_or_refused),
         cmocka_unit_test(types_are_kept_or_refused),

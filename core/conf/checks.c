@@ -394,7 +394,8 @@ static void check_shares(struct reading *r, const config_setting_t *root)
                       c->auth_share_address, c->auth_share_network);
 }
 
-/* What is about the folder of state means nothing without one, and whoever wrote it relies on it. */
+/* What is about the folder of state means nothing without one, and whoever wrote it relies on
+ * it. */
 static void check_state(struct reading *r, const config_setting_t *root)
 {
     static const char *const about[] = {"snapshot_every", "journal", "journal_bytes"};

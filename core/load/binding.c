@@ -31,6 +31,5 @@ void binding_know_script(struct binding *b, const struct runtime *rt, int script
     b->many_only = many && !runtime_has(rt, script, RUN_LOAD);
     b->can_write = runtime_has(rt, script, RUN_SAVE) || runtime_has(rt, script, RUN_REMOVE);
     b->batch_max = many ? (uint32_t)b->conf->policy.batch_max : 1;
-    atomic_store_explicit(&binding_facts(b)->script_print,
-                          b->conf->sql ? 0 : runtime_fingerprint(rt, script), memory_order_relaxed);
+    loader_facts_set_print(binding_facts(b), b->conf->sql ? 0 : runtime_fingerprint(rt, script));
 }

@@ -34,7 +34,7 @@ static int done(struct buf *b, int rc, uint64_t *out, struct err *e)
 int fingerprint_of(const struct snapshot *s, size_t loader, uint64_t *out, struct err *e)
 {
     const struct conf_loader *l = &s->conf->loaders[loader];
-    uint64_t script = atomic_load_explicit(&s->facts[loader].script_print, memory_order_relaxed);
+    uint64_t script = loader_facts_print(&s->facts[loader]);
     int backend = l->backend ? conf_backend_index(s->conf, l->backend) : -1;
     const char *primary = backend >= 0 ? s->conf->backends[backend].primary : NULL;
     struct buf b;

@@ -78,6 +78,17 @@ struct loader_facts {
     _Atomic uint64_t script_print;              /* runtime_fingerprint; 0: it is SQL */
 };
 
+/* Of a script that all threads read alike. */
+static inline void loader_facts_set_print(struct loader_facts *f, uint64_t print)
+{
+    atomic_store_explicit(&f->script_print, print, memory_order_relaxed);
+}
+
+static inline uint64_t loader_facts_print(const struct loader_facts *f)
+{
+    return atomic_load_explicit(&f->script_print, memory_order_relaxed);
+}
+
 /* Of a backend's feed: written by the feeds' thread. */
 struct live_feed {
     _Atomic bool cut; /* what is loaded from what it feeds does not count as fresh */

@@ -117,8 +117,8 @@ bool conn_is_slow(struct conn *c, int64_t now_ms);
 
 /* The server goes down: from now on its protocol refuses what it asks for. */
 void conn_drain(struct conn *c);
-/* Looks at one of a server that goes down, which ends it in order where nothing is pending. true: it
- * can be closed at once. */
+/* Looks at one of a server that goes down, which ends it in order where nothing is pending. true:
+ * it can be closed at once. */
 bool conn_drained(struct conn *c, int64_t now_ms);
 
 /* ---- conn ---- */

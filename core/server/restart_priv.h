@@ -81,13 +81,13 @@ struct restart {
 
 /* The job of a start: floors, entries, then what the journal says was changed since. */
 void restart_read(struct restart *r);
-/* The same for what loaders of the feeds in read.again have loaded: all of it is dropped, and comes
- * back unproven. */
+/* The same for what loaders of the feeds in read.again have loaded: all of it is dropped, and
+ * comes back unproven. */
 void restart_reread(struct restart *r);
 /* restart_feeds.c, on the main thread: which feeds may go on; before the job. */
 void restart_feeds_open(struct restart *r);
-/* After it: the feeds begin, and once it is known of each (or warm_wait is over) done follows, which
- * may be at once. */
+/* After it: the feeds begin, and once it is known of each (or warm_wait is over) done follows,
+ * which may be at once. */
 void restart_feeds_begin(struct restart *r, void (*done)(struct restart *r));
 /* Whether some feed was not shown to have gone on: floors that it would have set are not known. */
 bool restart_feeds_lost(const struct restart *r);

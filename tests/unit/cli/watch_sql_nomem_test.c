@@ -1,4 +1,5 @@
-/* The SQL of a watch without one of the allocations that it asks for: it is whole, or there is none. */
+/* The SQL of a watch without one of the allocations that it asks for: it is whole, or there is
+ * none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* What options have to do with one another: at the bound it is taken, one past it it is told, at the
- * option that is written; and where an option belongs that stands somewhere else. */
+/* What options have to do with one another: at the bound it is taken, one past it it is told, at
+ * the option that is written; and where an option belongs that stands somewhere else. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

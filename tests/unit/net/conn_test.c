@@ -1,4 +1,5 @@
-/* A connection's bytes and its time: what is taken, what waits, who is too slow, and how it ends. */
+/* A connection's bytes and its time: what is taken, what waits, who is too slow, and how it
+ * ends. */
 #include "net/net_client.h"
 
 static const char CONF[] = "listen = \"127.0.0.1:0\"\n"
@@ -192,7 +193,8 @@ static void who_is_idle_for_too_long_goes_but_for_subscribers(void **state)
     client_close(w, &b);
 }
 
-/* Each kind of bytes that are no message. The error is told, and what still comes is thrown away. */
+/* Each kind of bytes that are no message. The error is told, and what still comes is thrown
+ * away. */
 static void what_is_malformed_ends_with_an_error(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No server
- * is asked. */
+/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No
+ * server is asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -283,7 +283,8 @@ static void a_query_is_taken_or_told(void **state)
     backend_unref(b);
 }
 
-/* The driver's own question about types: those who would wait for it hear that it was not asked. */
+/* The driver's own question about types: those who would wait for it hear that it was not
+ * asked. */
 static void a_question_about_types_is_asked_or_not(void **state)
 {
     struct ev_loop *loop = *state;

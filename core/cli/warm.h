@@ -1,7 +1,7 @@
 /*
  * warm: loads a list of keys into a server, slowly, in the order of the list.
  *
- *   lines -> a batch -> get_entry, pipelined -> what became of each -> the next batch when it is due
+ *   lines -> a batch -> get_entry, pipelined -> what became of each -> the next batch, when due
  *                ^-------- those that were OVERLOADED, at half the rate --'
  *
  * get_entry says of each key what the server had and what it loaded; its value comes along and is

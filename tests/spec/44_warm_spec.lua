@@ -100,9 +100,10 @@ describe("warming a server", function()
     assert.equal(USAGE, status)
     assert.same({ 1, 0, 0, 0 }, counts(text))
     assert.truthy(complaint:find("line 2: column 7: a control character (0x0d)", 1, true), complaint)
-    status, _, complaint = warm { ("k"):rep(5000) }
+    status, text, complaint = warm { ("k"):rep(5000) }
     assert.equal(USAGE, status)
     assert.truthy(complaint:find("line 1: a key of 5000 bytes, and the server takes 4096", 1, true), complaint)
+    assert.same({ 0, 0, 0, 0 }, counts(text))
   end)
 
   it("goes on more slowly where a loader has enough to do, and loses none", function()

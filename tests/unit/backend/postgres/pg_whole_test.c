@@ -82,6 +82,29 @@ static void what_was_many_is_not_run_twice_again(void **state)
     fixture_close(f);
 }
 
+/* What was taken counts for the answer that is read, whatever is sent meanwhile. */
+static void what_is_sent_meanwhile_does_not_begin_the_count_anew(void **state)
+{
+    struct fixture *f = opened(state, 1);
+    struct pg_pool *pool = (struct pg_pool *)f->backend;
+    struct ask slow, next;
+    run(f, "SELECT 1", NULL);
+    run(f, "SELECT n FROM pg_sleep(0.05), generate_series(1, 3) n", NULL);
+    ask_init(&slow, CALL_ROWS, "SELECT n FROM pg_sleep(0.05), generate_series(1, 3) n", NULL);
+    ask_init(&next, CALL_ROWS, "SELECT 1", NULL);
+    ask_send(f, &slow);
+    pool->conns[0].taken = 12345;
+    ask_send(f, &next);
+    assert_int_equal(pool->conns[0].taken, 12345);
+    assert_int_equal(stats(f).in_flight, 2);
+    fixture_wait(f, &slow.done, 1);
+    fixture_wait(f, &next.done, 1);
+    assert_int_equal(pool->conns[0].taken, 0);
+    ask_fini(&slow);
+    ask_fini(&next);
+    fixture_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -89,6 +112,7 @@ int main(void)
         cmocka_unit_test(many_answers_of_few_rows_are_no_answer_of_many),
         cmocka_unit_test(what_had_many_comes_one_by_one),
         cmocka_unit_test(what_was_many_is_not_run_twice_again),
+        cmocka_unit_test(what_is_sent_meanwhile_does_not_begin_the_count_anew),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

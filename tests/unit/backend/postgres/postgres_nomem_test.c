@@ -1,5 +1,5 @@
-/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No
- * server is asked. */
+/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No server
+ * is asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@
 
 #include <ev.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct pg_conf own = {
     .url = "host=/nowhere,10.0.0.1 port=1,2 user=ann password=x",
@@ -283,8 +284,38 @@ static void a_query_is_taken_or_told(void **state)
     backend_unref(b);
 }
 
-/* The driver's own question about types: those who would wait for it hear that it was not
- * asked. */
+static void on_signalled(struct pg_signal *s, const char *failure)
+{
+    (void)s, (void)failure;
+    answered++;
+}
+
+static int next_descriptor(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+/* A cancel that cannot be sent leaves no descriptor, and nothing that is waited for. */
+static void a_cancel_is_on_its_way_or_not(void **state)
+{
+    struct ev_loop *loop = *state;
+    struct pg_signal s;
+    struct err e;
+    int rc = 0, before = next_descriptor();
+    pg_signal_init(&s, on_signalled);
+    assert_true(FAULTY_WITHOUT(1, 0, rc = pg_signal_send(&s, loop, NULL, &e)));
+    assert_int_equal(rc, ERR_NOMEM);
+    assert_string_equal(e.text, "no memory for a cancel");
+    assert_int_equal(pg_signal_send(&s, loop, NULL, &e), ERR_IO); /* of no connection */
+    assert_string_equal(e.text, "no thread for a cancel: Cannot allocate memory");
+    assert_false(pg_signal_active(&s));
+    assert_int_equal(next_descriptor(), before);
+    pg_signal_forget(&s, loop); /* there is none */
+}
+
+/* The driver's own question about types: those who would wait for it hear that it was not asked. */
 static void a_question_about_types_is_asked_or_not(void **state)
 {
     struct ev_loop *loop = *state;
@@ -338,6 +369,7 @@ int main(void)
         cmocka_unit_test(statements_are_there_or_refused),
         cmocka_unit_test(types_are_kept_or_refused),
         cmocka_unit_test(a_query_is_taken_or_told),
+        cmocka_unit_test(a_cancel_is_on_its_way_or_not),
         cmocka_unit_test(a_question_about_types_is_asked_or_not),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

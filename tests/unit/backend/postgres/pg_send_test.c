@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "backend/postgres/pg_send.h"
+#include "log_taken.h"
 #include "pg_fixture.h"
 
 static const char *const names = "SELECT count(*) FROM pg_prepared_statements";
@@ -70,6 +71,7 @@ static void names_that_a_session_does_not_know_are_given_up_without_an_error(voi
     struct fixture *f = opened(state, 1);
     enum { N = 30 };
     struct ask asks[N];
+    log_taken_begin(LOG_WARN);
     gives(f, CALL_VALUE, "SELECT $1::int", "[1]", "1");
     gives(f, CALL_COUNT, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$", NULL, "0");
     for (int i = 0; i < N; i++) {
@@ -88,6 +90,12 @@ static void names_that_a_session_does_not_know_are_given_up_without_an_error(voi
     assert_true(stats(f).lost >= 1);
     assert_int_equal(stats(f).unprepared, 1);
     assert_int_equal(stats(f).failures, 0);
+    log_taken_has("warn  pg.unprepared backend=main reason=\"26000 prepared statement \\\"rtc_");
+    log_taken_has(
+        "does not exist\" hint=\"sessions are shared by a pooler: no prepared statements from "
+        "now on; prepared = false in the configuration says so from the start\"\n");
+    assert_int_equal(log_taken_count("pg.unprepared"), 1);
+    log_taken_end();
     gives(f, CALL_VALUE, names, NULL, "0");
     fixture_close(f);
 }

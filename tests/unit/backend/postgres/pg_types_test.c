@@ -138,6 +138,9 @@ static void what_writes_runs_once_though_its_column_has_a_new_type(void **state)
     ask_wait(f, &a);
     gives(f, CALL_VALUE, "SELECT count(*) FROM notes", NULL, "2");
     assert_string_equal(err_name(a.q.code), "BACKEND_ERROR");
+    assert_string_equal(
+        a.q.err.text,
+        "it ran, but its answer cannot be read: a column has another type than before");
     assert_int_equal(a.q.fate, CALL_DONE);
     ask_fini(&a);
     gives(f, CALL_VALUE, insert, NULL, "\"good\""); /* what it is by now is asked for */

@@ -10,6 +10,7 @@
 #include "wire/mp.h"
 
 #include "backend/sqlite/sqlite_files.h"
+#include "log_taken.h"
 
 #include <limits.h>
 #include <sys/stat.h>
@@ -132,6 +133,22 @@ static void a_file_that_was_moved_in_place_answers(void **state)
         assert_int_equal(rename(next, path), 0);
         all_say(names[i]);
     }
+}
+
+static void a_replaced_file_is_told_of_once(void **state)
+{
+    (void)state;
+    char line[200];
+    all_say("old");
+    log_taken_begin(LOG_INFO);
+    const char *next = files_path("b.db");
+    make(next, "new", 10);
+    assert_int_equal(rename(next, path), 0);
+    all_say("new");
+    snprintf(line, sizeof line, "info  sqlite.replaced path=\"%s\"\n", path);
+    log_taken_has(line);
+    assert_int_equal(log_taken_count("sqlite.replaced"), 1);
+    log_taken_end();
 }
 
 /* The name of the file finds the WAL of the one before it. */
@@ -326,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_touched_at_the_look_counts_as_changed, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_file_that_was_moved_in_place_answers, start, stop),
+        cmocka_unit_test_setup_teardown(a_replaced_file_is_told_of_once, start, stop),
         cmocka_unit_test_setup_teardown(changes_of_the_former_file_are_not_played_into_the_next,
                                         start, stop),
         cmocka_unit_test_setup_teardown(a_connection_that_opens_after_the_change_plays_nothing_in,

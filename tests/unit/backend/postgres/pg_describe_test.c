@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "log_taken.h"
 #include "pg_fixture.h"
 
 #define HOUR_MS 3600000
@@ -295,6 +296,7 @@ static void a_connection_is_replaced_at_its_age(void **state)
     struct fixture *f = *state;
     fixture_configure(f);
     f->own.connection_age_ms = 200;
+    log_taken_begin(LOG_DEBUG);
     fixture_open(f, 1);
     run(f, "CREATE SCHEMA two");
     run(f, "CREATE TABLE two.place AS SELECT 2 AS n");
@@ -306,6 +308,10 @@ static void a_connection_is_replaced_at_its_age(void **state)
     comes_to(f, "SELECT n FROM place", NULL, "1");
     assert_true(stats(f).retired >= 2);
     assert_int_equal(stats(f).failures, 0);
+    log_taken_has("debug pg.retired backend=main reason=\"the connection is older than "
+                  "connection_age\"\n");
+    assert_null(strstr(log_taken(), "pg.disconnected"));
+    log_taken_end();
     fixture_close(f);
 }
 

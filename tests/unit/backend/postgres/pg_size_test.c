@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "log_taken.h"
 #include "pg_fixture.h"
 
 #include <sys/resource.h>
@@ -40,12 +41,15 @@ static void a_row_that_is_far_too_large_is_not_read(void **state)
 static void a_connection_that_has_grown_is_closed(void **state)
 {
     struct fixture *f = opened(state, 1);
+    log_taken_begin(LOG_INFO);
     gives(f, CALL_VALUE, "SELECT length(repeat('x', 1000000))", NULL, "1000000");
     assert_int_equal(stats(f).grown, 0);
     fails(f, CALL_VALUE, LARGE, "[2500000]", ERR_TOO_LARGE,
           " takes more than 1048576 bytes (max_result)");
     gives(f, CALL_VALUE, "SELECT 1", NULL, "1");
     assert_int_equal(stats(f).grown, 1);
+    assert_int_equal(log_taken_count("info  pg.grown backend=main reason=\""), 1);
+    log_taken_end();
     fixture_close(f);
 }
 

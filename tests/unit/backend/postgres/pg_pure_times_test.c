@@ -1,5 +1,5 @@
-/* When the database is asked whether a statement may share, what its answer makes of it, and for
- * how long: by a clock of the test's own, and without a database. How much libpq may take. */
+/* When the database is asked whether a statement may share, what its answer makes of it, and how
+ * long that holds, by a clock of the test's own and without a database. How much libpq may take. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

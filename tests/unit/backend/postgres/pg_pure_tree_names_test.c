@@ -1,5 +1,4 @@
-/* What of a statement the database is asked about, name by name, and how many names there may
- * be. */
+/* What of a statement the database is asked about, by its names, and how many there may be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

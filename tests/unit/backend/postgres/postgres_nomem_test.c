@@ -1,5 +1,5 @@
-/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No server
- * is asked. */
+/* Without one of the allocations that it asks for, each part says so, and nothing is kept. No
+ * server is asked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

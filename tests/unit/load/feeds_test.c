@@ -1,6 +1,8 @@
 /* The feeds of configurations that follow one another, and what comes in between. */
 #include "feeds_world.h"
 
+#include "logged.h"
+
 static void a_feed_keeps_its_connection_over_a_reload(void **state)
 {
     (void)state;
@@ -175,6 +177,69 @@ static void what_is_dropped_has_changed_nothing(void **state)
     feeds_world_fini(&w);
 }
 
+static void notify(struct feeds_world *w, const char *payload)
+{
+    const struct listen_events *events = &w->listens[0].events;
+    events->notified(events->arg, slice_str(payload));
+}
+
+static void beat(struct feeds_world *w, const char *missed, bool held, int64_t lag_ms)
+{
+    const struct listen_events *events = &w->listens[0].events;
+    const struct listen_beat b = {.missed = missed, .held = held, .lag_ms = lag_ms};
+    events->beaten(events->arg, &b);
+}
+
+/* Each thing that a feed hears of shows at once, and what is wrong is logged. */
+static void what_a_feed_heard_is_published_and_logged(void **state)
+{
+    (void)state;
+    struct feeds_world w;
+    struct feeds_plan p;
+    feeds_world_init(&w);
+    feeds_plan_init(&p, 1, 60000);
+    struct snapshot *s = feeds_snapshot(&p, NULL);
+    const struct live_feed *f = &s->backends[0]->feed;
+    feeds_take(&w, s);
+    logged_begin();
+    assert_false(atomic_load(&f->connected));
+    feeds_up(&w, 0);
+    assert_true(atomic_load(&f->connected));
+    assert_int_equal(atomic_load(&f->lag_ms), -1);
+    notify(&w, "{\"k\":\"a:1\"}");
+    notify(&w, "{\"k\":\"a:2\"}");
+    assert_int_equal(atomic_load(&f->events), 2);
+    logged_none();
+    notify(&w, "{\"k\":7}");
+    assert_int_equal(atomic_load(&f->bad), 1);
+    assert_int_equal(atomic_load(&f->events), 2);
+    logged_is("warn  feed.bad backend=main payload=\"{\\\"k\\\":7}\" "
+              "error=\"\\\"k\\\" is no string\"");
+    beat(&w, "0/0", false, 17); /* a poll's */
+    assert_int_equal(atomic_load(&f->lag_ms), 17);
+    assert_int_equal(atomic_load(&f->gaps), 0);
+    beat(&w, "1/1", true, -1);
+    assert_int_equal(atomic_load(&f->gaps), 1);
+    assert_int_equal(atomic_load(&f->lag_ms), 17);
+    logged_is("warn  feed.missed backend=main held=true");
+    feeds_down(&w, 0);
+    assert_false(atomic_load(&f->connected));
+    feeds_up(&w, 0); /* the one that was up before */
+    assert_int_equal(atomic_load(&f->gaps), 2);
+    logged_none();
+    const struct identity id = {.system = "2", .timeline = "1", .started = "1"};
+    const struct listen_up up = {.identity = &id, .missed = "1/1"};
+    char was[IDENTITY_TEXT], is[IDENTITY_TEXT], line[3 * IDENTITY_TEXT];
+    const struct identity before = {.system = "1", .timeline = "1", .started = "1"};
+    identity_show(&before, was);
+    identity_show(&id, is);
+    w.listens[0].events.up(w.listens[0].events.arg, &up);
+    snprintf(line, sizeof line, "warn  feed.other_cluster backend=main before=%s now=%s", was, is);
+    logged_is(line);
+    snapshot_unref(s);
+    feeds_world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +251,7 @@ int main(void)
         cmocka_unit_test(a_grace_begins_with_the_first_thread_that_loads_by_the_configuration),
         cmocka_unit_test(a_listen_that_cannot_be_made_is_tried_again_and_is_down_till_then),
         cmocka_unit_test(what_is_dropped_has_changed_nothing),
+        cmocka_unit_test(what_a_feed_heard_is_published_and_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

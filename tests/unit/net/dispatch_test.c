@@ -71,7 +71,7 @@ static void what_is_set_is_read_in_each_form(void **state)
          "{\"value\":null},{\"error\":\"BAD_KEY get_many: the key is empty\"},"
          "{\"error\":\"BAD_REQUEST get_many: a key is a str or bin, and this is an integer\"}]"},
         {"get_many [[]]", "[]"},
-        {NULL},
+        {NULL, NULL},
     });
 }
 
@@ -115,7 +115,7 @@ static void what_is_told_to_go_goes_and_is_counted(void **state)
         {"peek [\"k\"]", ENTRY("1", "stale", "null", "#", "[]")},
         {"invalidate_match [[\"k*\"]]", "true"},
         {"peek [\"k\"]", "null"},
-        {NULL},
+        {NULL, NULL},
     });
     assert_int_equal(net_count(w, M_SETS), 9);
     assert_int_equal(net_count(w, M_TAG_INVALIDATIONS), 4);
@@ -132,7 +132,7 @@ static void a_touch_moves_the_deadlines_of_what_is_there(void **state)
         {"get_entry [\"k\"]", ENTRY("1", "hit", "3", "#", "[]")},
         {"touch [\"k\", {\"ttl_ms\": 0, \"stale_ttl_ms\": 1}]", "true"},
         {"get_entry [\"k\"]", ENTRY("1", "hit", "3", "null", "[]")},
-        {NULL},
+        {NULL, NULL},
     });
 }
 
@@ -151,7 +151,7 @@ static void floors_are_lifted_one_by_one_by_pattern_and_all(void **state)
         {"invalidate [\"k\", {\"version\": 5}]", "false"},
         {"lift_floors [{\"all\": true}]", "true"},
         {"lift_floors [{\"key\": \"k\"}]", "false"},
-        {NULL},
+        {NULL, NULL},
     });
     LOGS(w, "warn  floors.lifted user=\"\" key=\"m\" had=0",
          "warn  floors.lifted user=\"\" key=\"k\" had=1",
@@ -247,7 +247,7 @@ static const struct line wrong[] = {
     {"refresh [\"k\"]", "NO_LOADER k: no loader's pattern matches"},
     {"get [\"k\"]", "1"},
     {"peek [\"k\"]", ENTRY("1", "hit", "null", "#", "[]")},
-    {NULL},
+    {NULL, NULL},
 };
 
 static void what_is_wrong_is_told_and_changes_nothing(void **state)

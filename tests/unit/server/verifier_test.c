@@ -8,6 +8,7 @@
 
 #include "conf/loaded.h"
 
+#include "base/clock.h"
 #include "net/auth.h"
 #include "server/server.h"
 #include "server/verifier.h"
@@ -76,21 +77,29 @@ static int counts(enum metric_counter id)
     return (int)(atomic_load(&metrics_mine()->counters[id]) - counted[id]);
 }
 
-/* The nth request: of that name from one address; 127.0.0.host. */
-static struct auth_request *ask(int n, const char *name, const char *password, unsigned char host)
+/* The nth request: of that name from one address; 127.0.0.host. failures: of its connection. */
+static struct auth_request *ask_after(int n, const char *name, const char *password,
+                                      unsigned char host, unsigned failures)
 {
     struct auth_request *r = &requests[n];
     *r = (struct auth_request){.answer_to = &answers, .answered = on_answered, .heard = on_heard};
     list_init(&r->link);
     snprintf(r->name, sizeof r->name, "%s", name);
     snprintf(r->password, sizeof r->password, "%s", password);
+    r->failures = failures;
     r->name_size = strlen(name);
     r->password_size = strlen(password);
     memcpy(r->peer.bytes, (const char[]){'4', 127, 0, 0, (char)host}, 5);
     r->peer.address_size = 5;
     r->peer.network_size = 4;
     verifier_recv(&r->message, s);
+    assert_string_equal(r->password, ""); /* it is wiped before anything is waited for */
     return r;
+}
+
+static struct auth_request *ask(int n, const char *name, const char *password, unsigned char host)
+{
+    return ask_after(n, name, password, host, 0);
 }
 
 static void await(int n)
@@ -175,6 +184,35 @@ static void equal_requests_of_one_address_are_one_attempt(void **state)
     assert_int_equal(counts(M_AUTHS_HELD), 1); /* behind another of its name */
 }
 
+/* What is held back has its turn by itself, no sooner than it may: each failure doubles that. */
+static void what_is_held_back_has_its_turn_when_its_time_is_over(void **state)
+{
+    (void)state;
+    s->snapshot->conf->auth_delay_ms = 20;
+    for (int i = 0; i < 4; i++) {
+        int64_t began_ms = clock_ms();
+        ask(0, "ann", i < 3 ? "wrong" : "other", 1);
+        await(0);
+        assert_int_equal(requests[0].rc, i < 3 ? ERR_AUTH_FAILED : 0);
+        assert_true(clock_ms() - began_ms >= (i == 0 ? 0 : 10 << i));
+    }
+    assert_int_equal(counts(M_AUTHS_HELD), 3);
+}
+
+/* A connection that has failed is held back under whatever name. */
+static void failures_of_a_connection_count_for_every_name(void **state)
+{
+    (void)state;
+    s->snapshot->conf->auth_delay_ms = 10;
+    s->snapshot->conf->auth_delay_cap_ms = 15; /* not four times as long */
+    int64_t began_ms = clock_ms();
+    ask_after(0, "bob", "other", 1, 3);
+    await(0);
+    assert_int_equal(requests[0].rc, 0);
+    assert_true(clock_ms() - began_ms >= 15);
+    assert_int_equal(counts(M_AUTHS_HELD), 1);
+}
+
 /* Nobody has failed, so that they wait for the one thread alone. */
 static void so_many_wait_and_no_more(void **state)
 {
@@ -196,6 +234,43 @@ static void so_many_wait_and_no_more(void **state)
     ask(3, names[3], "x", 1);
     await(3);
     assert_int_equal(requests[3].rc, ERR_AUTH_FAILED); /* there is a place again */
+}
+
+/* Who has most of the places makes room for who has none. */
+static void a_place_goes_to_who_has_fewer(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a1", "a2", "a3", "a4"};
+    for (int i = 0; i < 4; i++)
+        ask(i, names[i], "x", i == 3 ? 2 : 1);
+    int displaced = 0;
+    for (int i = 0; i < 4; i++) {
+        await(i);
+        if (requests[i].rc == ERR_OVERLOADED) {
+            displaced++;
+            is_refused(&requests[i], ERR_OVERLOADED,
+                       "auth: its place among max_auth_queue went to somebody who has fewer");
+        }
+    }
+    assert_int_equal(displaced, 1);
+    assert_int_equal(requests[3].rc, ERR_AUTH_FAILED);
+    assert_int_equal(counts(M_AUTHS_DISPLACED), 1);
+    assert_int_equal(counts(M_AUTHS_REFUSED), 1);
+    assert_int_equal(counts(M_AUTHS_FAILED), 3);
+}
+
+/* What was right of one address is known when the turn of another comes. */
+static void what_was_found_right_meanwhile_costs_no_hash(void **state)
+{
+    (void)state;
+    ask(0, "ann", "other", 1);
+    ask(1, "ann", "other", 2);
+    await(0);
+    await(1);
+    assert_int_equal(requests[1].rc, 0);
+    assert_string_equal(requests[1].hash, HASH);
+    assert_int_equal(counts(M_AUTHS), 2);
+    assert_int_equal(counts(M_AUTHS_CACHED), 1);
 }
 
 static void leave(int n)
@@ -263,7 +338,11 @@ int main(void)
         ONE(who_was_right_is_recognized_without_a_hash),
         ONE(who_is_wrong_or_unknown_is_told_the_same_and_held_back),
         ONE(equal_requests_of_one_address_are_one_attempt),
+        ONE(what_is_held_back_has_its_turn_when_its_time_is_over),
+        ONE(failures_of_a_connection_count_for_every_name),
         ONE(so_many_wait_and_no_more),
+        ONE(a_place_goes_to_who_has_fewer),
+        ONE(what_was_found_right_meanwhile_costs_no_hash),
         ONE(who_leaves_before_its_turn_gives_up_its_place),
         ONE(a_server_that_goes_down_lets_nobody_wait),
     };

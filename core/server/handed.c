@@ -89,11 +89,13 @@ static void write_text(struct addr *a, int fd)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)&a->sa;
     size_t head = offsetof(struct sockaddr_un, sun_path);
-    if (addr_is_unix(a) && a->sa_size > head && un->sun_path[0] == '\0')
-        snprintf(a->text, sizeof a->text, "unix:@%.*s", (int)(a->sa_size - head - 1),
-                 un->sun_path + 1);
-    else
+    char name[sizeof un->sun_path]; /* apart, for it stands in what is written to */
+    if (addr_is_unix(a) && a->sa_size > head && un->sun_path[0] == '\0') {
+        memcpy(name, un->sun_path, sizeof name);
+        snprintf(a->text, sizeof a->text, "unix:@%.*s", (int)(a->sa_size - head - 1), name + 1);
+    } else {
         addr_of_socket(fd, a->text, sizeof a->text);
+    }
 }
 
 static int look_at(struct handed_socket *s, struct err *e)

@@ -108,6 +108,25 @@ static void for_good_it_is_that_user_alone(void **state)
     assert_true(account_may_give(12345)); /* root may give any */
 }
 
+/* Also in another process. */
+static void files_are_given_to_groups_of_ones_own(void **state)
+{
+    (void)state;
+    only_root_becomes_somebody();
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        const gid_t groups[] = {777, 888};
+        bool is = setgroups(2, groups) == 0 && setegid(666) == 0 && seteuid(65534) == 0;
+        bool may = account_may_give(666) && account_may_give(777) && account_may_give(888);
+        bool may_not = !account_may_give(776) && !account_may_give(0) && !account_may_give(65534);
+        _exit(is && may && may_not ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static struct server *server_of(int log_fd)
 {
     struct server *s = calloc(1, sizeof *s);
@@ -190,6 +209,7 @@ int main(void)
         ONE(without_a_user_nothing_changes),
         ONE(for_a_while_it_is_that_user_and_then_itself),
         ONE(for_good_it_is_that_user_alone),
+        ONE(files_are_given_to_groups_of_ones_own),
         ONE(the_log_is_made_by_the_user_that_the_server_becomes),
         ONE(a_log_that_cannot_be_written_is_told),
     };

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "server/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -73,6 +75,27 @@ static void each_word_is_told(void **state)
     assert_int_equal(n.fd, -1);
     notify_stopping(&n);
     assert_string_equal(told(), "");
+}
+
+static void what_cannot_be_told_is_logged(void **state)
+{
+    (void)state;
+    char text[300];
+    int log = memfd_create("log", MFD_CLOEXEC);
+    setenv("NOTIFY_SOCKET", name, 1);
+    assert_int_equal(notify_init(&n, loop, &e), 0);
+    log_setup(log, LOG_DEBUG);
+    notify_ready(&n);
+    assert_int_equal(lseek(log, 0, SEEK_CUR), 0); /* it was told */
+    close(manager);
+    notify_stopping(&n);
+    log_setup(STDERR_FILENO, LOG_INFO);
+    ssize_t size = pread(log, text, sizeof text - 1, 0);
+    text[size > 0 ? size : 0] = '\0';
+    assert_non_null(strstr(text, "warn  server.notify_failed text=\"STOPPING=1\" "
+                                 "error=\"Connection refused\"\n"));
+    close(log);
+    manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 }
 
 static void without_a_manager_nobody_is_told(void **state)
@@ -152,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define ONE(test) cmocka_unit_test_setup_teardown(test, start, stop)
         ONE(each_word_is_told),
+        ONE(what_cannot_be_told_is_logged),
         ONE(without_a_manager_nobody_is_told),
         ONE(signs_of_life_come_twice_as_often_as_they_are_asked_for),
         ONE(what_the_environment_says_wrong_is_told),

@@ -78,8 +78,9 @@ describe("the journal", function()
         end
       end
       local n = numbers(cache)
-      -- A delete says two things: that the version is gone, and that what is stored goes.
-      assert.equal((#CHANGES + 1) * #others * (how == "on" and 40 or 4), n.records)
+      -- A delete says two things: that the version is gone, and that what is stored goes. It and a put say
+      -- beforehand that they are under way.
+      assert.equal((#CHANGES + 3) * #others * (how == "on" and 40 or 4), n.records)
       assert.is_true(n.writes > 0 and n.writes <= n.records)
       assert.equal(0, n.failures)
       assert.is_false(n.broken)

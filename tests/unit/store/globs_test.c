@@ -453,6 +453,24 @@ static void what_has_no_end_has_none_when_it_was_made_stale(void **state)
     }
 }
 
+static void a_renewal_has_seen_the_patterns_of_before(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_of(w, "k");
+    struct hit hit;
+    put(w, "k");
+    assert_int_equal(store_get(w->store, p.key, p.hash, w->now_ms, 0, NULL, &hit), LOOKUP_FRESH);
+    p.value = entry_value(hit.entry);
+    p.renews = true;
+    assert_int_equal(apply(w, "k", true), 0);
+    assert_int_equal(store_put(w->store, &p, w->now_ms, NULL), 0);
+    entry_unref(hit.entry);
+    assert_int_equal(stats(w).renewals, 1);
+    assert_int_equal(look(w, "k"), LOOKUP_FRESH);
+    assert_int_equal(apply(w, "k", true), 0);
+    assert_int_equal(look(w, "k"), LOOKUP_STALE);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -476,6 +494,7 @@ int main(void)
         cmocka_unit_test(the_bound_of_patterns_is_a_hundred_where_none_is_given),
         T(a_sweep_goes_on_where_it_stopped_in_every_shard),
         T(what_has_no_end_has_none_when_it_was_made_stale),
+        T(a_renewal_has_seen_the_patterns_of_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

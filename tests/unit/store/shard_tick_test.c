@@ -387,29 +387,6 @@ static void a_renewal_counts_from_its_own_load_for_its_tags(void **state)
     marks_free(marks);
 }
 
-/* What a pattern made stale is fresh once it is loaded again, though its bytes are the old ones. */
-static void a_renewal_has_seen_the_patterns_of_before(void **state)
-{
-    (void)state;
-    struct store *s = new_store(1 << 20, 1, 0);
-    struct hit hit;
-    struct put p = put_of(s, "a", "alpha");
-    p.stale_ttl_ms = 100;
-    assert_int_equal(store_put(s, &p, 0, NULL), 0);
-    struct entry *e = stored(s, "a", 0, &hit);
-    p.value = entry_value(e);
-    p.renews = true;
-    assert_int_equal(apply(s, "a", true), 0);
-    assert_int_equal(store_put(s, &p, 10, NULL), 0);
-    assert_ptr_equal(stored(s, "a", 10, &hit), e);
-    assert_int_equal(hit.age_ms, 0);
-    entry_unref(e);
-    assert_int_equal(apply(s, "a", true), 0);
-    assert_int_equal(get(s, "a", 10, 0, NULL, &hit), LOOKUP_STALE);
-    entry_unref(e);
-    store_free(s);
-}
-
 /* In a full memory, what is stored again and again but not read leaves first. */
 static void a_refresh_is_no_recency(void **state)
 {
@@ -491,7 +468,6 @@ int main(void)
         cmocka_unit_test(a_put_and_a_touch_begin_the_reads_anew),
         cmocka_unit_test(what_a_tag_has_overtaken_is_not_handed_over),
         cmocka_unit_test(what_a_pattern_has_overtaken_is_not_handed_over),
-        cmocka_unit_test(a_renewal_has_seen_the_patterns_of_before),
         cmocka_unit_test(the_hit_knows_what_the_put_said_of_its_loader),
         cmocka_unit_test(the_value_that_is_stored_is_renewed_in_place),
         cmocka_unit_test(a_renewal_counts_from_its_own_load_for_its_tags),

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "bind/runtime.h"
+#include "state/state_dir.h"
 
 #include <pwd.h>
 
@@ -77,6 +78,8 @@ static int check_start(const struct conf *conf, struct buf *out)
     } else if (account_of(conf, &account, &e) != 0) {
         problems += report(out, e.text);
     }
+    if (conf->state && state_dir_check(conf->state, &e) != 0)
+        problems += report(out, e.text);
     if (conf->log_file && logfile_check(conf->log_file, &account, &e) != 0)
         problems += report(out, e.text);
     return problems;

@@ -31,7 +31,7 @@ static void drain_recv_drained(struct message *m, void *owner)
 
 void drain_begin(struct server *s)
 {
-    restart_stop(s->restart); /* a second time: of the last snapshot, too */
+    restart_stop(s->restart);          /* a second time: of the last snapshot, too */
     if (s->draining || !s->snapshot) { /* a second signal does not wait */
         drain_end(s);
         return;

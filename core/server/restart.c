@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIVE_S  1.  /* how often the folder is told that the server is there */
-#define EXTEND_S 10. /* how often the service manager is asked for more time */
+#define ALIVE_S  1.   /* how often the folder is told that the server is there */
+#define FIRST_MS 1000 /* when what came back is written again */
+#define EXTEND_S 10.  /* how often the service manager is asked for more time */
 
 /* ---- open ---- */
 
@@ -133,11 +134,11 @@ static void answer_one(struct io_snapshot *a)
 }
 
 /* What became of the snapshot that was written. */
-static void answer_asked(struct restart *r)
+static void answer_asked(struct restart *r, struct list *asked)
 {
     const struct restart_write *w = &r->write;
     struct list *link;
-    while ((link = list_pop_front(&r->asked))) {
+    while ((link = list_pop_front(asked))) {
         struct io_snapshot *a = container_of(link, struct io_snapshot, link);
         a->rc = w->rc;
         if (w->rc != 0)
@@ -171,11 +172,12 @@ static void on_every(struct ev_loop *loop, ev_timer *timer, int events)
         write_start(r, false);
 }
 
-static void every_start(struct restart *r)
+static void every_start(struct restart *r, int64_t most_ms)
 {
     int64_t every_ms = r->server->snapshot->conf->snapshot_every_ms;
     if (every_ms == 0 || r->server->draining)
         return;
+    every_ms = every_ms < most_ms ? every_ms : most_ms;
     ev_timer_init(&r->every, on_every, (double)every_ms / 1e3, 0.);
     r->every.data = r;
     ev_timer_start(r->server->loop, &r->every);
@@ -202,11 +204,14 @@ static void write_done(struct restart *r)
     snapshot_unref((struct snapshot *)w->source.snapshot);
     w->source.snapshot = NULL;
     tell_written(r);
-    answer_asked(r);
+    answer_asked(r, &r->asked);
+    if (r->server
+            ->draining) /* there is no next one for them; this one was given up, if it was theirs */
+        answer_asked(r, &r->later);
     if (clean)
         ev_break(r->server->loop, EVBREAK_ALL);
     else if (list_empty(&r->later))
-        every_start(r);
+        every_start(r, INT64_MAX);
     else if (!r->server->draining)
         write_start(r, false);
 }
@@ -329,7 +334,8 @@ static void begin_serving(struct restart *r)
     changes_journal(&s->changes, r->journal);
     r->served = true;
     alive_start(r);
-    every_start(r);
+    /* The file that was read is gone: what came back is to outlast a crash soon. */
+    every_start(r, r->read.restored.entries > 0 ? FIRST_MS : INT64_MAX);
     r->begun(s);
 }
 
@@ -374,6 +380,7 @@ void restart_end(struct restart *r)
     struct ev_loop *loop = r->server->loop;
     ev_timer_stop(loop, &r->every);
     ev_timer_stop(loop, &r->alive);
+    ev_timer_stop(loop, &r->feeds_limit);
     while (r->work != RESTART_IDLE) /* it has been told to stop */
         ev_run(loop, EVRUN_ONCE);
     if (!r->served) {

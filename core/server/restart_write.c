@@ -36,8 +36,6 @@ int restart_write_begin(struct restart *r, bool clean, struct err *e)
         rc = journal_mark(r->journal, now_ms, wall_ms, &w->source.header.journal, e);
         w->source.header.has_journal = rc == 0;
     }
-    if (rc != 0)
-        snapshot_unref((struct snapshot *)w->source.snapshot);
     return rc;
 }
 

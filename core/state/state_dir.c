@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,22 @@ int state_dir_open(struct state_dir **out, const char *path, struct err *e)
     else
         state_dir_close(d);
     return rc;
+}
+
+int state_dir_check(const char *path, struct err *e)
+{
+    struct stat st;
+    char above[PATH_MAX];
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode)
+                   ? 0
+                   : err_set(e, ERR_CONFIG, "the state folder %s is no folder", path);
+    const char *slash = strrchr(path, '/');
+    snprintf(above, sizeof above, "%.*s", slash > path ? (int)(slash - path) : 1, path);
+    if (errno != ENOENT || stat(above, &st) != 0 || !S_ISDIR(st.st_mode))
+        return err_set(e, ERR_CONFIG, "the state folder %s cannot be made: %s", path,
+                       strerror(errno));
+    return 0;
 }
 
 void state_dir_close(struct state_dir *d)

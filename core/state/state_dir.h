@@ -29,6 +29,9 @@ struct state_dir;
 int state_dir_open(struct state_dir **out, const char *path, struct err *e) MUST_USE;
 void state_dir_close(struct state_dir *d); /* NULL is allowed */
 
+/* What state_dir_open would say, as far as it can be looked at beside a server that has it. */
+int state_dir_check(const char *path, struct err *e) MUST_USE;
+
 const char *state_dir_path(const struct state_dir *d); /* borrowed until the close */
 
 /* By the wall clock, when who had the folder before touched it last: so long it ran at least. 0:

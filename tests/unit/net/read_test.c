@@ -65,6 +65,8 @@ static int close_one(void **state)
 static void what_is_loaded_is_told_and_kept(void **state)
 {
     (void)state;
+    struct metrics_quantiles before, waited;
+    metrics_quantiles(H_WAIT_US, &before);
     hears(w, &a, "get_entry [\"user:1\"]",
           ENTRY("\"user\"", "miss", "7", "90000", "[\"t\",\"u\"]"));
     hears(w, &a, "get_entry [\"user:1\"]", ENTRY("\"user\"", "hit", "7", "#", "[\"t\",\"u\"]"));
@@ -75,6 +77,9 @@ static void what_is_loaded_is_told_and_kept(void **state)
     hears(w, &a, "get [\"none:2\"]", "null");
     hears(w, &a, "get [\"user:1\", {\"min_version\": 7}]", "\"user\"");
     assert_int_equal(net_count(w, M_MISSES), 4);
+    metrics_quantiles(H_WAIT_US, &waited);
+    assert_int_equal(waited.count, before.count + 4);
+    assert_in_range(waited.max, 1, (uint64_t)NET_SECONDS * 1000000);
     assert_int_equal(ledger_kind_held(w->ledger, LEDGER_REQUESTS), 0);
 }
 
@@ -215,6 +220,10 @@ static void who_waits_is_counted_and_does_not_wait_for_ever(void **state)
     assert_int_equal(net_count(w, M_TIMEOUTS), 2);
     hears(w, &a, "set [\"slow:1\", 3]", "true"); /* who waits has no part in that */
     assert_int_equal(a.conn->parked_count, 2);
+    client_send(w, &a, "get_many [[\"slow:2\", \"user:1\", \"slow:3\"]]");
+    hears(w, &a, "ping []", "\"pong\"");
+    assert_true(ledger_kind_held(w->ledger, LEDGER_GATHERED) > 0);
+    assert_true(a.conn->parked_count >= 4);
     client_close(w, &a);
     net_settle(w);
     net_holds_nothing(w);

@@ -3,7 +3,7 @@
 ---
 --- Each: race (its number, as in the tests' names), rule, file, from -> to (from stands exactly once
 --- in file), tests (unit tests as folder_name), unseen (why the simulator cannot find it out).
---- Rules of what an answer holds stand in answers.lua, in the same form.
+--- Rules of what an answer holds stand in answers.lua, those of restarts in restarts.lua, in the same form.
 
 return {
   {
@@ -46,13 +46,13 @@ return {
   },
   {
     race = "11", rule = "a floor that has to go early moves its shard's epoch",
-    file = "core/load/flight_change.c",
+    file = "core/load/flight_priv.h",
     from = "    s->epoch++;\n    s->lossy_until_ms", to = "    s->lossy_until_ms",
     tests = { "load_flight_change" },
   },
   {
     race = "11", rule = "and loads read the primary for floor_ttl",
-    file = "core/load/flight_change.c",
+    file = "core/load/flight_priv.h",
     from = "    s->lossy_until_ms = until_ms > s->lossy_until_ms ? until_ms : s->lossy_until_ms;\n",
     to = "    (void)until_ms;\n",
     tests = { "load_flight_change" },
@@ -149,9 +149,9 @@ return {
   {
     race = "15", rule = "any invalidation kills a negative entry",
     file = "core/store/shard.c",
-    from = "e && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&\n"
+    from = "counts && version && status != LOOKUP_NEGATIVE && e->flags & ENTRY_VERSIONED &&\n"
       .. "                 entry_version(e) >= *version;",
-    to = "e && version && (status == LOOKUP_NEGATIVE || (e->flags & ENTRY_VERSIONED &&\n"
+    to = "counts && version && (status == LOOKUP_NEGATIVE || (e->flags & ENTRY_VERSIONED &&\n"
       .. "                 entry_version(e) >= *version));",
     tests = { "load_flight_change", "store_store" },
   },
@@ -327,7 +327,7 @@ return {
   {
     race = "15", rule = "an absence proves nothing: any version drops it",
     file = "core/store/shard.c",
-    from = "e && version && status != LOOKUP_NEGATIVE && e->flags", to = "e && version && e->flags",
+    from = "counts && version && status != LOOKUP_NEGATIVE && e->flags", to = "counts && version && e->flags",
     tests = { "load_flight_change", "store_store" },
     unseen = "an absence that is loaded has no version",
   },

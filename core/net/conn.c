@@ -31,11 +31,8 @@ void conn_close(struct conn *c)
     tickets_drain(io);
 }
 
-/* No acknowledgement leaves before what it says is in the journal. */
 bool conn_write(struct conn *c)
 {
-    if (__builtin_expect(journal_waits(&c->io->lane), 0))
-        journal_flush(&c->io->lane);
     return c->tls ? conn_tls_write(c) : conn_send_all(c);
 }
 
@@ -81,6 +78,7 @@ static void drained(struct conn *c)
 void conn_flush(struct conn *c)
 {
     list_remove(&c->dirty);
+    journal_flush(&c->io->lane); /* no acknowledgement leaves before what it says is in there */
     if (__builtin_expect(c->ahead, 0))
         conn_skip_ahead(c);
     if (c->state == CONN_BROKEN || !conn_write(c)) {

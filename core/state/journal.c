@@ -105,12 +105,10 @@ static int sync_batch(struct journal *j, uint64_t seq)
     return reason;
 }
 
-void journal_flush(struct journal_lane *l)
+void journal_write_lane(struct journal_lane *l)
 {
     struct journal *j = l->journal;
     uint64_t seq = 0;
-    if (l->count == 0)
-        return;
     le_put64(l->gathered.data + BLOCK_HEADER, (uint64_t)clock_ms());
     pthread_mutex_lock(&j->writing);
     bool writes = !j->broken;

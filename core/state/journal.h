@@ -97,6 +97,9 @@ void journal_lane_fini(struct journal_lane *l);
  * journal. */
 void journal_note(struct journal_lane *l, const struct journal_record *r);
 
+/* journal_flush, where there is something. */
+void journal_write_lane(struct journal_lane *l);
+
 /* Whether there is anything to be written before answers may leave. */
 static inline bool journal_waits(const struct journal_lane *l)
 {
@@ -105,7 +108,11 @@ static inline bool journal_waits(const struct journal_lane *l)
 
 /* Writes what was gathered (sync: and waits for the disk). When it returns answers may leave: it is
  * written, or the journal is broken and nobody will believe in it. */
-void journal_flush(struct journal_lane *l);
+static inline void journal_flush(struct journal_lane *l)
+{
+    if (__builtin_expect(journal_waits(l), 0))
+        journal_write_lane(l);
+}
 
 /* A snapshot begins: the position that it is to name, of which files are kept from now on. Batches
  * before it are of changes that are in force by now. Where the journal is broken it begins anew;

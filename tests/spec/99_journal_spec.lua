@@ -18,7 +18,7 @@ local function options(more)
     options = o,
     scripts = { ["writer.lua"] = WRITER },
     loaders = {
-      { pattern = "user:*", ttl = "1h", stale_ttl = "1h", load_timeout = "200ms" },
+      { pattern = "user:*", ttl = "1h", stale_ttl = "1h", load_timeout = "1s" },
       { pattern = "mine:*", script = "writer.lua", ttl = "1h" },
     },
   }

@@ -46,6 +46,7 @@ M.extra_tests = {
   ["bind/write"] = "bind/run.c and bind/result.c: save and remove",
   ["load/change_journal"] = "load/change.c and state/journal.c: what changes note",
   ["net/io_journal"] = "net/conn.c, net/conn_in.c and net/io_thread.c: answers wait for the journal",
+  ["state/state_nomem"] = "core/state: files and the journal without memory",
   ["state/journal_blocks"] = "state/journal_read.c and state/journal_record.c: blocks that are right, in a wrong order",
   ["load/flight_marks"] = "load/flight*.c and store/marks.c: loads that tags and patterns overtake",
   ["load/flight_write"] = "load/flight_change.c: what writes to the source leave behind",

@@ -238,7 +238,8 @@ struct outcome {
 struct verdict {
     bool stored;
     bool wasted;               /* a refresh of an entry that is gone, for nobody */
-    bool crowded;              /* its waiters are refused: there is no room for its value */
+    bool crowded;              /* it has waiters, and there is no room for its value: they are
+                                  refused */
     size_t too_large, largest; /* bytes of what could not be stored, and what could; 0: that is not
                                   why */
     bool below;    /* the result is below the key's floor: nothing ended, the source is to be asked

@@ -165,16 +165,20 @@ static bool is_wasted(struct flights *fl, const struct flight *f, const struct o
     return found == LOOKUP_MISS && o->store;
 }
 
-static void hand_over_waiters(struct flight *f)
+/* Whether there were any. */
+static bool hand_over_waiters(struct flight *f)
 {
+    bool any = false;
     for (unsigned i = 0; i < f->slot_count; i++) {
         if (list_empty(&f->slots[i].waiters))
             continue;
+        any = true;
         flight_ref(f);
         list_for_each (link, &f->slots[i].waiters) {
             container_of(link, struct waiter, link)->flight = NULL;
         }
     }
+    return any;
 }
 
 /* What waiters are given; NULL: no memory, or v says that there is no room for it. */
@@ -243,7 +247,8 @@ void flights_end(struct flights *fl, struct flight *f, const struct outcome *o, 
         if (!f->detached)
             flight_table_drop(s, f);
     }
-    hand_over_waiters(f);
+    bool told = hand_over_waiters(f);
+    v->crowded = v->crowded && told;
     pthread_mutex_unlock(&s->lock);
     entry_unref(room.entry);
 }

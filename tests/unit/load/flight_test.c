@@ -354,6 +354,21 @@ static void without_room_for_a_result_its_waiters_are_refused_and_it_is_stored(v
     flight_unref(f);
 }
 
+/* Nobody is refused where nobody waits. */
+static void without_room_for_a_result_that_nobody_waits_for_nobody_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct join_result r;
+    struct verdict v;
+    w->room = 2;
+    assert_int_equal(join_as(w, "k", NULL, &r), JOIN_STARTED);
+    struct outcome o = found(value_a);
+    flights_end(w->flights, r.flight, &o, w->now_ms, &v);
+    assert_false(v.crowded);
+    assert_true(v.stored);
+    flight_unref(r.flight);
+}
+
 /* Each has its own lock: keys are spread over all of them. */
 static void flights_are_spread_over_the_shards(void **state)
 {
@@ -405,6 +420,7 @@ int main(void)
         T(without_a_negative_ttl_absent_still_removes_the_old_value),
         T(a_refused_load_causes_no_backoff),
         T(without_room_for_a_result_its_waiters_are_refused_and_it_is_stored),
+        T(without_room_for_a_result_that_nobody_waits_for_nobody_is_refused),
         T(flights_are_spread_over_the_shards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,9 +31,14 @@ void conn_close(struct conn *c)
     tickets_drain(io);
 }
 
-bool conn_write(struct conn *c)
+static inline __attribute__((always_inline)) bool write_out(struct conn *c)
 {
     return c->tls ? conn_tls_write(c) : conn_send_all(c);
+}
+
+bool conn_write(struct conn *c)
+{
+    return write_out(c);
 }
 
 /* After malformed bytes: closing with input unread would reset the connection, and the error that
@@ -77,11 +82,12 @@ static void drained(struct conn *c)
 
 void conn_flush(struct conn *c)
 {
-    list_remove(&c->dirty);
+    if (!list_empty(&c->dirty))
+        list_remove(&c->dirty);
     journal_flush(&c->io->lane); /* no acknowledgement leaves before what it says is in there */
     if (__builtin_expect(c->ahead, 0))
         conn_skip_ahead(c);
-    if (c->state == CONN_BROKEN || !conn_write(c)) {
+    if (c->state == CONN_BROKEN || !write_out(c)) {
         conn_close(c);
         return;
     }

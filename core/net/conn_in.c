@@ -34,7 +34,7 @@ static void take_kept(struct conn *c)
         conn_drop_input(c);
 }
 
-static void process(struct conn *c, struct slice in)
+static inline __attribute__((always_inline)) void process(struct conn *c, struct slice in)
 {
     if (c->in.size == 0) {
         size_t used = c->protocol->take(c, in);

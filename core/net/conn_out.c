@@ -108,7 +108,7 @@ void conn_skip_ahead(struct conn *c)
 enum sent { SENT_SOME, SENT_FULL, SENT_FAILED };
 
 /* What a system call said that sends. */
-static enum sent judge_sent(struct conn *c, ssize_t n)
+static inline __attribute__((always_inline)) enum sent judge_sent(struct conn *c, ssize_t n)
 {
     if (n > 0) {
         metrics_add(c->io->metrics, M_BYTES_OUT, (uint64_t)n);

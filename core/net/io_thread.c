@@ -42,7 +42,8 @@ static void io_on_flush(struct ev_loop *loop, ev_prepare *watcher, int events)
     if (__builtin_expect(!list_empty(&io->slices.waiting), 0))
         io_run_slices(io);
     flush_outboxes(io);
-    journal_flush(&io->lane);
+    if (__builtin_expect(journal_waits(&io->lane), 0))
+        journal_flush(&io->lane);
     while ((link = list_pop_front(&io->dirty)))
         conn_flush(container_of(link, struct conn, dirty));
 }

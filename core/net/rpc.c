@@ -27,7 +27,10 @@ struct batch {
     struct err e;
 };
 
-static void parse(struct conn *c, struct slice in, size_t at, struct batch *b)
+/* The loop that serves has it as a part of itself, and with it rpc_next, which is called nowhere
+ * else. */
+static inline __attribute__((always_inline)) void parse(struct conn *c, struct slice in, size_t at,
+                                                        struct batch *b, bool refuses)
 {
     const struct conf *conf = c->io->snapshot->conf;
     struct rpc_limits limits = {
@@ -37,8 +40,10 @@ static void parse(struct conn *c, struct slice in, size_t at, struct batch *b)
     for (b->count = 0; b->count < most; b->count++) {
         size_t used = 0;
         struct slice rest = slice_of(in.data + at, in.size - at);
-        b->rc = at < in.size ? rpc_next(&c->scan, rest, &limits, &b->msgs[b->count], &used, &b->e)
-                             : RPC_MORE;
+        struct rpc_msg *m = &b->msgs[b->count];
+        b->rc = at >= in.size ? RPC_MORE
+                : refuses     ? rpc_next_scanned(&c->scan, rest, &limits, m, &used, &b->e)
+                              : rpc_next(&c->scan, rest, &limits, m, &used, &b->e);
         if (b->rc != RPC_MESSAGE)
             return;
         at += used;
@@ -54,7 +59,7 @@ static inline __attribute__((always_inline)) size_t take_all(struct conn *c, str
     struct batch b;
     b.rc = RPC_MESSAGE;
     while (b.rc == RPC_MESSAGE && !c->halts) {
-        parse(c, in, at, &b);
+        parse(c, in, at, &b, refuses);
         if (b.count > 1 && !refuses)
             dispatch_ahead(c->io, b.msgs, b.count);
         unsigned done = 0;

@@ -189,12 +189,9 @@ int rpc_scan_step(struct rpc_scan *scan, struct slice in, size_t max_frame, stru
     return RPC_MORE;
 }
 
-int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
-             struct rpc_msg *msg, size_t *used, struct err *e)
+int rpc_next_scanned(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
+                     struct rpc_msg *msg, size_t *used, struct err *e)
 {
-    if (scan->mp.offset == 0 && next_direct(in, limits->max_frame, msg, used) == RPC_MESSAGE)
-        return RPC_MESSAGE;
-
     *msg = (struct rpc_msg){0};
     struct slice visible = in;
     if (visible.size > limits->max_frame)
@@ -214,6 +211,15 @@ int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *li
     scan->mp.offset = 0;
     scan->mp.depth = scan->mp.mark_count = 0;
     return RPC_MESSAGE;
+}
+
+int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
+             struct rpc_msg *msg, size_t *used, struct err *e)
+{
+    if (__builtin_expect(scan->mp.offset == 0, 1) &&
+        __builtin_expect(next_direct(in, limits->max_frame, msg, used) == RPC_MESSAGE, 1))
+        return RPC_MESSAGE;
+    return rpc_next_scanned(scan, in, limits, msg, used, e);
 }
 
 /* text with every byte that is no UTF-8 replaced by U+FFFD; out has room for 3 times its size. */

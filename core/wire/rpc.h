@@ -47,6 +47,10 @@ enum { RPC_MORE = 0, RPC_MESSAGE = 1 };
  * else 0). */
 int rpc_next(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
              struct rpc_msg *msg, size_t *used, struct err *e) MUST_USE;
+/* What rpc_next says, but for behind_first; without its short way for small requests, which has one
+ * caller so that it is built into that one's loop. */
+int rpc_next_scanned(struct rpc_scan *scan, struct slice in, const struct rpc_limits *limits,
+                     struct rpc_msg *msg, size_t *used, struct err *e) MUST_USE;
 
 /* The end of the first message of `in`, whatever it says: RPC_MESSAGE with scan->mp.offset at it,
  * RPC_MORE, or an error as above. */

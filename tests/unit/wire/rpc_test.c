@@ -20,11 +20,31 @@ struct outcome {
     struct err err;
 };
 
+static void assert_same(const struct outcome *a, const struct outcome *b)
+{
+    assert_int_equal(a->rc, b->rc);
+    if (a->rc != RPC_MORE)
+        assert_int_equal(a->msg.msgid, b->msg.msgid);
+    if (a->rc != RPC_MESSAGE)
+        return;
+    assert_int_equal(a->used, b->used);
+    assert_int_equal(a->msg.kind, b->msg.kind);
+    assert_int_equal(a->msg.param_count, b->msg.param_count);
+    assert_true(slice_eq(a->msg.method, b->msg.method));
+    assert_ptr_equal(a->msg.params.data, b->msg.params.data);
+    assert_int_equal(a->msg.params.size, b->msg.params.size);
+}
+
+/* The scan alone says nothing else of it. */
 static struct outcome whole(struct slice in)
 {
     struct outcome o = {0};
     struct rpc_scan scan = {0};
     o.rc = rpc_next(&scan, in, &limits, &o.msg, &o.used, &o.err);
+    struct outcome scanned = {0};
+    struct rpc_scan anew = {0};
+    scanned.rc = rpc_next_scanned(&anew, in, &limits, &scanned.msg, &scanned.used, &scanned.err);
+    assert_same(&o, &scanned);
     return o;
 }
 
@@ -42,21 +62,6 @@ static struct outcome in_pieces(struct slice in, size_t step)
         assert_int_equal(scan.mp.depth, 0);
     }
     return o;
-}
-
-static void assert_same(const struct outcome *a, const struct outcome *b)
-{
-    assert_int_equal(a->rc, b->rc);
-    if (a->rc != RPC_MORE)
-        assert_int_equal(a->msg.msgid, b->msg.msgid);
-    if (a->rc != RPC_MESSAGE)
-        return;
-    assert_int_equal(a->used, b->used);
-    assert_int_equal(a->msg.kind, b->msg.kind);
-    assert_int_equal(a->msg.param_count, b->msg.param_count);
-    assert_true(slice_eq(a->msg.method, b->msg.method));
-    assert_ptr_equal(a->msg.params.data, b->msg.params.data);
-    assert_int_equal(a->msg.params.size, b->msg.params.size);
 }
 
 static void a_request_is_taken_apart(void **state)

@@ -28,6 +28,7 @@
     X(ARGS_STALE_TTL, "stale-ttl", 0, "DURATION", "served stale for this long after that")         \
     X(ARGS_VERSION_OF, "value-version", 0, "N", "the value's version; a newer stored one wins")    \
     X(ARGS_RATE, "rate", 0, "N", "keys a second (500)")                                            \
+    X(ARGS_KEYS, "keys", 0, NULL, "print its keys, the most wanted first")                         \
     X(ARGS_BACKGROUND, "background", 0, NULL, "answer at once, load afterwards")                   \
     X(ARGS_HELP, "help", 'h', NULL, "say how to use it")                                           \
     X(ARGS_VERSION, "version", 'V', NULL, "say which rtcache this is")

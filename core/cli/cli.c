@@ -5,6 +5,7 @@
 #include "cli/login.h"
 #include "cli/print.h"
 #include "cli/request.h"
+#include "cli/snapshot_keys.h"
 #include "cli/warm.h"
 #include "cli/watch_words.h"
 
@@ -112,11 +113,27 @@ static int open_server(struct client *client, struct cli *cli, const struct args
     return rc;
 }
 
-/* Requests out, answers back and printed. */
+/* Requests out, answers back. *count: of the replies, which are fewer where who we are is refused:
+ * why, in place of an answer. */
+static int ask(struct cli *cli, const struct args *a, struct slice requests,
+               struct client_reply *replies, size_t *count, struct err *e)
+{
+    struct client client;
+    int rc = open_server(&client, cli, a, replies, e);
+    if (rc == 0) {
+        rc = client_exchange(&client, requests, replies, *count, e);
+        client_close(&client);
+    } else if (replies->failed) {
+        rc = 0;
+        *count = 1;
+    }
+    return rc;
+}
+
+/* They are printed as well. */
 static int run_exchange(struct cli *cli, const struct command *c, const struct args *a,
                         struct slice requests, size_t count)
 {
-    struct client client;
     struct err e;
 
     struct client_reply *replies = calloc(count, sizeof *replies);
@@ -124,17 +141,42 @@ static int run_exchange(struct cli *cli, const struct command *c, const struct a
         err_set(&e, ERR_NOMEM, "no memory");
         return complain(cli, &e);
     }
-    int rc = open_server(&client, cli, a, replies, &e);
-    if (rc == 0) {
-        rc = client_exchange(&client, requests, replies, count, &e);
-        client_close(&client);
-    } else if (replies->failed) {
-        rc = 0;
-        count = 1; /* why not, in place of an answer */
-    }
+    int rc = ask(cli, a, requests, replies, &count, &e);
     int code = rc == 0 ? print_replies(cli, c, a, replies, count) : complain(cli, &e);
     client_replies_free(replies, count);
     free(replies);
+    return code;
+}
+
+/* ---- snapshot --keys ---- */
+
+static int print_keys(struct cli *cli, struct slice answer)
+{
+    struct snapshot_keys k;
+    struct err e;
+    int rc = snapshot_keys_find(&k, answer, &e);
+    if (rc == 0)
+        rc = snapshot_keys_write(&k, cli->out, &e);
+    if (rc == 0)
+        return CLI_DONE;
+    complain(cli, &e);
+    return CLI_CONNECTION;
+}
+
+static int run_snapshot_keys(struct cli *cli, const struct command *c, const struct args *a,
+                             struct slice request)
+{
+    struct client_reply reply = {0};
+    struct err e;
+    size_t count = 1;
+    int rc = ask(cli, a, request, &reply, &count, &e), code;
+    if (rc != 0)
+        code = complain(cli, &e);
+    else if (reply.failed)
+        code = print_replies(cli, c, a, &reply, 1);
+    else
+        code = print_keys(cli, slice_of(reply.data, reply.size));
+    client_replies_free(&reply, 1);
     return code;
 }
 
@@ -218,7 +260,13 @@ static int run_command(struct cli *cli, const struct command *c, const struct ar
         return run_warm(cli, c, a);
     buf_init(&requests, REQUEST_MAX);
     int rc = request_pack(&requests, c, a, cli->in, &count, &e);
-    int code = rc == 0 ? run_exchange(cli, c, a, buf_slice(&requests), count) : complain(cli, &e);
+    int code;
+    if (rc != 0)
+        code = complain(cli, &e);
+    else if (args_has(a, ARGS_KEYS))
+        code = run_snapshot_keys(cli, c, a, buf_slice(&requests));
+    else
+        code = run_exchange(cli, c, a, buf_slice(&requests), count);
     buf_fini(&requests);
     return code;
 }

@@ -66,6 +66,17 @@ static const struct command commands[] = {
      "Exit code 2: a line is no key, and what stands before it is done; 3: some keys have failed, "
      "or\n"
      "the server goes down."},
+    {"snapshot", "", 0, 0, ARGS_BIT(ARGS_KEYS), COMMAND_PLAIN, "snapshot",
+     "write what is in the cache to the server's folder of state, now",
+     "Prints the file, how many entries and bytes, and how long it took; a large cache may want a\n"
+     "longer --timeout.\n"
+     "With --keys it prints the keys of that file in place of this, one a line, as warm reads "
+     "them:\n"
+     "  rtcache snapshot --keys | rtcache -s other:7411 warm -\n"
+     "The file must be readable here: on the server's machine, by its user or root.\n"
+     "Exit code 3: the server has no such folder; 4: the file cannot be read, or is damaged, and "
+     "the\n"
+     "keys before the damage are printed."},
     {"touch", "KEY", 1, 1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
      "Exit code 1: there is no such entry."},
     {"watch-sql", "TABLE --key TEMPLATE", 0, -1, 0, COMMAND_PLAIN, NULL,
@@ -89,8 +100,11 @@ static const struct command commands[] = {
      "}."},
     {"loaders", "", 0, 0, 0, COMMAND_LOADERS, "loaders", "the loaders and what they do now",
      "A table on a terminal; --json or --pretty show every field."},
-    {"stats", "", 0, 0, 0, COMMAND_STATS, "stats", "the server's counters",
-     "Lines of name and number on a terminal, JSON otherwise."},
+    {"stats", "[GROUP]", 0, 1, 0, COMMAND_STATS, "stats", "the server's counters",
+     "Lines of name and number on a terminal, JSON otherwise. GROUP: those of one group alone, "
+     "such "
+     "as\n"
+     "store or restart. Exit code 1: the server has no such group."},
     {"reload", "", 0, 0, 0, COMMAND_PLAIN, "reload", "read configuration and scripts anew",
      "If anything is wrong nothing changes, and the error says where."},
     {"lift-floors", "WHAT [NAME]", 1, 2, 0, COMMAND_FOUND, "lift_floors",

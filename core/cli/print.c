@@ -15,6 +15,8 @@ void print_init(struct print *p, const struct command *c, const struct args *a, 
     p->style = pretty || (terminal && !json) ? PRINT_PRETTY : PRINT_COMPACT;
     if (args_has(a, ARGS_RAW))
         p->style = PRINT_RAW;
+    if (c->answer == COMMAND_STATS && a->count > 1)
+        p->group = a->words[1];
     p->table = terminal && !json && !pretty;
 }
 
@@ -125,6 +127,18 @@ static int print_values(struct print *p, struct slice packed, int *code)
     return rc;
 }
 
+static int print_stats(struct print *p, struct slice packed, int *code)
+{
+    struct slice group = packed;
+    if (type_of(packed) != MP_MAP)
+        return ERR_PROTOCOL;
+    if (p->group && !table_field(packed, p->group, &group)) {
+        *code = CLI_NIL;
+        return buf_printf(p->err, "rtcache: stats has no group \"%.40s\" here\n", p->group);
+    }
+    return p->table && type_of(group) == MP_MAP ? table_stats(p->out, group) : print_json(p, group);
+}
+
 static int print_result(struct print *p, struct slice packed, int *code)
 {
     enum mp_type type = type_of(packed);
@@ -139,7 +153,7 @@ static int print_result(struct print *p, struct slice packed, int *code)
         return print_json(p, packed);
     case COMMAND_FOUND: *code = is_false(packed) ? CLI_NIL : CLI_DONE; return print_json(p, packed);
     case COMMAND_LOADERS: return p->table ? table_loaders(p->out, packed) : print_json(p, packed);
-    case COMMAND_STATS: return p->table ? table_stats(p->out, packed) : print_json(p, packed);
+    case COMMAND_STATS: return print_stats(p, packed, code);
     case COMMAND_PLAIN: break;
     }
     return print_json(p, packed);

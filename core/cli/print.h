@@ -18,6 +18,7 @@ struct print {
     enum command_answer answer;
     enum { PRINT_COMPACT, PRINT_PRETTY, PRINT_RAW } style;
     bool table;            /* loaders and stats as people read them */
+    const char *group;     /* of stats; NULL: all of them; borrowed */
     struct buf *out, *err; /* text for standard output and standard error */
 };
 

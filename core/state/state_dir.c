@@ -17,6 +17,7 @@
 
 struct state_dir {
     int fd, lock_fd;
+    bool only_looks;
     int64_t alive_wall_ms;
     char path[];
 };
@@ -52,6 +53,8 @@ static int judge(const struct state_dir *d, int fd, const char *name, bool folde
         return cannot(d, "look at", name, e);
     if (!folder && !S_ISREG(st.st_mode))
         return err_set(e, ERR_CONFIG, "state folder %s: %s is no plain file", d->path, name);
+    if (d->only_looks)
+        return 0;
     if (st.st_uid != geteuid())
         return err_set(e, ERR_CONFIG, "state folder %s: %s belongs to user %u, and this is user %u",
                        d->path, name, st.st_uid, geteuid());
@@ -202,16 +205,42 @@ static void remove_leftover(const char *name, void *arg)
     l->rc = state_dir_remove(l->dir, name, l->e);
 }
 
+static struct state_dir *dir_new(const char *path, struct err *e)
+{
+    size_t size = strlen(path) + 1;
+    struct state_dir *d = calloc(1, sizeof *d + size);
+    if (!d) {
+        err_set(e, ERR_NOMEM, "no memory for the state folder");
+        return NULL;
+    }
+    d->fd = d->lock_fd = -1;
+    memcpy(d->path, path, size);
+    return d;
+}
+
+int state_dir_look(struct state_dir **out, const char *path, struct err *e)
+{
+    *out = NULL;
+    struct state_dir *d = dir_new(path, e);
+    if (!d)
+        return ERR_NOMEM;
+    d->only_looks = true;
+    d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->fd < 0) {
+        int rc = err_set(e, ERR_IO, "cannot open the folder %s: %s", path, strerror(errno));
+        state_dir_close(d);
+        return rc;
+    }
+    *out = d;
+    return 0;
+}
+
 int state_dir_open(struct state_dir **out, const char *path, struct err *e)
 {
     *out = NULL;
-    size_t size = strlen(path) + 1;
-    struct state_dir *d = malloc(sizeof *d + size);
+    struct state_dir *d = dir_new(path, e);
     if (!d)
-        return err_set(e, ERR_NOMEM, "no memory for the state folder");
-    d->fd = d->lock_fd = -1;
-    d->alive_wall_ms = 0;
-    memcpy(d->path, path, size);
+        return ERR_NOMEM;
     int rc = open_folder(d, e);
     if (rc == 0)
         rc = lock(d, e);

@@ -23,10 +23,13 @@
 
 struct state_dir;
 
-/* Makes the folder (0700; not the folders above it) where it is missing, locks it, and removes what
- * a server that died has left half written or claimed. ERR_CONFIG: the folder is in use by another
- * server, or is not safe; ERR_IO. */
+/* Makes the folder (0700; not the folders above it) where it is missing, locks it, and removes
+ * what a server that died has left half written or claimed. ERR_CONFIG: the folder is in use by
+ * another server, or is not safe; ERR_IO. */
 int state_dir_open(struct state_dir **out, const char *path, struct err *e) MUST_USE;
+/* Only for reading, beside a server that has it: nothing is made, locked, removed or written,
+ * and its files may be anybody's. ERR_IO: it is not there, or may not be entered. */
+int state_dir_look(struct state_dir **out, const char *path, struct err *e) MUST_USE;
 void state_dir_close(struct state_dir *d); /* NULL is allowed */
 
 /* What state_dir_open would say, as far as it can be looked at beside a server that has it. */

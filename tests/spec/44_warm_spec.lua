@@ -136,3 +136,79 @@ describe("warming a server", function()
     other:stop()
   end)
 end)
+
+describe("the keys of a snapshot", function()
+  local KEPT = {
+    options = { state = "state", snapshot_every = "0s" },
+    loaders = { { pattern = "user:*", ttl = "1h" } },
+  }
+  local server, source, cache
+
+  before_each(function()
+    server, source = Source.sqlite(KEPT)
+    cache = server:connect()
+  end)
+  after_each(function()
+    source:close()
+    server:stop()
+  end)
+
+  local function tool(of, input, ...)
+    local errors = of.folder .. "/errors"
+    os.remove(errors)
+    local command = { Server.tool, "--server", "unix:" .. of.socket_path, ... }
+    local status, text = process.run(command, { stderr = errors, stdin = input ~= nil, input = input })
+    return status, text, files.read(errors) or ""
+  end
+
+  it("fill another server, the most wanted first", function()
+    for i = 1, 50 do
+      source:put("user:" .. i, "value " .. i)
+      expect.value(cache:get("user:" .. i))
+    end
+    for _ = 1, 5 do expect.value(cache:get "user:33") end
+    expect.absent(cache:get "user:none")
+    local status, keys, complaint = tool(server, nil, "snapshot", "--keys")
+    assert.equal(DONE, status, complaint)
+    assert.equal("user:33", keys:match "^[^\n]+")
+    local _, lines = keys:gsub("\n", "")
+    assert.equal(50, lines)
+
+    local other, others = Source.sqlite { loaders = KEPT.loaders }
+    for i = 1, 50 do others:put("user:" .. i, "value " .. i) end
+    local text
+    status, text, complaint = tool(other, keys, "warm", "-", "--rate", "10000")
+    assert.equal(DONE, status, complaint)
+    assert.truthy(text:find('"loaded":50', 1, true), text)
+    assert.equal("user:33", others.db:value "SELECT key FROM loads WHERE rowid = 1")
+    local there = other:connect()
+    for i = 1, 50 do assert.equal("value " .. i, expect.status("hit", there:get_entry("user:" .. i)).value) end
+    others:close()
+    other:stop()
+  end)
+
+  it("stand in a file that the command names", function()
+    expect.value(cache:set("user:1", "one"))
+    local status, text = tool(server, nil, "snapshot")
+    assert.equal(DONE, status)
+    local file, entries = text:match '^{"file":"([^"]+)","entries":(%d+),"bytes":%d+,"ms":%d+}\n$'
+    assert.equal(server.folder .. "/state/snapshot", file)
+    assert.equal("1", entries)
+  end)
+
+  it("are none where the server has no folder for them", function()
+    local other, others = Source.sqlite { loaders = KEPT.loaders }
+    local status, text, complaint = tool(other, nil, "snapshot", "--keys")
+    assert.same({ ERROR, "" }, { status, text })
+    assert.truthy(complaint:find("rtcache: CONFIG ", 1, true), complaint)
+    others:close()
+    other:stop()
+  end)
+
+  it("come beside the numbers of the last restart, which are a group of their own", function()
+    local status, text = tool(server, nil, "stats", "restart")
+    assert.equal(DONE, status)
+    assert.truthy(text:find('"life":1', 1, true), text)
+    assert.truthy(text:find('"missing":{"P1":0,', 1, true), text)
+  end)
+end)

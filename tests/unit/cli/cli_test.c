@@ -209,6 +209,25 @@ static void a_table_on_a_terminal_json_elsewhere(void **state)
           "");
 }
 
+static void one_group_of_stats_is_printed_alone(void **state)
+{
+    (void)state;
+    check_terminal("stats store", 0, "entries    12\nhit_ratio  0.5\n");
+    check("stats store", 0, "{\"entries\":12,\"hit_ratio\":0.5}\n", "");
+    check_terminal("stats uptime_ms", 0, "1500\n");
+    check("stats restart", 1, "", "rtcache: stats has no group \"restart\" here\n");
+}
+
+static void keys_of_a_snapshot_are_read_on_this_machine(void **state)
+{
+    (void)state;
+    check("snapshot", 0, "{\"file\":\"/nowhere/at/all\",\"bytes\":100}\n", "");
+    check("snapshot --keys", 4, "",
+          "rtcache: the server's snapshot cannot be read here: cannot open the folder /nowhere/at: "
+          "No such file or directory\n");
+    check("snapshot --keys -s unix:/nowhere/at/all.sock", 4, "", "~cannot connect");
+}
+
 static void a_lost_connection_is_exit_code_4(void **state)
 {
     (void)state;
@@ -364,6 +383,8 @@ int main(void)
         cmocka_unit_test(a_large_value_goes_through_whole),
         cmocka_unit_test(words_and_options_stand_in_any_order),
         cmocka_unit_test(a_table_on_a_terminal_json_elsewhere),
+        cmocka_unit_test(one_group_of_stats_is_printed_alone),
+        cmocka_unit_test(keys_of_a_snapshot_are_read_on_this_machine),
         cmocka_unit_test(a_lost_connection_is_exit_code_4),
         cmocka_unit_test(an_answer_of_another_shape_is_exit_code_4),
         cmocka_unit_test(input_that_cannot_be_read_is_exit_code_4),

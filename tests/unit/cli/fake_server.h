@@ -176,6 +176,12 @@ static inline void fake_result(struct buf *out, const struct rpc_msg *m, struct 
         fake_must(mpw_cstr(out, "pong"));
     } else if (slice_eq_str(m->method, "loaders")) {
         fake_loaders(out);
+    } else if (slice_eq_str(m->method, "snapshot")) {
+        fake_must(mpw_map(out, 2));
+        fake_must(mpw_cstr(out, "file"));
+        fake_must(mpw_cstr(out, "/nowhere/at/all"));
+        fake_must(mpw_cstr(out, "bytes"));
+        fake_must(mpw_int(out, 100));
     } else if (slice_eq_str(m->method, "stats")) {
         fake_stats(out);
     } else if (slice_eq_str(m->method, "get_many")) {

@@ -140,6 +140,9 @@ static void every_command_becomes_its_requests(void **state)
          "[0,1,\"touch\",[\"k\",{\"ttl_ms\":1000,\"stale_ttl_ms\":2000}]]"},
         {"loaders", "[0,1,\"loaders\",[]]"},
         {"stats", "[0,1,\"stats\",[]]"},
+        {"stats store", "[0,1,\"stats\",[]]"},
+        {"snapshot", "[0,1,\"snapshot\",[]]"},
+        {"snapshot --keys", "[0,1,\"snapshot\",[]]"},
         {"reload", "[0,1,\"reload\",[]]"},
         {"lift-floors key k", "[0,1,\"lift_floors\",[{\"key\":\"k\"}]]"},
         {"lift-floors match k*", "[0,1,\"lift_floors\",[{\"match\":\"k*\"}]]"},
@@ -172,7 +175,8 @@ static const struct rule {
     {"touch", 1, 1, "ttl stale-ttl"},
     {"passwd", 0, 0, "file"},
     {"loaders", 0, 0, ""},
-    {"stats", 0, 0, ""},
+    {"stats", 0, 1, ""},
+    {"snapshot", 0, 0, "keys"},
     {"reload", 0, 0, ""},
     {"lift-floors", 1, 2, ""},
     {"ping", 0, 0, ""},
@@ -184,7 +188,8 @@ static const char *const of_all[] = {
     "server=:1", "timeout=1s", "json",   "pretty",
 };
 static const char *const of_some[] = {
-    "raw", "stale-wait=1s", "ttl=1s", "stale-ttl=1s", "value-version=1", "background", "file=f",
+    "raw",        "stale-wait=1s", "ttl=1s", "stale-ttl=1s", "value-version=1",
+    "background", "file=f",        "keys",
 };
 
 static bool takes_any_number(const struct rule *r)

@@ -129,6 +129,41 @@ static void what_is_somebody_elses_is_refused(void **state)
     assert_string_equal(says(), "state folder DIR: lock belongs to user 65534, and this is user 0");
 }
 
+static void who_only_looks_reads_beside_a_server_and_changes_nothing(void **state)
+{
+    (void)state;
+    struct state_dir *look = NULL;
+    struct stat st;
+    char byte;
+    int fd;
+    assert_int_equal(state_dir_look(&look, state_folder, &e), ERR_IO);
+    assert_null(look);
+    assert_int_equal(stat(state_folder, &st), -1);
+    struct state_dir *d = state_opened();
+    state_write("one", "1", 1);
+    state_write("two" STATE_NEW, "2", 1);
+    state_write("three" STATE_CLAIMED, "3", 1);
+    if (geteuid() == 0) { /* as a server's files are that is another user */
+        assert_int_equal(chown(state_folder, 65534, 65534), 0);
+        assert_int_equal(chown(state_path("one"), 65534, 65534), 0);
+    }
+    assert_int_equal(state_dir_look(&look, state_folder, &e), 0);
+    assert_string_equal(state_names(), "one three" STATE_CLAIMED " two" STATE_NEW);
+    assert_int_equal(state_dir_read(look, "one", &fd, &e), 0);
+    assert_int_equal(read(fd, &byte, 1), 1);
+    assert_int_equal(byte, '1');
+    close(fd);
+    assert_int_equal(symlink("one", state_path("link")), 0);
+    assert_int_equal(state_dir_read(look, "link", &fd, &e), ERR_IO);
+    assert_int_equal(mkfifo(state_path("pipe"), 0600), 0);
+    assert_int_equal(state_dir_read(look, "pipe", &fd, &e), ERR_CONFIG);
+    state_dir_close(look);
+    if (geteuid() == 0)
+        assert_int_equal(chown(state_folder, 0, 0), 0);
+    assert_int_equal(open_rc(), ERR_CONFIG); /* the server still has it */
+    state_dir_close(d);
+}
+
 static void a_link_or_a_pipe_is_no_file(void **state)
 {
     (void)state;
@@ -301,6 +336,7 @@ int main(void)
         TEST(the_lock_ends_with_its_process),
         TEST(a_folder_that_others_can_write_to_is_refused),
         TEST(what_is_somebody_elses_is_refused),
+        TEST(who_only_looks_reads_beside_a_server_and_changes_nothing),
         TEST(a_link_or_a_pipe_is_no_file),
         TEST(a_new_file_takes_the_place_of_what_was_there),
         TEST(what_is_not_there_is_no_error_to_read),

@@ -91,6 +91,15 @@ return {
     expect.error("VERSION_CONFLICT", "w:1", cache:set("w:1", "old", { version = 4 }))
   end)
 
+  it("without a journal no floor is known, and primaries are read as after any cold start", function()
+    begin { journal = "off" }
+    expect.value(cache:snapshot())
+    expect.value(cache:invalidate("w:1", { version = 5 }))
+    cache = restart.crash(server)
+    assert.equal(9, restart.numbers(cache).missing.P1)
+    assert.is_true(expect.value(cache:stats()).flights.primary_reads_ms > 0)
+  end)
+
   it("and another one, floors of the first are known", function()
     begin()
     expect.value(cache:invalidate("w:1", { version = 5 }))

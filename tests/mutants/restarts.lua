@@ -1,4 +1,6 @@
---- One mutation per rule of what comes back over a restart, in the form of rules.lua.
+--- One mutation per rule of what comes back over a restart, in the form of rules.lua. The
+--- race "start" is about what the server judges and reads at its start, and what has to be on the disk before.
+--- Some of that has no unit test: `specs` names what is run with a server of the copy.
 
 local unseen = "it restarts nothing"
 
@@ -96,5 +98,105 @@ return {
     from = "    fl->lifts = higher(fl->lifts, number);\n    return list_empty",
     to = "    fl->lifts = list_empty(&fl->ending) ? fl->lifts : higher(fl->lifts, number);\n    return list_empty",
     tests = { "load_flight_keep" }, unseen = unseen,
+  },
+  {
+    race = "start", rule = "P1: nothing is proven where a change may be missing",
+    file = "core/load/proof.c",
+    from = "    if (!start->whole)\n        return 1;\n", to = "",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "P2: nor where its feed has a gap",
+    file = "core/load/proof.c",
+    from = "    if (l->fed && !l->resumed)\n        return 2;\n", to = "",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "P3: what another loader has loaded is dropped",
+    file = "core/load/proof.c",
+    from = "    if (!l->same)\n        return PROOF_DROPPED;\n", to = "",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "P4: nothing is proven where the clock went back",
+    file = "core/load/proof.c",
+    from = "    if (!start->clock_is_sound)\n        return 4;\n", to = "",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "P4: nor is anything served as stale then",
+    file = "core/load/proof.c",
+    from = " && start->clock_is_sound)\n        return PROOF_STALE;", to = ")\n        return PROOF_STALE;",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "P5: without a feed nothing outlasts warm_downtime",
+    file = "core/load/proof.c",
+    from = "    if (!l->fed && start->downtime_ms > start->warm_downtime_ms)\n        return 5;\n", to = "",
+    tests = { "load_proof" },
+  },
+  {
+    race = "start", rule = "the snapshot is out of the way before it is read",
+    file = "core/state/state_reader.c",
+    from = [[
+    rc = state_dir_rename(d, name, claimed, e);
+    if (rc == 0)
+        rc = state_dir_sync(d, e);
+    if (rc == 0)
+        rc = reader_open(out, d, claimed, e);
+    if (rc == 0 && *out)
+        memcpy((*out)->claimed, claimed, sizeof claimed);
+]],
+    to = "    rc = reader_open(out, d, name, e);\n",
+    tests = { "state_state_reader" },
+  },
+  {
+    race = "start", rule = "no acknowledgement leaves before what it says is in the journal",
+    file = "core/net/conn.c",
+    from = "        journal_flush(&c->io->lane);\n", to = "        (void)c;\n",
+    tests = { "net_io_journal" },
+  },
+  {
+    race = "start", rule = "where floors may be missing they count as dropped",
+    file = "core/server/restart_read.c",
+    from = "    d->lossy_until_ms = lossy_until(r, floors_read);",
+    to = "    d->lossy_until_ms = 0 * lossy_until(r, floors_read);",
+    tests = {}, specs = { "36_crashes" },
+  },
+  {
+    race = "start", rule = "what the journal names goes after the entries have come",
+    file = "core/server/restart_read.c",
+    from = [[
+    if (r->keep) {
+        judge(r);
+        read_snapshot(r, NULL, &d->restored, &floors_read);
+    }
+    if (d->given_up)
+        return;
+    apply_journal(r, &from);
+]],
+    to = [[
+    apply_journal(r, &from);
+    if (r->keep) {
+        judge(r);
+        read_snapshot(r, NULL, &d->restored, &floors_read);
+    }
+    if (d->given_up)
+        return;
+]],
+    tests = {}, specs = { "99_journal" },
+  },
+  {
+    race = "start", rule = "a snapshot that is not of the life before is not whole",
+    file = "core/server/restart_read.c",
+    from = "bool life_before = h->life + 1 == r->life;", to = "bool life_before = true;",
+    tests = {}, specs = { "95_restarts" },
+  },
+  {
+    race = "start", rule = "what is left of a candidate is not what is kept for failures",
+    file = "core/store/entry.h",
+    from = "return e->life & ENTRY_UNPROVEN ? LOOKUP_CANDIDATE : LOOKUP_KEPT;", to = "return LOOKUP_KEPT;",
+    tests = { "store_restore_candidate", "load_flight_candidate" },
+    unseen = unseen,
   },
 }

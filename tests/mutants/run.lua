@@ -29,6 +29,7 @@ end
 local function targets(rule)
   local list = { is_simulated(rule) and "sim" or nil }
   for _, name in ipairs(rule.tests) do list[#list + 1] = "unit_" .. name .. "_test" end
+  if rule.specs then list[#list + 1] = "rtcached" end
   return list
 end
 
@@ -38,17 +39,31 @@ local function failing_seed(copy, log)
   return tonumber(read(log):match "(%d+) seeds passed, 1 failed") + 1
 end
 
+-- Adds the names of a spec's tests that failed. The copy has no build of the tool, which these do not call.
+local function fail_specs(copy, log, name, failed)
+  if run(([[cd '%s' && TMPDIR='%s' RTCACHED=build-mutants/rtcached LC_ALL=C.UTF-8 timeout 300 \
+    luajit /usr/bin/busted -o plainTerminal tests/spec/%s_spec.lua >%s 2>&1]]):format(copy, copy, name, log)) then
+    return
+  end
+  local found = false
+  for test in read(log):gmatch "\n[EF][%a]+ %-> tests/[^\n]+\n([^\n]+)" do
+    failed[test], found = true, true
+  end
+  if not found then failed[name .. " (ended)"] = true end
+end
+
 -- The names of the tests that failed; nil where all of them passed.
-local function failing(copy, log, names)
+local function failing(copy, log, names, specs)
   local failed = {}
   for _, name in ipairs(names) do
-    if name ~= "sim" and not run(("cd '%s' && TMPDIR='%s' timeout 120 build-mutants/%s >%s 2>&1")
+    if name:find "^unit_" and not run(("cd '%s' && TMPDIR='%s' timeout 120 build-mutants/%s >%s 2>&1")
       :format(copy, copy, name, log)) then
       local output = read(log)
       for test in output:gmatch "%[  FAILED  %] ([%w_]+)\n" do failed[test] = true end
       if not next(failed) then failed[name .. " (ended)"] = true end
     end
   end
+  for _, name in ipairs(specs) do fail_specs(copy, log, name, failed) end
   local list = {}
   for test in pairs(failed) do list[#list + 1] = test end
   table.sort(list)
@@ -70,7 +85,7 @@ local function try(copy, log, rule)
   write(path, work.replace_once(original, rule.from, rule.to, rule.file))
   local names, caught, seed = targets(rule), nil, nil
   if work.build(copy, "build-mutants", log, names) then
-    caught = failing(copy, log, names)
+    caught = failing(copy, log, names, rule.specs or {})
     seed = is_simulated(rule) and failing_seed(copy, log)
   else
     io.write(read(log))
@@ -105,6 +120,10 @@ local function self_test()
     check(ok, ("race %s, %s: %s"):format(rule.race, rule.rule, tostring(err)))
     for _, name in ipairs(rule.tests) do
       check(there[name], ("race %s: there is no unit test %s"):format(rule.race, name))
+    end
+    for _, name in ipairs(rule.specs or {}) do
+      local path = ("tests/spec/%s_spec.lua"):format(name)
+      check(work.is_there(path), ("race %s: there is no %s"):format(rule.race, path))
     end
   end
   io.write(("%d passed, %d failed\n"):format(#rules - failed, failed))

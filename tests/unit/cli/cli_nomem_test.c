@@ -103,6 +103,9 @@ static void without_memory_it_says_so(void **state)
         {"invalidate", "x", "absent", "y"},
         {"lift-floors", "match", "user:*"},
         {"stats"},
+        {"stats", "store"},
+        {"snapshot"},
+        {"snapshot", "--keys"},
         {"loaders"},
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {

@@ -189,6 +189,12 @@ BEGIN
           keys := keys || ARRAY[@KEY_NEW@]; versions := versions || ARRAY[@VERSION_NEW@]; fresh := fresh || true;
           tags := tags || ARRAY[@TAGS_NEW@]::text[];
         END IF;
+@IF_LOG@
+      ELSIF TG_OP = 'UPDATE' AND @TAG_COUNT@ <= 1 THEN -- as below, by one query
+        SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(r.rtcache_new), @TAGS_ROW@
+          INTO keys, versions, fresh, tags FROM (SELECT false AS rtcache_new, o.* FROM rtcache_old AS o
+            UNION ALL SELECT true, n.* FROM rtcache_new AS n) AS r;
+@END@
       ELSE
         IF TG_OP <> 'INSERT' THEN
           SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(false), @TAGS_ROW@

@@ -144,8 +144,8 @@ local function compare(s)
   check(f.gaps == 0 and f.bad == 0, ("%s: %d gaps, %d bad"):format(s.name, f.gaps, f.bad))
   local rows = db:number "SELECT count(*) FROM rtcache_log"
   check(not s.alone or f.events == rows, ("%s: told of %d changes of %d"):format(s.name, f.events, rows))
-  print(("%-12s %8d rows in the log, %8d told of%s, %4d cuts, %3d restarts, %5d of %d keys were hits, all right"):format(
-    s.name, rows, f.events, s.alone and "" or " (in this life)", s.cuts or 0, s.restarts or 0, hits, ROWS))
+  print(("%-12s %8d rows in the log, %8d told of%s, %4d cuts, %3d restarts, %5d of %d keys were hits"):format(s.name,
+    rows, f.events, s.alone and "" or " (in this life)", s.cuts or 0, s.restarts or 0, hits, ROWS))
 end
 
 local function run()

@@ -197,14 +197,14 @@ for _, place in ipairs { "the primary", "a pooler", "a standby" } do
       start()
       local open, done = {}, 0
       math.randomseed(7)
-      for step = 1, 400 do
+      for step = 1, 200 do
         local slot = math.random(6)
         if open[slot] then
           open[slot]:exec(math.random(4) == 1 and "ROLLBACK" or "COMMIT")
           open[slot]:close()
           open[slot] = nil
           done = done + 1
-        elseif step < 380 then
+        elseif step < 190 then
           open[slot] = session()
           local id = math.random(20) + 100 * step
           open[slot]:exec(([[BEGIN; INSERT INTO members VALUES (%d, 'x'); SAVEPOINT s;
@@ -218,7 +218,7 @@ for _, place in ipairs { "the primary", "a pooler", "a standby" } do
         s:exec "COMMIT"
         s:close()
       end
-      assert.is_true(done > 100)
+      assert.is_true(done > 50)
       await_told()
       local f = feed()
       assert.same({ rows(), 0, 0 }, { f.events, f.gaps, f.bad })

@@ -239,8 +239,38 @@ return {
   {
     race = "6", rule = "what was loaded before the feed was back is not fresh",
     file = "core/load/feed.c",
-    from = "    mark(f, !same);\n    set_cut(f, f->mark_due);", to = "    set_cut(f, false);",
+    from = "    if (!up->resumed)\n", to = "    if (!up->resumed && up->polls)\n",
     tests = { "load_feed" },
+  },
+  {
+    race = "6", rule = "one that resumes has left no gap, and no other",
+    file = "core/load/feed.c",
+    from = "    if (!up->resumed)\n", to = "    if (!up->polls)\n",
+    tests = { "load_feed_resume" },
+  },
+  {
+    race = "6", rule = "no position is given away while something is missing",
+    file = "core/load/feed.c",
+    from = "return f->was_up && !f->mark_due && !f->missed_open;", to = "return f->was_up;",
+    tests = { "load_feed_resume" },
+  },
+  {
+    race = "6", rule = "a place in a log holds only while nothing that was not read is purged",
+    file = "core/backend/postgres/pg_place.c",
+    from = "p->xmin >= purged_below;", to = "(purged_below | 1) != 0;",
+    tests = { "backend_postgres_pg_place" },
+  },
+  {
+    race = "6", rule = "a place in a log holds in that log alone",
+    file = "core/backend/postgres/pg_place.c",
+    from = "strcmp(p->log, now->log) == 0 &&", to = "(p->log[0] | 1) != 0 &&",
+    tests = { "backend_postgres_pg_place" },
+  },
+  {
+    race = "8", rule = "a place in a log holds in the history of commits that it is of",
+    file = "core/backend/postgres/pg_place.c",
+    from = "identity_same(&p->identity, &now->identity) &&", to = "true &&",
+    tests = { "backend_postgres_pg_place" },
   },
   {
     race = "6", rule = "beyond its grace nothing that it feeds is fresh",
@@ -263,7 +293,7 @@ return {
   {
     race = "8", rule = "another cluster or timeline drops what the last one told",
     file = "core/load/feed.c",
-    from = "bool same = identity_same(&f->identity, identity);",
+    from = "bool same = up->resumed || identity_same(&f->identity, up->identity);",
     to = "bool same = true;",
     tests = { "load_feed" },
   },

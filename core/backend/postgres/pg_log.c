@@ -160,6 +160,8 @@ static void end_poll(struct pg_log *l)
     if (known && !holds)
         lose(l, pg_log_poll_why(poll, &l->place));
     if (!pg_place_known(&poll->next)) { /* a standby, which was not asked as one; or no memory */
+        if (l->up)
+            lose(l, "no memory for its place");
         pg_place_forget(&l->place);
         wait_for_next(l);
         return;

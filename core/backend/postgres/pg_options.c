@@ -30,7 +30,7 @@ const struct option pg_options[] = {
     {OWN(OPT_DURATION, log_keep_ms, "log_keep", "1h"), .least = SEC, .most = 30 * DAY,
      .text = "How old changes get in the log before the server takes them out. A cut or a restart that took longer is a gap."},
     {BACKEND(OPT_DURATION, feed_heartbeat_ms, "feed_heartbeat", "5s"), .least = 10, .most = HOUR,
-     .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again."},
+     .text = "How often the feed sends itself a sign of life through the database; after three that do not come back it connects again. Where it reads a log, an answer may take three times as long."},
     {BACKEND(OPT_DURATION, feed_grace_ms, "feed_grace", "1min"), .least = 0, .most = DAY,
      .text = "How long entries count as fresh while the feed is cut."},
     {BACKEND(OPT_INT, pool, "pool", "4"), .least = 1, .most = 1000,

@@ -39,12 +39,14 @@ describe("a feed over a failover", function()
     copy:close()
   end
 
-  local function start(clusters, options)
+  local function start(clusters, options, backend)
+    local main = {
+      driver = "postgres", url = url(clusters), feed = "changes", feed_heartbeat = "50ms",
+      reconnect_base = "20ms", reconnect_cap = "50ms",
+    }
+    for name, v in pairs(backend or {}) do main[name] = v end
     server = Server.start {
-      backends = { main = {
-        driver = "postgres", url = url(clusters), feed = "changes", feed_heartbeat = "50ms",
-        reconnect_base = "20ms", reconnect_cap = "50ms",
-      } },
+      backends = { main = main },
       loaders = { {
         pattern = "user:*", backend = "main", version = "version", ttl = "1h", stale_ttl = "1h",
         sql = "SELECT id, name, version FROM users WHERE id = CAST($1 AS bigint)",
@@ -120,6 +122,19 @@ describe("a feed over a failover", function()
       assert.same({ "three", 3 }, { entry.value.name, entry.version })
     end
     expect.status("hit", cache:get_entry "user:7")
+  end)
+
+  it("race 35: so does one that reads a log, though its place in it would be there", function()
+    local status, sql = process.run { Server.tool, "watch-sql", "users", "--key", "user:{id}", "--log" }
+    assert(status == 0, sql)
+    db:exec(sql)
+    start({ primary, standby }, nil, { feed = "rtcache", feed_log = "rtcache_log", feed_heartbeat = "1s" })
+    part()
+    load_the_lost_version()
+    fail_over()
+    await_up(1)
+    assert.equal(3, expect.value(cache:get_entry "user:7").version)
+    assert.truthy(server:log():find("another history of commits answers", 1, true))
   end)
 
   it("knows a failover that is told to it by a reload of another url", function()

@@ -367,11 +367,11 @@ describe("watch-sql", function()
       assert.matches("other is no log of rtcache", refused(tool("users", "--key", "user:{id}", "--log", "other")))
       assert.equal("0", db:value "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal")
       watch("users", "--key", "user:{id}", "--log")
-      db:exec [[CREATE ROLE writer; CREATE TABLE theirs (id int); ALTER TABLE theirs OWNER TO writer;
-        GRANT USAGE ON SEQUENCE rtcache_missed TO writer; GRANT CREATE ON SCHEMA public TO writer; SET ROLE writer]]
-      assert.matches("writer may not write to the log public.rtcache_log",
+      db:exec [[CREATE ROLE keeper; CREATE TABLE theirs (id int); ALTER TABLE theirs OWNER TO keeper;
+        GRANT USAGE ON SEQUENCE rtcache_missed TO keeper; GRANT CREATE ON SCHEMA public TO keeper; SET ROLE keeper]]
+      assert.matches("keeper may not write to the log public.rtcache_log",
         refused(tool("theirs", "--key", "t:{id}", "--log")))
-      db:exec "RESET ROLE; GRANT INSERT ON rtcache_log TO writer; SET ROLE writer"
+      db:exec "RESET ROLE; GRANT INSERT ON rtcache_log TO keeper; SET ROLE keeper"
       watch("theirs", "--key", "t:{id}", "--log")
       db:exec "INSERT INTO theirs VALUES (1); RESET ROLE"
       assert.equal('{"k": "t:1"}', db:value "SELECT e FROM rtcache_log")

@@ -244,7 +244,7 @@ BEGIN
       -- The insert below without a row: it fails here, if at all, and the lock that it takes keeps the log as it is
       -- to the end of the transaction. A row that is written in here would cost each statement a transaction id.
       rows := told::jsonb[];
-      INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest('{}'::jsonb[]) AS r;
+      INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, '{}'::jsonb WHERE false;
 @END@
     EXCEPTION WHEN OTHERS THEN
       problem := SQLERRM;
@@ -258,14 +258,18 @@ BEGIN
 @END@
 @IF_LOG@
         rows := @EVERYTHING@::jsonb[];
-        INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest('{}'::jsonb[]) AS r;
+        INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, '{}'::jsonb WHERE false;
 @END@
       EXCEPTION WHEN OTHERS THEN
         missed := true;
       END;
     END IF;
 @IF_LOG@
-    IF NOT missed AND rows <> '{}' THEN
+    IF missed THEN
+      NULL;
+    ELSIF cardinality(rows) = 1 THEN
+      INSERT INTO "rtcache: the log" (channel, e) VALUES (@CHANNEL@, rows[1]);
+    ELSIF cardinality(rows) > 1 THEN
       INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, r FROM unnest(rows) AS r;
     END IF;
 @END@

@@ -51,6 +51,24 @@ return {
     tests = { "backend_postgres_pg_group" },
   },
   {
+    race = "32", rule = "another connection's answer is taken over where names mean the same",
+    file = "core/backend/postgres/pg_share.c",
+    from = " && pg_print_equal(its->pure.print, c->print)", to = "",
+    tests = { "backend_postgres_pg_share" },
+  },
+  {
+    race = "32", rule = "which the schemas decide in which they are found",
+    file = "core/backend/postgres/pg_print.c",
+    from = "pg_catalog.current_schemas(true)", to = "0",
+    tests = { "backend_postgres_pg_print" },
+  },
+  {
+    race = "32", rule = "and is no younger than what is known of either session",
+    file = "core/backend/postgres/pg_share.c",
+    from = "if (c->print_ms < out->asked_ms)", to = "if (false)",
+    tests = { "backend_postgres_pg_share" },
+  },
+  {
     race = "37", rule = "an id has one spelling: no zeros in front, no minus before 0",
     file = "core/base/glob.c",
     from = " || (s.data[sign] == '0' && (sign || digits > 1))", to = "",

@@ -15,7 +15,7 @@ static void conn_on_timer(struct ev_loop *loop, struct ev_timer *timer, int even
 
 int pg_conn_init(struct pg_conn *c, struct pg_pool *pool, uint32_t statements)
 {
-    *c = (struct pg_conn){.pool = pool, .state = PG_CLOSED};
+    *c = (struct pg_conn){.pool = pool, .state = PG_CLOSED, .print_ms = PG_PRINT_NEVER};
     list_init(&c->steps);
     ev_init(&c->io, conn_on_io);
     ev_init(&c->timer, conn_on_timer);

@@ -16,6 +16,8 @@ void pg_life_opened(struct pg_pool *p, struct pg_conn *c)
     int64_t age_ms = p->connection_age_ms; /* less a tenth at most: not all at once */
     int64_t less_ms = (int64_t)rng_below(&p->rng, (uint64_t)(age_ms > 0 ? age_ms / 10 : 0) + 1);
     c->retire_ms = age_ms > 0 ? clock_ms() + age_ms - less_ms : INT64_MAX;
+    c->print_ms = PG_PRINT_NEVER;
+    c->print_asking = false;
     p->stats.connects++;
     if (is_alone(p, c)) /* else queries are in the air that were sent by what is known */
         pg_types_forget(&p->types);

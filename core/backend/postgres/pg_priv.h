@@ -9,6 +9,7 @@
  *   pg_describe           what is known of a statement stays young
  *   pg_send               calls are sent, step by step
  *   pg_pure, pg_cancel    which statements share; queries that were given up are stopped
+ *   pg_share, pg_print    what other connections know of that; which sessions are equal
  *   pg_group              what shares a transaction
  *   pg_size, pg_whole     what libpq may hold; how rows come
  *   pg_link               the socket is flushed, and closed
@@ -34,6 +35,8 @@
 #include "base/rng.h"
 
 struct pg_pool;
+
+#define PG_PRINT_NEVER INT64_MIN
 
 enum pg_state { PG_CLOSED, PG_RESOLVING, PG_CONNECTING, PG_SETTING, PG_READY };
 
@@ -61,9 +64,12 @@ struct pg_conn {
     int64_t retire_ms;   /* it takes nothing new from then on, and closes when it is idle */
     int64_t draining_ms; /* since when nobody wants the oldest step; 0: somebody does */
     double cancel_wait_s;
-    bool proven;          /* a query has ended on it */
-    bool grown;           /* libpq's buffers have, for good: it closes when it is idle */
-    char last_words[256]; /* the server's, before it closes */
+    struct pg_print print; /* of the session, as far as it was asked for... */
+    int64_t print_ms;      /* ...and when; PG_PRINT_NEVER: it was not */
+    bool print_asking;     /* it is in the air */
+    bool proven;           /* a query has ended on it */
+    bool grown;            /* libpq's buffers have, for good: it closes when it is idle */
+    char last_words[256];  /* the server's, before it closes */
 };
 
 enum pg_call_state { PG_CALL_QUEUED, PG_CALL_WAITING, PG_CALL_SENT };

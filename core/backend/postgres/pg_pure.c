@@ -1,7 +1,9 @@
 #include "backend/postgres/pg_pure.h"
 
 #include "backend/postgres/pg_call.h"
+#include "backend/postgres/pg_print.h"
 #include "backend/postgres/pg_pure_catalog.h"
+#include "backend/postgres/pg_share.h"
 #include "backend/sql.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,8 +18,8 @@
 struct question {
     struct call q;
     struct pg_stmt *st;   /* a reference */
-    struct pg_pool *pool; /* outlives it */
-    struct buf params;
+    struct pg_conn *conn; /* its pool outlives it */
+    struct buf sql, params;
     uint32_t generation; /* of the description that it is asked by */
     int64_t asked_ms;
 };
@@ -60,6 +62,7 @@ static bool is_due(const struct pg_conn *c, const struct pg_stmt *st)
 static void question_free(struct question *n)
 {
     buf_fini(&n->q.result);
+    buf_fini(&n->sql);
     buf_fini(&n->params);
     pg_stmt_unref(n->st);
     free(n);
@@ -77,24 +80,42 @@ static void tell_all(struct pg_stmt *st)
         tell(container_of(link, struct pg_call, step.link), st);
 }
 
+/* The answer: of which session it is, and the reason against, or NULL. False: it is another one. */
+static bool read_answer(const struct question *n, struct pg_print *print, struct mp_token *reason)
+{
+    const struct call *q = &n->q;
+    struct mp_reader r = mp_reader_of(buf_slice(&q->result));
+    struct mp_token all;
+    return q->found && mp_next(&r, &all) == MP_OK && all.type == MP_ARRAY && all.count == 3 &&
+           pg_print_read(n->conn, &r, print) && mp_next(&r, reason) == MP_OK &&
+           (reason->type == MP_STR || reason->type == MP_NIL);
+}
+
 static void on_answer(struct call *q)
 {
     struct question *n = container_of(q, struct question, q);
+    struct pg_pool *p = n->conn->pool;
     struct pg_stmt *st = n->st;
-    struct mp_reader r = mp_reader_of(buf_slice(&q->result));
-    struct mp_token t;
+    struct pg_print print;
+    struct mp_token reason;
     char why[256];
     st->pure.asking = false;
     st->pure.asked_ms = n->asked_ms;
     st->pure.generation = n->generation;
+    st->pure.print = (struct pg_print){0, 0};
     if (q->code != 0) {
-        decide(n->pool, st, PG_PURE_NO, q->err.text);
-    } else if (q->found) {
-        bool told = mp_next(&r, &t) == MP_OK && t.type == MP_STR;
-        snprintf(why, sizeof why, "%.*s", SLICE_ARG(told ? t.bytes : slice_str("none is told")));
-        decide(n->pool, st, PG_PURE_NO, why);
-    } else if (st->generation == n->generation) {
-        decide(n->pool, st, PG_PURE_YES, "");
+        decide(p, st, PG_PURE_NO, q->err.text);
+    } else if (!read_answer(n, &print, &reason)) {
+        decide(p, st, PG_PURE_NO, "none is told");
+    } else {
+        st->pure.print = print;
+        pg_print_take(n->conn, print, n->asked_ms);
+        if (reason.type == MP_STR) {
+            snprintf(why, sizeof why, "%.*s", SLICE_ARG(reason.bytes));
+            decide(p, st, PG_PURE_NO, why);
+        } else if (st->generation == n->generation) {
+            decide(p, st, PG_PURE_YES, "");
+        }
     }
     tell_all(st);
     question_free(n);
@@ -113,6 +134,7 @@ static struct pg_call *call_of(struct pg_conn *c, struct question *n)
     call->own = true;
     n->q.driver = call;
     n->st->pure.asking = true;
+    n->st->pure.sent_ms = n->asked_ms;
     return call;
 }
 
@@ -125,15 +147,17 @@ static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
     if (!n)
         return NULL;
     *n = (struct question){
-        .st = st, .pool = c->pool, .generation = st->generation, .asked_ms = clock_ms()};
+        .st = st, .conn = c, .generation = st->generation, .asked_ms = clock_ms()};
     st->refs++;
+    buf_init(&n->sql, 0);
     buf_init(&n->params, 0);
-    if (pg_pure_catalog_pack(t, (struct pg_pure_types){d->column_types, d->columns},
+    if (pg_pure_catalog_beside(pg_print_columns(), &n->sql) != 0 ||
+        pg_pure_catalog_pack(t, (struct pg_pure_types){d->column_types, d->columns},
                              (struct pg_pure_types){d->param_types, d->params}, &n->params) != 0) {
         question_free(n);
         return NULL;
     }
-    n->q.text = pg_pure_catalog_sql();
+    n->q.text = buf_slice(&n->sql);
     n->q.params = buf_slice(&n->params);
     n->q.verb = SQL_VALUE;
     n->q.shape = CALL_VALUE;
@@ -141,12 +165,11 @@ static struct question *question_new(struct pg_conn *c, struct pg_stmt *st,
     return n;
 }
 
-struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
+/* The question to the catalog, now. */
+static struct pg_call *ask(struct pg_conn *c, struct pg_stmt *st)
 {
     struct pg_pure_tree t;
     struct err why;
-    if (!is_due(c, st))
-        return NULL;
     st->pure.runs = 0;
     int rc = pg_pure_tree_init(&t, st->sql, &why);
     struct question *n = rc == 0 ? question_new(c, st, &t) : NULL;
@@ -154,6 +177,30 @@ struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
     if (rc == ERR_BAD_REQUEST)
         decide(c->pool, st, PG_PURE_NEVER, why.text);
     return n ? call_of(c, n) : NULL;
+}
+
+/* Whether another connection's answer is the statement's now; share says what is known of it. */
+static bool take_over(const struct pg_conn *c, struct pg_stmt *st, enum pg_share *share)
+{
+    struct pg_pure known;
+    *share = pg_share_find(c, st, &known);
+    if (*share != PG_SHARE_FOUND)
+        return false;
+    st->pure.runs = 0;
+    st->pure.asked_ms = known.asked_ms;
+    st->pure.print = known.print;
+    st->pure.generation = st->generation;
+    decide(c->pool, st, known.state, "another connection of an equal session was told why");
+    return true;
+}
+
+/* Where it has to wait, it stays due: the next run comes here again. */
+struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st)
+{
+    enum pg_share share;
+    if (!is_due(c, st) || take_over(c, st, &share) || share == PG_SHARE_AWAITED)
+        return NULL;
+    return share == PG_SHARE_UNKNOWN ? pg_print_ask(c) : ask(c, st);
 }
 
 /* A run that waits to be told: the question is due whenever its answer is too old. */
@@ -171,7 +218,8 @@ struct pg_call *pg_pure_want(struct pg_conn *c, const struct pg_call *call, stru
     run_awaited(c, st);
     if (st->plain || (st->pure.state == PG_PURE_NO && is_young(c->pool, st)))
         return NULL;
-    return pg_pure_ask(c, st);
+    enum pg_share share; /* it waits for no other's answer, which may be of an unlike session */
+    return is_due(c, st) && !take_over(c, st, &share) ? ask(c, st) : NULL;
 }
 
 bool pg_pure_is_told(const struct pg_conn *c, struct pg_stmt *st)

@@ -32,6 +32,10 @@
  * no member can set; a view that sets one in place of a table is seen by none that reads one: it
  * takes two tables that DDL replaced within one age, one by what sets, one by what reads.
  *
+ * Most often another connection of the pool knows the answer already, or is just asking: one whose
+ * session has an equal print takes it over (pg_share, pg_print). While the other is asking, it is
+ * waited for a quarter of a second, in which the statement goes alone; CALL_TYPES does not wait.
+ *
  * The question goes the way of a query, in a transaction of its own, on the connection whose
  * statement it concerns. No query waits for it but CALL_TYPES, which is asked by who would put the
  * SQL of many keys into one statement, where they share more than a transaction: one is then asked
@@ -48,8 +52,9 @@
 
 /* st is about to run: counts it, and takes back an answer that is too old. */
 void pg_pure_run(const struct pg_conn *c, struct pg_stmt *st);
-/* The question whether st reads plain tables alone, as a call that is to be sent next on c; NULL:
- * it is not time to ask, or there is no memory. */
+/* What is to be asked of whether st reads plain tables alone, as a call that is to be sent next on
+ * c; NULL: it is not time to ask, another connection's answer was taken over or is waited for, or
+ * there is no memory. */
 struct pg_call *pg_pure_ask(struct pg_conn *c, struct pg_stmt *st);
 /* The question whether st reads plain tables alone, for a call that asks for st's types
  * (CALL_TYPES) and waits for the answer; NULL: nothing is to be asked, or there is no memory. */

@@ -10,6 +10,13 @@ struct slice pg_pure_catalog_sql(void)
     return slice_of(embed_pg_pure, embed_pg_pure_size);
 }
 
+int pg_pure_catalog_beside(const char *expressions, struct buf *out)
+{
+    int rc = buf_printf(out, "SELECT ARRAY[%s, (\n", expressions);
+    rc = rc == 0 ? buf_append(out, embed_pg_pure, embed_pg_pure_size) : rc;
+    return rc == 0 ? buf_append(out, ")]", 2) : rc;
+}
+
 static const char *relation_schema(const struct pg_pure_tree *t, int i)
 {
     return t->relations[i].schema;

@@ -18,6 +18,9 @@ struct pg_pure_types {
 };
 
 struct slice pg_pure_catalog_sql(void);
+/* Appends the statement that tells an array: the expressions (of text), and the answer or NULL. One
+ * statement, so that all are of one session and moment. ERR_NOMEM. */
+int pg_pure_catalog_beside(const char *expressions, struct buf *out) MUST_USE;
 /* Packs the question's parameters: what the text names, and what the server says of it. ERR_NOMEM.
  */
 int pg_pure_catalog_pack(const struct pg_pure_tree *t, struct pg_pure_types columns,

@@ -198,7 +198,8 @@ static void await_description(struct pg_conn *c, struct pg_call *call, struct pg
 void pg_send_call(struct pg_conn *c, struct pg_call *call)
 {
     struct call *q = call->q;
-    bool judged = sql_is_batch(q->verb); /* by the text that it asks for many keys */
+    /* By the text that it asks for many keys; and the driver's own need not be. */
+    bool judged = sql_is_batch(q->verb) || call->own;
     struct pg_stmt *st = pg_stmt_find(&c->stmts, q->text);
     call->conn = c;
     c->in_air++;

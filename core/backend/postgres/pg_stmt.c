@@ -47,12 +47,22 @@ void pg_stmt_unref(struct pg_stmt *st)
     free(st);
 }
 
-struct pg_stmt *pg_stmt_find(struct pg_stmts *s, struct slice sql)
+static struct pg_stmt *look_up(const struct pg_stmts *s, struct slice sql, uint64_t hash)
 {
-    uint64_t hash = hash_slice(sql, 0);
     struct pg_stmt *st = s->buckets[hash & s->bucket_mask];
     while (st && (st->hash != hash || !slice_eq(slice_of(st->sql, st->sql_size), sql)))
         st = st->next;
+    return st;
+}
+
+const struct pg_stmt *pg_stmt_peek(const struct pg_stmts *s, const struct pg_stmt *like)
+{
+    return look_up(s, slice_of(like->sql, like->sql_size), like->hash);
+}
+
+struct pg_stmt *pg_stmt_find(struct pg_stmts *s, struct slice sql)
+{
+    struct pg_stmt *st = look_up(s, sql, hash_slice(sql, 0));
     if (st) {
         list_remove(&st->lru);
         list_push_front(&s->lru, &st->lru);

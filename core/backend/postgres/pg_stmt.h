@@ -40,14 +40,20 @@ enum pg_pure_state {
     PG_PURE_NO,      /* what its names mean does */
     PG_PURE_YES,
 };
+/* Of a session (pg_print); 0, 0: none. */
+struct pg_print {
+    uint64_t high, low;
+};
 struct pg_pure {
     enum pg_pure_state state;
-    bool asking;         /* the database is being asked */
-    bool awaited;        /* queries of type CALL_TYPES want to know it */
-    struct list waiting; /* calls of these, until it has answered */
-    uint32_t runs;       /* since it was asked */
-    uint32_t generation; /* of the description that the question answered last was asked by */
-    int64_t asked_ms;    /* when that question was asked; clock_ms */
+    bool asking;           /* the database is being asked */
+    bool awaited;          /* queries of type CALL_TYPES want to know it */
+    struct list waiting;   /* calls of these, until it has answered */
+    uint32_t runs;         /* since it was asked */
+    uint32_t generation;   /* of the description that the question answered last was asked by */
+    int64_t asked_ms;      /* when that question was asked; clock_ms */
+    int64_t sent_ms;       /* when the one in the air was */
+    struct pg_print print; /* of the session that gave that answer */
 };
 
 struct pg_stmt {
@@ -101,6 +107,8 @@ void pg_stmt_clear(struct pg_stmts *s);
 
 /* NULL where there is none. Counts as a use. */
 struct pg_stmt *pg_stmt_find(struct pg_stmts *s, struct slice sql);
+/* The one with the text of another connection's; NULL where there is none. Counts as no use. */
+const struct pg_stmt *pg_stmt_peek(const struct pg_stmts *s, const struct pg_stmt *like);
 /* A new one, not ready, in the cache; *out is the cache's reference. ERR_BAD_REQUEST for SQL that
  * a shared connection cannot run (transactions, session settings, COPY) or with a NUL byte. */
 int pg_stmt_add(struct pg_stmts *s, struct slice sql, struct pg_stmt **out, struct err *e) MUST_USE;

@@ -78,9 +78,11 @@ static bool asks(struct world *w, int code, const char *reason)
     q->code = code;
     if (code != 0)
         err_set(&q->err, code, "it went");
-    q->found = reason != NULL;
-    if (reason)
-        assert_int_equal(mpw_cstr(&q->result, reason), 0);
+    q->found = code == 0;
+    assert_int_equal(mpw_array(&q->result, 3), 0);
+    assert_int_equal(mpw_cstr(&q->result, "0"), 0); /* libpq's number of no process */
+    assert_int_equal(mpw_nil(&q->result), 0);
+    assert_int_equal(reason ? mpw_cstr(&q->result, reason) : mpw_nil(&q->result), 0);
     q->done(q);
     free(call);
     assert_false(w->st->pure.asking);

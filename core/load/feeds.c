@@ -464,6 +464,8 @@ static void feeds_recv_stop(struct message *m, void *owner)
 
 void feeds_stop(struct feeds *fs)
 {
+    if (fs->stop.recv) /* it was sent, and waits where they never started */
+        return;
     fs->stop.recv = feeds_recv_stop;
     mailbox_send(&fs->worker.mailbox, &fs->stop);
 }

@@ -1,13 +1,15 @@
 /*
  * faulty: what a server meets on a bad day, put between it and the C library. Linked into
- * rtcached_faulty, a server for tests alone, whose malloc, mmap, pthread_create, wall clock and
- * syscall (core/sys/sock.h) are these.
+ * rtcached_faulty, a server for tests alone, whose malloc, mmap, pthread_create, wall clock, read,
+ * write and syscall (core/sys/sock.h) are these.
  *
  * Shape: the file that FAULTS_CONTROL names is mapped by the server and by the test that drives it
  * (tests/faults/faulty.lua has the same struct). A countdown that reaches zero makes that one call
  * fail, and those after it as many times as `more` says, but for as many bytes as were given back
  * meanwhile in large blocks. FAULTS_TRACE=1 writes where to standard error. Receiving and sending
  * takes `take_most` bytes at once, and each `trouble_each`-th time none: EINTR and EAGAIN in turn.
+ * The disk has room for `disk_room` bytes more; then write(2) to a plain file fails, or, where the
+ * disk `holds`, write(2) to and read(2) from one wait until it has room again.
  * Thread: any. Limits: what the C library allocates for itself without malloc does not fail, nor
  * what libconfig's parser does, which ends the process or crashes by itself.
  */
@@ -28,6 +30,7 @@
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -47,6 +50,9 @@ struct control {
     _Atomic int64_t take_most;    /* bytes; 0: as many as there are */
     _Atomic int64_t trouble_each; /* 0: never */
     _Atomic int64_t taken;        /* calls that received or sent, while either is set */
+    _Atomic int64_t disk_room;    /* bytes, and one; 0: as many as there are */
+    _Atomic int64_t disk_holds;
+    _Atomic int64_t held; /* calls that wait for room now */
 };
 
 static struct control nothing;
@@ -59,6 +65,8 @@ static size_t room_used;
 
 static struct {
     long (*syscall)(long, ...);
+    ssize_t (*read)(int, void *, size_t);
+    ssize_t (*write)(int, const void *, size_t);
     void *(*malloc)(size_t);
     void *(*calloc)(size_t, size_t);
     void *(*realloc)(void *, size_t);
@@ -95,6 +103,8 @@ static void find_all(void)
         return;
     begun = true;
     find(&real.syscall, "syscall");
+    find(&real.read, "read");
+    find(&real.write, "write");
     find(&real.free, "free");
     find(&real.calloc, "calloc");
     find(&real.realloc, "realloc");
@@ -338,6 +348,57 @@ long syscall(long number, ...)
     if (most > 0 && number != SYS_sendmsg && a[2] > most)
         a[2] = most;
     return real.syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static bool is_plain_file(int fd)
+{
+    struct stat st;
+    return fd != STDERR_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static void wait_for_room(void)
+{
+    const struct timespec ms = {.tv_nsec = 1000000};
+    atomic_fetch_add(&control->held, 1);
+    while (atomic_load(&control->disk_room) != 0)
+        nanosleep(&ms, NULL);
+    atomic_fetch_sub(&control->held, 1);
+}
+
+/* How many of these bytes the disk takes or gives at once. */
+static size_t disk_share(int fd, size_t size)
+{
+    int64_t left = atomic_load_explicit(&control->disk_room, memory_order_relaxed);
+    if (left == 0 || size == 0 || !is_plain_file(fd))
+        return size;
+    while (left > 1) {
+        int64_t share = (int64_t)size < left - 1 ? (int64_t)size : left - 1;
+        if (atomic_compare_exchange_weak(&control->disk_room, &left, left - share))
+            return (size_t)share;
+    }
+    if (left == 0)
+        return size;
+    if (!atomic_load(&control->disk_holds))
+        return 0;
+    wait_for_room();
+    return size;
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+    find_all();
+    size_t share = disk_share(fd, size);
+    if (share > 0 || size == 0)
+        return real.write(fd, bytes, share);
+    errno = ENOSPC;
+    return -1;
+}
+
+ssize_t read(int fd, void *into, size_t size)
+{
+    find_all();
+    bool holds = atomic_load_explicit(&control->disk_holds, memory_order_relaxed) != 0;
+    return real.read(fd, into, holds ? disk_share(fd, size) : size);
 }
 
 int config_read_string(config_t *into, const char *text)

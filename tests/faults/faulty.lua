@@ -10,7 +10,8 @@ local files = require "spec.support.files"
 
 ffi.cdef [[
 struct faulty_control {
-  volatile int64_t fail_at, more, seen, failed, thread_at, wall_shift_s, take_most, trouble_each, taken;
+  volatile int64_t fail_at, more, seen, failed, thread_at, wall_shift_s, take_most, trouble_each, taken,
+    disk_room, disk_holds, held;
 };
 void *mmap(void *at, size_t size, int protection, int flags, int fd, long offset);
 int munmap(void *at, size_t size);
@@ -70,6 +71,20 @@ end
 
 --- How many times was received and sent since.
 function Control:taken() return tonumber(self.at.taken) end
+
+--- The disk has room for so many bytes more; nil: for all.
+function Control:leave_room(bytes)
+  self.at.disk_holds = 0
+  self.at.disk_room = bytes and bytes + 1 or 0
+end
+
+--- After so many bytes, whoever reads or writes waits until there is room.
+function Control:hold_disk(bytes)
+  self.at.disk_holds, self.at.disk_room = 1, bytes + 1
+end
+
+--- Whether somebody waits.
+function Control:holds() return self.at.held > 0 end
 
 function Control:close()
   if self.at then ffi.C.munmap(ffi.cast("void *", self.at), ffi.sizeof "struct faulty_control") end

@@ -159,6 +159,7 @@ stage_history() {
     build_preset release rtcached rtcache history_rules_test history_workload history_check
     build/history_rules_test
     LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/run.lua 200000
+    LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/restarts.lua 20000
     LUA_PATH='lua/?.lua;tests/?.lua;;' luajit tests/history/planted.lua --scripts
 }
 

@@ -4,7 +4,8 @@
 ---   from -> to in scripts/row.lua; change(options) of the server; prepare(setup);
 ---   file, from -> to in the sources of the server (from stands exactly once in file); also: another such change.
 --- And, where they differ from the others': operations, keys, every (operations between two troubles), restarts
---- (the server is killed and started again), slow (not among those of --scripts); script: of a fault in the
+--- (the server is killed and started again), lives (it keeps its state, and is stopped and killed), log (its feed
+--- reads a log), slow (not among those of --scripts); script: of a fault in the
 --- sources, from -> to in scripts/row.lua.
 
 local M = {}
@@ -156,6 +157,19 @@ M.inside = {
     file = "core/load/flight_table.c",
     from = "        s->lossy_until_ms = o->lossy_until_ms;\n", to = "",
     also = { file = "core/load/feed.c", from = "if (f->rule.lagging)", to = "if (false)" },
+  },
+  {
+    what = "after a crash without a journal, what a snapshot has counts as proven", rules = { "G1", "write" },
+    lives = true, keys = 100, every = 300,
+    change = function(o) o.options.journal = "off" end,
+    file = "core/server/restart_read.c",
+    from = "start->whole = life_before &&", to = "start->whole = life_before ||",
+  },
+  {
+    what = "after a crash the journal is read and not applied", rules = { "G1", "write" },
+    lives = true, keys = 100, every = 300,
+    file = "core/server/restart_read.c",
+    from = "if (restart_apply(r, from, &e) == 0)", to = "if (!r->served || restart_apply(r, from, &e) == 0)",
   },
   {
     what = "what is put without a word on tags is kept with none", rules = { "G1" },

@@ -47,6 +47,7 @@ static const char *const codes[CODE_COUNT] = {
     "STALE_SOURCE",
     "VERSION_CONFLICT",
     "WRITE_UNKNOWN",
+    "SHUTTING_DOWN",
     "LOST",
     "OTHER",
 };

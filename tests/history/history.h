@@ -73,7 +73,8 @@ enum code {
     CODE_STALE_SOURCE,
     CODE_VERSION_CONFLICT,
     CODE_WRITE_UNKNOWN,
-    CODE_LOST, /* the server went away with the request */
+    CODE_SHUTTING_DOWN, /* refused before anything was done */
+    CODE_LOST,          /* the server went away with the request */
     CODE_OTHER,
     CODE_COUNT
 };

@@ -1,6 +1,7 @@
 #include "nemesis.h"
 
 #include "failover.h"
+#include "lives.h"
 #include "sql.h"
 
 #include <err.h>
@@ -57,14 +58,28 @@ static int64_t number_of(struct slice packed)
     return t.i;
 }
 
+/* What the life that answers has brought back. */
+static void add_restored(struct slice stats)
+{
+    static const char *const names[RESTORED_KINDS] = {"proven", "stale", "candidates", "dropped"};
+    struct slice group = map_find(stats, "restart");
+    for (unsigned i = 0; i < RESTORED_KINDS; i++)
+        n.counts.restored[i] += (uint64_t)number_of(map_find(group, names[i]));
+}
+
 static void on_stats(struct run *run, struct slot *slot, struct slice result)
 {
-    (void)run;
     n.asking = false;
     if (slot->r.code == CODE_LOST)
         return;
+    if (run->may_lose && slot->r.code == CODE_SHUTTING_DOWN)
+        return;
     must(slot->r.result != RESULT_ERROR, "stats failed");
     n.server = (int)number_of(map_find(map_find(result, "server"), "pid"));
+    if (n.o.pid_file && n.stage == KILLED && !lives_is_new(n.server))
+        n.server = 0;
+    else if (n.o.pid_file && n.stage == KILLED)
+        add_restored(result);
     struct slice feed = map_find(map_find(result, "feeds"), "main");
     n.is_cut = is_true(map_find(feed, "cut"));
     n.is_up = is_true(map_find(feed, "connected")) && !n.is_cut;
@@ -225,7 +240,9 @@ static void kill_server(struct run *run)
         return;
     }
     run->may_lose = true;
-    if (kill(n.server, SIGKILL))
+    if (n.o.pid_file)
+        lives_end_one(run, n.control, n.server);
+    else if (kill(n.server, SIGKILL))
         err(2, "the server cannot be killed");
     n.server = 0;
     n.stage = KILLED;
@@ -245,12 +262,14 @@ static bool all_are_lost(void)
 static void come_back(struct run *run)
 {
     static bool lost;
+    lives_turn(run);
     lost = lost || all_are_lost();
     if (!lost || (peer_is_lost(n.control) && !peer_connect(n.control)))
         return;
     ask_stats();
     if (n.server == 0)
         return;
+    lives_are_over();
     lost = run->may_lose = false;
     for (unsigned i = 0; i < n.o.peer_count; i++)
         must(peer_connect(&n.o.peers[i]), "a connection to the new server");
@@ -261,9 +280,18 @@ static void come_back(struct run *run)
     n.stage = CONNECTED;
 }
 
+static unsigned next_act(void)
+{
+    static const unsigned between[] = {RELOAD, KILL_POOL, CHANGE_TYPES};
+    unsigned act = n.act++;
+    if (!n.o.pid_file)
+        return act % ACTS;
+    return act % 4 < 3 ? RESTART : between[act / 4 % (sizeof between / sizeof *between)];
+}
+
 static void act(struct run *run)
 {
-    switch (n.act++ % ACTS) {
+    switch (next_act()) {
     case RELOAD: reload(); break;
     case KILL_FEED: n.counts.feeds_killed += kill_listener(); break;
     case KILL_POOL: kill_one_of_pool(); break;
@@ -355,6 +383,7 @@ void nemesis_init(struct run *run, struct peer *control, const struct nemesis_op
     n.o = *o;
     n.control = control;
     n.next = o->every;
+    lives_init(o->pid_file);
 }
 
 void nemesis_end(struct run *run)

@@ -6,6 +6,8 @@
  * grace (the postmaster stands still, so that nobody can connect); types of columns change and
  * columns come and go; the server is killed (kill -9) and started again by who runs it;
  * once, in the middle: the primary ends and its standby is promoted
+ *   With a folder of state: ends of all kinds (lives.h), and every fourth time a reload, a
+ * connection that is killed, or a change of types.
  *
  * Thread: the loop's. It waits for what the server says, never for a time.
  */
@@ -20,6 +22,7 @@ struct nemesis_options {
     struct peer *listener;
     void (*subscribe)(void); /* on the listener; waits for the answer */
     bool restarts;           /* somebody starts the server again */
+    const char *pid_file;    /* of a server with a folder of state (lives.h); NULL: it has none */
     const char *script;      /* gets a comment at its end, and is read again */
     int postmaster;
     const char *standby; /* its url; NULL: there is none */
@@ -27,8 +30,11 @@ struct nemesis_options {
     uint64_t every; /* operations */
 };
 
+enum { RESTORED_PROVEN, RESTORED_STALE, RESTORED_CANDIDATES, RESTORED_DROPPED, RESTORED_KINDS };
+
 struct nemesis_counts {
     unsigned reloads, feeds_killed, pools_killed, feeds_stopped, cuts, restarts, changes, failovers;
+    uint64_t restored[RESTORED_KINDS]; /* entries, over all lives */
 };
 
 /* control: a peer that chooses nothing itself; borrowed. */

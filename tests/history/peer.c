@@ -42,6 +42,7 @@ static void take_message(struct peer *p, struct slice message)
     struct slot *slot = &p->slots[id];
     p->run->busy--;
     answer_take(p->run, slot, error, result);
+    p->refused = p->refused || slot->r.code == CODE_SHUTTING_DOWN;
     slot->busy = false;
 }
 
@@ -127,7 +128,8 @@ void peer_fill(struct peer *p)
     struct slot *slot;
     if (peer_is_lost(p))
         return;
-    while (p->chooses && !run->quiet && run->started < run->limit && (slot = peer_claim(p))) {
+    while (p->chooses && !p->refused && !run->quiet && run->started < run->limit &&
+           (slot = peer_claim(p))) {
         run->started++;
         ask_choose(run, slot);
         ask_pack(p, slot);
@@ -163,6 +165,7 @@ bool peer_connect(struct peer *p)
         return false;
     }
     p->watch.fd = fd;
+    p->refused = false;
     run_watch(p->run, &p->watch, EPOLLIN);
     return true;
 }

@@ -29,6 +29,7 @@ struct peer {
     struct run *run;
     struct buf in, out;
     struct slot slots[PEER_DEPTH];
+    bool refused; /* the server goes down: nothing more is asked until peer_connect */
     bool chooses; /* fills its slots with requests of chance */
     const char *path;
 };

@@ -32,7 +32,7 @@ end
 ---@return table<string, integer>|nil violated @by rule
 local function try(cluster, fault, operations)
   local setup = Setup.start { cluster = cluster, script = script_of(fault), change = fault.change,
-    restarts = fault.restarts }
+    restarts = fault.restarts or fault.lives, lives = fault.lives, log = fault.log }
   local path = setup.server.folder .. "/history.bin"
   if fault.prepare then fault.prepare(setup) end
   local how = { seed = 5, keys = fault.keys or KEYS, every = fault.every or EVERY }

@@ -38,6 +38,7 @@ CREATE TRIGGER next_version BEFORE UPDATE ON %s_rows FOR EACH ROW EXECUTE FUNCTI
 CREATE TRIGGER keep_account AFTER INSERT OR UPDATE ON %s_rows FOR EACH ROW EXECUTE FUNCTION keep_account();
 ]]
 
+local LOG = "rtcache_log"
 local FED_TTL, U_TTL = "1s", "700ms" -- as workload.c says of its classes
 
 local function watch_sql(class, ...)
@@ -47,15 +48,15 @@ local function watch_sql(class, ...)
   return text
 end
 
-local function make_databases(cluster)
+local function make_databases(cluster, log)
   local primary, replica = cluster:database(), cluster:database()
   primary:exec(PRIMARY)
   for _, class in ipairs { "p", "r", "u" } do
     primary:exec(TABLE:format(class))
     primary:exec(TRIGGERS:format(class, class))
   end
-  primary:exec(watch_sql("p", "--tag", "t:{team}"))
-  primary:exec(watch_sql "r")
+  primary:exec(watch_sql("p", "--tag", "t:{team}", log and "--log" or nil))
+  primary:exec(watch_sql("r", log and "--log" or nil))
   replica:exec(TABLE:format "r")
   return primary, replica
 end
@@ -129,16 +130,24 @@ local keeper = lfs.currentdir() .. "/tests/history/keeper"
 ---@field script string
 ---@field restarts boolean? @the server may be killed, and is started again
 ---@field failover boolean? @the cluster gets a standby
+---@field lives boolean? @the server has a folder of state, and is ended in all ways instead of other trouble
+---@field log boolean? @the feed reads a log instead of listening
 ---@field change? fun(o: support.ServerOptions)
 
 ---@param o history.SetupOptions
 function Setup.start(o)
-  local self = setmetatable({ cluster = o.cluster, restarts = o.restarts }, Setup)
-  self.primary, self.replica = make_databases(o.cluster)
+  local self = setmetatable({ cluster = o.cluster, restarts = o.restarts, log = o.log }, Setup)
+  self.primary, self.replica = make_databases(o.cluster, o.log)
   self.standby = o.failover and make_standby(o.cluster) or nil
   self.urls = { primary = url_of(self.primary, self.standby), replica = url_of(self.replica, self.standby) }
   local options = options_of(self.urls.primary, self.urls.replica, o.script)
   if o.restarts then options.binary, options.env = keeper, { RTCACHED_KEPT = Server.binary } end
+  if o.lives then
+    options.options.state, options.options.snapshot_every = "state", "100ms"
+    options.env.RTCACHED_PID = process.temporary_folder() .. "/pid"
+    self.pid_file = options.env.RTCACHED_PID
+  end
+  if o.log then options.backends.main.feed_log = LOG end
   if o.change then o.change(options) end
   self.server = Server.start(options)
   await_feed(self.server)
@@ -163,6 +172,8 @@ function Setup:run(operations, path, o)
     for _, word in ipairs { ... } do command[#command + 1] = word end
   end
   if self.restarts then add "--restarts" end
+  if self.pid_file then add("--lives", self.pid_file) end
+  if self.log then add("--log", LOG) end
   if self.standby then
     add("--standby", "postgresql://postgres@/postgres?host=" .. self.standby.folder,
       "--standby-postmaster", tostring(self.standby.process.pid))
@@ -182,6 +193,7 @@ function Setup:stop()
   self.primary:close()
   self.replica:close()
   self.server:stop()
+  if self.pid_file then files.remove((self.pid_file:gsub("/pid$", ""))) end
   if self.standby then self.standby:stop() end
 end
 

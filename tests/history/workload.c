@@ -3,11 +3,12 @@
  *
  *   history_workload --socket PATH --primary URL --replica URL --postmaster PID --script FILE
  *                    --out FILE [--operations N] [--every N] [--keys N] [--seed N] [--restarts]
- *                    [--standby URL --standby-postmaster PID]
+ *                    [--standby URL --standby-postmaster PID] [--lives FILE] [--log TABLE]
  *
  * The server, its databases and its configuration are the caller's (run.lua). Exit code 0: the
  * history is whole, whatever it shows; 2: the workload itself failed.
  */
+#include "lives.h"
 #include "nemesis.h"
 #include "sql.h"
 
@@ -30,6 +31,7 @@ struct options {
 
 static struct run run = {.limit = 200000, .keys = 3000, .seed = 88172645463325252};
 static struct peer peers[PEERS], control, listener;
+static const char *log_table; /* that the feed reads; NULL: it listens */
 
 /* ---- classes, and the subscription ---- */
 
@@ -114,8 +116,12 @@ static void await_marker(void)
 {
     uint64_t wanted = run.marker + 1;
     char text[128];
-    snprintf(text, sizeof text, "SELECT pg_notify('rtcache', '{\"k\": \"marker:%" PRIu64 "\"}')",
-             wanted);
+    if (log_table)
+        snprintf(text, sizeof text, "INSERT INTO %s (e) VALUES ('{\"k\": \"marker:%" PRIu64 "\"}')",
+                 log_table, wanted);
+    else
+        snprintf(text, sizeof text,
+                 "SELECT pg_notify('rtcache', '{\"k\": \"marker:%" PRIu64 "\"}')", wanted);
     while (run.marker < wanted) {
         PQclear(sql_ask(text));
         wait_ms(50);
@@ -185,6 +191,8 @@ static const struct option names[] = {
     {"keys", 1, NULL, 'k'},
     {"seed", 1, NULL, 'S'},
     {"restarts", 0, NULL, 'R'},
+    {"lives", 1, NULL, 'L'},
+    {"log", 1, NULL, 'g'},
     {"standby", 1, NULL, 'b'},
     {"standby-postmaster", 1, NULL, 'B'},
     {NULL, 0, NULL, 0},
@@ -215,6 +223,8 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'b': o->nemesis.standby = optarg; break;
         case 'B': o->nemesis.standby_postmaster = (int)read_count(optarg, 1, INT32_MAX); break;
         case 'R': o->nemesis.restarts = true; break;
+        case 'L': o->nemesis.pid_file = optarg; break;
+        case 'g': log_table = optarg; break;
         case 'S': run.seed = read_count(optarg, 1, UINT64_MAX); break;
         default: errx(2, "see the head of workload.c");
         }
@@ -266,6 +276,20 @@ static void close_all(void)
     close(run.epoll);
 }
 
+static void print_lives(const struct nemesis_counts *n)
+{
+    const struct lives_counts *l = lives_counts();
+    printf(
+        "lives ended: killed %u, while writing %u, while reading %u, stopped %u, twice %u, stopped "
+        "and killed %u; second blows %u\n",
+        l->begun[END_KILL], l->begun[END_KILL_WRITING], l->begun[END_KILL_READING],
+        l->begun[END_STOP], l->begun[END_STOP_TWICE], l->begun[END_STOP_KILL], l->second);
+    printf("brought back: proven %" PRIu64 ", stale %" PRIu64 ", candidates %" PRIu64
+           ", dropped %" PRIu64 "\n",
+           n->restored[RESTORED_PROVEN], n->restored[RESTORED_STALE],
+           n->restored[RESTORED_CANDIDATES], n->restored[RESTORED_DROPPED]);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.socket = NULL};
@@ -282,6 +306,8 @@ int main(int argc, char **argv)
            "by %u ms\n",
            run.ended, seconds, n->reloads, n->feeds_killed, n->feeds_stopped, n->cuts,
            n->pools_killed, n->changes, n->restarts, n->failovers, sql_lag_ms());
+    if (o.nemesis.pid_file)
+        print_lives(n);
     close_all();
     return 0;
 }

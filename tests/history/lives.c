@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define BLOW_WITHIN_US 40000
+#define PATIENCE_NS    ((uint64_t)120 * 1000000000)
 
 static struct {
     const char *pid_file;
@@ -14,6 +15,7 @@ static struct {
     int victim, signal; /* of the second one; 0: there is none, or its process is not there yet */
     bool waits;         /* for the next process, which is the victim */
     uint64_t at_ns;     /* when the second one comes */
+    uint64_t ended_ns;  /* when the first one came */
 } l;
 
 void lives_init(const char *pid_file)
@@ -65,6 +67,7 @@ void lives_end_one(struct run *run, struct peer *control, int server)
     enum life_end end = (enum life_end)run_below(run, LIFE_ENDS);
     l.counts.begun[end]++;
     l.ended = server;
+    l.ended_ns = run_now(run);
     l.victim = 0;
     l.waits = end == END_KILL_READING;
     switch (end) {
@@ -87,6 +90,7 @@ void lives_end_one(struct run *run, struct peer *control, int server)
 void lives_turn(struct run *run)
 {
     int pid = l.waits || l.victim ? read_pid() : 0;
+    must(run_now(run) < l.ended_ns + PATIENCE_NS, "the server does not come back");
     if (l.waits && pid != l.ended) {
         l.waits = false;
         aim(run, pid, SIGKILL);

@@ -240,6 +240,17 @@ static void what_a_feed_heard_is_published_and_logged(void **state)
     feeds_world_fini(&w);
 }
 
+/* A server that is told to end before its feeds begin says so again when it is taken apart. */
+static void feeds_that_never_started_may_be_stopped_twice(void **state)
+{
+    (void)state;
+    struct feeds_world w;
+    feeds_world_init(&w);
+    feeds_stop(w.feeds);
+    feeds_stop(w.feeds);
+    feeds_world_fini(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +263,7 @@ int main(void)
         cmocka_unit_test(a_listen_that_cannot_be_made_is_tried_again_and_is_down_till_then),
         cmocka_unit_test(what_is_dropped_has_changed_nothing),
         cmocka_unit_test(what_a_feed_heard_is_published_and_logged),
+        cmocka_unit_test(feeds_that_never_started_may_be_stopped_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,8 @@ local function stop_and_start()
   local ready = socket.gettime()
   cache = server:connect { timeout = 120 }
   local numbers = assert(cache:stats()).restart
-  return { stop = gone - begin, ready = ready - gone, proven = tonumber(numbers.proven), ms = tonumber(numbers.restore_ms) }
+  return { stop = gone - begin, ready = ready - gone, proven = tonumber(numbers.proven),
+    ms = tonumber(numbers.restore_ms) }
 end
 
 local function restart_row(r)
@@ -128,8 +129,8 @@ local text = ("## A restart\n\n%s entries of %s bytes: SIGTERM, and a start in t
   .. report.table({ "", "hits/s", "p50 us", "p99 us", "p99.9 us" },
     { hits_row("alone", a), hits_row("beside snapshots", b), ratio_row(b, a),
       hits_row("alone, paced", paced_a), hits_row("beside snapshots, paced", paced_b), ratio_row(paced_b, paced_a) })
-  .. "\nEntries of 32 bytes as records, out of a store and into another, CPU time of one thread. The longest piece is the "
-  .. "longest\nhold of a shard's lock.\n\n"
+  .. "\nEntries of 32 bytes as records, out of a store and into another, CPU time of one thread. The longest piece is "
+  .. "the longest\nhold of a shard's lock.\n\n"
   .. report.table({ "ns out", "ns in", "longest piece us", "pieces above 1 ms" }, { record_row() })
 io.write(text)
 if options.save then report.save("restart", text) end

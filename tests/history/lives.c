@@ -87,7 +87,7 @@ void lives_end_one(struct run *run, struct peer *control, int server)
     }
 }
 
-void lives_turn(struct run *run)
+bool lives_turn(struct run *run)
 {
     int pid = l.waits || l.victim ? read_pid() : 0;
     must(run_now(run) < l.ended_ns + PATIENCE_NS, "the server does not come back");
@@ -96,13 +96,15 @@ void lives_turn(struct run *run)
         aim(run, pid, SIGKILL);
     }
     if (!l.victim || run_now(run) < l.at_ns)
-        return;
-    if (l.victim == pid) {
+        return false;
+    bool struck = l.victim == pid;
+    if (struck) {
         strike(pid, l.signal);
         l.counts.second++;
     }
     l.ended = l.signal == SIGKILL ? l.victim : l.ended;
     l.victim = 0;
+    return struck;
 }
 
 void lives_are_over(void)

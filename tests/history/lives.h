@@ -36,8 +36,8 @@ struct lives_counts {
 void lives_init(const char *pid_file);
 /* control: asks for a snapshot. server: the process that serves. */
 void lives_end_one(struct run *run, struct peer *control, int server);
-/* Until the next life answers. */
-void lives_turn(struct run *run);
+/* Until the next life answers. true: a second blow came; what answered until then is no more. */
+bool lives_turn(struct run *run);
 /* It has answered: nothing more is to hit it. */
 void lives_are_over(void);
 /* Whether this is a process other than the one that was ended. */

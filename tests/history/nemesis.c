@@ -262,8 +262,8 @@ static bool all_are_lost(void)
 static void come_back(struct run *run)
 {
     static bool lost;
-    if (n.o.pid_file)
-        lives_turn(run);
+    if (n.o.pid_file && lives_turn(run))
+        n.server = 0;
     lost = lost || all_are_lost();
     if (!lost || (peer_is_lost(n.control) && !peer_connect(n.control)))
         return;

@@ -210,7 +210,7 @@ static void any_text_is_read_or_refused(void **state)
         }
     static const char *const bad[] = {
         "",
-        "rtcache-log-2" /* another format */ " primary - - - 0 - - 1:1:",
+        "rtcache-log-2 primary - - - 0 - - 1:1:", /* another format */
         "rtcache-log-1 replica - - - 0 - - 1:1:",
         "rtcache-log-1 primary - - - 0 - 1:1:",
         "rtcache-log-1 primary - - - 0 - - 1:1: ",

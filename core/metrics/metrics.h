@@ -68,7 +68,8 @@
     X(M_CONNECTIONS_UNREAD, "connections_unread", "closed for output_timeout")                     \
     X(M_CONNECTIONS_SHED, "connections_shed", "closed or refused for client_memory")               \
     X(M_HELD_BACK, "held_back", "times that a connection was not read for client_memory")          \
-    X(M_HELD_REFUSED, "held_refused", "requests, and results of loads, refused for client_memory") \
+    X(M_HELD_REFUSED, "held_refused",                                                              \
+      "requests, and results for waiters, refused for client_memory")                              \
     X(M_PAUSED, "paused", "times that a connection had to read before more was answered")          \
     X(M_CONNECTIONS_RESERVED, "connections_reserved", "accepted out of reserved_connections")      \
     X(M_AUTHS, "auths", "auths that succeeded")                                                    \

@@ -254,8 +254,11 @@ static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)events;
     struct restart *r = timer->data;
     state_dir_touch(r->dir);
-    if (r->journal)
-        journal_tick(r->journal, clock_ms(), clock_wall_ms());
+    if (!r->journal)
+        return;
+    const struct conf *conf = r->server->snapshot->conf;
+    journal_keep(r->journal, conf->floor_ttl_ms, (uint64_t)conf->journal_bytes);
+    journal_tick(r->journal, clock_ms(), clock_wall_ms());
 }
 
 static void alive_start(struct restart *r)

@@ -81,8 +81,7 @@ struct restart {
 
 /* The job of a start: floors, entries, then what the journal says was changed since. */
 void restart_read(struct restart *r);
-/* The same for what loaders of the feeds in read.again have loaded: all of it is dropped, and
- * comes back unproven. */
+/* What loaders of the feeds in read.again have loaded is dropped, and comes back unproven. */
 void restart_reread(struct restart *r);
 /* restart_feeds.c, on the main thread: which feeds may go on; before the job. */
 void restart_feeds_open(struct restart *r);

@@ -41,7 +41,7 @@ struct block {
 /* Appends b. Errors: of buf_append, with nothing appended; ERR_TOO_LARGE: past BLOCK_BODY_MOST. */
 int block_append(struct buf *out, const struct block *b) MUST_USE;
 
-/* The same where the body lies in `out` already, behind BLOCK_HEADER bytes from `begin` on, whose
+/* Appends one whose body lies in `out` already, behind BLOCK_HEADER bytes from `begin` on, whose
  * content does not matter: fills those. */
 int block_close(struct buf *out, size_t begin, unsigned type, uint64_t seq,
                 uint32_t count) MUST_USE;

@@ -42,6 +42,6 @@ void pg_log_poll_take(struct pg_log_poll *p, const PGresult *res, bool standby,
 void pg_log_poll_done(struct pg_log_poll *p, struct pg_place *place);
 
 /* Why it cannot go on from place, where pg_place_holds says so. */
-const char *pg_log_poll_why(const struct pg_log_poll *p, const struct pg_place *place);
+const char *pg_log_poll_why(const struct pg_log_poll *poll, const struct pg_place *p);
 
 #endif

@@ -91,7 +91,7 @@ static int wrong(struct reading *g, const char *what)
 {
     if (g->e->code == 0)
         err_set(g->e, ERR_BAD_REQUEST, "the header of the snapshot: %s", what);
-    return g->e->code;
+    return ERR_BAD_REQUEST;
 }
 
 static int next(struct reading *g, struct mp_token *t)
@@ -103,7 +103,7 @@ static int read_bool(struct reading *g, bool *out)
 {
     struct mp_token t;
     if (next(g, &t) != 0)
-        return g->e->code;
+        return ERR_BAD_REQUEST;
     if (t.type != MP_BOOL)
         return wrong(g, "a flag is none");
     *out = t.b;
@@ -114,7 +114,7 @@ static int read_int(struct reading *g, int64_t *out)
 {
     struct mp_token t;
     if (next(g, &t) != 0)
-        return g->e->code;
+        return ERR_BAD_REQUEST;
     if (t.type != MP_INT)
         return wrong(g, "a number is none");
     *out = t.i;
@@ -125,7 +125,7 @@ static int read_uint(struct reading *g, uint64_t *out)
 {
     struct mp_token t;
     if (next(g, &t) != 0)
-        return g->e->code;
+        return ERR_BAD_REQUEST;
     if (t.type != MP_UINT && (t.type != MP_INT || t.i < 0))
         return wrong(g, "a number is none, or below 0");
     *out = t.type == MP_UINT ? t.u : (uint64_t)t.i;
@@ -136,7 +136,7 @@ static int read_bytes(struct reading *g, struct slice *out)
 {
     struct mp_token t;
     if (next(g, &t) != 0)
-        return g->e->code;
+        return ERR_BAD_REQUEST;
     if (t.type != MP_STR && t.type != MP_BIN)
         return wrong(g, "a text is none");
     *out = t.bytes;
@@ -148,7 +148,7 @@ static int read_count(struct reading *g, size_t most, size_t *out)
 {
     struct mp_token t;
     if (next(g, &t) != 0)
-        return g->e->code;
+        return ERR_BAD_REQUEST;
     if (t.type != MP_ARRAY || t.count > most)
         return wrong(g, "a list is none, or too long");
     if (t.count > (size_t)(g->r.end - g->r.at))

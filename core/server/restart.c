@@ -174,7 +174,8 @@ static void on_every(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void every_start(struct restart *r, int64_t most_ms)
 {
-    int64_t every_ms = r->server->snapshot->conf->snapshot_every_ms;
+    int64_t every_ms = r->every_ms = r->server->snapshot->conf->snapshot_every_ms;
+    ev_timer_stop(r->server->loop, &r->every);
     if (every_ms == 0 || r->server->draining)
         return;
     every_ms = every_ms < most_ms ? every_ms : most_ms;
@@ -253,10 +254,12 @@ static void on_alive(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct restart *r = timer->data;
+    const struct conf *conf = r->server->snapshot->conf;
     state_dir_touch(r->dir);
+    if (r->every_ms != conf->snapshot_every_ms && r->work == RESTART_IDLE)
+        every_start(r, INT64_MAX);
     if (!r->journal)
         return;
-    const struct conf *conf = r->server->snapshot->conf;
     journal_keep(r->journal, conf->floor_ttl_ms, (uint64_t)conf->journal_bytes);
     journal_tick(r->journal, clock_ms(), clock_wall_ms());
 }

@@ -73,6 +73,7 @@ struct restart {
     struct list asked, later; /* clients' requests: for this snapshot, for the next one */
     struct restart_feed feeds[CONF_BACKENDS_MAX];
     unsigned feeds_waiting;
+    int64_t every_ms; /* of the configuration by which `every` runs, or does not */
     ev_timer every, alive, extend, feeds_limit;
     void (*begun)(struct server *s);
     void (*feeds_done)(struct restart *r);

@@ -4,7 +4,8 @@ local msgpack = require "rtcache.msgpack"
 
 -- What each method has to be given, of what kind. Behind it stands a map of options at most.
 local METHODS = {
-  ping = {}, hello = {}, stats = {}, loaders = {}, reload = {}, unsubscribe = {}, auth = { "text", "text" },
+  ping = {}, hello = {}, stats = {}, loaders = {}, reload = {}, snapshot = {}, unsubscribe = {},
+  auth = { "text", "text" },
   get = { "text" }, get_entry = { "text" }, get_many = { "items" }, peek = { "text" }, subscribe = { "map" },
   set = { "text", "value" }, put = { "text", "value" }, delete = { "text" }, touch = { "text" },
   invalidate = { "text" }, invalidate_many = { "array" }, invalidate_tag = { "texts" },

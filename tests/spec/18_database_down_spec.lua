@@ -173,7 +173,8 @@ describe("when the database", function()
     wait.until_true("the question waits for the lock", function() -- it is asked after some loads
       ask()
       pid = source.db:number [[SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'
-        AND datname = current_database() AND query LIKE '-- Why the statement%']]
+        AND datname = current_database() AND query LIKE '%-- Why the statement%'
+        AND pid <> pg_backend_pid()]]
       return pid
     end)
     process.signal(pid, "STOP")

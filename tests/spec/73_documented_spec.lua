@@ -107,6 +107,7 @@ describe("docs/restarts.md", function()
     for name in assert(files.read "docs/configuration.md"):gmatch "\n| `([%l_]+)` |" do there[name] = true end
     for _, name in ipairs { "rtcache.conf", "rtcache.unchanged", "ctx.value", "ctx.version" } do there[name] = true end
     for name in page:match("\n| `restart` | ([^\n]+)"):gmatch "`(P%d)`" do there["missing." .. name] = true end
+    for name in page:match("\n| `journal` | ([^\n]+)"):gmatch "`([%l_]+)`" do there[name] = true end
     for name in restarts:gmatch "`([%l_]+[%._][%l_]*P?%d?)`" do told[name] = true end
     assert.same({}, beyond(told, there))
     assert.truthy(told["restart.restored"] and told["snapshot_every"] and told["missing.P1"])

@@ -443,14 +443,17 @@ describe("a reload takes over", function()
     end
   end
 
-  -- Elsewhere: what a certificate, a password and a detail are shows in specs of their own.
-  local ELSEWHERE = { tls = 46, users = 45, errors = 74, defaults = 16, backends = 16, loaders = 16 }
+  -- Elsewhere: what a certificate, a password, a detail and a restart are shows in specs of their own.
+  local ELSEWHERE = { tls = 46, users = 45, errors = 74, defaults = 16, backends = 16, loaders = 16,
+    snapshot_every = 95, warm_downtime = 95, warm_wait = 29 }
 
   local RESTART = {
     { "listen", { "127.0.0.1:0" } }, { "shards", 16 }, { "io_threads", 3 }, { "loader_threads", 3 },
     { "failed_keys", 7 }, { "floors", 7 }, { "tag_slots", 1024 }, { "max_globs", 7 }, { "max_notices", 7 },
     { "log_file", "x.log" }, { "user", "nobody" }, { "unix_mode", "0600" }, { "auth_threads", 2 },
     { "unix_group", "0", server = { unix_mode = "0660" } },
+    { "state", "state" }, { "journal", "off", server = { state = "state" } },
+    { "journal_bytes", "2mb", server = { state = "state" } },
   }
   for _, row in ipairs(RESTART) do
     it(("not %s, which it names, and nothing of what came with it"):format(row[1]), function()
@@ -488,7 +491,7 @@ describe("a reload takes over", function()
     there = {}
     for _, row in ipairs(RESTART) do there[row[1]] = true end
     assert.same(restarted, there)
-    there = { prefetch_max_concurrent = true, prefetch_max_queue = true } -- spec 33
+    there = { prefetch_max_concurrent = true, prefetch_max_queue = true, warm = true } -- specs 33 and 95
     for _, row in ipairs(OF_LOADER) do there[row[1]] = policies[row[1]] end
     assert.same(policies, there)
   end)

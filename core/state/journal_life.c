@@ -63,12 +63,12 @@ static int end_file(struct journal *j)
     return reason;
 }
 
+/* But for seq, which other threads move: it is known once the locks are held. */
 static struct journal_begin begin_of(const struct journal *j, int64_t now_ms, int64_t wall_ms)
 {
     struct journal_begin b = {
         .chain = j->next.chain,
         .number = j->next.number + 1,
-        .seq = j->next.seq,
         .now_ms = now_ms,
         .wall_ms = wall_ms,
         .sync = j->sync,

@@ -352,6 +352,8 @@ static void threads_write_side_by_side(void **state)
             names[i] = i;
             assert_int_equal(pthread_create(&threads[i], NULL, write_many, &names[i]), 0);
         }
+        while (atomic_load(&arrived) < THREADS)
+            ;
         for (int64_t now_ms = 1000; now_ms < 2000; now_ms += 100) {
             struct journal_position p;
             journal_keep(shared, 8, 4 * MB);

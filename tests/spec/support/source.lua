@@ -81,8 +81,10 @@ function Source.postgres(o, cluster, backend)
   local db = cluster and cluster:database() or postgres.database()
   db:exec(SCHEMA)
   o.backends = o.backends or {}
-  -- One query to a connection: a query that waits at a gate must hold up nothing behind it.
-  o.backends.main = { driver = "postgres", url = db.url, pool = 8, pipeline = 1 }
+  -- One query to a connection: a query that waits at a gate must hold up nothing behind it. Eight for
+  -- each loader thread, over which a pool is shared out: all keys of a test may be of one of them.
+  local threads = o.options and o.options.loader_threads or tonumber(os.getenv "SPEC_THREADS") or 1
+  o.backends.main = { driver = "postgres", url = db.url, pool = 8 * threads, pipeline = 1 }
   for name, v in pairs(backend or {}) do o.backends.main[name] = v end
   return Server.start(o), setmetatable({ db = db }, Source)
 end

@@ -8,8 +8,9 @@ M.__index = M
 
 ---@param tests table[]  of map.load
 ---@param counted table  of map.counted: a statement of several lines is counted on some of them
-function M.new(tests, counted)
-  local self = setmetatable({ at = {}, all = {}, share = {}, counted = counted }, M)
+---@param places? fun(word: string): table[]  { file, line } of all of core where the word stands
+function M.new(tests, counted, places)
+  local self = setmetatable({ at = {}, all = {}, share = {}, counted = counted, places = places }, M)
   for _, test in ipairs(tests) do
     for file, lines in pairs(test.files) do
       self.at[file] = self.at[file] or {}
@@ -45,15 +46,25 @@ function M:tests_at(file, line)
   return lines[line] or {}
 end
 
+-- Of a header's macro: the tests that run the lines of other files where it is used, and one of these files.
+function M:tests_of_users(m)
+  local found, file = {}, m.file
+  for _, place in ipairs(m.macro and self.places and self.places(m.macro) or {}) do
+    for test in pairs(self:tests_at(place.file, place.line)) do found[test], file = true, place.file end
+  end
+  return found, file
+end
+
 --- The tests that run what the mutant changes, or its file where that is no statement.
 ---@param m table
 function M:tests_of(m)
-  local found = {}
+  local found, file = {}, m.file
   for _, line in ipairs(m.run_at or (m.is_loose and {} or { m.line })) do
     for test in pairs(self:tests_at(m.file, line)) do found[test] = true end
   end
-  if m.is_loose and not next(found) then found = self.all[m.file] or {} end
-  return self:in_order(m.file, found)
+  if not next(found) then found, file = self:tests_of_users(m) end
+  if m.is_loose and not next(found) then found, file = self.all[m.file] or {}, m.file end
+  return self:in_order(file, found)
 end
 
 function M:in_order(file, found)

@@ -39,6 +39,17 @@ function M.sources(paths)
   return list
 end
 
+--- Where a word stands in core's functions: { file, line } of each line.
+---@param word string  letters, digits and underscores
+function M.places(word)
+  local list = {}
+  for _, line in ipairs(work.lines(("grep -rnw --include='*.c' '%s' core | LC_ALL=C sort"):format(word))) do
+    local file, number = line:match "^([^:]+):(%d+):"
+    list[#list + 1] = { file = file, line = tonumber(number) }
+  end
+  return list
+end
+
 --- All mutants of the sources by kind, as the seed shuffles them.
 ---@return table<string, table[]>
 function M.shuffled(sources, seed)

@@ -7,7 +7,7 @@
 ---   arguments  two arguments of a call that stand beside one another have changed places
 ---
 --- A mutant: { kind, file, at, last (the bytes that are replaced), to, line, run_at (lines that are
---- run where it matters, if not that line), is_loose (it belongs to no statement), is_same
+--- run where it matters, if not that line), is_loose (it belongs to no statement), macro (its name), is_same
 --- (it changes nothing, by what the function is) }.
 --- No mutant changes the number of lines.
 
@@ -121,7 +121,7 @@ function Source:macros(directives)
       for _, t in ipairs((tokens.read(self.text, d.at + from - 1, d.last))) do
         for _, to in ipairs(other_values(t)) do
           local m = self:add("constant", t.at, t.last, to)
-          m.run_at, m.is_loose = self:lines_with(name), true
+          m.run_at, m.is_loose, m.macro = self:lines_with(name), true, name
         end
       end
     end

@@ -109,7 +109,7 @@ local function work_on(o)
       end
       return
     end
-    local cov = cover.new(map.load(), map.counted(tmp))
+    local cov = cover.new(map.load(), map.counted(tmp), draw.places)
     local by_kind = draw.shuffled(draw.sources(o.paths), o.seed)
     local worker = trial.new(o.worker, tmp)
     for number = 1, o.count do

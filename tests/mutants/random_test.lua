@@ -145,9 +145,10 @@ end
 local function tests_of_a_line()
   local near = { name = "near", seconds = 1, files = { ["x.c"] = { [2] = true, [3] = true } } }
   local far = { name = "far", seconds = 1, files = { ["x.c"] = { [2] = true } } }
-  local cov = cover.new({ far, near }, { ["x.c"] = { [2] = true, [3] = true, [5] = true } })
+  local function places(word) return word == "USED" and { { file = "x.c", line = 3 } } or {} end
+  local cov = cover.new({ far, near }, { ["x.c"] = { [2] = true, [3] = true, [5] = true } }, places)
   local function names(m)
-    m.file = "x.c"
+    m.file = m.file or "x.c"
     local list = {}
     for _, test in ipairs(cov:tests_of(m)) do list[#list + 1] = test.name end
     return table.concat(list, " ")
@@ -157,6 +158,10 @@ local function tests_of_a_line()
   check(names { line = 5 } == "", "a line that nothing runs has tests")
   check(names { line = 1, run_at = { 3 }, is_loose = true } == "near", "a macro is not run where it is used")
   check(names { line = 9, is_loose = true } == "near far", "a table is not run where its file is")
+  check(names { file = "x.h", line = 1, run_at = {}, is_loose = true, macro = "USED" } == "near",
+    "a header's macro is not run where other files use it")
+  check(names { file = "x.h", line = 1, run_at = {}, is_loose = true, macro = "ELSE" } == "",
+    "a macro that nobody uses has tests")
 end
 
 -- What is explained stands in its file still.

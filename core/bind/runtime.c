@@ -174,12 +174,6 @@ struct script *runtime_room(struct runtime *rt, const char *file)
     return s;
 }
 
-void runtime_drop(struct runtime *rt, struct script *s)
-{
-    for (int i = 0; i < RUNTIME_WHATS; i++)
-        luaL_unref(rt->vm->L, LUA_REGISTRYINDEX, s->fn[i]);
-    free(s->file);
-}
 
 int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e)
 {
@@ -204,7 +198,7 @@ int runtime_add_script(struct runtime *rt, const char *file, int *script, struct
     if (rc == 0)
         rc = g.rc;
     if (rc != 0) {
-        runtime_drop(rt, s);
+        free(s->file);
         return rc;
     }
     s->fingerprint = rt->sandbox.read;

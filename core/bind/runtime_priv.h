@@ -120,11 +120,10 @@ struct run {
     void *arg;
 };
 
-/* Room for a script of that file, without functions; it is there once script_count is raised. NULL:
- * no memory. */
+/* Room for a script of that file, without functions; it is there once script_count is raised. Who
+ * does not raise it frees its file; functions that it has by then go with the runtime. NULL: no
+ * memory. */
 struct script *runtime_room(struct runtime *rt, const char *file);
-/* Gives back what it holds instead. */
-void runtime_drop(struct runtime *rt, struct script *s);
 
 /* Lets the run go on: now, or when the one that runs now has parked or ended. */
 void run_wake(struct run *r);

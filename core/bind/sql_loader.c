@@ -2,6 +2,7 @@
 #include "bind/runtime_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct making {
     struct runtime *rt;
@@ -121,7 +122,7 @@ int runtime_add_loader(struct runtime *rt, const struct conf_loader *l, int *scr
     rc = vm_protect(rt->vm, protected_make, &g, e);
     if (rc != 0) {
         err_prefix(e, "%s", l->script);
-        runtime_drop(rt, s);
+        free(s->file);
         return rc;
     }
     *script = rt->script_count++;

@@ -72,11 +72,11 @@ static int wrong(const struct handed_socket *s, const char *what, struct err *e)
     return err_set(e, ERR_CONFIG, "LISTEN_FDS: descriptor %d (\"%.64s\") %s", s->fd, s->name, what);
 }
 
-static int read_option(int fd, int name)
+/* Whether it has such an option, as every socket has. */
+static bool read_option(int fd, int name, int *value)
 {
-    int value = -1;
-    socklen_t size = sizeof value;
-    return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+    socklen_t size = sizeof *value;
+    return getsockopt(fd, SOL_SOCKET, name, value, &size) == 0;
 }
 
 static bool is_named_tls(const char *name)
@@ -104,8 +104,9 @@ static int look_at(struct handed_socket *s, struct err *e)
     struct addr *a = &s->addr;
     if (fcntl(s->fd, F_SETFD, FD_CLOEXEC) != 0)
         return wrong(s, "is not open", e);
-    int type = read_option(s->fd, SO_TYPE), family = read_option(s->fd, SO_DOMAIN);
-    if (type < 0)
+    int type, family, listens;
+    if (!read_option(s->fd, SO_TYPE, &type) || !read_option(s->fd, SO_DOMAIN, &family) ||
+        !read_option(s->fd, SO_ACCEPTCONN, &listens))
         return wrong(s, "is no socket", e);
     if (family != AF_INET && family != AF_INET6 && family != AF_UNIX) {
         snprintf(text, sizeof text, "has the address family %d; IPv4, IPv6 and Unix are served",
@@ -114,7 +115,7 @@ static int look_at(struct handed_socket *s, struct err *e)
     }
     if (type != SOCK_STREAM)
         return wrong(s, "is a socket of datagrams or packets; ListenStream= makes a stream", e);
-    if (read_option(s->fd, SO_ACCEPTCONN) != 1)
+    if (!listens)
         return wrong(s, "does not listen; it has to be one of ListenStream= with Accept=no", e);
     a->sa_size = sizeof a->sa;
     if (getsockname(s->fd, (struct sockaddr *)&a->sa, &a->sa_size) != 0)

@@ -184,6 +184,7 @@ describe("the log", function()
       for _ = 1, 3 do expect.value(cache:reload()) end
       await(log, "reload%.done", 4)
       assert.equal(size, #files.read(old))
+      assert.is_nil(files.read(log):find("log.reopen_failed", 1, true))
       -- Where it cannot be opened again the old one goes on.
       assert(os.rename(folder, folder .. ".away"))
       server:signal "HUP"

@@ -239,8 +239,13 @@ int fsync(int fd)
     CALL_END(CALL_FSYNC, fd);
 }
 
+/* What is to be done in each before it takes place, by any thread. NULL: nothing. */
+static void (*in_fdatasync)(void);
+
 int fdatasync(int fd)
 {
+    if (in_fdatasync)
+        in_fdatasync();
     CALL(CALL_FDATASYNC, int, "fdatasync", int);
     CALL_END(CALL_FDATASYNC, fd);
 }

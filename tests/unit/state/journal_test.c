@@ -374,6 +374,71 @@ static void threads_write_side_by_side(void **state)
     }
 }
 
+static _Atomic int syncs;
+
+/* The first one takes until all threads have written. */
+static void sync_slowly(void)
+{
+    if (atomic_fetch_add(&syncs, 1) == 0)
+        while (journal_stats_of(shared).writes < THREADS)
+            ;
+}
+
+static void *write_once(void *arg)
+{
+    struct journal_lane l;
+    journal_lane_init(&l, shared);
+    journal_write_key(&l, arg);
+    journal_lane_fini(&l);
+    return NULL;
+}
+
+/* What was written while one thread waited for the disk waits for it once, not once for each. */
+static void one_wait_for_the_disk_is_for_all_that_is_written(void **state)
+{
+    (void)state;
+    struct state_dir *d = state_opened();
+    struct journal_options o = journal_defaults(d);
+    pthread_t threads[THREADS];
+    o.sync = true;
+    shared = journal_opened(&o);
+    atomic_store(&syncs, 0);
+    in_fdatasync = sync_slowly;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, write_once, "k"), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    in_fdatasync = NULL;
+    assert_in_range(atomic_load(&syncs), 1, 2);
+    assert_int_equal(journal_stats_of(shared).records, THREADS);
+    journal_close(shared);
+    state_dir_close(d);
+}
+
+/* A service may be started without a standard input: any number is a descriptor. */
+static void a_file_that_is_full_is_closed_whatever_its_number(void **state)
+{
+    (void)state;
+    struct state_dir *d = state_opened();
+    struct journal_options o = journal_defaults(d);
+    struct journal_lane l;
+    int input = dup(0);
+    close(0);
+    struct journal *j = journal_opened(&o);
+    journal_lane_init(&l, j);
+    journal_write_key(&l, "a");
+    assert_true(fcntl(0, F_GETFD) >= 0);
+    journal_tick(j, 1000 + 1000, 6000);
+    assert_int_equal(journal_stats_of(j).files, 2);
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    journal_lane_fini(&l);
+    journal_close(j);
+    if (input >= 0)
+        assert_int_equal(dup2(input, 0), 0);
+    close(input);
+    state_dir_close(d);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, state_folder_make, state_folder_remove)
 
 int main(void)
@@ -391,6 +456,8 @@ int main(void)
         TEST(a_text_past_its_limit_breaks_it),
         TEST(a_flush_waits_for_the_disk_only_where_it_is_told_to),
         TEST(threads_write_side_by_side),
+        TEST(one_wait_for_the_disk_is_for_all_that_is_written),
+        TEST(a_file_that_is_full_is_closed_whatever_its_number),
     };
     log_setup(-1, LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

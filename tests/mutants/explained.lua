@@ -52,6 +52,12 @@ return {
     reason = "whether the beginnings of two patterns differ is asked of both alike",
   },
   {
+    file = "core/server/handed.c",
+    from = "if (!h->at[i].taken && is_bound_to(&h->at[i].addr, a))",
+    to = "if (!h->at[i].taken && is_bound_to(a, &h->at[i].addr))",
+    reason = "whether two addresses are one is asked of both alike",
+  },
+  {
     file = "core/conf/conf_diff.c",
     from = "!options_equal(o, a, b))", to = "!options_equal(o, b, a))",
     reason = "whether two are equal is asked of both alike",

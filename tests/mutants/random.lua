@@ -4,6 +4,7 @@
 --
 --   --floor P    how many of a hundred must be noticed; 90
 --   --seconds S  stops after tests that take so long without a mutant; 900
+--   --again      only those of the last draw that survived: N, SEED and PATH as they were, and its sources
 --
 -- A mutant that does not compile without a warning, or of which the optimizing compiler makes the same code,
 -- is none: another is drawn. Those that survive and are in explained.lua are shown apart.
@@ -27,15 +28,15 @@ local function options_of(words)
     if option == "floor" or option == "seconds" or option == "worker" then
       i = i + 1
       o[option] = tonumber(words[i]) or error(word .. " wants a number", 0)
-    elseif option == "measure" then
-      o.measure = true
+    elseif option == "measure" or option == "again" then
+      o[option] = true
     elseif word:find "^%d+$" and #o.numbers < 2 then
       o.numbers[#o.numbers + 1] = tonumber(word)
     elseif word == "core" or word:find "^core/" then
       if not work.run(("[ -e '%s' ]"):format(word)) then error(("there is no %s"):format(word), 0) end
       o.paths[#o.paths + 1] = word
     else
-      error(("what is %q? [N] [SEED] [core/PATH...] [--floor P] [--seconds S]"):format(word), 0)
+      error(("what is %q? [N] [SEED] [core/PATH...] [--floor P] [--seconds S] [--again]"):format(word), 0)
     end
     i = i + 1
   end
@@ -124,10 +125,22 @@ local function work_on(o)
   if not ok then error(err, 0) end
 end
 
+local function forget_all() work.run(("rm -rf '%s/claims' '%s/results'"):format(FOLDER, FOLDER)) end
+
+-- Those that survived are there to be claimed again.
+local function forget_survivors(o)
+  for number = 1, o.count do
+    local path = ("%s/results/%d"):format(FOLDER, number)
+    if not work.is_there(path) then error("there is no draw of so many that came to its end", 0) end
+    if work.read(path):find "^survived" then
+      work.run(("rm -rf '%s' '%s/claims/%d'"):format(path, FOLDER, number))
+    end
+  end
+end
+
 -- Runs a worker for each processor, at a low priority.
 local function start_workers(words)
-  work.run(("rm -rf '%s/claims' '%s/results' && mkdir -p '%s/claims' '%s/results' '%s/sound'")
-    :format(FOLDER, FOLDER, FOLDER, FOLDER, FOLDER))
+  work.run(("mkdir -p '%s/claims' '%s/results' '%s/sound'"):format(FOLDER, FOLDER, FOLDER))
   local commands, processors = {}, tonumber(work.output "nproc")
   for n = 1, processors do
     commands[n] = ("nice luajit tests/mutants/random.lua %s --worker %d & pids=\"$pids $!\"; "):format(words, n)
@@ -153,6 +166,13 @@ local function summary(o)
   return all > 0 and share >= o.floor
 end
 
+-- Tests that fail in the builds for mutants without one, and so can notice none.
+local function tell_unsound()
+  for _, path in ipairs(work.lines(("grep -lx broken '%s'/sound/*"):format(FOLDER))) do
+    io.write(("fails without a mutant, and notices none: %s.log\n"):format(path))
+  end
+end
+
 local function main(words)
   local good, o = pcall(options_of, words)
   if not good then
@@ -167,6 +187,7 @@ local function main(words)
   if missing > 0 then
     io.write(("finding out which lines %d tests run\n"):format(missing))
     io.flush()
+    if not o.again then forget_all() end
     start_workers "--measure"
   end
   for _, test in ipairs(map.load()) do
@@ -176,7 +197,9 @@ local function main(words)
   end
   io.write(("mutants %d of seed %d\n"):format(o.count, o.seed))
   io.flush()
+  if o.again then forget_survivors(o) else forget_all() end
   start_workers(table.concat(words, " "))
+  tell_unsound()
   return summary(o) and 0 or 1
 end
 

@@ -108,7 +108,7 @@ function M:run(tests)
   work.run(("mkdir -p '%s' && chmod 777 '%s'"):format(place, place))
   local limits = "ulimit -c 0; ulimit -f 8000000;"
   local code = work.code(("cd '%s' && %s TMPDIR='%s' %s timeout -k 5 %d sh -c '%s' >'%s' 2>&1")
-    :format(self.copy, limits, place, map.ENVIRONMENT, 60 + 8 * seconds, command, self.log))
+    :format(self.copy, limits, place, map.environment(test), 60 + 8 * seconds, command, self.log))
   work.end_left(place)
   work.run(("rm -rf '%s'"):format(place))
   if code == 0 then return "passed" end

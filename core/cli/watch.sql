@@ -163,89 +163,115 @@ BEGIN
   SET extra_float_digits = 1 SET bytea_output = hex SET lc_monetary = 'C' SET standard_conforming_strings = on
   AS $rtcache_watch$
   DECLARE
-    keys text[] := '{}'; versions bigint[] := '{}'; fresh boolean[] := '{}'; tags text[] := '{}'; told text[] := '{}';
-    short text[]; one int; plain boolean := false; missed boolean := false; warned text; problem text; seq oid;
+    missed boolean; warned text; problem text; seq oid;
 @IF_LOG@
-    rows jsonb[] := '{}';
+    event jsonb; nothing boolean; rows jsonb[];
 @END@
   BEGIN
-    BEGIN
-@IF_NOTIFY@
-      IF current_setting('rtcache.notify', true) = 'off' OR pg_notification_queue_usage() > 0.5 THEN
-        missed := true; -- a queue that is full would fail the commit
-@END@
+    <<telling>> BEGIN
 @IF_LOG@
-      IF current_setting('rtcache.notify', true) = 'off' THEN
-        missed := true;
-@END@
-      ELSIF TG_OP = 'TRUNCATE' THEN
-        told := @EVERYTHING@;
-      ELSIF TG_LEVEL = 'ROW' THEN
-        IF TG_OP <> 'INSERT' THEN
-          keys := ARRAY[@KEY_OLD@]; versions := ARRAY[@VERSION_OLD@]; fresh := ARRAY[false];
-          tags := ARRAY[@TAGS_OLD@]::text[];
-        END IF;
-        IF TG_OP <> 'DELETE' THEN
-          keys := keys || ARRAY[@KEY_NEW@]; versions := versions || ARRAY[@VERSION_NEW@]; fresh := fresh || true;
-          tags := tags || ARRAY[@TAGS_NEW@]::text[];
-        END IF;
-@IF_LOG@
-      ELSIF TG_OP = 'UPDATE' AND @TAG_COUNT@ <= 1 THEN -- as below, by one query
-        SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(r.rtcache_new), @TAGS_ROW@
-          INTO keys, versions, fresh, tags FROM (SELECT false AS rtcache_new, o.* FROM rtcache_old AS o
-            UNION ALL SELECT true, n.* FROM rtcache_new AS n) AS r;
-@END@
+      -- One row, as most often: one query says what to tell. It also fails here, if at all, where the log is not as it
+      -- should be, and the lock that it takes keeps the log so to the end of the transaction.
+      IF TG_LEVEL <> 'STATEMENT' OR TG_OP = 'TRUNCATE' OR current_setting('rtcache.notify', true) = 'off' THEN
+        NULL;
+      ELSIF TG_OP = 'UPDATE' THEN
+        @ONE_ROW@
+          SELECT o.k AS was, n.k, CASE WHEN coalesce(n.v > o.v, true) THEN n.v END AS v,
+              array_remove(array_remove(CASE WHEN o.t = n.t THEN n.t ELSE o.t || n.t END, NULL), '') AS t
+            FROM (SELECT @KEY_ROW@ AS k, @VERSION_ROW@ AS v, @TAGS_EACH@ AS t FROM rtcache_old AS r) AS o,
+              (SELECT @KEY_ROW@ AS k, @VERSION_ROW@ AS v, @TAGS_EACH@ AS t FROM rtcache_new AS r) AS n LIMIT 2) AS x;
+      ELSIF TG_OP = 'INSERT' THEN
+        @ONE_ROW@
+          SELECT @KEY_ROW@ AS was, @KEY_ROW@ AS k, @VERSION_ROW@ AS v,
+              array_remove(array_remove(@TAGS_EACH@, NULL), '') AS t FROM rtcache_new AS r LIMIT 2) AS x;
       ELSE
-        IF TG_OP <> 'INSERT' THEN
-          SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(false), @TAGS_ROW@
-            INTO keys, versions, fresh, tags FROM rtcache_old AS r;
-        END IF;
-        IF TG_OP <> 'DELETE' THEN
-          SELECT keys || array_agg(@KEY_ROW@), versions || array_agg(@VERSION_ROW@), fresh || array_agg(true), tags || @TAGS_ROW@
-            INTO keys, versions, fresh, tags FROM rtcache_new AS r;
-        END IF;
+        @ONE_ROW@
+          SELECT @KEY_ROW@ AS was, @KEY_ROW@ AS k, NULL::bigint AS v,
+              array_remove(array_remove(@TAGS_EACH@, NULL), '') AS t FROM rtcache_old AS r LIMIT 2) AS x;
       END IF;
-      IF cardinality(keys) = 1 OR (cardinality(keys) = 2 AND keys[1] = keys[2] AND fresh[2]) THEN
-        -- One row, as most often: without a query. Its tags are told as they are where they are short.
-        one := cardinality(keys);
-        short := coalesce(CASE WHEN one = 2 AND tags[:@TAG_COUNT@] = tags[@TAG_COUNT@ + 1:] THEN tags[:@TAG_COUNT@] ELSE tags END, '{}');
-        short := array_remove(array_remove(short, NULL), '');
-        plain := octet_length(keys[1]) BETWEEN 1 AND 1000 AND getdatabaseencoding() = 'UTF8'
-          AND octet_length(array_to_string(short, '')) <= 255;
-      END IF;
-      IF plain THEN
-        told := ARRAY[json_strip_nulls(json_build_object('k', keys[one],
-          'v', CASE WHEN fresh[one] AND coalesce(versions[2] > versions[1], true) THEN versions[one] END,
-          't', CASE WHEN short <> '{}' THEN to_json(short) END))::text];
-      ELSIF cardinality(keys) > 0 THEN
-        -- A key with its version where one row has it now, and had it before with a lower one; else the key alone.
-        told := ARRAY(SELECT json_strip_nulls(json_build_object('k', c.k, 'v', CASE
-              WHEN count(*) FILTER (WHERE c.f) = 1 AND count(*) FILTER (WHERE NOT c.f) <= 1
-                AND coalesce(max(c.v) FILTER (WHERE c.f) > max(c.v) FILTER (WHERE NOT c.f), true)
-              THEN max(c.v) FILTER (WHERE c.f) END))::text
-          FROM unnest(keys, versions, fresh) AS c(k, v, f) WHERE c.k <> '' GROUP BY c.k COLLATE "C", c.k LIMIT 1001);
-        IF cardinality(told) > 1000
-            OR EXISTS (SELECT FROM unnest(told) AS e WHERE octet_length(convert_to(e, 'UTF8')) > 7900) THEN
-          told := ARRAY[json_build_object('m', @PATTERN@::text)::text]; -- too many, or too long for NOTIFY
-        END IF;
-        tags := ARRAY(SELECT DISTINCT t COLLATE "C" FROM unnest(tags) AS t
-          WHERE octet_length(convert_to(t, 'UTF8')) BETWEEN 1 AND 255 LIMIT 1001);
-        IF cardinality(tags) > 1000 THEN
-          told := told || '{"t":"*"}'::text;
-        ELSIF cardinality(tags) > 0 THEN
-          told := told || ARRAY(SELECT json_build_object('t', json_agg(g.t))::text
-            FROM (SELECT t, (row_number() OVER () - 1) / 4 AS four FROM unnest(tags) AS t) AS g GROUP BY g.four);
-        END IF;
-      END IF;
+      EXIT telling WHEN event IS NOT NULL OR nothing;
+@END@
+      DECLARE
+        keys text[] := '{}'; versions bigint[] := '{}'; fresh boolean[] := '{}'; tags text[] := '{}';
+        told text[] := '{}'; short text[]; one int; plain boolean := false;
+      BEGIN
 @IF_NOTIFY@
-      PERFORM pg_notify(@CHANNEL@, e) FROM unnest(told) AS e;
+        IF current_setting('rtcache.notify', true) = 'off' OR pg_notification_queue_usage() > 0.5 THEN
+          missed := true; -- a queue that is full would fail the commit
 @END@
 @IF_LOG@
-      -- The insert below without a row: it fails here, if at all, and the lock that it takes keeps the log as it is
-      -- to the end of the transaction. A row that is written in here would cost each statement a transaction id.
-      rows := told::jsonb[];
-      INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, '{}'::jsonb WHERE false;
+        IF current_setting('rtcache.notify', true) = 'off' THEN
+          missed := true;
 @END@
+        ELSIF TG_OP = 'TRUNCATE' THEN
+          told := @EVERYTHING@;
+        ELSIF TG_LEVEL = 'ROW' THEN
+          IF TG_OP <> 'INSERT' THEN
+            keys := ARRAY[@KEY_OLD@]; versions := ARRAY[@VERSION_OLD@]; fresh := ARRAY[false];
+            tags := ARRAY[@TAGS_OLD@]::text[];
+          END IF;
+          IF TG_OP <> 'DELETE' THEN
+            keys := keys || ARRAY[@KEY_NEW@]; versions := versions || ARRAY[@VERSION_NEW@]; fresh := fresh || true;
+            tags := tags || ARRAY[@TAGS_NEW@]::text[];
+          END IF;
+@IF_LOG@
+        ELSIF TG_OP = 'UPDATE' AND @TAG_COUNT@ <= 1 THEN -- as below, by one query
+          SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(r.rtcache_new), @TAGS_ROW@
+            INTO keys, versions, fresh, tags FROM (SELECT false AS rtcache_new, o.* FROM rtcache_old AS o
+              UNION ALL SELECT true, n.* FROM rtcache_new AS n) AS r;
+@END@
+        ELSE
+          IF TG_OP <> 'INSERT' THEN
+            SELECT array_agg(@KEY_ROW@), array_agg(@VERSION_ROW@), array_agg(false), @TAGS_ROW@
+              INTO keys, versions, fresh, tags FROM rtcache_old AS r;
+          END IF;
+          IF TG_OP <> 'DELETE' THEN
+            SELECT keys || array_agg(@KEY_ROW@), versions || array_agg(@VERSION_ROW@), fresh || array_agg(true), tags || @TAGS_ROW@
+              INTO keys, versions, fresh, tags FROM rtcache_new AS r;
+          END IF;
+        END IF;
+        IF cardinality(keys) = 1 OR (cardinality(keys) = 2 AND keys[1] = keys[2] AND fresh[2]) THEN
+          -- One row: without a query. Its tags are told as they are where they are short.
+          one := cardinality(keys);
+          short := coalesce(CASE WHEN one = 2 AND tags[:@TAG_COUNT@] = tags[@TAG_COUNT@ + 1:] THEN tags[:@TAG_COUNT@] ELSE tags END, '{}');
+          short := array_remove(array_remove(short, NULL), '');
+          plain := octet_length(keys[1]) BETWEEN 1 AND 1000 AND getdatabaseencoding() = 'UTF8'
+            AND octet_length(array_to_string(short, '')) <= 255;
+        END IF;
+        IF plain THEN
+          told := ARRAY[json_strip_nulls(json_build_object('k', keys[one],
+            'v', CASE WHEN fresh[one] AND coalesce(versions[2] > versions[1], true) THEN versions[one] END,
+            't', CASE WHEN short <> '{}' THEN to_json(short) END))::text];
+        ELSIF cardinality(keys) > 0 THEN
+          -- A key with its version where one row has it now, and had it before with a lower one; else the key alone.
+          told := ARRAY(SELECT json_strip_nulls(json_build_object('k', c.k, 'v', CASE
+                WHEN count(*) FILTER (WHERE c.f) = 1 AND count(*) FILTER (WHERE NOT c.f) <= 1
+                  AND coalesce(max(c.v) FILTER (WHERE c.f) > max(c.v) FILTER (WHERE NOT c.f), true)
+                THEN max(c.v) FILTER (WHERE c.f) END))::text
+            FROM unnest(keys, versions, fresh) AS c(k, v, f) WHERE c.k <> '' GROUP BY c.k COLLATE "C", c.k LIMIT 1001);
+          IF cardinality(told) > 1000
+              OR EXISTS (SELECT FROM unnest(told) AS e WHERE octet_length(convert_to(e, 'UTF8')) > 7900) THEN
+            told := ARRAY[json_build_object('m', @PATTERN@::text)::text]; -- too many, or too long for NOTIFY
+          END IF;
+          tags := ARRAY(SELECT DISTINCT t COLLATE "C" FROM unnest(tags) AS t
+            WHERE octet_length(convert_to(t, 'UTF8')) BETWEEN 1 AND 255 LIMIT 1001);
+          IF cardinality(tags) > 1000 THEN
+            told := told || '{"t":"*"}'::text;
+          ELSIF cardinality(tags) > 0 THEN
+            told := told || ARRAY(SELECT json_build_object('t', json_agg(g.t))::text
+              FROM (SELECT t, (row_number() OVER () - 1) / 4 AS four FROM unnest(tags) AS t) AS g GROUP BY g.four);
+          END IF;
+        END IF;
+@IF_NOTIFY@
+        PERFORM pg_notify(@CHANNEL@, e) FROM unnest(told) AS e;
+@END@
+@IF_LOG@
+        -- The insert below without a row: it fails here, if at all, and the lock that it takes keeps the log as it is
+        -- to the end of the transaction. A row that is written in here would cost each statement a transaction id.
+        rows := told::jsonb[];
+        INSERT INTO "rtcache: the log" (channel, e) SELECT @CHANNEL@, '{}'::jsonb WHERE false;
+@END@
+      END;
     EXCEPTION WHEN OTHERS THEN
       problem := SQLERRM;
     END;
@@ -265,7 +291,10 @@ BEGIN
       END;
     END IF;
 @IF_LOG@
-    IF missed THEN
+    IF event IS NOT NULL THEN
+      INSERT INTO "rtcache: the log" (channel, e) VALUES (@CHANNEL@, event);
+      RETURN NULL;
+    ELSIF missed THEN
       NULL;
     ELSIF cardinality(rows) = 1 THEN
       INSERT INTO "rtcache: the log" (channel, e) VALUES (@CHANNEL@, rows[1]);

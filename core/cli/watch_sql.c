@@ -204,7 +204,9 @@ static int put_pattern(struct buf *out, const struct pieces *p, struct err *e)
     X(VERSION_ROW)                                                                                 \
     X(TAGS_OLD)                                                                                    \
     X(TAGS_NEW)                                                                                    \
-    X(TAGS_ROW)
+    X(TAGS_ROW)                                                                                    \
+    X(TAGS_EACH)                                                                                   \
+    X(ONE_ROW)
 
 #define PLACE(name) name,
 enum place { PLACES(PLACE) PLACE_COUNT };
@@ -240,6 +242,37 @@ static int put_row(struct parts *p, const char *row, enum place key, enum place 
         rc |= put_text(&p->at[tags], all ? ")" : "");
     }
     return rc;
+}
+
+/* The tags of each row r, as an array. */
+static int put_tags_each(struct parts *p)
+{
+    struct buf *out = &p->at[TAGS_EACH];
+    int rc = put_text(out, p->w->tag_count > 0 ? "ARRAY[" : "'{}'::text[]");
+    for (size_t i = 0; i < p->w->tag_count; i++)
+        rc |= put_text(out, i > 0 ? ", " : "") | put_expression(out, &p->tags[i], "r");
+    return p->w->tag_count > 0 ? rc | put_text(out, "]::text[]") : rc;
+}
+
+/* The beginning of a query over x, two rows at most: the event of the one that there is, if it has
+ * one key before and after, and is short enough to be told of as it is; and whether there is none.
+ * It has the log locked, and its columns and rights checked, without a row written. */
+static int put_one_row(struct parts *p)
+{
+    struct buf *out = &p->at[ONE_ROW];
+    bool tags = p->w->tag_count > 0;
+    return buf_printf(
+        out,
+        "WITH tried AS (INSERT INTO \"rtcache: the log\" (channel, e)"
+        " SELECT %.*s, '{}'::jsonb WHERE false)\n"
+        "        SELECT CASE WHEN count(*) = 1 THEN (array_agg(CASE"
+        " WHEN x.was = x.k AND octet_length(x.k) BETWEEN 1 AND 1000"
+        " AND getdatabaseencoding() = 'UTF8'%s\n"
+        "          THEN jsonb_strip_nulls(jsonb_build_object('k', x.k, 'v', x.v%s)) END))[1] END,\n"
+        "          count(*) = 0 INTO event, nothing FROM (",
+        SLICE_ARG(buf_slice(&p->at[CHANNEL])),
+        tags ? " AND octet_length(array_to_string(x.t, '')) <= 255" : "",
+        tags ? ", 't', CASE WHEN x.t <> '{}' THEN to_jsonb(x.t) END" : "");
 }
 
 static int put_words(struct buf *out, const struct watch_sql *w)
@@ -316,7 +349,8 @@ static int put_keys(struct parts *p)
         rc |= put_text(&at[COLUMNS], ", ") | sql_put_literal(&at[COLUMNS], slice_str(w->version));
     rc |= put_row(p, "OLD", KEY_OLD, VERSION_OLD, TAGS_OLD);
     rc |= put_row(p, "NEW", KEY_NEW, VERSION_NEW, TAGS_NEW);
-    return rc | put_row(p, "r", KEY_ROW, VERSION_ROW, TAGS_ROW);
+    rc |= put_row(p, "r", KEY_ROW, VERSION_ROW, TAGS_ROW);
+    return rc | put_tags_each(p) | put_one_row(p);
 }
 
 static int prepare(struct parts *p, struct err *e)

@@ -15,7 +15,7 @@ DECLARE
   watched regclass := to_regclass(@TABLE_TEXT@);
   kind "char"; owner oid; by_row boolean; inherits boolean; wrong text; was oid; before text; name text; row_name text;
 @IF_LOG@
-  log text; log_owner oid;
+  log text; log_owner oid; kind_of text; settled boolean;
 @END@
 BEGIN
   -- What would not work is refused now, not when somebody writes.
@@ -348,7 +348,28 @@ BEGIN
     EXECUTE before;
   END LOOP;
 @IF_LOG@
-  EXECUTE replace(pg_get_functiondef(@FUNCTION_TEXT@::regproc), '"rtcache: the log"', log);
+  before := replace(pg_get_functiondef(@FUNCTION_TEXT@::regproc), '"rtcache: the log"', log);
+  -- Where no setting has a say in the text of any column, none is set for each call: that costs more than the row. A
+  -- column that is given another type later is an error, so that all keys are told, until this is run again.
+  settled := NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = watched
+    AND a.attname = ANY (ARRAY[@COLUMNS@]::text[]) AND a.attnum > 0 AND a.atttypid NOT IN ('int2'::regtype,
+      'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype,
+      'bool'::regtype)) AND strpos(before, chr(92)) = 0; -- a backslash: standard_conforming_strings has a say
+  IF settled THEN
+    FOR name, kind_of IN SELECT '"' || replace(a.attname, '"', '""') || '"', 'pg_catalog.' || y.typname
+        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+        WHERE a.attrelid = watched AND a.attname = ANY (ARRAY[@COLUMNS@]::text[]) AND a.attnum > 0 LOOP
+      FOREACH row_name IN ARRAY ARRAY['OLD.', 'NEW.', 'r.'] LOOP
+        before := replace(before, row_name || name || '::text', format('CASE WHEN pg_typeof(%1$s) = %2$L::regtype THEN '
+          '%1$s::text ELSE (%1$s || '' is of another type than it was'')::int::text END', row_name || name, kind_of));
+      END LOOP;
+    END LOOP;
+  END IF;
+  EXECUTE before;
+  IF settled THEN
+    ALTER FUNCTION @FUNCTION@() RESET "DateStyle" RESET "TimeZone" RESET "IntervalStyle" RESET extra_float_digits
+      RESET bytea_output RESET lc_monetary RESET standard_conforming_strings;
+  END IF;
 @END@
 
   SELECT t.tgfoid, obj_description(t.tgfoid, 'pg_proc') INTO was, before FROM pg_catalog.pg_trigger t

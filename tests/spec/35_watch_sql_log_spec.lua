@@ -102,6 +102,55 @@ describe("watch-sql --log", function()
     assert.equal(word, missed())
   end)
 
+  it("of one row as of many: what is too long, what did not grow, what is nothing", function()
+    watch("users", "--key", "user:{id}", "--version", "version", "--tag", "team:{team}", "--tag", "mail:{email}", "--log")
+    assert.same({ '{"k": "user:1", "t": ["team:red"], "v": 5}' }, logged "INSERT INTO users VALUES (1, NULL, 'red', 5)")
+    assert.same({ '{"k": "user:1", "t": ["team:red"]}' }, logged "UPDATE users SET version = 4")
+    assert.same({}, logged "UPDATE users SET version = 5 WHERE id = 7")
+    assert.same({}, logged "DELETE FROM users WHERE id = 7")
+    local long = ("x"):rep(200) -- two of them are no one's short tags
+    local rows = logged(("INSERT INTO users VALUES (3, '%s', '%s', 6)"):format(long, long))
+    assert.equal('{"k": "user:3", "v": 6}', rows[1])
+    assert.matches("team:" .. long, rows[2])
+    assert.matches("mail:" .. long, rows[2])
+    assert.same({ 2, '{"k": "user:3"}' }, (function()
+      rows = logged "DELETE FROM users WHERE id = 3"
+      return { #rows, rows[1] }
+    end)())
+    db:exec "DELETE FROM users"
+    assert.same({ '{"k": "user:2", "t": ["team:red"], "v": 1}' }, logged "INSERT INTO users VALUES (2, NULL, 'red')")
+    assert.same({ '{"k": "user:2", "t": ["team:red"]}' }, logged "DELETE FROM users")
+  end)
+
+  it("and no write waits for a log that is locked longer than its lock_timeout", function()
+    watch("users", "--key", "user:{id}", "--log")
+    local other, word = cluster:open(db.name), missed()
+    other:exec "BEGIN; LOCK TABLE rtcache_log IN SHARE MODE"
+    for _, sql in ipairs { "INSERT INTO users VALUES (1)", "UPDATE users SET team = 'x'", "DELETE FROM users" } do
+      db:exec("SET lock_timeout = '10ms'; " .. sql)
+      assert.is_true(missed() ~= word)
+      word = missed()
+    end
+    other:exec "ROLLBACK"
+    other:close()
+  end)
+
+  it("by a text that no setting changes, whatever became of a column's type", function()
+    db:exec "CREATE TABLE days (day timestamptz, n bigint)"
+    watch("days", "--key", "day:{day}", "--log")
+    watch("users", "--key", "user:{id}", "--log")
+    db:exec "SET DateStyle = German; SET TimeZone = 'Asia/Kolkata'; SET extra_float_digits = -15"
+    assert.same({ '{"k": "day:2024-02-29 12:30:00+00"}' }, logged "INSERT INTO days VALUES ('2024-02-29 12:30:00+00')")
+    assert.same({ '{"k": "user:1"}' }, logged "INSERT INTO users VALUES (1)")
+    for _, kind in ipairs { "double precision", "timestamptz USING '2024-02-29 12:30:00+00'" } do
+      db:exec("ALTER TABLE users ALTER id TYPE " .. kind)
+      assert.same({ '{"m": "user:*"}' }, logged "UPDATE users SET team = 'x'")
+      assert.equal(0, missed())
+    end
+    watch("users", "--key", "user:{id}", "--log")
+    assert.same({ '{"k": "user:2024-02-29 12:30:00+00"}' }, logged "UPDATE users SET team = 'y'")
+  end)
+
   it("that is another one once somebody has taken out what may not have been read", function()
     watch("users", "--key", "user:{id}", "--log")
     local function id() return db:value "SELECT id FROM rtcache_log_meta" end

@@ -15,7 +15,9 @@ DECLARE
   watched regclass := to_regclass(@TABLE_TEXT@);
   kind "char"; owner oid; by_row boolean; inherits boolean; wrong text; was oid; before text; name text; row_name text;
 @IF_LOG@
-  log text; log_owner oid; kind_of text; settled boolean;
+  log text; log_owner oid; settled boolean;
+  plain_types text := '{pg_catalog.int2,pg_catalog.int4,pg_catalog.int8,pg_catalog.numeric,pg_catalog.text,pg_catalog.varchar,'
+    'pg_catalog.uuid,pg_catalog.bool}';
 @END@
 BEGIN
   -- What would not work is refused now, not when somebody writes.
@@ -350,18 +352,16 @@ BEGIN
 @IF_LOG@
   before := replace(pg_get_functiondef(@FUNCTION_TEXT@::regproc), '"rtcache: the log"', log);
   -- Where no setting has a say in the text of any column, none is set for each call: that costs more than the row. A
-  -- column that is given another type later is an error, so that all keys are told, until this is run again.
+  -- column that is given a type of another kind later is an error, so that all keys are told, until this is run again.
   settled := NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = watched
-    AND a.attname = ANY (ARRAY[@COLUMNS@]::text[]) AND a.attnum > 0 AND a.atttypid NOT IN ('int2'::regtype,
-      'int4'::regtype, 'int8'::regtype, 'numeric'::regtype, 'text'::regtype, 'varchar'::regtype, 'uuid'::regtype,
-      'bool'::regtype)) AND strpos(before, chr(92)) = 0; -- a backslash: standard_conforming_strings has a say
+    AND a.attname = ANY (ARRAY[@COLUMNS@]::text[]) AND a.attnum > 0 AND a.atttypid <> ALL (plain_types::regtype[]))
+    AND strpos(before, chr(92)) = 0; -- a backslash: standard_conforming_strings has a say
   IF settled THEN
-    FOR name, kind_of IN SELECT '"' || replace(a.attname, '"', '""') || '"', 'pg_catalog.' || y.typname
-        FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
+    FOR name IN SELECT '"' || replace(a.attname, '"', '""') || '"' FROM pg_catalog.pg_attribute a
         WHERE a.attrelid = watched AND a.attname = ANY (ARRAY[@COLUMNS@]::text[]) AND a.attnum > 0 LOOP
       FOREACH row_name IN ARRAY ARRAY['OLD.', 'NEW.', 'r.'] LOOP
-        before := replace(before, row_name || name || '::text', format('CASE WHEN pg_typeof(%1$s) = %2$L::regtype THEN '
-          '%1$s::text ELSE (%1$s || '' is of another type than it was'')::int::text END', row_name || name, kind_of));
+        before := replace(before, row_name || name || '::text', format('CASE WHEN pg_typeof(%1$s) = ANY (%2$L::regtype[]) '
+          'THEN %1$s::text ELSE (%1$s || '' is of another type than it was'')::int::text END', row_name || name, plain_types));
       END LOOP;
     END LOOP;
   END IF;

@@ -103,8 +103,10 @@ describe("watch-sql --log", function()
   end)
 
   it("of one row as of many: what is too long, what did not grow, what is nothing", function()
-    watch("users", "--key", "user:{id}", "--version", "version", "--tag", "team:{team}", "--tag", "mail:{email}", "--log")
-    assert.same({ '{"k": "user:1", "t": ["team:red"], "v": 5}' }, logged "INSERT INTO users VALUES (1, NULL, 'red', 5)")
+    watch("users", "--key", "user:{id}", "--version", "version", "--tag", "team:{team}",
+      "--tag", "mail:{email}", "--log")
+    assert.same({ '{"k": "user:1", "t": ["team:red"], "v": 5}' },
+      logged "INSERT INTO users VALUES (1, NULL, 'red', 5)")
     assert.same({ '{"k": "user:1", "t": ["team:red"]}' }, logged "UPDATE users SET version = 4")
     assert.same({}, logged "UPDATE users SET version = 5 WHERE id = 7")
     assert.same({}, logged "DELETE FROM users WHERE id = 7")
@@ -142,6 +144,10 @@ describe("watch-sql --log", function()
     db:exec "SET DateStyle = German; SET TimeZone = 'Asia/Kolkata'; SET extra_float_digits = -15"
     assert.same({ '{"k": "day:2024-02-29 12:30:00+00"}' }, logged "INSERT INTO days VALUES ('2024-02-29 12:30:00+00')")
     assert.same({ '{"k": "user:1"}' }, logged "INSERT INTO users VALUES (1)")
+    for _, kind in ipairs { "text", "integer USING 1", "bigint" } do
+      db:exec("ALTER TABLE users ALTER id TYPE " .. kind)
+      assert.same({ '{"k": "user:1"}' }, logged "UPDATE users SET team = 'x'")
+    end
     for _, kind in ipairs { "double precision", "timestamptz USING '2024-02-29 12:30:00+00'" } do
       db:exec("ALTER TABLE users ALTER id TYPE " .. kind)
       assert.same({ '{"m": "user:*"}' }, logged "UPDATE users SET team = 'x'")

@@ -108,7 +108,7 @@ static void push_context(lua_State *L, struct run *r, const struct run_request *
     lua_setfield(L, -2, "pattern");
     lua_pushinteger(L, q->attempt);
     lua_setfield(L, -2, "attempt");
-    if (q->backend >= 0 && (size_t)q->backend < rt->backend_count) {
+    if (q->backend >= 0) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, rt->known[q->backend].ref);
         lua_setfield(L, -2, "db");
     }

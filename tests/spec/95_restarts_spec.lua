@@ -76,6 +76,8 @@ describe("after a stop and a start", function()
     assert.equal(7, numbers.proven)
     assert.equal(0, numbers.candidates + numbers.dropped + numbers.stale)
     assert.equal(2, numbers.life)
+    assert.truthy(server:log():find("restart.restored entries=7 proven=7 stale=0 candidates=0 dropped=0 over=0 ", 1,
+      true))
   end)
 
   it("an absence is absent, and a value of set is there", function()

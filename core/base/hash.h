@@ -35,10 +35,13 @@ static inline uint64_t hash_slice(struct slice s, uint64_t seed)
  * ........ ....FFFF FFFFFFFF ........ ..DDDDDD ........ ........ ........  flights' drops
  * ........ ....FFFF FFFFFFFF ........ VVVVVVVV VVVVVVVV VVVVVVVV ........  flights' floors
  * NNNNNNNN NNNNNNNN NNNNNNNN NNNNNNNN ........ ....WWWW WWWWWWWW ........  loader threads
+ * NNNNNNNN NNNNNNNN NNNNNNNN NNNNNNNN ........ ........ ....QQQQ QQQQQQQQ  the tier's queues
+ * ........ ........ ........ ........ ....CCCC CCCCCCCC CCCCCCCC CCCCCCCC  the tier's slots
  *
  * S shard, B bucket, T tag: it begins near the bucket's end, wherever that is. G bucket of ghosts,
  * P print. F shard of flights, L list of flights, D slot of plain invalidations, V list of floors.
- * N the loader thread of the key, W list of its writes. With fewer shards S takes less from the
+ * N the loader thread of the key, W list of its writes, Q list of its rows that wait. C slot of
+ * changes, which stands alone. With fewer shards S takes less from the
  * right, every other field less from the left.
  *
  * Where one field chooses among things that each hold a table of their own, that table's fields are
@@ -103,6 +106,18 @@ static inline size_t hash_floors(uint64_t hash, size_t mask)
 static inline unsigned hash_thread(uint64_t hash, unsigned threads)
 {
     return (unsigned)((hash >> 32) % threads);
+}
+
+/* mask: of at most 2^28 slots. */
+static inline size_t hash_tier(uint64_t hash, size_t mask)
+{
+    return hash & mask;
+}
+
+/* lists: at most 4096. */
+static inline size_t hash_tier_queue(uint64_t hash, size_t lists)
+{
+    return hash % lists;
 }
 
 /* lists: at most 4096. */

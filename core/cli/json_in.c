@@ -1,6 +1,6 @@
 #include "cli/json_in.h"
 
-#include "cli/base64.h"
+#include "wire/base64.h"
 #include "wire/json_number.h"
 #include "wire/json_read.h"
 #include "wire/mpw.h"

@@ -1,7 +1,7 @@
 #include "cli/key_line.h"
 
 #include "cli/json_in.h"
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "wire/mp.h"
 #include "wire/mpw.h"
 

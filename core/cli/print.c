@@ -1,7 +1,7 @@
 #include "cli/print.h"
 
 #include "cli/cli.h"
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "cli/table.h"
 #include "wire/mp.h"
 

@@ -1,6 +1,6 @@
 #include "cli/table.h"
 
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "wire/mp.h"
 
 #include <stdlib.h>

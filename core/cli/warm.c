@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/show.h"
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "cli/key_line.h"
 #include "cli/table.h"
 #include "wire/mpw.h"

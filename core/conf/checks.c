@@ -431,5 +431,6 @@ void checks_run(struct reading *r, const config_setting_t *root)
     check_loaders(r, root);
     check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);
     check_shares(r, root);
+    checks_tier(r, root);
     users_check(r, root);
 }

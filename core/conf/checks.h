@@ -23,6 +23,9 @@ void checks_run(struct reading *r, const config_setting_t *root);
 void checks_tls(struct reading *r, const config_setting_t *root);
 bool checks_tls_address(const char *address);
 
+/* checks_tier.c: the group "tier", and the loaders that are kept there. */
+void checks_tier(struct reading *r, const config_setting_t *root);
+
 /* checks_unix.c: the permissions and the group of the files of Unix sockets, as numbers. */
 void checks_unix(struct reading *r, const config_setting_t *root);
 

@@ -53,6 +53,7 @@ struct policy {
     int64_t prefetch_max_concurrent, prefetch_max_queue; /* of such loads: in the air, waiting */
     double early_beta;                                   /* of the XFetch rule; 0: off */
     const char *warm; /* of what a restart brings back unproven: off, revalidate, stale */
+    int64_t tier_min_load_ms; /* what was loaded faster is not written to the tier */
 };
 
 struct conf_loader {
@@ -65,6 +66,7 @@ struct conf_loader {
     bool versioned;      /* a value without a version fails its load */
     bool jit;          /* its script may be compiled to machine code, and cannot be stopped then */
     const char *write; /* what put and delete do to the entry: through, invalidate, none */
+    bool tier;         /* its values are kept in conf->tier as well */
     struct policy policy;
     const char *file; /* where it is written: conf->file, or a file that it includes */
     int line;
@@ -98,6 +100,20 @@ struct conf_tls {
     const char *ciphers;           /* of TLS 1.2, in OpenSSL's words */
     int64_t handshake_timeout_ms;
     int64_t max_handshakes; /* in progress at once, over all I/O threads */
+    const char *file;
+    int line;
+};
+
+/* Where entries are kept in a table beside the memory. */
+struct conf_tier {
+    const char *backend;    /* NULL: there is no such group */
+    const char *table;      /* NAME or SCHEMA.NAME */
+    int64_t timeout_ms;     /* of a read */
+    int64_t queue_bytes;    /* what waits to be written, over all loader threads */
+    int64_t size_bytes;     /* of the table; past it nothing new is written */
+    int64_t preload;        /* rows that a start brings into memory */
+    int64_t slots;          /* by which it is known what changed since a row was written */
+    int64_t clean_every_ms; /* rows whose time is over are taken out so often */
     const char *file;
     int line;
 };
@@ -179,6 +195,7 @@ struct conf {
     int64_t script_memory, script_cpu_ms, script_calls;
     double retry_budget; /* further attempts, as a share of the loads */
     struct conf_tls tls;
+    struct conf_tier tier;
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;
     size_t loader_count;

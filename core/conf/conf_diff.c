@@ -19,6 +19,8 @@ const char *conf_needs_restart(const struct conf *old, const struct conf *new)
         const struct option *o = &options_table[i];
         if (o->group == GROUP_TOP && o->restart && !options_equal(o, old, new))
             return o->name;
+        if (o->group == GROUP_TIER && o->restart && !options_equal(o, &old->tier, &new->tier))
+            return "tier";
     }
     return NULL;
 }

@@ -150,6 +150,7 @@ int conf_write_docs(struct buf *out, const struct conf_driver *const *drivers)
     } tables[] = {
         {GROUP_TOP, "At the top of the file", " a change takes |"},
         {GROUP_TLS, "Of TLS: `tls = { ... }`", ""},
+        {GROUP_TIER, "Of the tier: `tier = { ... }`", ""},
         {GROUP_BACKEND, "Of a backend: `backends = { name = { ... } }`", " driver |"},
         {GROUP_LOADER, "Of a loader: `loaders = ( { ... }, ... )`", ""},
         {GROUP_POLICY, "The policy, of a loader or of `defaults = { ... }`", ""},

@@ -97,6 +97,7 @@ const struct option options_table[] = {
     {TOP(OPT_STRING, unix_group, "unix_group", NULL), .restart = true,
      .text = "A group of the system, by name or number, that the files of the Unix sockets belong to; with a `unix_mode` that lets a group in. Without it, that of the process, or of `user`."},
     {SECTION(OPT_GROUP, "tls"), .text = "The certificate and what goes with it, for addresses that begin with `tls:`."},
+    {SECTION(OPT_GROUP, "tier"), .text = "The table in which entries are kept beside the memory. See [the tier](tier.md)."},
     {TOP(OPT_BOOL, open_to_all, "open_to_all", "false"),
      .text = "Without `users`: listen on addresses other than loopback all the same. Whoever reaches them may then do everything."},
     {TOP(OPT_DURATION, auth_timeout_ms, "auth_timeout", "30s"), .least = SEC, .most = HOUR,
@@ -160,6 +161,9 @@ const struct option options_table[] = {
     {LOADER(OPT_CHOICE, write, "write", "through"), .choices = writes,
      .text = "What a `put` or `delete` does to the entry once the script's `save` or `remove` has succeeded: `through` stores what `save` returned if it came with a version, `invalidate` drops the entry, `none` leaves it to others (a feed)."},
 
+    {LOADER(OPT_BOOL, tier, "tier", "false"),
+     .text = "Keep its values in the table of `tier` as well, if they have a version; see [the tier](tier.md)."},
+
     {TLS(OPT_PATH, certificate, "certificate", NULL), .required = true,
      .text = "A PEM file: the server's certificate, then those between it and the CA."},
     {TLS(OPT_PATH, key, "key", NULL), .required = true,
@@ -174,6 +178,23 @@ const struct option options_table[] = {
      .text = "How long a handshake may take, to the second; then the connection is closed."},
     {TLS(OPT_INT, max_handshakes, "max_handshakes", "1000"), .least = 1, .most = 1000000,
      .text = "Handshakes in progress at once, shared out over the I/O threads; more connections are closed at once."},
+
+    {TIER(OPT_STRING, backend, "backend", NULL), .required = true, .restart = true,
+     .text = "The backend whose database has the table; PostgreSQL or SQLite."},
+    {TIER(OPT_STRING, table, "table", "cache_entry"), .restart = true,
+     .text = "The table, as `rtcache tier-sql` makes it."},
+    {TIER(OPT_DURATION, timeout_ms, "timeout", "50ms"), .least = 1, .most = MIN, .restart = true,
+     .text = "How long a load waits for the tier; then it goes on as if there were no row."},
+    {TIER(OPT_SIZE, queue_bytes, "queue", "16mb"), .least = 64 * KB, .most = 16 * GB, .restart = true,
+     .text = "What waits to be written, at most; what does not fit is not written."},
+    {TIER(OPT_SIZE, size_bytes, "size", "1gb"), .least = MB, .most = 64 * KB * GB, .restart = true,
+     .text = "How large the table may become, its indexes included (in SQLite the whole file); past it only as many rows are added as cleaning takes out."},
+    {TIER(OPT_INT, preload, "preload", "0"), .least = 0, .most = 100000000, .restart = true,
+     .text = "How many rows a start brings into memory, those that are fresh for longest first, each as its loader's `warm` says."},
+    {TIER(OPT_INT, slots, "slots", "1048576"), .least = 1024, .most = 1 << 28, .restart = true,
+     .text = "Slots that the keys share, of 8 bytes each, which know when a key was changed last; a power of two. A row proves nothing once another key of its slot was changed."},
+    {TIER(OPT_DURATION, clean_every_ms, "clean_every", "1min"), .least = 100, .most = DAY, .restart = true,
+     .text = "How often rows whose time is over are taken out, and the table's size is looked at."},
 
     {POLICY(OPT_DURATION, ttl_ms, "ttl", "60s"), .least = 0, .most = LONG,
      .text = "How long a value is fresh; 0: for ever."},
@@ -234,6 +255,9 @@ const struct option options_table[] = {
 
     {POLICY(OPT_CHOICE, warm, "warm", "revalidate"), .choices = warms,
      .text = "What becomes of an entry from before a restart of which it is not proven that nothing was missed: `off` drops it; `revalidate` never answers with it, but hands it to the load, as `ctx.value` and `ctx.version`; `stale` serves it as stale, which gives up promises 1 and 2 for the time that the server was down. See [restarts](restarts.md)."},
+
+    {POLICY(OPT_DURATION, tier_min_load_ms, "tier_min_load", "20ms"), .least = 0, .most = HOUR,
+     .text = "With `tier`: what was loaded in less is not written to the table, for a row of it is read no faster."},
 
     {USER(OPT_STRING, name, "name", NULL), .required = true,
      .text = "What a client calls itself in `auth`."},

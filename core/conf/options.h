@@ -17,6 +17,7 @@ enum option_group {
     GROUP_LOADER,  /* struct conf_loader */
     GROUP_POLICY,  /* struct policy: in a loader and in `defaults` */
     GROUP_TLS,     /* struct conf_tls */
+    GROUP_TIER,    /* struct conf_tier */
     GROUP_USER,    /* struct conf_user */
     GROUP_DRIVER,  /* the struct of a driver's own, in a backend */
     GROUP_COUNT

@@ -52,6 +52,7 @@ static const char *home_of(const struct option *o)
     case GROUP_LOADER: return "a loader";
     case GROUP_POLICY: return "a loader or \"defaults\"";
     case GROUP_TLS: return "\"tls\"";
+    case GROUP_TIER: return "\"tier\"";
     case GROUP_USER: return "a user";
     case GROUP_COUNT: break;
     }
@@ -226,6 +227,22 @@ static void read_tls(struct reading *r, const config_setting_t *root)
     need_options(r, &in, group, "\"tls\"");
 }
 
+static void read_tier(struct reading *r, const config_setting_t *root)
+{
+    const config_setting_t *group =
+        section(r, root, "tier", CONFIG_TYPE_GROUP, "a group: { backend = ..., table = ... }");
+    struct conf_tier *t = &r->conf->tier;
+    struct scopes in = {.list = {{GROUP_TIER, t}}, .count = 1};
+    setting_defaults(r, GROUP_TIER, NULL, t);
+    if (!group)
+        return;
+    struct source_place place = setting_place(r, group);
+    t->file = place.file;
+    t->line = place.line;
+    read_options(r, &in, group);
+    need_options(r, &in, group, "\"tier\"");
+}
+
 /* What messages call a loader that has no script. */
 static void name_sql(struct reading *r, struct conf_loader *l)
 {
@@ -315,6 +332,7 @@ void reader_read(struct reading *r, const config_setting_t *root)
     setting_defaults(r, GROUP_POLICY, NULL, &r->conf->defaults);
     read_options(r, &top, root);
     read_tls(r, root);
+    read_tier(r, root);
     read_defaults(r, root);
     read_backends(r, root);
     read_loaders(r, root);

@@ -24,6 +24,10 @@ struct binding {
     bool can_write;               /* it has one that writes */
     int script, backend, primary; /* -1: none */
     const struct live_feed *feed; /* that tells of changes; NULL: none */
+    struct {                      /* of a loader that is kept in the tier (tiered.h) */
+        uint64_t print;           /* whose rows are its own */
+        uint64_t kept_from;       /* of these, those that were loaded since */
+    } tier;
 };
 
 /* The loader at that index of the edition's configuration; the edition has its capacities. */

@@ -1,6 +1,9 @@
 #include "load/change.h"
 
+#include "base/clock.h"
 #include "metrics/metrics.h"
+
+#define MARK_LEAST_MS 60000 /* a mark of the tier stands so long at least */
 
 void changes_of_thread(struct changes *own, const struct changes *all, struct journal_lane *lane)
 {
@@ -53,10 +56,29 @@ static void tell(const struct changes *c, enum news_what what, enum news_cause c
     news_tell(c->news, &n);
 }
 
+/* What was done to a key is in force: the tier's row of it is of no use any more. */
+static void bury(const struct changes *c, struct slice key, uint64_t hash, const int64_t *version,
+                 int64_t ttl_ms)
+{
+    if (!c->tier)
+        return;
+    const struct tier_change how = {
+        .key = key,
+        .hash = hash,
+        .version = version,
+        .now_ms = clock_ms(),
+        .wall_ms = clock_wall_ms(),
+        .ttl_ms = ttl_ms > MARK_LEAST_MS ? ttl_ms : MARK_LEAST_MS,
+    };
+    tier_changed(c->tier, &how);
+}
+
 int change_invalidate(const struct changes *c, const struct invalidation *i, enum news_cause cause,
                       bool *dropped, struct err *e)
 {
+    tier_changes(c->tier, i->hash);
     int rc = flights_invalidate(c->flights, i, dropped);
+    bury(c, i->key, i->hash, i->version, i->floor_ttl_ms);
     note_key(c, i->key, i->version, i->gone, i->floor_ttl_ms);
     metrics_inc(metrics_mine(), M_INVALIDATIONS);
     tell(c, NEWS_KEY, cause, i->key, i->version);
@@ -120,7 +142,9 @@ int change_misfits(const struct changes *c, struct slice pattern, struct err *e)
 
 bool change_expire(const struct changes *c, struct slice key, uint64_t hash, int64_t now_ms)
 {
+    tier_changes(c->tier, hash);
     bool there = flights_expire(c->flights, key, hash, now_ms);
+    tier_changes(c->tier, hash);
     note_text(c, JOURNAL_KEY, key, true);
     tell(c, NEWS_KEY, CAUSE_EXPIRE, key, NULL);
     return there;
@@ -149,7 +173,9 @@ int change_lift(const struct changes *c, const struct lift *what, bool *had, str
     int rc = 0;
     *had = true;
     if (what->key.size > 0) {
+        tier_changes(c->tier, what->hash);
         *had = flights_lift(c->flights, what->key, what->hash, what->now_ms);
+        bury(c, what->key, what->hash, NULL, 0);
         note_text(c, JOURNAL_LIFT, what->key, false);
         tell(c, NEWS_KEY, CAUSE_INVALIDATE, what->key, NULL);
     } else {
@@ -163,9 +189,11 @@ int change_lift(const struct changes *c, const struct lift *what, bool *had, str
 
 int change_set(const struct changes *c, const struct put *p, int64_t now_ms, struct err *e)
 {
+    tier_changes(c->tier, p->hash);
     int rc = flights_set(c->flights, p, now_ms, e);
     if (rc != 0)
         return rc;
+    bury(c, p->key, p->hash, p->has_version ? &p->version : NULL, 0);
     note_key(c, p->key, NULL, false, 0);
     metrics_inc(metrics_mine(), M_SETS);
     tell(c, NEWS_KEY, CAUSE_SET, p->key, p->has_version ? &p->version : NULL);
@@ -174,7 +202,9 @@ int change_set(const struct changes *c, const struct put *p, int64_t now_ms, str
 
 int change_write(const struct changes *c, const struct written *w, bool *stored)
 {
+    tier_changes(c->tier, w->put->hash);
     int rc = flights_write(c->flights, w, stored);
+    bury(c, w->put->key, w->put->hash, &w->put->version, w->floor_ttl_ms);
     note_key(c, w->put->key, &w->put->version, false, w->floor_ttl_ms);
     tell(c, NEWS_KEY, CAUSE_PUT, w->put->key, &w->put->version);
     return rc;
@@ -190,7 +220,9 @@ void change_write_begins(const struct changes *c, struct slice key, int64_t time
 
 int change_doubt(const struct changes *c, const struct invalidation *i, int64_t until_ms)
 {
+    tier_changes(c->tier, i->hash);
     int rc = flights_doubt(c->flights, i, until_ms);
+    bury(c, i->key, i->hash, NULL, until_ms - i->now_ms);
     struct journal_record r = {
         .kind = JOURNAL_DOUBT, .text = i->key, .left_ms = until_ms - i->now_ms};
     note(c, &r);

@@ -12,6 +12,7 @@
 #include "load/news.h"
 #include "state/journal.h"
 #include "store/marks.h"
+#include "tier/tier.h"
 
 struct changes {
     struct store *store; /* borrowed, all of them */
@@ -19,6 +20,7 @@ struct changes {
     struct marks *marks;
     struct news_hub *news;   /* NULL: nobody is told */
     struct journal *journal; /* NULL: there is none, or not yet */
+    struct tier *tier;       /* NULL: there is none */
     /* What a thread has for its own (changes_of_thread). NULL: its changes are not journaled. */
     const struct changes *all;
     struct journal_lane *lane;

@@ -393,3 +393,35 @@ int flight_keep_entry(struct flights *fl, const struct record *r, const struct r
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
+
+static bool is_overtaken(struct flights *fl, const struct flight_shard *s, const struct brought *b,
+                         uint64_t hash)
+{
+    const struct record *r = b->record;
+    uint32_t slots[MARKS_TAGS_MAX];
+    if (b->flight && (b->flight->detached || b->flight->token.epoch != s->epoch))
+        return true;
+    if (tier_slots_of(b->slots, hash) != b->changed)
+        return true;
+    unsigned count = record_slots(r, fl->marks, slots);
+    return marks_judge_key(fl->marks, r->key, b->since) != MARK_NONE ||
+           (count > 0 && marks_judge_tags(fl->marks, slots, count, b->since) != MARK_NONE);
+}
+
+int flight_keep_brought(struct flights *fl, const struct brought *b, int64_t now_ms, bool *stored,
+                        struct err *e)
+{
+    uint64_t hash = store_hash(fl->store, b->record->key);
+    struct flight_shard *s = flight_shard_of(fl, hash);
+    struct restore how = b->how;
+    int rc = 0;
+    *stored = false;
+    pthread_mutex_lock(&s->lock);
+    how.judged = true;
+    how.since = marks_now(fl->marks); /* before it is judged */
+    struct floor_seen floor = floors_see(&s->floors, b->record->key, hash, now_ms);
+    if (!is_old(b->record, &floor) && !is_overtaken(fl, s, b, hash))
+        rc = store_restore(fl->store, b->record, &how, now_ms, stored, e);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}

@@ -15,6 +15,7 @@
 
 #include "load/flight.h"
 #include "store/record.h"
+#include "tier/tier_slots.h"
 
 /* {0} begins. */
 struct keep_cursor {
@@ -45,5 +46,20 @@ int flight_keep_in(struct flights *fl, struct slice pieces, int64_t passed_ms, i
  * doubt. To be called when the floors are back. */
 int flight_keep_entry(struct flights *fl, const struct record *r, const struct restore *how,
                       int64_t now_ms, bool *stored, struct err *e) MUST_USE;
+
+/* What a tier's table has of a key. */
+struct brought {
+    const struct record *record;
+    struct restore how;
+    /* Its key was changed by nobody since (tier_slots_of was so much), no tag of its own and no
+     * pattern was told of since. */
+    const struct tier_slots *slots;
+    uint64_t changed, since;
+    const struct flight *flight; /* which looked for it, and has begun; NULL: none did */
+};
+/* As flight_keep_entry, while others may change the key: where that has begun since nothing is
+ * stored, and where it begins later it finds what is stored. */
+int flight_keep_brought(struct flights *fl, const struct brought *b, int64_t now_ms, bool *stored,
+                        struct err *e) MUST_USE;
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "load/capacity.h"
+#include "load/load_tier.h"
+#include "load/tiered.h"
 
 #include <stdlib.h>
 
@@ -49,8 +51,10 @@ static void begin_attempt(struct load *ld, struct seat *seat, struct glob_match 
     if (ld->attempts > 0 && flights_again(load_thread(ld)->flights, seat->flight, clock_ms()) &&
         b->primary >= 0)
         ld->attempt.from_primary = true;
-    if (ld->attempts > 0 || !f->asked.nothing)
+    if (ld->attempts > 0 || !f->asked.nothing || seat->brought)
         seat_take_stored(seat);
+    const struct tiered *tiered = load_thread(ld)->tiered;
+    seat->seen = tiered ? tier_slots_now(&tiered->tier->slots) : 0;
 }
 
 static struct run_key key_of(const struct seat *seat, const struct glob_match *match)
@@ -228,6 +232,7 @@ static void load_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct load *ld = timer->data;
+    load_tier_cancel(ld);
     if (ld->run) {
         ld->health = ld->binding->source->time_out(ld->run);
         ld->run = NULL;
@@ -261,6 +266,18 @@ static void count_begin(struct load *ld)
     budget_earn(&t->budget, ld->binding->edition->snapshot->conf->retry_budget, clock_ms());
 }
 
+/* For the seats that the tier had no answer for. */
+static void ask_source(struct load *ld)
+{
+    if (list_empty(&ld->seats)) {
+        load_finish(ld);
+        return;
+    }
+    count_begin(ld);
+    load_end_wake(load_thread(ld), &ld->ended);
+    load_attempt(ld);
+}
+
 void load_begin(struct load *ld, bool probe)
 {
     struct thread_state *t = load_thread(ld);
@@ -269,13 +286,13 @@ void load_begin(struct load *ld, bool probe)
     ld->probe = probe;
     ld->started_us = clock_us();
     ld->deadline_ms = clock_ms() + timeout_ms;
-    count_begin(ld);
     ev_now_update(t->loop);
     ev_timer_init(&ld->deadline, load_on_deadline, (double)timeout_ms / 1e3, 0.);
     ev_timer_init(&ld->again, load_on_again, 0., 0.);
     ld->deadline.data = ld->again.data = ld;
     ev_timer_start(t->loop, &ld->deadline);
-    load_attempt(ld);
+    if (!load_tier_ask(ld, ask_source))
+        ask_source(ld);
 }
 
 void load_shutdown_all(struct thread_state *t)
@@ -289,6 +306,7 @@ void load_shutdown_all(struct thread_state *t)
         if (ld->run)
             ld->binding->source->cancel(ld->run);
         ld->run = NULL;
+        load_tier_cancel(ld);
         while ((link = list_pop_front(&ld->seats)))
             seat_refuse(container_of(link, struct seat, link), &err);
         load_free(ld);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/show.h"
 #include "load/jitter.h"
+#include "load/load_tier.h"
 
 /* ---- ends ---- */
 
@@ -55,6 +56,7 @@ static bool end_seat(struct load *ld, struct seat *seat, int64_t now_us, struct 
     if (v->below)
         return false;
     count_end(ld, o);
+    load_tier_keep(ld, seat, o, v);
     if (v->too_large > 0)
         tell_too_large(ld, seat->flight, v);
     metrics_add(t->metrics, M_HELD_REFUSED, v->crowded);

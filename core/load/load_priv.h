@@ -22,6 +22,8 @@ struct load {
     uint32_t count;           /* seats altogether */
     uint32_t prefetched;      /* of them, of CLASS_PREFETCH */
     uint32_t part, last_part; /* the current one's number; the highest there is */
+    uint32_t asking;          /* seats that wait for the tier; then go_on */
+    void (*go_on)(struct load *ld);
     struct run *run;
     int64_t started_us, deadline_ms;
     struct attempt attempt; /* from_primary: since the first answer below, or from the start */

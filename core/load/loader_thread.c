@@ -4,6 +4,7 @@
 #include "load/admission.h"
 #include "load/load.h"
 #include "load/schedule.h"
+#include "load/tiered.h"
 #include "load/writes.h"
 #include "sys/worker.h"
 
@@ -178,6 +179,7 @@ static void commit(struct loader_thread *t)
 {
     struct edition *before = t->current;
     edition_carry(t->prepared, before);
+    tiered_attach(t->state.tiered, t->prepared, before);
     make_current(t, t->prepared);
     t->prepared = NULL;
     if (!before)
@@ -246,6 +248,11 @@ int loader_thread_new(struct loader_thread **out, const struct loader_thread_opt
         return rc;
     }
     t->state.loop = t->worker.loop;
+    rc = tiered_new(&t->state.tiered, &t->state, o->tier, e);
+    if (rc != 0) {
+        loader_thread_free(t);
+        return rc;
+    }
     *out = t;
     return 0;
 }
@@ -301,6 +308,13 @@ int loader_thread_start(struct loader_thread *t, struct err *e)
     return worker_start(&t->worker, e);
 }
 
+/* What waited to be written to the tier is written, or cannot be. */
+static void loader_thread_on_finished(void *arg)
+{
+    struct loader_thread *t = arg;
+    worker_stop(&t->worker);
+}
+
 static void loader_thread_recv_stop(struct message *m, void *owner)
 {
     (void)m;
@@ -333,7 +347,7 @@ static void loader_thread_recv_stop(struct message *m, void *owner)
     ev_prepare_stop(t->worker.loop, &t->turn_end);
     schedule_stop(&t->schedule);
     answers_tell_all(&t->state.answers);
-    worker_stop(&t->worker);
+    tiered_finish(t->state.tiered, loader_thread_on_finished, t);
 }
 
 void loader_thread_stop(struct loader_thread *t)
@@ -356,5 +370,6 @@ void loader_thread_free(struct loader_thread *t)
     writes_fini(&t->writes);
     answers_fini(&t->state.answers);
     journal_lane_fini(&t->lane);
+    tiered_free(t->state.tiered);
     free(t);
 }

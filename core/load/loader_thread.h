@@ -24,6 +24,7 @@ struct loader_thread_options {
     struct flights *flights;       /* borrowed */
     struct store *store;           /* borrowed */
     const struct changes *changes; /* borrowed */
+    struct tier *tier;             /* borrowed; NULL: there is none */
     struct mailbox *const *slots;  /* borrowed; the I/O threads' mailboxes, by slot */
     unsigned slot_count;
     uint64_t seed;

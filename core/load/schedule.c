@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "load/admission.h"
 #include "load/capacity.h"
+#include "load/tiered.h"
 
 #define HOLD_PART 16 /* of what a slow one took, it and its like wait for others */
 
@@ -151,6 +152,8 @@ void schedule_run(struct schedule *s)
 {
     begin_turn(s);
     bool left = take_turn(s);
+    if (s->thread->tiered)
+        tier_reader_flush(&s->thread->tiered->lane.reader);
     s->thread->turn++;
     s->thread->came_us = 0;
     if (left)

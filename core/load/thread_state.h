@@ -23,6 +23,8 @@
 
 #include <ev.h>
 
+struct tiered;
+
 struct thread_state {
     unsigned index; /* among the loader threads */
     struct ev_loop *loop;
@@ -33,7 +35,8 @@ struct thread_state {
     struct rng rng;
     struct budget budget;
     struct answers answers;
-    struct list running; /* loads in the air */
+    struct tiered *tiered; /* NULL: there is no tier */
+    struct list running;   /* loads in the air */
     uint64_t turn;       /* of the loop */
     int64_t came_us;     /* when the first seat of this turn came; 0: none has yet */
     int64_t started_ms;

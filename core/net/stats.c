@@ -13,6 +13,7 @@ static struct report report_of(const struct io *io)
         .ledger = io->options.ledger,
         .kept = io->options.kept,
         .journal = io->changes.all->journal,
+        .tier = io->changes.tier,
         .io_threads = io->options.io_count,
         .loader_threads = io->options.loader_count,
         .started_ms = io->options.started_ms,

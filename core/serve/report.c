@@ -5,6 +5,7 @@
 #include "load/totals.h"
 #include "metrics/metrics.h"
 #include "state/journal.h"
+#include "tier/tier.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -239,6 +240,23 @@ static void tell_journal(const struct report *r, struct report_sink *to)
     to->leave(to);
 }
 
+static void tell_tier(const struct report *r, struct report_sink *to)
+{
+    struct tier *t = r->tier;
+    size_t count, bytes;
+    int64_t table = atomic_load(&t->bytes);
+    tier_waiting(t, &count, &bytes);
+    to->enter(to, "tier");
+#define TIER_NUMBER(name, text)                                                                    \
+    to->count(to, #name, atomic_load_explicit(&t->numbers.name, memory_order_relaxed));
+    TIER_NUMBERS(TIER_NUMBER)
+#undef TIER_NUMBER
+    to->count(to, "queue", count);
+    to->count(to, "queue_bytes", bytes);
+    to->count(to, "bytes", table > 0 ? (uint64_t)table : 0);
+    to->leave(to);
+}
+
 void report_walk(const struct report *r, struct report_sink *to)
 {
     to->text(to, "version", RTCACHE_VERSION);
@@ -255,6 +273,8 @@ void report_walk(const struct report *r, struct report_sink *to)
         tell_restart(r, to);
     if (r->journal)
         tell_journal(r, to);
+    if (r->tier)
+        tell_tier(r, to);
 }
 
 /* ---- loaders ---- */

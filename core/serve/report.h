@@ -25,6 +25,7 @@ struct report {
     const struct ledger *ledger;
     struct keep_numbers *kept; /* NULL: there is no folder of state */
     struct journal *journal;   /* NULL: there is none */
+    struct tier *tier;         /* NULL: there is none */
     unsigned io_threads, loader_threads;
     int64_t started_ms, now_ms;
 };
@@ -41,7 +42,8 @@ struct report_sink {
 };
 
 /* The groups of `stats`: version, server, store, flights, client_memory, backends, feeds, scripts,
- * counters, times, restart where there is a folder of state, and journal where there is one. */
+ * counters, times, restart where there is a folder of state, journal where there is one, and tier
+ * where there is one. */
 void report_walk(const struct report *r, struct report_sink *to);
 /* One loader: its policy, which walks the table of options, and its numbers. */
 void report_loader(const struct report *r, size_t loader, struct report_sink *to);

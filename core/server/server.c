@@ -130,8 +130,15 @@ static int make_store(struct server *s, struct err *e)
     if (rc == 0)
         rc = news_hub_new(&s->news, s->slots, s->io_count, (size_t)s->conf->max_notices,
                           telling_recv_news, e);
+    if (rc == 0 && s->conf->tier.backend)
+        rc = tier_new(&s->tier, &s->conf->tier, s->marks, s->loader_count, e);
     s->changes = (struct changes){
-        .store = s->store, .flights = s->flights, .marks = s->marks, .news = s->news};
+        .store = s->store,
+        .flights = s->flights,
+        .marks = s->marks,
+        .news = s->news,
+        .tier = s->tier,
+    };
     changes_of_thread(&s->own, &s->changes, &s->lane);
     return rc;
 }
@@ -168,6 +175,7 @@ static int make_threads(struct server *s, struct err *e)
             .flights = s->flights,
             .store = s->store,
             .changes = &s->changes,
+            .tier = s->tier,
             .slots = s->slots,
             .slot_count = s->io_count,
             .seed = rng_os(),
@@ -349,6 +357,7 @@ void server_free(struct server *s)
     }
     ledger_free(s->ledger);
     reload_free(s->reload);
+    tier_free(s->tier);
     flights_free(s->flights);
     store_free(s->store);
     marks_free(s->marks);

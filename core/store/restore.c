@@ -111,7 +111,7 @@ static struct put put_of(const struct coming *c, uint64_t hash, const struct mar
         .load_us = r->load_us,
         .tags = slots,
         .tag_count = record_slots(r, marks, slots),
-        .since = marks_now(marks),
+        .since = c->how->judged ? c->how->since : marks_now(marks),
     };
     if (p.tag_count > 0 && r->tagged == TAGGED_TEXTS)
         p.tag_texts = r->tag_texts;

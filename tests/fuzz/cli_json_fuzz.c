@@ -4,7 +4,7 @@
  * Run: ./dev fuzz cli_json
  */
 #include "cli/json_in.h"
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@ M.floors = {
   base = 0,
   sys = 1, conf = 1, metrics = 1, wire = 1, state = 1,
   store = 2, script = 2, backend = 2,
-  bind = 3,
+  bind = 3, tier = 3,
   load = 4,
   serve = 5,
   net = 6,

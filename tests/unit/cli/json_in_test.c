@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/base64.h"
+#include "wire/base64.h"
 #include "cli/json_in.h"
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 
 static void assert_packed(const char *json, const char *want, size_t size)
 {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "cli/request.h"
 #include "wire/mp.h"
 

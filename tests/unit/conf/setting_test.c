@@ -111,13 +111,14 @@ static void write_option(const struct option *o, const char *value)
         break;
     case GROUP_POLICY: strcpy(text, "defaults = { "); break;
     case GROUP_TLS: strcpy(text, "tls = { "); break;
+    case GROUP_TIER: strcpy(text, "tier = { "); break;
     case GROUP_TOP:
     case GROUP_COUNT: break;
     }
     static const char *const ends[GROUP_COUNT] = {
         [GROUP_TOP] = "",        [GROUP_BACKEND] = " } }", [GROUP_LOADER] = " } )",
         [GROUP_POLICY] = " }",   [GROUP_TLS] = " }",       [GROUP_USER] = " } )",
-        [GROUP_DRIVER] = " } }",
+        [GROUP_DRIVER] = " } }", [GROUP_TIER] = " }",
     };
     assert_true(strlen(text) + strlen(value) + 128 < sizeof text);
     sprintf(text + strlen(text), "%s = %s;%s\n", o->name, value, ends[o->group]);

@@ -1,6 +1,6 @@
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 
-#include "cli/base64.h"
+#include "wire/base64.h"
 #include "wire/mp.h"
 
 #include <math.h>

@@ -3,8 +3,8 @@
  *
  * Thread: any. Limits: the buf's.
  */
-#ifndef RTCACHE_CLI_BASE64_H
-#define RTCACHE_CLI_BASE64_H
+#ifndef RTCACHE_WIRE_BASE64_H
+#define RTCACHE_WIRE_BASE64_H
 
 #include "base/buf.h"
 

@@ -10,8 +10,8 @@
  * a value cannot steer a terminal. Thread: any.
  * Limits: nesting MP_DEPTH_MAX + MP_DEPTH_EXTRA; the buf's maximum.
  */
-#ifndef RTCACHE_CLI_JSON_OUT_H
-#define RTCACHE_CLI_JSON_OUT_H
+#ifndef RTCACHE_WIRE_JSON_OUT_H
+#define RTCACHE_WIRE_JSON_OUT_H
 
 #include "base/buf.h"
 

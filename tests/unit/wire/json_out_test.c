@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cli/json_out.h"
+#include "wire/json_out.h"
 #include "wire/reference.h"
 
 #include <jansson.h>

@@ -1,4 +1,4 @@
-#include "cli/base64.h"
+#include "wire/base64.h"
 
 #include <stdint.h>
 

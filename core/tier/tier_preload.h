@@ -1,0 +1,38 @@
+/*
+ * tier_preload: a start brings the newest rows of the table into memory, while it serves already.
+ *
+ *   page of TIER_PRELOAD_ROWS, those that end last first --row by row--> taken --> the next page
+ *
+ * It ends with the table, with conf_tier's preload, or with a failure, which is told as one.
+ * Thread: its loader loop's. Limits: one page in the air, TIER_PRELOAD_MS for it.
+ */
+#ifndef RTCACHE_TIER_TIER_PRELOAD_H
+#define RTCACHE_TIER_TIER_PRELOAD_H
+
+#include "tier/tier_link.h"
+#include "tier/tier_row.h"
+
+#define TIER_PRELOAD_ROWS 500
+#define TIER_PRELOAD_MS   10000
+
+struct tier_preload {
+    struct tier_link *link; /* borrowed */
+    /* Whether it is in memory now. The row is valid during the call. */
+    bool (*taken)(void *arg, const struct tier_row *row);
+    void *arg;
+    struct call call;
+    bool busy, done;
+    int64_t left;
+    struct buf at, key; /* of the last row */
+    struct buf params;
+    ev_timer timeout;
+};
+
+void tier_preload_init(struct tier_preload *p, struct tier_link *link,
+                       bool (*taken)(void *arg, const struct tier_row *row), void *arg);
+void tier_preload_fini(struct tier_preload *p); /* stopped */
+/* It begins, unless it did before. */
+void tier_preload_start(struct tier_preload *p);
+void tier_preload_stop(struct tier_preload *p);
+
+#endif

@@ -6,6 +6,7 @@
 #include "cli/print.h"
 #include "cli/request.h"
 #include "cli/snapshot_keys.h"
+#include "cli/tier_words.h"
 #include "cli/warm.h"
 #include "cli/watch_words.h"
 
@@ -341,18 +342,35 @@ static int run_words(struct cli *cli, const struct args *a)
     return CLI_USAGE;
 }
 
-/* It has options of its own, and no server. */
-static int run_watch_sql(struct cli *cli, int argc, char **argv)
+static int write_watch(struct buf *out, int argc, char **argv, struct err *e)
 {
     struct watch_sql w;
+    int rc = watch_words_parse(&w, argc, argv, e);
+    return rc != 0 ? rc : watch_sql_write(out, &w, e);
+}
+
+static int write_tier(struct buf *out, int argc, char **argv, struct err *e)
+{
+    struct tier_words w;
+    int rc = tier_words_parse(&w, argc, argv, e);
+    return rc != 0 ? rc : tier_words_write(out, &w, e);
+}
+
+/* Those that print SQL have options of their own, and no server. */
+static const struct {
+    const char *name;
+    int (*write)(struct buf *out, int argc, char **argv, struct err *e);
+} printers[] = {{"watch-sql", write_watch}, {"tier-sql", write_tier}};
+
+static int run_printer(struct cli *cli, size_t printer, int argc, char **argv)
+{
     struct buf out;
     struct err e;
     buf_init(&out, 0);
-    int rc = watch_words_parse(&w, argc, argv, &e);
-    if (rc == 0)
-        rc = watch_sql_write(&out, &w, &e);
+    int rc = printers[printer].write(&out, argc, argv, &e);
     if (rc != 0)
-        fprintf(cli->err, "rtcache: %s\n`rtcache help watch-sql` says more.\n", e.text);
+        fprintf(cli->err, "rtcache: %s\n`rtcache help %s` says more.\n", e.text,
+                printers[printer].name);
     bool written = rc == 0 && write_text(cli->out, &out) && fflush(cli->out) == 0;
     buf_fini(&out);
     return rc != 0 ? CLI_USAGE : written ? CLI_DONE : CLI_CONNECTION;
@@ -360,9 +378,10 @@ static int run_watch_sql(struct cli *cli, int argc, char **argv)
 
 int cli_run(struct cli *cli, int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "watch-sql") == 0 &&
-        !(argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)))
-        return run_watch_sql(cli, argc - 1, argv + 1);
+    bool helps = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    for (size_t i = 0; i < sizeof printers / sizeof *printers && argc > 1 && !helps; i++)
+        if (strcmp(argv[1], printers[i].name) == 0)
+            return run_printer(cli, i, argc - 1, argv + 1);
     struct args a;
     struct err e;
     int code;

@@ -92,6 +92,11 @@ static const struct command commands[] = {
      "  rtcache watch-sql users --key 'user:{id}' --drop | psql shop     removes it\n"
      "  rtcache watch-sql users --drop | psql shop                       and all of the table\n"
      "  rtcache watch-sql --list | psql shop                             what there is"},
+    {"tier-sql", "[TABLE]", 0, -1, 0, COMMAND_PLAIN, NULL,
+     "SQL of the table in which entries are kept beside the memory",
+     "Prints it; no server is asked. TABLE is cache_entry, or NAME or SCHEMA.NAME. For example:\n"
+     "  rtcache tier-sql | psql shop\n"
+     "  --sqlite             for SQLite: rtcache tier-sql --sqlite | sqlite3 tier.db"},
     {"passwd", "", 0, 0, ARGS_BIT(ARGS_FROM), COMMAND_PLAIN, NULL,
      "the hash of a password, for users in rtcache.conf",
      "Asks for it twice without showing it; from a pipe it reads the first line; no server is "

@@ -250,7 +250,8 @@ static int put_added(struct buf *out, const struct sql_name *name)
 int tier_sql_table(struct buf *out, enum tier_dialect d, const char *table, struct err *e)
 {
     static const char *const heads[] = {
-        "-- The tier of rtcache, see docs/tier.md. UNLOGGED: no WAL is written for it, and PostgreSQL\n"
+        "-- The tier of rtcache, see docs/tier.md. UNLOGGED: no WAL is written for it, and "
+        "PostgreSQL\n"
         "-- empties it after a crash of its own. A standby cannot read it.\n"
         "CREATE UNLOGGED TABLE IF NOT EXISTS ",
         "-- The tier of rtcache, see docs/tier.md. Times are in UTC.\nCREATE TABLE IF NOT EXISTS ",

@@ -25,8 +25,8 @@ struct tier_sql {
     struct buf read;  /* an array of keys -> rows with `i`, the place of the key from 1 */
     struct buf first, next; /* a page of rows by expires_at, the latest first: how many;
                                next: how many, `at` and `cache_key` of the last row before it */
-    struct buf clean; /* end of fresh, in ms since 1970, below which a row goes -> count */
-    struct buf size;  /* -> bytes */
+    struct buf clean;       /* end of fresh, in ms since 1970, below which a row goes -> count */
+    struct buf size;        /* -> bytes */
 };
 
 /* In the order of the statement's parameters; each row has one of each. */

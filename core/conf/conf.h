@@ -52,7 +52,7 @@ struct policy {
     int64_t prefetch_min_reads; /* since its last load, to be worth it */
     int64_t prefetch_max_concurrent, prefetch_max_queue; /* of such loads: in the air, waiting */
     double early_beta;                                   /* of the XFetch rule; 0: off */
-    const char *warm; /* of what a restart brings back unproven: off, revalidate, stale */
+    const char *warm;         /* of what a restart brings back unproven: off, revalidate, stale */
     int64_t tier_min_load_ms; /* what was loaded faster is not written to the tier */
 };
 

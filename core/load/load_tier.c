@@ -99,8 +99,7 @@ bool load_tier_ask(struct load *ld, void (*go_on)(struct load *ld))
         struct seat *seat = container_of(link, struct seat, link);
         if (!looks(seat->flight) || !tier_item_can_have(flight_key(seat->flight)))
             continue;
-        seat->ask =
-            (struct tier_ask){.key = flight_key(seat->flight), .done = load_tier_done};
+        seat->ask = (struct tier_ask){.key = flight_key(seat->flight), .done = load_tier_done};
         seat->asking = tier_reader_ask(&t->lane.reader, &seat->ask);
         ld->asking += seat->asking;
     }
@@ -151,7 +150,7 @@ static void keep(const struct load *ld, const struct seat *seat, const struct ou
         .packed = o->value,
         .has_version = true,
         .version = o->version,
-        .tagged = o->tag_count == 0         ? TAGGED_NOT
+        .tagged = o->tag_count == 0        ? TAGGED_NOT
                   : o->tag_texts.size == 0 ? TAGGED_UNKNOWN
                                            : TAGGED_TEXTS,
         .tags = o->tag_texts,

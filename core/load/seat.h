@@ -34,7 +34,7 @@ struct seat {
     struct hit stored_hit;
     bool apart;    /* while results are taken: it is to be asked for again, with fewer others */
     uint32_t part; /* of its load; see load_priv.h */
-    struct tier_ask ask; /* for its key's row in the tier */
+    struct tier_ask ask;           /* for its key's row in the tier */
     bool asking, rowless, brought; /* rowless: there is none; brought: into memory, unproven */
     uint64_t seen;                 /* tier_slots_now when the attempt began */
 };

@@ -37,8 +37,8 @@ struct thread_state {
     struct answers answers;
     struct tiered *tiered; /* NULL: there is no tier */
     struct list running;   /* loads in the air */
-    uint64_t turn;       /* of the loop */
-    int64_t came_us;     /* when the first seat of this turn came; 0: none has yet */
+    uint64_t turn;         /* of the loop */
+    int64_t came_us;       /* when the first seat of this turn came; 0: none has yet */
     int64_t started_ms;
     bool stopping;
 };

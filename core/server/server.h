@@ -49,7 +49,7 @@ struct server {
     struct news_hub *news;
     struct ledger *ledger; /* of the I/O threads */
     struct changes changes;
-    struct tier *tier; /* NULL: there is none */
+    struct tier *tier;  /* NULL: there is none */
     struct changes own; /* of the main thread, with its lane */
     struct journal_lane lane;
     struct feeds *feeds;

@@ -240,8 +240,8 @@ struct restore {
     int64_t passed_ms;      /* since the record was made */
     struct refresh refresh; /* owner and early as its loader has them now; its ahead time is the
                                record's, where ahead_ms is not 0 */
-    bool judged;   /* by all tags that were told of up to `since`, a number of marks_now */
-    uint64_t since; /* where it is not: as if it was by all up to now */
+    bool judged;            /* by all tags that were told of up to `since`, a number of marks_now */
+    uint64_t since;         /* where it is not: as if it was by all up to now */
 };
 
 /* Puts an entry back with what is left of its times. *stored: false where nothing is left of it, or

@@ -25,8 +25,8 @@ static uint64_t new_incarnation(void)
     return (rng_os() >> 1) | 1;
 }
 
-int tier_new(struct tier **out, const struct conf_tier *conf, struct marks *marks,
-             unsigned threads, struct err *e)
+int tier_new(struct tier **out, const struct conf_tier *conf, struct marks *marks, unsigned threads,
+             struct err *e)
 {
     *out = NULL;
     struct tier *t = calloc(1, sizeof *t);

@@ -40,10 +40,10 @@ struct tier_numbers {
 };
 
 struct tier {
-    struct conf_tier conf;     /* its texts are the configuration's, which outlives this */
-    struct marks *marks;       /* borrowed */
-    uint64_t incarnation;      /* of this process; never 0 */
-    char node[TIER_NODE_MAX];  /* for people */
+    struct conf_tier conf;    /* its texts are the configuration's, which outlives this */
+    struct marks *marks;      /* borrowed */
+    uint64_t incarnation;     /* of this process; never 0 */
+    char node[TIER_NODE_MAX]; /* for people */
     struct tier_slots slots;
     struct tier_queue *queues; /* one for each loader thread; owned */
     unsigned threads;
@@ -53,8 +53,8 @@ struct tier {
 };
 
 /* conf, marks: borrowed for its life. */
-int tier_new(struct tier **out, const struct conf_tier *conf, struct marks *marks,
-             unsigned threads, struct err *e) MUST_USE;
+int tier_new(struct tier **out, const struct conf_tier *conf, struct marks *marks, unsigned threads,
+             struct err *e) MUST_USE;
 void tier_free(struct tier *t); /* no thread uses it any more; NULL is allowed */
 
 static inline void tier_count(_Atomic uint64_t *number, uint64_t n)

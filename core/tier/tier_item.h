@@ -25,10 +25,10 @@ struct tier_value {
     bool has_version;
     int64_t version;
     enum entry_tagged tagged;
-    struct slice tags;                  /* TEXTS: a packed str, or an array of them */
-    int64_t loaded_wall_ms, wall_ms;    /* when it was loaded, and its end of fresh (or of the mark),
+    struct slice tags;               /* TEXTS: a packed str, or an array of them */
+    int64_t loaded_wall_ms, wall_ms; /* when it was loaded, and its end of fresh (or of the mark),
                                            by the wall clock; TIER_FOREVER_MS */
-    int64_t until_ms;                   /* that end by clock_ms; INT64_MAX */
+    int64_t until_ms;                /* that end by clock_ms; INT64_MAX */
     int64_t stale_ms, keep_ms, load_us; /* stale_ms and keep_ms from the end of fresh */
     uint64_t since;                     /* marks_now when its load began */
     uint64_t seen;                      /* tier_slots_now when its load began */

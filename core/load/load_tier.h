@@ -1,5 +1,5 @@
 /*
- * load_tier: a load looks in the tier before it asks its source, and what its source gave goes there.
+ * load_tier: a load looks in the tier before it asks its source, and what that gave goes there.
  *
  *   load_begin --> load_tier_ask --rows, or timeout--> proven: the seat ends; else the source
  *   end of a seat --> load_tier_keep

@@ -242,18 +242,15 @@ static void tell_journal(const struct report *r, struct report_sink *to)
 
 static void tell_tier(const struct report *r, struct report_sink *to)
 {
-    struct tier *t = r->tier;
-    size_t count, bytes;
-    int64_t table = atomic_load(&t->bytes);
-    tier_waiting(t, &count, &bytes);
+    struct tier_counts c;
+    tier_read_counts(r->tier, &c);
     to->enter(to, "tier");
-#define TIER_NUMBER(name, text)                                                                    \
-    to->count(to, #name, atomic_load_explicit(&t->numbers.name, memory_order_relaxed));
-    TIER_NUMBERS(TIER_NUMBER)
-#undef TIER_NUMBER
-    to->count(to, "queue", count);
-    to->count(to, "queue_bytes", bytes);
-    to->count(to, "bytes", table > 0 ? (uint64_t)table : 0);
+#define TIER_COUNT(name, text) to->count(to, #name, c.name);
+    TIER_NUMBERS(TIER_COUNT)
+#undef TIER_COUNT
+    to->count(to, "queue", c.queue);
+    to->count(to, "queue_bytes", c.queue_bytes);
+    to->count(to, "bytes", c.bytes);
     to->leave(to);
 }
 

@@ -115,13 +115,40 @@ bool tier_keep(struct tier *t, const struct tier_value *v, size_t *count)
     return false;
 }
 
-void tier_waiting(struct tier *t, size_t *count, size_t *bytes)
+void tier_read_counts(struct tier *t, struct tier_counts *out)
 {
-    *count = *bytes = 0;
+    *out = (struct tier_counts){.queue = 0};
+#define TIER_COUNT(name, text)                                                                     \
+    out->name = atomic_load_explicit(&t->numbers.name, memory_order_relaxed);
+    TIER_NUMBERS(TIER_COUNT)
+#undef TIER_COUNT
     for (unsigned i = 0; i < t->threads; i++) {
-        size_t n, size;
-        tier_queue_read(&t->queues[i], &n, &size);
-        *count += n;
-        *bytes += size;
+        size_t count, bytes;
+        tier_queue_read(&t->queues[i], &count, &bytes);
+        out->queue += count;
+        out->queue_bytes += bytes;
     }
+    int64_t table = atomic_load(&t->bytes);
+    out->bytes = table > 0 ? (uint64_t)table : 0;
+}
+
+void tier_cleaned(struct tier *t, int64_t rows)
+{
+    tier_count(&t->numbers.cleaned, (uint64_t)rows);
+    atomic_fetch_add(&t->room, rows);
+}
+
+void tier_sized(struct tier *t, int64_t bytes)
+{
+    atomic_store(&t->bytes, bytes);
+}
+
+bool tier_has_room(struct tier *t)
+{
+    if (atomic_load(&t->bytes) < t->conf.size_bytes)
+        return true;
+    if (atomic_fetch_sub(&t->room, 1) > 0)
+        return true;
+    atomic_fetch_add(&t->room, 1);
+    return false;
 }

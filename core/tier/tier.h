@@ -3,8 +3,8 @@
  * to be written to it, and what is counted.
  *
  *   change (any thread) --tier_changes, tier_changed--> slots, mark --.
- *   load's end (loader thread) --tier_keep--> value ------------------+--> queue of the key's thread
- *                                                                     `--> lane (tier_lane.h) --> SQL
+ *   load's end (loader thread) --tier_keep--> value ------------------+--> queue of its thread
+ *                                                                             `--> tier_lane.h
  *
  * Shape: one queue for each loader thread, by the key's hash, and 8 bytes for each slot.
  * Thread: any, every function but new and free. Limits: conf_tier's.
@@ -52,6 +52,15 @@ struct tier {
     _Atomic int64_t room;  /* rows that were taken out, and may be added past the table's size */
 };
 
+/* The same, as they are read. */
+struct tier_counts {
+#define TIER_COUNT(name, text) uint64_t name;
+    TIER_NUMBERS(TIER_COUNT)
+#undef TIER_COUNT
+    uint64_t queue, queue_bytes; /* what waits to be written */
+    uint64_t bytes;              /* of the table, as it was seen last; 0: not yet */
+};
+
 /* conf, marks: borrowed for its life. */
 int tier_new(struct tier **out, const struct conf_tier *conf, struct marks *marks, unsigned threads,
              struct err *e) MUST_USE;
@@ -81,8 +90,13 @@ void tier_changed(struct tier *t, const struct tier_change *c);
  * of its key that are older prove nothing any more. *count: how many wait now. */
 bool tier_keep(struct tier *t, const struct tier_value *v, size_t *count);
 
-/* What waits to be written, and takes how many bytes. */
-void tier_waiting(struct tier *t, size_t *count, size_t *bytes);
+void tier_read_counts(struct tier *t, struct tier_counts *out);
+
+/* Rows were taken out of the table; it takes so many bytes. */
+void tier_cleaned(struct tier *t, int64_t rows);
+void tier_sized(struct tier *t, int64_t bytes);
+/* Whether a row may be added: past the table's size so many may as were taken out. */
+bool tier_has_room(struct tier *t);
 
 struct tier_queue *tier_queue_of(struct tier *t, uint64_t hash);
 

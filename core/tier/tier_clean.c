@@ -42,9 +42,7 @@ static bool is_number(const struct call *q, int64_t *out)
 
 static void took_out(struct tier_cleaner *c, int64_t rows)
 {
-    struct tier *t = c->link->tier;
-    tier_count(&t->numbers.cleaned, (uint64_t)rows);
-    atomic_fetch_add(&t->room, rows);
+    tier_cleaned(c->link->tier, rows);
     if (rows == TIER_SQL_CLEAN)
         delete_some(c);
     else
@@ -68,7 +66,7 @@ static void clean_on_done(struct call *q)
     if (told && work == CLEAN_DELETING)
         took_out(c, number);
     else if (told)
-        atomic_store(&c->link->tier->bytes, number);
+        tier_sized(c->link->tier, number);
 }
 
 void tier_cleaner_give_up(struct tier_cleaner *c)

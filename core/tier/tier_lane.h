@@ -1,8 +1,8 @@
 /*
- * tier_lane: the tier on one loader thread: what its loads look for, and what its keys' writer does.
+ * tier_lane: the tier on one loader thread: what its loads look for, and what its writer does.
  *
- *   lane --> reader (tier_read)   writer (tier_write)   and on the first thread
- *            cleaner (tier_clean) and preload           each by the link (tier_link) to its database
+ *   lane --> reader (tier_read), writer (tier_write)          --> link (tier_link) --> database
+ *     `----> on the first thread also: cleaner, preload ----------'
  *
  * Thread: its loader loop's, every function. Limits: those of its parts.
  */

@@ -1,11 +1,11 @@
 /*
  * tier_proof: what a row of the table is worth.
  *
- *                    a row of this process (its incarnation)         any other row
+ *      a row of this process (its incarnation)                       any other row
  *   T1 its loader is the one that it has now (print)                 as well
  *   T2 no write of its key waits, or is in the air                   as well
- *   T3 its key was not changed since its load began                  was not changed by this process
- *   T4 no tag of its own, and no pattern that matches its key,       was invalidated since the start
+ *   T3 its key was not changed since its load began                  not changed by this process
+ *   T4 no tag of its own, and no pattern that matches its key,       the same since the start
  *      was invalidated since its load began
  *   T5 its loader was kept in the tier ever since                    -
  *   all hold, and it is fresh -> PROVEN, past that -> KEPT           as `warm` says

@@ -6,7 +6,8 @@
  *                                                     `--timeout, failure--> ask->done(NULL)
  *
  * Thread: its loader loop's; done runs on the loop, never inside ask. Limits: TIER_READ_KEYS in a
- * statement, TIER_READS of them in the air; what comes beyond is not asked for. conf_tier's timeout counts from the flush.
+ * statement, TIER_READS of them in the air; what comes beyond is not asked for. conf_tier's timeout
+ * counts from the flush.
  */
 #ifndef RTCACHE_TIER_TIER_READ_H
 #define RTCACHE_TIER_TIER_READ_H

@@ -18,7 +18,7 @@
 struct tier_slots {
     _Atomic uint64_t last; /* number */
     size_t mask;
-    _Atomic uint64_t *at; /* owned */
+    _Atomic uint64_t *stamps; /* owned */
 };
 
 int tier_slots_init(struct tier_slots *s, size_t count, struct err *e) MUST_USE;

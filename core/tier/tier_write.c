@@ -32,17 +32,6 @@ static bool is_overtaken(const struct tier *t, const struct tier_value *v)
            (count > 0 && marks_judge_tags(t->marks, slots, count, v->since) != MARK_NONE);
 }
 
-/* Past the table's size rows are added for those that were taken out. */
-static bool has_room(struct tier *t)
-{
-    if (atomic_load(&t->bytes) < t->conf.size_bytes)
-        return true;
-    if (atomic_fetch_sub(&t->room, 1) > 0)
-        return true;
-    atomic_fetch_add(&t->room, 1);
-    return false;
-}
-
 static bool is_wanted(const struct tier_writer *w, const struct tier_item *i)
 {
     struct tier *t = w->link->tier;
@@ -50,7 +39,7 @@ static bool is_wanted(const struct tier_writer *w, const struct tier_item *i)
         return w->wants(w->arg, i->v.key);
     if (is_overtaken(t, &i->v))
         return false;
-    if (has_room(t))
+    if (tier_has_room(t))
         return true;
     tier_slots_stamp(&t->slots, i->v.hash);
     tier_count(&t->numbers.dropped, 1);

@@ -14,19 +14,6 @@ return {
   end,
 }]]
 
-local MANY = [[
-return {
-  load_many = function(keys, ctx)
-    local out = {}
-    for _, key in ipairs(keys) do
-      ctx.db:exec("INSERT INTO loads (key) VALUES ($1)", key)
-      local row = ctx.db:row("SELECT value, version FROM source WHERE key = $1", key)
-      if row then out[key] = rtcache.with(row.value, { version = row.version }) end
-    end
-    return out
-  end,
-}]]
-
 local function loaders()
   return {
     { pattern = "dear:*" },
@@ -44,7 +31,7 @@ for _, kind in ipairs { "postgres", "sqlite" } do
     local function start(o)
       o = o or {}
       o.loaders = o.loaders or loaders()
-      o.scripts = { ["asking.lua"] = ASKING, ["many.lua"] = MANY }
+      o.scripts = { ["asking.lua"] = ASKING }
       t = tier.start(kind, o)
     end
 
@@ -260,7 +247,7 @@ for _, kind in ipairs { "postgres", "sqlite" } do
       t:settle()
       assert.equal(1500, t:numbers().writes)
       t:restart "crash"
-      t:await("what is preloaded is there", function() return t:numbers().preloaded == 1200 end)
+      wait.until_true("what is preloaded is there", function() return t:numbers().preloaded == 1200 end)
       assert.equal(1200, expect.value(t.cache:stats()).store.entries)
     end)
 
@@ -276,9 +263,9 @@ for _, kind in ipairs { "postgres", "sqlite" } do
       start { options = { tier = { clean_every = "100ms" } }, loaders = { { pattern = "dear:*", ttl = "100ms" } } }
       t.source:put("dear:1", "Ann", { version = 7 })
       expect.value(t.cache:get "dear:1")
-      t:await("it is taken out", function() return t:numbers().cleaned >= 1 end)
+      wait.until_true("it is taken out", function() return t:numbers().cleaned >= 1 end)
       assert.equal(0, t:number "SELECT count(*) FROM cache_entry")
-      t:await("its size is known", function() return t:numbers().bytes > 0 end)
+      wait.until_true("its size is known", function() return t:numbers().bytes > 0 end)
     end)
 
     it("adds nothing past its size", function()
@@ -292,10 +279,10 @@ for _, kind in ipairs { "postgres", "sqlite" } do
       local text = table.concat(parts):gsub("\\", "a")
       t.source:put("dear:1", text, { version = 7 })
       expect.value(t.cache:get "dear:1")
-      t:await("it is too large", function() return t:numbers().bytes > 1048576 end)
+      wait.until_true("it is too large", function() return t:numbers().bytes > 1048576 end)
       t.source:put("dear:2", "small", { version = 7 })
       expect.value(t.cache:get "dear:2")
-      t:await("it is dropped", function() return t:numbers().dropped == 1 end)
+      wait.until_true("it is dropped", function() return t:numbers().dropped == 1 end)
       assert.equal(1, t:number "SELECT count(*) FROM cache_entry")
     end)
 
@@ -329,7 +316,7 @@ describe("a tier that is unwell", function()
     assert.equal(1, count)
     assert.is_truthy(t.server:log():find("rtcache tier-sql prints the table", 1, true))
     t.db:exec(tier.sql())
-    t:await("it is found", function() return t.server:log():find("tier%.up") ~= nil end)
+    wait.until_true("it is found", function() return t.server:log():find("tier%.up") ~= nil end)
     t:settle()
     assert.equal(20, t:number "SELECT count(*) FROM cache_entry")
   end)
@@ -340,7 +327,7 @@ describe("a tier that is unwell", function()
       loaded_at timestamptz NOT NULL DEFAULT now(), expires_at timestamptz NOT NULL)]]
     t.source:put("dear:1", "Ann", { version = 7 })
     expect.value(t.cache:get "dear:1")
-    t:await("it is told", function() return t.server:log():find('column.-packed.-does not exist') ~= nil end)
+    wait.until_true("it is told", function() return t.server:log():find('column.-packed.-does not exist') ~= nil end)
     t.db:exec(tier.sql()) -- which adds what is missing
     t:settle()
     assert.equal([["Ann"]], t:row("dear:1", "value"))

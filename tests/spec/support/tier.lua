@@ -80,10 +80,6 @@ end
 --- One number of a key's row, or of all of them.
 function Tier:number(sql) return self.db:number(sql) end
 
-function Tier:await(what, condition)
-  wait.until_true(what, condition)
-end
-
 --- Waits until all that was queued so far is written.
 function Tier:settle()
   wait.until_true("what waits is written", function()

@@ -12,7 +12,8 @@ local forms = {
   0.5, -0.0 * 1, 1e300, 0/0, 1/0, -1/0, 9007199254740993LL, -9223372036854775807LL - 1, 18446744073709551615ULL,
   "", "a", ("x"):rep(31), ("x"):rep(32), ("x"):rep(255), ("x"):rep(256), ("x"):rep(65535), ("x"):rep(65536),
   "a\0b", "\195\169", "\255\254", ("\255"):rep(300), ("\255"):rep(70000), true, false,
-  {}, { 1, "two", { three = 3 } }, { a = 1, b = { c = rtcache.null } }, nested(14), { ["a\0b"] = 1 }, '"quoted" \\ {"a",b}',
+  {}, { 1, "two", { three = 3 } }, { a = 1, b = { c = rtcache.null } }, nested(14), { ["a\0b"] = 1 },
+  '"quoted" \\ {"a",b}',
 }
 return {
   load = function(key, ctx)
@@ -47,7 +48,7 @@ for _, kind in ipairs { "postgres", "sqlite" } do
       t = tier.start(kind, {
         loaders = { { pattern = "form:*", script = "forms.lua", backend = "main" } },
         scripts = { ["forms.lua"] = FORMS },
-        options = { memory = "4mb" },
+        options = { memory = "2mb" },
       })
       local bytes, count = {}, 0
       while true do

@@ -1,4 +1,4 @@
--- ./dev bench tier [--rows 20000] [--rounds 5] [--save]: what rows of the tier cost beside rows of the source by their
+-- ./dev bench tier [--rows 100000] [--rounds 5] [--save]: what rows of the tier cost beside rows of the source by their
 -- primary key, in PostgreSQL and in SQLite. Entries of a memory that is far too small are asked for again, 64 and 1000
 -- in a request: from the source, and from the tier. And how many rows a second are written.
 
@@ -11,7 +11,7 @@ local report = require "report"
 local socket = require "socket"
 local wait = require "spec.support.wait"
 
-local options = report.options(arg, { rows = 20000, rounds = 5 })
+local options = report.options(arg, { rows = 100000, rounds = 5 })
 
 -- Autovacuum keeps the table's statistics, as anywhere.
 local SETTINGS = "autovacuum = on\nshared_buffers = 256MB\n"

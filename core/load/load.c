@@ -228,26 +228,6 @@ static uint32_t load_seats(const struct load *ld)
     return n;
 }
 
-static void load_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop, (void)events;
-    struct load *ld = timer->data;
-    load_tier_cancel(ld);
-    if (ld->run) {
-        ld->health = ld->binding->source->time_out(ld->run);
-        ld->run = NULL;
-        int64_t now_us = clock_us();
-        if (ld->health == HEALTH_BAD) /* else the script was slow, not the source */
-            capacity_ended(ld->binding->capacity, now_us - ld->attempt.began_us, true, now_us);
-    }
-    metrics_add(load_thread(ld)->metrics, M_LOADS_TIMEOUT, load_seats(ld));
-    struct err err;
-    err_set(&err, ERR_LOAD_TIMEOUT, "%s: the load took more than %lld ms",
-            ld->binding->conf->script, (long long)load_policy(ld)->load_timeout_ms);
-    load_end_fail(ld, &err, true);
-    load_goes_on(ld);
-}
-
 static void count_begin(struct load *ld)
 {
     struct thread_state *t = load_thread(ld);
@@ -264,6 +244,28 @@ static void count_begin(struct load *ld)
         loader_count(&c->by_reason[seat->flight->asked.reason], 1);
     }
     budget_earn(&t->budget, ld->binding->edition->snapshot->conf->retry_budget, clock_ms());
+}
+
+static void load_on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct load *ld = timer->data;
+    if (ld->asking > 0) /* nor has it asked its source */
+        count_begin(ld);
+    load_tier_cancel(ld);
+    if (ld->run) {
+        ld->health = ld->binding->source->time_out(ld->run);
+        ld->run = NULL;
+        int64_t now_us = clock_us();
+        if (ld->health == HEALTH_BAD) /* else the script was slow, not the source */
+            capacity_ended(ld->binding->capacity, now_us - ld->attempt.began_us, true, now_us);
+    }
+    metrics_add(load_thread(ld)->metrics, M_LOADS_TIMEOUT, load_seats(ld));
+    struct err err;
+    err_set(&err, ERR_LOAD_TIMEOUT, "%s: the load took more than %lld ms",
+            ld->binding->conf->script, (long long)load_policy(ld)->load_timeout_ms);
+    load_end_fail(ld, &err, true);
+    load_goes_on(ld);
 }
 
 /* For the seats that the tier had no answer for. */

@@ -3,7 +3,8 @@
 ---
 --- Each: race (its number, as in the tests' names), rule, file, from -> to (from stands exactly once
 --- in file), tests (unit tests as folder_name), unseen (why the simulator cannot find it out).
---- Rules of what an answer holds stand in answers.lua, those of restarts in restarts.lua, in the same form.
+--- Rules of what an answer holds stand in answers.lua, those of restarts in restarts.lua, of the tier in
+--- tier.lua, in the same form.
 
 return {
   {

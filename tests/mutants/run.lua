@@ -1,4 +1,5 @@
--- ./dev mutants [RACE...]: takes each rule of rules.lua, answers.lua and restarts.lua out of a copy of the sources,
+-- ./dev mutants [RACE...]: takes each rule of rules.lua, answers.lua, restarts.lua and tier.lua out of a copy of the
+-- sources,
 -- builds the tests that are named for its race, and shows that one of them fails; and how many seeds the
 -- simulator needs to find it out. Exit code 0: every one was caught.
 --
@@ -7,7 +8,8 @@
 --                each test that is named is there
 
 local rules = {}
-for _, file in ipairs { "mutants.rules", "mutants.answers", "mutants.restarts" } do
+for _, file in ipairs { "mutants.rules", "mutants.answers", "mutants.restarts",
+                         "mutants.tier" } do
   for _, rule in ipairs(require(file)) do rules[#rules + 1] = rule end
 end
 

@@ -1,4 +1,5 @@
---- One mutation per rule of what a row of the tier is worth, and of what may be written to it, in the form of rules.lua.
+--- One mutation per rule of what a row of the tier is worth, and of what may be written to it, in the form of
+--- rules.lua.
 
 local unseen = "it has no tier"
 

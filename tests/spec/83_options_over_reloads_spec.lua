@@ -453,7 +453,7 @@ describe("a reload takes over", function()
     { "log_file", "x.log" }, { "user", "nobody" }, { "unix_mode", "0600" }, { "auth_threads", 2 },
     { "unix_group", "0", server = { unix_mode = "0660" } },
     { "state", "state" }, { "journal", "off", server = { state = "state" } },
-    { "journal_bytes", "2mb", server = { state = "state" } },
+    { "journal_bytes", "2mb", server = { state = "state" } }, { "tier", { backend = "main" } },
   }
   for _, row in ipairs(RESTART) do
     it(("not %s, which it names, and nothing of what came with it"):format(row[1]), function()
@@ -491,7 +491,8 @@ describe("a reload takes over", function()
     there = {}
     for _, row in ipairs(RESTART) do there[row[1]] = true end
     assert.same(restarted, there)
-    there = { prefetch_max_concurrent = true, prefetch_max_queue = true, warm = true } -- specs 33 and 95
+    there = { prefetch_max_concurrent = true, prefetch_max_queue = true, warm = true,
+      tier_min_load = true } -- specs 33, 95 and 39
     for _, row in ipairs(OF_LOADER) do there[row[1]] = policies[row[1]] end
     assert.same(policies, there)
   end)

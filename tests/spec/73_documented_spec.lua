@@ -64,7 +64,7 @@ describe("docs/operations.md", function()
 
   it("names every number of stats, and no other", function()
     local server, source = Source.postgres({
-      options = { state = "state", snapshot_every = "0s" },
+      options = { state = "state", snapshot_every = "0s", tier = { backend = "main" } },
       loaders = { { pattern = "user:*", ttl = "60s" } },
     }, nil, { feed = "rtcache" })
     local stats = assert(server:connect():stats())

@@ -62,8 +62,7 @@ int tier_lane_attach(struct tier_lane *l, struct backend *b, enum tier_dialect d
     if (b == l->link.backend)
         return 0;
     give_up(l);
-    if (l->preload.busy)
-        tier_preload_stop(&l->preload);
+    tier_preload_pause(&l->preload);
     tier_link_detach(&l->link);
     int rc = b ? tier_link_attach(&l->link, b, d, e) : 0;
     if (rc != 0 || !b)

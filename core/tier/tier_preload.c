@@ -2,14 +2,15 @@
 
 #include "wire/mpw.h"
 
+#define AGAIN_S 1.
+
 static void next_page(struct tier_preload *p);
 
 static void end(struct tier_preload *p)
 {
     p->done = true;
-    buf_fini(&p->at);
-    buf_fini(&p->key);
-    buf_fini(&p->params);
+    ev_timer_stop(p->link->loop, &p->again);
+    tier_preload_fini(p);
 }
 
 static int keep_place(struct tier_preload *p, const struct tier_row *row)
@@ -18,6 +19,28 @@ static int keep_place(struct tier_preload *p, const struct tier_row *row)
     buf_clear(&p->key);
     int rc = buf_append(&p->at, row->at.data, row->at.size);
     return rc | buf_append(&p->key, row->key.data, row->key.size);
+}
+
+/* The page that failed, a little later. */
+static void try_again(struct tier_preload *p)
+{
+    if (++p->failures == TIER_PRELOAD_TRIES) {
+        end(p);
+        return;
+    }
+    ev_now_update(p->link->loop);
+    ev_timer_set(&p->again, AGAIN_S, 0.);
+    ev_timer_start(p->link->loop, &p->again);
+}
+
+static void preload_on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop, (void)events;
+    struct tier_preload *p = timer->data;
+    if (tier_link_admits(p->link))
+        next_page(p);
+    else
+        try_again(p);
 }
 
 /* How many rows there were; -1: no memory, or no rows at all. */
@@ -41,15 +64,16 @@ static int64_t take_page(struct tier_preload *p, struct slice answer)
 static void preload_on_done(struct call *q)
 {
     struct tier_preload *p = container_of(q, struct tier_preload, call);
-    int64_t count = -1;
     p->busy = false;
     ev_timer_stop(p->link->loop, &p->timeout);
     if (q->code != 0) {
         tier_link_failed(p->link, &q->err);
-    } else {
-        tier_link_well(p->link);
-        count = take_page(p, buf_slice(&q->result));
+        buf_fini(&q->result);
+        try_again(p);
+        return;
     }
+    tier_link_well(p->link);
+    int64_t count = take_page(p, buf_slice(&q->result));
     buf_fini(&q->result);
     p->left -= count;
     if (count < TIER_PRELOAD_ROWS || p->left <= 0)
@@ -58,11 +82,22 @@ static void preload_on_done(struct call *q)
         next_page(p);
 }
 
+static void give_up(struct tier_preload *p)
+{
+    if (!p->busy)
+        return;
+    p->busy = false;
+    ev_timer_stop(p->link->loop, &p->timeout);
+    backend_cancel(p->link->backend, &p->call);
+    buf_fini(&p->call.result);
+}
+
 static void preload_on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
     struct tier_preload *p = timer->data;
-    tier_preload_stop(p);
+    give_up(p);
+    try_again(p);
     tier_link_late(p->link, "page of the preload", TIER_PRELOAD_MS);
 }
 
@@ -97,12 +132,15 @@ void tier_preload_init(struct tier_preload *p, struct tier_link *link,
     buf_init(&p->key, 0);
     buf_init(&p->params, 0);
     ev_timer_init(&p->timeout, preload_on_timeout, 0., 0.);
-    p->timeout.data = p;
+    ev_timer_init(&p->again, preload_on_again, 0., 0.);
+    p->timeout.data = p->again.data = p;
 }
 
 void tier_preload_fini(struct tier_preload *p)
 {
-    end(p);
+    buf_fini(&p->at);
+    buf_fini(&p->key);
+    buf_fini(&p->params);
 }
 
 void tier_preload_start(struct tier_preload *p)
@@ -112,13 +150,14 @@ void tier_preload_start(struct tier_preload *p)
     next_page(p);
 }
 
+void tier_preload_pause(struct tier_preload *p)
+{
+    give_up(p);
+    ev_timer_stop(p->link->loop, &p->again);
+}
+
 void tier_preload_stop(struct tier_preload *p)
 {
-    if (p->busy) {
-        ev_timer_stop(p->link->loop, &p->timeout);
-        backend_cancel(p->link->backend, &p->call);
-        buf_fini(&p->call.result);
-    }
-    p->busy = false;
+    give_up(p);
     end(p);
 }

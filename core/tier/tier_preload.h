@@ -3,7 +3,8 @@
  *
  *   page of TIER_PRELOAD_ROWS, those that end last first --row by row--> taken --> the next page
  *
- * It ends with the table, with conf_tier's preload, or with a failure, which is told as one.
+ * It ends with the table, or with conf_tier's preload. A page that fails is tried again a second
+ * later, TIER_PRELOAD_TRIES times in all.
  * Thread: its loader loop's. Limits: one page in the air, TIER_PRELOAD_MS for it.
  */
 #ifndef RTCACHE_TIER_TIER_PRELOAD_H
@@ -12,8 +13,9 @@
 #include "tier/tier_link.h"
 #include "tier/tier_row.h"
 
-#define TIER_PRELOAD_ROWS 500
-#define TIER_PRELOAD_MS   10000
+#define TIER_PRELOAD_ROWS  500
+#define TIER_PRELOAD_MS    10000
+#define TIER_PRELOAD_TRIES 60
 
 struct tier_preload {
     struct tier_link *link; /* borrowed */
@@ -22,10 +24,11 @@ struct tier_preload {
     void *arg;
     struct call call;
     bool busy, done;
+    unsigned failures;
     int64_t left;
     struct buf at, key; /* of the last row */
     struct buf params;
-    ev_timer timeout;
+    ev_timer timeout, again;
 };
 
 void tier_preload_init(struct tier_preload *p, struct tier_link *link,
@@ -33,6 +36,8 @@ void tier_preload_init(struct tier_preload *p, struct tier_link *link,
 void tier_preload_fini(struct tier_preload *p); /* stopped */
 /* It begins, unless it did before. */
 void tier_preload_start(struct tier_preload *p);
+/* Its backend goes; it goes on with tier_preload_start. */
+void tier_preload_pause(struct tier_preload *p);
 void tier_preload_stop(struct tier_preload *p);
 
 #endif

@@ -331,6 +331,7 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
     check("get k --tls -s unix:/a.sock", 2, "", "~--tls: unix:/a.sock does not go over a network");
     check("watch-sql", 2, "", "~`rtcache help watch-sql` says more.\n");
     check("watch-sql --nothing", 2, "", "~`rtcache help watch-sql` says more.\n");
+    check("tier-sql --nothing", 2, "", "~`rtcache help tier-sql` says more.\n");
     check("get k --ttl 5s", 2, "", "~get takes no --ttl");
     check("get k --json=1", 2, "", "~--json takes nothing");
     check("get k --timeout", 2, "", "~--timeout takes DURATION");
@@ -352,6 +353,8 @@ static void help_names_commands_options_and_exit_codes(void **state)
     check("-h", 0, "~--server ADDR", "");
     check("watch-sql -h", 0, "~watch-sql TABLE", "");
     check("watch-sql --help", 0, "~watch-sql TABLE", "");
+    check("tier-sql -h", 0, "~tier-sql [TABLE]", "");
+    check("tier-sql --sqlite", 0, "~CREATE TABLE IF NOT EXISTS", "");
     check("help set", 0, "~--value-version N", "");
     check("set --help", 0, "~VALUE is JSON", "");
     check("--version", 0, "rtcache " RTCACHE_VERSION "\n", "");

@@ -14,6 +14,8 @@ return {
   end,
 }]]
 
+local FREE = [[return { load = function(key) return "of " .. key, { version = 7 } end }]]
+
 local function loaders()
   return {
     { pattern = "dear:*" },
@@ -31,7 +33,7 @@ for _, kind in ipairs { "postgres", "sqlite" } do
     local function start(o)
       o = o or {}
       o.loaders = o.loaders or loaders()
-      o.scripts = { ["asking.lua"] = ASKING }
+      o.scripts = { ["asking.lua"] = ASKING, ["free.lua"] = FREE }
       t = tier.start(kind, o)
     end
 
@@ -170,22 +172,22 @@ for _, kind in ipairs { "postgres", "sqlite" } do
     it("reads the keys of a get_many together", function()
       start { loaders = { { pattern = "dear:*" } } }
       local keys = {}
-      for i = 1, 200 do
+      for i = 1, 60 do
         keys[i] = "dear:" .. i
         t.source:put(keys[i], "of " .. i, { version = i })
       end
       expect.value(t.cache:get_many(keys))
       t:settle()
-      assert.equal(200, t:numbers().writes)
-      for _, key in ipairs { "dear:1", "dear:200" } do t:forget(key) end
+      assert.equal(60, t:numbers().writes)
+      for _, key in ipairs { "dear:1", "dear:60" } do t:forget(key) end
       local gone = 0
       for _, key in ipairs(keys) do
         if not t.cache:peek(key) then gone = gone + 1 end
       end
       local before = t:numbers().hits
       local values = expect.value(t.cache:get_many(keys))
-      for i = 1, 200 do assert.equal("of " .. i, values[i].value) end
-      assert.equal(200, t.source:loads())
+      for i = 1, 60 do assert.equal("of " .. i, values[i].value) end
+      assert.equal(60, t.source:loads())
       assert.equal(gone, t:numbers().hits - before)
     end)
 
@@ -236,14 +238,12 @@ for _, kind in ipairs { "postgres", "sqlite" } do
 
     it("preloads the newest rows", function()
       start {
-        loaders = { { pattern = "dear:*", warm = "stale", stale_ttl = "1h" } },
+        loaders = { { pattern = "free:*", script = "free.lua", warm = "stale", stale_ttl = "1h" } },
         options = { tier = { preload = 1200 }, memory = "16mb" },
       }
       local keys = {}
-      for i = 1, 1500 do keys[i] = "dear:" .. i end
-      t.source.db:exec("INSERT INTO source (key, value, version) WITH RECURSIVE n(i) AS "
-        .. "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500) SELECT 'dear:' || i, 'of ' || i, 7 FROM n")
-      expect.value(t.cache:get_many(keys))
+      for i = 1, 1500 do keys[i] = "free:" .. i end
+      for _, v in ipairs(expect.value(t.cache:get_many(keys))) do assert.is_nil(v.error) end
       t:settle()
       assert.equal(1500, t:numbers().writes)
       t:restart "crash"

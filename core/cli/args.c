@@ -92,6 +92,8 @@ static int set_option(struct args *a, enum args_option id, const char *text, str
     case ARGS_TTL: return set_duration(id, text, &a->ttl_ms, e);
     case ARGS_STALE_TTL: return set_duration(id, text, &a->stale_ttl_ms, e);
     case ARGS_VERSION_OF: return parse_integer(id, text, &a->value_version, e);
+    case ARGS_MIN_VERSION: return parse_integer(id, text, &a->min_version, e);
+    case ARGS_TAG: a->tags[a->tag_count++] = text; return 0;
     case ARGS_RATE:
         if (parse_integer(id, text, &a->rate, e) != 0)
             return ERR_BAD_REQUEST;
@@ -145,9 +147,10 @@ int args_parse(struct args *a, int argc, char **argv, struct err *e)
     bool ended = false;
 
     *a = (struct args){0};
-    a->words = calloc((size_t)argc + 1, sizeof *a->words);
+    a->words = calloc(2 * ((size_t)argc + 1), sizeof *a->words);
     if (!a->words)
         return err_set(e, ERR_NOMEM, "no memory");
+    a->tags = a->words + argc + 1;
     for (int i = 1; i < argc; i++) {
         if (ended || is_word(argv[i])) {
             a->words[a->count++] = argv[i];

@@ -27,6 +27,11 @@
     X(ARGS_TTL, "ttl", 0, "DURATION", "fresh for this long")                                       \
     X(ARGS_STALE_TTL, "stale-ttl", 0, "DURATION", "served stale for this long after that")         \
     X(ARGS_VERSION_OF, "value-version", 0, "N", "the value's version; a newer stored one wins")    \
+    X(ARGS_MIN_VERSION, "min-version", 0, "N", "no answer that is older; ask the source for it")   \
+    X(ARGS_PARTIAL, "partial", 0, NULL, "wait for no load: null for what is not there yet")        \
+    X(ARGS_DELETED, "deleted", 0, NULL, "the row is gone since --value-version")                   \
+    X(ARGS_TAG, "tag", 0, "TAG", "a tag of the value; may be given again for more")                \
+    X(ARGS_NO_TAGS, "no-tags", 0, NULL, "the value has no tag: none's invalidation drops it")      \
     X(ARGS_RATE, "rate", 0, "N", "keys a second (500)")                                            \
     X(ARGS_KEYS, "keys", 0, NULL, "print its keys, the most wanted first")                         \
     X(ARGS_BACKGROUND, "background", 0, NULL, "answer at once, load afterwards")                   \
@@ -52,14 +57,16 @@ extern const struct args_spec args_specs[ARGS_COUNT];
 
 #define ARGS_BIT(id) (1U << (id))
 
-/* Words and texts are borrowed from argv; the last of a repeated option holds. */
+/* Words and texts are borrowed from argv; the last of a repeated option holds, but for --tag. */
 struct args {
     const char **words; /* owned array */
     int count;
+    const char **tags; /* within the array of words */
+    int tag_count;
     uint32_t given; /* ARGS_BIT of each option that was there */
     const char *server, *ca, *cert, *key, *user, *password_file, *from;
     int64_t timeout_ms, stale_wait_ms, ttl_ms, stale_ttl_ms;
-    int64_t value_version, rate;
+    int64_t value_version, min_version, rate;
 };
 
 /* ERR_BAD_REQUEST with what is wrong, ERR_NOMEM. args_fini is due either way. */

@@ -10,12 +10,15 @@
     (TLS | ARGS_BIT(ARGS_USER) | ARGS_BIT(ARGS_PASSWORD_FILE) | ARGS_BIT(ARGS_SERVER) |            \
      ARGS_BIT(ARGS_TIMEOUT) | ARGS_BIT(ARGS_JSON) | ARGS_BIT(ARGS_PRETTY) | ARGS_BIT(ARGS_HELP))
 #define RAW   ARGS_BIT(ARGS_RAW)
-#define WAIT  ARGS_BIT(ARGS_STALE_WAIT)
+#define WAIT  (ARGS_BIT(ARGS_STALE_WAIT) | ARGS_BIT(ARGS_MIN_VERSION))
 #define TIMES (ARGS_BIT(ARGS_TTL) | ARGS_BIT(ARGS_STALE_TTL))
+#define TAGS  (ARGS_BIT(ARGS_TAG) | ARGS_BIT(ARGS_NO_TAGS))
 
 static const struct command commands[] = {
-    {"get", "KEY...", 1, -1, RAW | WAIT, COMMAND_VALUE, "get", "the value of a key",
+    {"get", "KEY...", 1, -1, RAW | WAIT | ARGS_BIT(ARGS_PARTIAL), COMMAND_VALUE, "get",
+     "the value of a key",
      "Loads it where it is not there. Several keys: one value a line, in their order.\n"
+     "With --partial what is not there yet is null, its load begins, and standard error says so.\n"
      "Exit code 1: there is no such thing (null is printed)."},
     {"entry", "KEY", 1, 1, WAIT, COMMAND_ENTRY, "get_entry",
      "the value of a key and what is known about it",
@@ -23,12 +26,13 @@ static const struct command commands[] = {
      "Exit code 1: there is no such thing."},
     {"peek", "KEY", 1, 1, 0, COMMAND_ENTRY, "peek", "what is stored under a key, without a load",
      "Exit code 1: nothing is stored (null is printed), or that there is no such thing."},
-    {"set", "KEY VALUE", 2, 2, RAW | TIMES | ARGS_BIT(ARGS_VERSION_OF), COMMAND_PLAIN, "set",
+    {"set", "KEY VALUE", 2, 2, RAW | TIMES | TAGS | ARGS_BIT(ARGS_VERSION_OF), COMMAND_PLAIN, "set",
      "store a value in the cache alone",
      "VALUE is JSON; with --raw it is text, kept as a string; - reads standard input.\n"
-     "{\"$bin\": \"base64\"} and {\"$ext\": [type, \"base64\"]} stand for binary and ext."},
-    {"invalidate", "KEY...", 1, -1, ARGS_BIT(ARGS_VERSION_OF), COMMAND_FOUND, "invalidate",
-     "drop entries: never served again",
+     "{\"$bin\": \"base64\"} and {\"$ext\": [type, \"base64\"]} stand for binary and ext.\n"
+     "Without --tag and --no-tags nobody knows its tags, and every tag's invalidation drops it."},
+    {"invalidate", "KEY...", 1, -1, ARGS_BIT(ARGS_VERSION_OF) | ARGS_BIT(ARGS_DELETED),
+     COMMAND_FOUND, "invalidate", "drop entries: never served again",
      "With --value-version: only what is older, which also stays out for floor_ttl.\n"
      "Prints for each key, in their order, whether there was an entry.\n"
      "Exit code 1: there was none for some key."},
@@ -51,8 +55,10 @@ static const struct command commands[] = {
      "serve entries as stale from now on, while they are loaded again",
      "Prints for each key, in their order, whether there was an entry.\n"
      "Exit code 1: there was none for some key."},
-    {"refresh", "KEY", 1, 1, ARGS_BIT(ARGS_BACKGROUND), COMMAND_ENTRY, "refresh",
-     "load a key now, whatever is stored", "Exit code 1: the source has no such thing."},
+    {"refresh", "KEY...", 1, -1, ARGS_BIT(ARGS_BACKGROUND) | ARGS_BIT(ARGS_MIN_VERSION),
+     COMMAND_ENTRY, "refresh", "load a key now, whatever is stored",
+     "Several keys are loaded side by side; one answer a line, in their order.\n"
+     "Exit code 1: the source has no such thing."},
     {"warm", "FILE", 1, 1, ARGS_BIT(ARGS_RATE), COMMAND_PLAIN, "get_entry",
      "load the keys of a list, slowly, in their order",
      "FILE has a key a line, the most wanted first; - is standard input. A key with control\n"
@@ -77,8 +83,9 @@ static const struct command commands[] = {
      "Exit code 3: the server has no such folder; 4: the file cannot be read, or is damaged, and "
      "the\n"
      "keys before the damage are printed."},
-    {"touch", "KEY", 1, 1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
-     "Exit code 1: there is no such entry."},
+    {"touch", "KEY...", 1, -1, TIMES, COMMAND_FOUND, "touch", "start the time of an entry again",
+     "Prints for each key, in their order, whether there was an entry.\n"
+     "Exit code 1: there was none for some key."},
     {"watch-sql", "TABLE --key TEMPLATE", 0, -1, 0, COMMAND_PLAIN, NULL,
      "SQL by which a table tells of its changes",
      "Prints it; no server is asked. For example:\n"
@@ -155,6 +162,8 @@ int command_check(const struct command *c, const struct args *a, struct err *e)
                        args_specs[__builtin_ctz(strange)].name);
     if (words < c->least)
         return err_set(e, ERR_BAD_REQUEST, "%s takes %s", c->name, c->words);
+    if (args_has(a, ARGS_TAG) && args_has(a, ARGS_NO_TAGS))
+        return err_set(e, ERR_BAD_REQUEST, "--tag and --no-tags do not go together");
     if (c->most >= 0 && words > c->most)
         return err_set(e, ERR_BAD_REQUEST, "%s takes %s, and \"%.40s\" is one word too many",
                        c->name, c->most ? c->words : "no words", a->words[1 + c->most]);
@@ -163,7 +172,8 @@ int command_check(const struct command *c, const struct args *a, struct err *e)
 
 enum command_answer command_answer_of(const struct command *c, const struct args *a)
 {
-    return c->answer == COMMAND_VALUE && a->count > 2 ? COMMAND_VALUES : c->answer;
+    bool many = a->count > 2 || args_has(a, ARGS_PARTIAL); /* which is an option of get_many */
+    return c->answer == COMMAND_VALUE && many ? COMMAND_VALUES : c->answer;
 }
 
 static int write_option(struct buf *out, enum args_option id)
@@ -194,9 +204,13 @@ int command_help(struct buf *out, const struct command *c)
                         c->words, c->summary);
     if (rc == 0 && c->text)
         rc = buf_printf(out, "\n%s\n", c->text);
+    if (rc == 0 && c->options)
+        rc = buf_printf(out, "\nOptions of %s:\n", c->name);
     if (rc == 0)
-        rc = buf_printf(out, "\nOptions:\n");
-    return rc == 0 ? write_options(out, options_of(c)) : rc;
+        rc = write_options(out, c->options);
+    if (rc == 0)
+        rc = buf_printf(out, "\nOptions of %s:\n", c->method ? "all commands" : c->name);
+    return rc == 0 ? write_options(out, options_of(c) & ~c->options) : rc;
 }
 
 int command_help_all(struct buf *out)

@@ -13,7 +13,7 @@
 enum command_answer {
     COMMAND_PLAIN,   /* as JSON */
     COMMAND_VALUE,   /* nil: exit 1 */
-    COMMAND_VALUES,  /* of get_many, which several keys become: one value a line */
+    COMMAND_VALUES,  /* of get_many, as several keys and --partial become: one value a line */
     COMMAND_ENTRY,   /* nil, or a map whose value is nil: exit 1 */
     COMMAND_FOUND,   /* false: exit 1 */
     COMMAND_LOADERS, /* a table on a terminal */
@@ -39,7 +39,7 @@ const char *command_nearest(const char *name);
 /* The right number of words, and no option that the command does not take. ERR_BAD_REQUEST. */
 int command_check(const struct command *c, const struct args *a, struct err *e) MUST_USE;
 
-/* c->answer, but for a get of several keys. */
+/* c->answer, but for what becomes a get_many. */
 enum command_answer command_answer_of(const struct command *c, const struct args *a);
 
 /* What `rtcache --help` and `rtcache help NAME` print. */

@@ -79,13 +79,18 @@ static int print_error(struct print *p, struct slice packed, int *code)
     return rc;
 }
 
-/* The parts of one element of get_many, {value = ...} or {error = ...}; the other one is empty.
- * Where both are, the value cannot be printed. */
-static int read_element(struct mp_reader *r, struct slice *value, struct slice *error)
+/* Packed; of those that are not there the size is 0. */
+struct element {
+    struct slice value, error, pending;
+};
+
+/* The parts of one element of get_many, {value = ...}, {error = ...} or {pending = true}. Where an
+ * error is, too, the value cannot be printed. */
+static int read_element(struct mp_reader *r, struct element *el)
 {
     struct mp_token t;
 
-    *value = *error = slice_of(NULL, 0);
+    *el = (struct element){0};
     if (mp_next(r, &t) != MP_OK || t.type != MP_MAP)
         return ERR_PROTOCOL;
     for (uint32_t left = t.count; left > 0; left--) {
@@ -94,11 +99,20 @@ static int read_element(struct mp_reader *r, struct slice *value, struct slice *
         if (mp_next(r, &key) != MP_OK || key.type != MP_STR || mp_take(r, &part) != MP_OK)
             return ERR_PROTOCOL;
         if (slice_eq_str(key.bytes, "value"))
-            *value = part;
+            el->value = part;
         else if (slice_eq_str(key.bytes, "error"))
-            *error = part;
+            el->error = part;
+        else if (slice_eq_str(key.bytes, "pending"))
+            el->pending = part;
     }
     return 0;
+}
+
+/* Of --partial. */
+static int print_pending(struct print *p, uint32_t number)
+{
+    int rc = buf_printf(p->err, "rtcache: key %u is not there yet: its load has begun\n", number);
+    return rc == 0 ? print_json(p, slice_of("\xc0", 1)) : rc;
 }
 
 /* What failed is null on standard output, so that the lines still match the keys. */
@@ -111,16 +125,19 @@ static int print_values(struct print *p, struct slice packed, int *code)
     if (mp_next(&r, &t) != MP_OK || t.type != MP_ARRAY)
         return ERR_PROTOCOL;
     for (uint32_t i = 0; i < t.count && rc == 0; i++) {
-        struct slice value, error;
+        struct element el;
         int one = CLI_DONE;
-        rc = read_element(&r, &value, &error);
-        if (rc == 0 && error.size) {
-            rc = print_error(p, error, &one);
+        rc = read_element(&r, &el);
+        if (rc == 0 && el.error.size) {
+            rc = print_error(p, el.error, &one);
             if (rc == 0)
                 rc = print_json(p, slice_of("\xc0", 1));
+        } else if (rc == 0 && el.pending.size) {
+            one = CLI_NIL;
+            rc = print_pending(p, i + 1);
         } else if (rc == 0) {
-            one = type_of(value) == MP_NIL ? CLI_NIL : CLI_DONE;
-            rc = print_value(p, value);
+            one = type_of(el.value) == MP_NIL ? CLI_NIL : CLI_DONE;
+            rc = print_value(p, el.value);
         }
         *code = one > *code ? one : *code; /* an error counts more than an absence */
     }

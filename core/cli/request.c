@@ -9,45 +9,75 @@
 
 #define INPUT_STEP 65536
 
-/* The options of a method's trailing map, with the names that the protocol gives them. */
+/* An option of a method's trailing map, with the name that the protocol gives it. */
 struct pair {
     const char *name;
+    bool is_flag; /* it is true; else value holds */
     int64_t value;
 };
 
-enum { PAIRS_MAX = 5 };
+enum { PAIRS_MAX = 9 };
 
+/* Whether its method takes timeout_ms. */
+static bool has_deadline(const struct command *c)
+{
+    static const char *const methods[] = {"get", "get_entry", "refresh", "put", "delete"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strcmp(methods[i], c->method) == 0)
+            return true;
+    return false;
+}
+
+/* All but the tags. */
 static size_t pairs_of(const struct command *c, const struct args *a, struct pair *pairs)
 {
+    const struct {
+        enum args_option id;
+        struct pair pair;
+    } known[PAIRS_MAX] = {
+        {ARGS_TIMEOUT, {"timeout_ms", false, a->timeout_ms}},
+        {ARGS_STALE_WAIT, {"stale_wait_ms", false, a->stale_wait_ms}},
+        {ARGS_MIN_VERSION, {"min_version", false, a->min_version}},
+        {ARGS_TTL, {"ttl_ms", false, a->ttl_ms}},
+        {ARGS_STALE_TTL, {"stale_ttl_ms", false, a->stale_ttl_ms}},
+        {ARGS_VERSION_OF, {"version", false, a->value_version}},
+        {ARGS_BACKGROUND, {"background", true, 0}},
+        {ARGS_PARTIAL, {"partial", true, 0}},
+        {ARGS_DELETED, {"deleted", true, 0}},
+    };
     size_t n = 0;
-    bool loads = c->options & (ARGS_BIT(ARGS_STALE_WAIT) | ARGS_BIT(ARGS_BACKGROUND));
-
-    if (args_has(a, ARGS_TIMEOUT) && loads)
-        pairs[n++] = (struct pair){"timeout_ms", a->timeout_ms};
-    if (args_has(a, ARGS_STALE_WAIT))
-        pairs[n++] = (struct pair){"stale_wait_ms", a->stale_wait_ms};
-    if (args_has(a, ARGS_TTL))
-        pairs[n++] = (struct pair){"ttl_ms", a->ttl_ms};
-    if (args_has(a, ARGS_STALE_TTL))
-        pairs[n++] = (struct pair){"stale_ttl_ms", a->stale_ttl_ms};
-    if (args_has(a, ARGS_VERSION_OF))
-        pairs[n++] = (struct pair){"version", a->value_version};
+    for (size_t i = 0; i < PAIRS_MAX; i++)
+        if (args_has(a, known[i].id) && (known[i].id != ARGS_TIMEOUT || has_deadline(c)))
+            pairs[n++] = known[i].pair;
     return n;
 }
 
-static int pack_options(struct buf *out, const struct pair *pairs, size_t count, bool background)
+/* --no-tags: none of them. */
+static int pack_tags(struct buf *out, const struct args *a)
 {
-    int rc = mpw_map(out, (uint32_t)count + background);
+    int rc = mpw_cstr(out, "tags");
+    if (rc == 0)
+        rc = mpw_array(out, (uint32_t)a->tag_count);
+    for (int i = 0; i < a->tag_count && rc == 0; i++)
+        rc = mpw_text(out, slice_str(a->tags[i]));
+    return rc;
+}
+
+static bool has_tags(const struct args *a)
+{
+    return args_has(a, ARGS_TAG) || args_has(a, ARGS_NO_TAGS);
+}
+
+static int pack_options(struct buf *out, const struct pair *pairs, size_t count,
+                        const struct args *a)
+{
+    int rc = mpw_map(out, (uint32_t)count + has_tags(a));
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = mpw_cstr(out, pairs[i].name);
         if (rc == 0)
-            rc = mpw_int(out, pairs[i].value);
+            rc = pairs[i].is_flag ? mpw_bool(out, true) : mpw_int(out, pairs[i].value);
     }
-    if (rc == 0 && background)
-        rc = mpw_cstr(out, "background");
-    if (rc == 0 && background)
-        rc = mpw_bool(out, true);
-    return rc;
+    return rc == 0 && has_tags(a) ? pack_tags(out, a) : rc;
 }
 
 static int read_input(FILE *in, struct buf *out, struct err *e)
@@ -111,8 +141,7 @@ static int pack_one(struct buf *out, const struct command *c, const struct args 
 {
     struct pair pairs[PAIRS_MAX];
     size_t pair_count = pairs_of(c, a, pairs);
-    bool background = args_has(a, ARGS_BACKGROUND);
-    bool map = pair_count > 0 || background;
+    bool map = pair_count > 0 || has_tags(a);
     bool many = command_answer_of(c, a) == COMMAND_VALUES;
     bool value = c->least == 2;
     const char *method = many ? "get_many" : c->method;
@@ -128,7 +157,7 @@ static int pack_one(struct buf *out, const struct command *c, const struct args 
             return rc;
     }
     if (rc == 0 && map)
-        rc = pack_options(out, pairs, pair_count, background);
+        rc = pack_options(out, pairs, pair_count, a);
     return rc == 0 ? 0 : err_set(e, rc, "the request is too large, or no memory");
 }
 
@@ -155,7 +184,7 @@ int request_pack(struct buf *out, const struct command *c, const struct args *a,
         return pack_lift(out, c, a, e);
     if (c->answer == COMMAND_STATS) /* its word is about the answer */
         return pack_one(out, c, a, 1, NULL, in, e);
-    if (c->answer == COMMAND_FOUND)
+    if (c->most < 0 && c->answer != COMMAND_VALUE) /* of which get_many takes all at once */
         *count = (size_t)a->count - 1;
     for (size_t i = 0; i < *count && rc == 0; i++)
         rc = pack_one(out, c, a, i + 1, a->count > 1 ? a->words[i + 1] : NULL, in, e);

@@ -321,7 +321,7 @@ static void wrong_usage_is_exit_code_2_and_says_what_is_right(void **state)
     check("something-else k", 2, "", "~no command");
     check("get", 2, "", "~get takes KEY...");
     check("set k", 2, "", "~set takes KEY VALUE");
-    check("touch a b", 2, "", "~touch takes KEY, and \"b\" is one word too many");
+    check("peek a b", 2, "", "~peek takes KEY, and \"b\" is one word too many");
     check("ping a", 2, "", "~ping takes no words");
     check("get k --timeuot 5s", 2, "", "~unknown option --timeuot; did you mean --timeout?");
     check("get k --zzzzzzzzzzzz", 2, "", "rtcache: unknown option --zzzzzzzzzzzz\n");

@@ -39,6 +39,30 @@ static void help_lines_fit_a_terminal(void **state)
     buf_fini(&help);
 }
 
+/* Where name stands in text, as a line's first word after blanks. */
+static size_t place_of(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    if (!at)
+        fail_msg("the help has no %s:\n%s", name, text);
+    return (size_t)(at - text);
+}
+
+static void the_help_of_a_command_begins_with_its_own_options(void **state)
+{
+    (void)state;
+    struct buf help;
+    buf_init(&help, 0);
+    assert_int_equal(command_help(&help, command_find("set")), 0);
+    assert_int_equal(buf_append(&help, "", 1), 0);
+    size_t all = place_of(help.data, "\nOptions of all commands:\n");
+    assert_true(place_of(help.data, "\nOptions of set:\n") < all);
+    assert_true(place_of(help.data, "--ttl DURATION") < all);
+    assert_true(place_of(help.data, "--tag TAG") < all);
+    assert_true(place_of(help.data, "--server ADDR") > all);
+    buf_fini(&help);
+}
+
 static void the_nearest_command_is_found(void **state)
 {
     (void)state;
@@ -53,6 +77,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_documented_help_is_the_help),
         cmocka_unit_test(help_lines_fit_a_terminal),
+        cmocka_unit_test(the_help_of_a_command_begins_with_its_own_options),
         cmocka_unit_test(the_nearest_command_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,15 +116,26 @@ static void every_command_becomes_its_requests(void **state)
         {"get k --timeout 2s --stale-wait 5ms",
          "[0,1,\"get\",[\"k\",{\"timeout_ms\":2000,\"stale_wait_ms\":5}]]"},
         {"get a b --stale-wait 5ms", "[0,1,\"get_many\",[[\"a\",\"b\"],{\"stale_wait_ms\":5}]]"},
+        {"get k --min-version 7", "[0,1,\"get\",[\"k\",{\"min_version\":7}]]"},
+        {"get k --partial", "[0,1,\"get_many\",[[\"k\"],{\"partial\":true}]]"},
+        {"get a b --partial --min-version 7",
+         "[0,1,\"get_many\",[[\"a\",\"b\"],{\"min_version\":7,\"partial\":true}]]"},
+        {"entry k --min-version -7", "[0,1,\"get_entry\",[\"k\",{\"min_version\":-7}]]"},
         {"entry k", "[0,1,\"get_entry\",[\"k\"]]"},
         {"peek k", "[0,1,\"peek\",[\"k\"]]"},
         {"set k [1]", "[0,1,\"set\",[\"k\",[1]]]"},
         {"set k 1 --ttl 1s --stale-ttl 2s --value-version 3",
          "[0,1,\"set\",[\"k\",1,{\"ttl_ms\":1000,\"stale_ttl_ms\":2000,\"version\":3}]]"},
+        {"set k 1 --tag a --tag=b", "[0,1,\"set\",[\"k\",1,{\"tags\":[\"a\",\"b\"]}]]"},
+        {"set k 1 --no-tags --ttl 1s", "[0,1,\"set\",[\"k\",1,{\"ttl_ms\":1000,\"tags\":[]}]]"},
         {"set k - --raw", "[0,1,\"set\",[\"k\",\"from the pipe\"]]"},
         {"invalidate a", "[0,1,\"invalidate\",[\"a\"]]"},
         {"invalidate a b --value-version 3", "[0,1,\"invalidate\",[\"a\",{\"version\":3}]] "
                                              "[0,2,\"invalidate\",[\"b\",{\"version\":3}]]"},
+        {"invalidate a --deleted --value-version 3",
+         "[0,1,\"invalidate\",[\"a\",{\"version\":3,\"deleted\":true}]]"},
+        {"put k 1 --timeout 2s", "[0,1,\"put\",[\"k\",1,{\"timeout_ms\":2000}]]"},
+        {"delete k --timeout 2s", "[0,1,\"delete\",[\"k\",{\"timeout_ms\":2000}]]"},
         {"put k 1 --value-version 3", "[0,1,\"put\",[\"k\",1,{\"version\":3}]]"},
         {"put --raw k 1", "[0,1,\"put\",[\"k\",\"1\"]]"},
         {"delete k --value-version 3", "[0,1,\"delete\",[\"k\",{\"version\":3}]]"},
@@ -138,6 +149,10 @@ static void every_command_becomes_its_requests(void **state)
          "[0,1,\"refresh\",[\"k\",{\"timeout_ms\":1000,\"background\":true}]]"},
         {"touch k --ttl 1s --stale-ttl 2s",
          "[0,1,\"touch\",[\"k\",{\"ttl_ms\":1000,\"stale_ttl_ms\":2000}]]"},
+        {"refresh a b --min-version 7", "[0,1,\"refresh\",[\"a\",{\"min_version\":7}]] "
+                                        "[0,2,\"refresh\",[\"b\",{\"min_version\":7}]]"},
+        {"touch a b --ttl 1s", "[0,1,\"touch\",[\"a\",{\"ttl_ms\":1000}]] "
+                               "[0,2,\"touch\",[\"b\",{\"ttl_ms\":1000}]]"},
         {"loaders", "[0,1,\"loaders\",[]]"},
         {"stats", "[0,1,\"stats\",[]]"},
         {"stats store", "[0,1,\"stats\",[]]"},
@@ -159,11 +174,11 @@ static const struct rule {
     int least, most;
     const char *options;
 } rules[] = {
-    {"get", 1, 0, "raw stale-wait"},
-    {"entry", 1, 1, "stale-wait"},
+    {"get", 1, 0, "raw stale-wait min-version partial"},
+    {"entry", 1, 1, "stale-wait min-version"},
     {"peek", 1, 1, ""},
-    {"set", 2, 2, "raw ttl stale-ttl value-version"},
-    {"invalidate", 1, 0, "value-version"},
+    {"set", 2, 2, "raw ttl stale-ttl value-version tag no-tags"},
+    {"invalidate", 1, 0, "value-version deleted"},
     {"put", 2, 2, "raw value-version"},
     {"delete", 1, 1, "value-version"},
     {"invalidate-tag", 1, 0, ""},
@@ -171,8 +186,8 @@ static const struct rule {
     {"expire-tag", 1, 0, ""},
     {"expire-match", 1, 0, ""},
     {"expire", 1, 0, ""},
-    {"refresh", 1, 1, "background"},
-    {"touch", 1, 1, "ttl stale-ttl"},
+    {"refresh", 1, 0, "background min-version"},
+    {"touch", 1, 0, "ttl stale-ttl"},
     {"passwd", 0, 0, "file"},
     {"loaders", 0, 0, ""},
     {"stats", 0, 1, ""},
@@ -188,8 +203,8 @@ static const char *const of_all[] = {
     "server=:1", "timeout=1s", "json",   "pretty",
 };
 static const char *const of_some[] = {
-    "raw",        "stale-wait=1s", "ttl=1s", "stale-ttl=1s", "value-version=1",
-    "background", "file=f",        "keys",
+    "raw",  "stale-wait=1s", "ttl=1s",  "stale-ttl=1s", "value-version=1", "background", "file=f",
+    "keys", "min-version=1", "partial", "deleted",      "tag=t",           "no-tags",
 };
 
 static bool takes_any_number(const struct rule *r)
@@ -257,6 +272,12 @@ static void every_command_takes_its_options_and_no_other(void **state)
     }
 }
 
+static void tags_and_none_do_not_go_together(void **state)
+{
+    (void)state;
+    assert_refused("set k 1 --tag a --no-tags", "--tag and --no-tags do not go together");
+}
+
 static void floors_are_lifted_of_what_is_named_and_of_nothing_else(void **state)
 {
     (void)state;
@@ -274,6 +295,7 @@ int main(void)
         cmocka_unit_test(every_command_becomes_its_requests),
         cmocka_unit_test(every_command_takes_its_words_and_no_other_number),
         cmocka_unit_test(every_command_takes_its_options_and_no_other),
+        cmocka_unit_test(tags_and_none_do_not_go_together),
         cmocka_unit_test(floors_are_lifted_of_what_is_named_and_of_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

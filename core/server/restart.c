@@ -277,7 +277,7 @@ static int open_journal(struct restart *r, struct err *e)
     const struct conf *conf = r->server->conf;
     const struct journal_reading *read = &r->read.journal;
     if (strcmp(conf->journal, "off") == 0)
-        return 0;
+        return journal_remove(r->dir, e);
     struct journal_options o = {
         .dir = r->dir,
         .incarnation = rng_os(),

@@ -59,6 +59,10 @@ struct journal_options {
 int journal_open(struct journal **out, const struct journal_options *o, struct err *e) MUST_USE;
 void journal_close(struct journal *j); /* no lane may hold records; NULL is allowed */
 
+/* A server that keeps none: what is there is of another one, and misses what comes now. ERR_IO:
+ * some of it is still there, and a later start would believe in it. */
+int journal_remove(struct state_dir *d, struct err *e) MUST_USE;
+
 /* What a reload may change. */
 void journal_keep(struct journal *j, int64_t keep_ms, uint64_t max_bytes);
 

@@ -150,20 +150,19 @@ int journal_next_file(struct journal *j, int64_t now_ms, int64_t wall_ms, struct
 
 /* ---- a new chain ---- */
 
-/* *last: the highest number that a file had. */
-static int remove_all(struct journal *j, uint64_t *last, struct err *e)
+/* *last: the highest number that a file had, if it is above what stands there. */
+static int remove_all(struct state_dir *d, uint64_t *last, struct err *e)
 {
     struct journal_files files;
     char name[JOURNAL_NAME_SIZE];
     int rc;
-    *last = j->next.number;
     do {
-        rc = journal_file_list(j->dir, &files, e);
+        rc = journal_file_list(d, &files, e);
         size_t count = files.count < JOURNAL_FILES_MOST ? files.count : JOURNAL_FILES_MOST;
         for (size_t i = 0; i < count && rc == 0; i++) {
             *last = files.number[i] > *last ? files.number[i] : *last;
             journal_file_name(name, files.number[i]);
-            rc = state_dir_remove(j->dir, name, e);
+            rc = state_dir_remove(d, name, e);
         }
     } while (rc == 0 && files.count > JOURNAL_FILES_MOST);
     return rc;
@@ -198,8 +197,8 @@ static int new_chain(struct journal *j, uint64_t last, int64_t now_ms, int64_t w
 
 int journal_begin_anew(struct journal *j, int64_t now_ms, int64_t wall_ms, struct err *e)
 {
-    uint64_t last;
-    int rc = remove_all(j, &last, e);
+    uint64_t last = j->next.number;
+    int rc = remove_all(j->dir, &last, e);
     if (rc == 0)
         rc = new_chain(j, last, now_ms, wall_ms, e);
     if (rc == 0)
@@ -257,8 +256,8 @@ static int go_on(struct journal *j, const struct journal_options *o, struct err 
 static int begin_first(struct journal *j, const struct journal_options *o, struct err *e)
 {
     struct err why;
-    uint64_t last;
-    int rc = remove_all(j, &last, e);
+    uint64_t last = j->next.number;
+    int rc = remove_all(j->dir, &last, e);
     if (rc != 0)
         return rc;
     if (new_chain(j, last, o->now_ms, o->wall_ms, &why) != 0) {
@@ -298,6 +297,12 @@ int journal_open(struct journal **out, const struct journal_options *o, struct e
     else
         journal_close(j);
     return rc;
+}
+
+int journal_remove(struct state_dir *d, struct err *e)
+{
+    uint64_t last = 0;
+    return remove_all(d, &last, e);
 }
 
 void journal_close(struct journal *j)

@@ -174,7 +174,6 @@ struct script *runtime_room(struct runtime *rt, const char *file)
     return s;
 }
 
-
 int runtime_add_script(struct runtime *rt, const char *file, int *script, struct err *e)
 {
     for (int i = 0; i < rt->script_count; i++) {

@@ -286,6 +286,23 @@ static void a_text_past_its_limit_breaks_it(void **state)
     world_end(&w);
 }
 
+/* What a server without a journal does to the files of one before. */
+static void a_journal_that_is_kept_no_more_goes(void **state)
+{
+    (void)state;
+    struct broken_world w = world_of(false);
+    journal_tick(w.j, 1000 + 1000, 6000);
+    journal_write_key(&w.l, "b");
+    assert_string_equal(state_names(), "journal.00000001 journal.00000002 snapshot");
+    call_plan(CALL_UNLINKAT, 2, EACCES);
+    assert_int_equal(journal_remove(w.dir, &e), ERR_IO);
+    calls_forget();
+    assert_int_equal(journal_remove(w.dir, &e), 0);
+    assert_string_equal(state_names(), "snapshot");
+    assert_int_equal(journal_remove(w.dir, &e), 0);
+    world_end(&w);
+}
+
 /* ---- sync ---- */
 
 static void a_flush_waits_for_the_disk_only_where_it_is_told_to(void **state)
@@ -454,6 +471,7 @@ int main(void)
         TEST(a_file_that_cannot_be_removed_is_emptied),
         TEST(past_its_bound_it_breaks),
         TEST(a_text_past_its_limit_breaks_it),
+        TEST(a_journal_that_is_kept_no_more_goes),
         TEST(a_flush_waits_for_the_disk_only_where_it_is_told_to),
         TEST(threads_write_side_by_side),
         TEST(one_wait_for_the_disk_is_for_all_that_is_written),

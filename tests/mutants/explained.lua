@@ -52,6 +52,12 @@ return {
     reason = "whether the beginnings of two patterns differ is asked of both alike",
   },
   {
+    file = "core/store/shard.c",
+    from = "struct entry *e = find_live(s, key, hash, now, 0, &status, &hit);",
+    to = "struct entry *e = find_live(s, key, hash, now, 1, &status, &hit);",
+    reason = "of what is wanted the search looks at WANT_CANDIDATE alone",
+  },
+  {
     file = "core/store/store.c",
     from = "table_prefetch_entry(&shard_of(s, hash)->table, hash);",
     to = "while (false) table_prefetch_entry(&shard_of(s, hash)->table, hash);",

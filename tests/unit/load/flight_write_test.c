@@ -1,6 +1,8 @@
 /* Writes to the source: what they leave in the store, and what they do to loads in the air. */
 #include "flight_world.h"
 
+#include "base/hash.h"
+
 static struct put put_version(struct world *w, int64_t version, const char *packed)
 {
     struct slice k = slice_str("k");
@@ -51,6 +53,29 @@ static void a_write_is_seen_by_the_next_get(void **state)
     struct put p = put_version(w, 3, value_b);
     assert_true(write_through(w, &p));
     assert_int_equal(stored_version(w), 3);
+}
+
+/* Keys share few places for that: one that has another place is none of its concern. */
+static void a_plain_invalidation_of_another_key_leaves_a_write_alone(void **state)
+{
+    struct world *w = *state;
+    struct put p = put_version(w, 3, value_b);
+    struct write_token token = begin_write(w, &p);
+    int others = 0;
+    for (int i = 0; i < 20; i++) {
+        char key[20];
+        snprintf(key, sizeof key, "other %d", i);
+        if (hash_drop(store_hash(w->store, slice_str(key)), 64) == hash_drop(p.hash, 64))
+            continue;
+        invalidate(w, key, NULL);
+        others++;
+    }
+    assert_true(others > 10);
+    assert_true(end_write(w, &p, token));
+    p.version = 4;
+    token = begin_write(w, &p);
+    invalidate(w, "k", NULL);
+    assert_false(end_write(w, &p, token));
 }
 
 static void race_13_two_writes_are_stored_by_version_not_by_arrival(void **state)
@@ -317,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_write_is_seen_by_the_next_get),
+        T(a_plain_invalidation_of_another_key_leaves_a_write_alone),
         T(race_13_two_writes_are_stored_by_version_not_by_arrival),
         T(race_13_a_plain_invalidation_overlaps_a_write_that_another_one_followed),
         T(race_10_a_put_that_takes_longer_than_a_floor_lasts_is_not_kept),

@@ -1,5 +1,5 @@
 /* One run: what the seed decides, the world, and its end. */
-#include "sim.h"
+#include "lives.h"
 
 #include <stdlib.h>
 
@@ -12,6 +12,9 @@ struct sim *sim_new(void)
         fputs("sim: no memory\n", stderr);
         abort();
     }
+    s->lives = calloc(1, sizeof *s->lives);
+    if (!s->lives)
+        abort();
     buf_init(&s->out, 0);
     s->metrics = metrics_mine();
     return s;
@@ -19,6 +22,7 @@ struct sim *sim_new(void)
 
 void sim_free(struct sim *s)
 {
+    free(s->lives);
     buf_fini(&s->out);
     history_free(&s->history);
     free(s);
@@ -26,6 +30,8 @@ void sim_free(struct sim *s)
 
 void sim_note(struct sim *s, struct event e)
 {
+    if (s->dead)
+        return;
     e.at_ms = s->now_ms - START_MS;
     if (e.until_ms)
         e.until_ms -= START_MS;
@@ -178,6 +184,7 @@ void sim_run(struct sim *s, uint64_t seed, enum plant plant)
 {
     begin_anew(s, seed, plant);
     choose(s);
+    lives_choose(s, seed);
     s->healing = true; /* its first configuration comes at once */
     world_open(s);
     s->healing = false;
@@ -194,9 +201,12 @@ void sim_run(struct sim *s, uint64_t seed, enum plant plant)
         s->now_ms += s->k.write_timeout_ms + s->k.floor_ttl_ms;
     else
         live_before(s);
-    clients_start(s);
+    if (s->k.kept)
+        lives_run(s);
+    clients_start(s, s->k.ops / s->k.lives);
     tasks_run(s, INT64_MAX);
     clients_finish(s);
     clients_stop(s);
     world_close(s);
+    lives_fini(s);
 }

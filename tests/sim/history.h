@@ -53,11 +53,11 @@ enum event_kind {
     DID_ADOPT,      /* requests of I/O thread id are served by the newer configuration */
     DID_JUMP,       /* the clock went on by ttl_ms at once */
     DID_QUIET,      /* nothing is in the air: what is stored; code a got_status, read */
-    DID_DOWN, /* the server is gone: STORED: it was stopped; else killed, and who waited hears nothing */
-    DID_UP, /* it is there again; STORED: all that was acknowledged is known to it; until_ms: a write
+    DID_DOWN,       /* the server is gone. STORED: it was stopped; else it was killed */
+    DID_UP,      /* it is there again. STORED: it knows all that was acknowledged; until_ms: a write
                  from before may take place; status: what has happened, a bit each (lives.c) */
-    DID_BACK, /* of a key: status: as what its entries from before may be served, an enum back; STORED
-                 as of UP; until_ms: where a killed server had begun a write that may take place */
+    DID_BACK,    /* of a key: status: an enum back; STORED as of UP; until_ms: a killed server had
+                 begun a write that may take place until then */
     DID_STOP,    /* the server goes down, and things change again */
     DID_SETTLED, /* every change is told of and shown everywhere: gets from here on are exact */
 };

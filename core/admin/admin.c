@@ -1,13 +1,10 @@
 #include "admin/admin_priv.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "metrics/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define GUARD_S .5
@@ -15,19 +12,6 @@
 static void recv_stop(struct message *m, void *owner);
 
 /* ---- turns ---- */
-
-void admin_turn(struct admin *a)
-{
-    MHD_UNSIGNED_LONG_LONG ms;
-    if (!a->http)
-        return;
-    MHD_run(a->http);
-    ev_timer_stop(a->worker.loop, &a->due);
-    if (MHD_get_timeout(a->http, &ms) != MHD_YES)
-        return;
-    ev_timer_set(&a->due, (double)ms / 1e3, 0.);
-    ev_timer_start(a->worker.loop, &a->due);
-}
 
 static void admin_on_turn(struct ev_loop *loop, ev_io *io, int events)
 {
@@ -43,85 +27,11 @@ static void admin_on_due(struct ev_loop *loop, ev_timer *timer, int events)
 
 /* ---- connections ---- */
 
-void visit_become(struct admin *a, struct visit *v, enum visit_state state)
-{
-    list_remove(&v->link);
-    v->state = state;
-    v->since_ms = clock_ms();
-    list_push_back(&a->visits, &v->link);
-}
-
-/* The library finds that its client has left. */
-static void visit_cut(struct visit *v, const char *why)
-{
-    if (v->cut)
-        return;
-    v->cut = true;
-    (void)shutdown(v->fd, SHUT_RDWR);
-    metrics_inc(metrics_mine(), M_ADMIN_CUT);
-    log_debug("admin.cut", "reason=%s", why);
-}
-
-static int64_t limit_of(const struct visit *v)
-{
-    switch (v->state) {
-    case VISIT_FIRST: return ADMIN_HEAD_MS;
-    case VISIT_IDLE: return ADMIN_IDLE_MS;
-    case VISIT_ANSWER: break;
-    }
-    return ADMIN_ANSWER_MS;
-}
-
 static void admin_on_guard(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)events;
-    struct admin *a = timer->data;
-    int64_t now_ms = clock_ms();
-    list_for_each (link, &a->visits) {
-        struct visit *v = container_of(link, struct visit, link);
-        if (now_ms - v->since_ms >= limit_of(v))
-            visit_cut(v, v->state == VISIT_ANSWER ? "answer" : "head");
-    }
-    admin_turn(a);
-}
-
-/* The one that waits longest makes room; those that are answered stay. */
-static void make_room(struct admin *a)
-{
-    list_for_each (link, &a->visits) {
-        struct visit *v = container_of(link, struct visit, link);
-        if (v->state == VISIT_ANSWER || v->cut)
-            continue;
-        visit_cut(v, "full");
-        return;
-    }
-}
-
-static void visit_begin(struct admin *a, struct MHD_Connection *c, void **of)
-{
-    struct visit *v = calloc(1, sizeof *v);
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *of = v;
-    if (!v || !info)
-        return; /* requests of it are refused */
-    v->fd = info->connect_fd;
-    v->since_ms = clock_ms();
-    list_push_back(&a->visits, &v->link);
-    if (++a->visit_count > ADMIN_CONNECTIONS)
-        make_room(a);
-}
-
-static void visit_end(struct admin *a, void **of)
-{
-    struct visit *v = *of;
-    *of = NULL;
-    if (!v)
-        return;
-    if (v->link.next) {
-        list_remove(&v->link);
-        a->visit_count--;
-    }
-    free(v);
+    visit_guard(timer->data);
+    admin_turn(timer->data);
 }
 
 static void admin_on_connection(void *arg, struct MHD_Connection *c, void **of,
@@ -206,14 +116,14 @@ static void admin_log(void *arg, const char *fmt, va_list args)
 static int make_http(struct admin *a, struct err *e)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    a->http = MHD_start_daemon(
-        flags, 0, NULL, NULL, request_take, a, MHD_OPTION_EXTERNAL_LOGGER, admin_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, a->options.fd, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)ADMIN_CONNECTIONS + 16, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)ADMIN_CONNECTION_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(ADMIN_IDLE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, admin_on_connection, a,
-        MHD_OPTION_NOTIFY_COMPLETED, request_over, a, MHD_OPTION_END);
+    a->http = MHD_start_daemon(flags, 0, NULL, NULL, request_take, a, MHD_OPTION_EXTERNAL_LOGGER,
+                               admin_log, NULL, MHD_OPTION_LISTEN_SOCKET, a->options.fd,
+                               MHD_OPTION_CONNECTION_LIMIT, (unsigned)ADMIN_CONNECTIONS + 16,
+                               MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)ADMIN_CONNECTION_BYTES,
+                               MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(ADMIN_IDLE_MS / 1000),
+                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_SIGPIPE_HANDLED_BY_APP,
+                               1, MHD_OPTION_NOTIFY_CONNECTION, admin_on_connection, a,
+                               MHD_OPTION_NOTIFY_COMPLETED, request_over, a, MHD_OPTION_END);
     if (!a->http)
         return err_set(e, ERR_IO, "admin: no HTTP server could be made");
     a->options.fd = -1; /* the library's */

@@ -8,7 +8,7 @@
  * watched by that loop. What is told is read as `stats` reads it: no I/O or loader thread takes
  * part. Thread: new, start, join, free: the main one; ready, drain, change, stop: any, once each
  * but for change; the rest is its own thread's. Limits: ADMIN_CONNECTIONS connections, past which
- * the one that waits longest for a request of its own goes; ADMIN_HEAD_MS for the head of a first
+ * the one that has said nothing longest goes; ADMIN_HEAD_MS for the head of a first
  * request, ADMIN_IDLE_MS for a later one, ADMIN_ANSWER_MS for an answer, ADMIN_CONNECTION_BYTES.
  */
 #ifndef RTCACHE_ADMIN_ADMIN_H
@@ -28,12 +28,12 @@
 struct admin;
 
 struct admin_options {
-    int fd;            /* listens; handed over, also where admin_new fails */
-    const char *host;  /* of the address that it was written with; copied */
+    int fd;           /* listens; handed over, also where admin_new fails */
+    const char *host; /* of the address that it was written with; copied */
     bool is_unix;
-    struct report of;  /* all but snapshot, journal and now_ms */
+    struct report of;              /* all but snapshot, journal and now_ms */
     const struct changes *changes; /* whose journal is there once the server is ready */
-    struct mailbox *control; /* the main thread's */
+    struct mailbox *control;       /* the main thread's */
     void (*recv_auth)(struct message *m, void *owner);
 };
 

@@ -1,7 +1,8 @@
 /*
  * admin_priv: what the files of admin share; nobody else includes it.
  *
- *   admin (thread, connections, guards) -> request (who may ask what) -> pages (the answers)
+ *   admin (thread, life) -> request (who may ask what) -> pages (the answers)
+ *                    `----------> visit (connections, turns of the library)
  *
  * Thread: admin's own.
  */
@@ -49,10 +50,17 @@ struct admin {
     struct message ready, drain, stop;
 };
 
+/* visit.c */
 /* Lets the library do what is due, and finds out when it wants to be asked again. */
 void admin_turn(struct admin *a);
 /* It is in another state from now on. */
 void visit_become(struct admin *a, struct visit *v, enum visit_state state);
+
+/* A connection has come, and is gone; *of is what the library keeps of it. */
+void visit_begin(struct admin *a, struct MHD_Connection *c, void **of);
+void visit_end(struct admin *a, void **of);
+/* Cuts those that take too long. */
+void visit_guard(struct admin *a);
 
 /* request.c, as libmicrohttpd wants it: what came of a head, and that a request is over. */
 enum MHD_Result request_take(void *admin, struct MHD_Connection *c, const char *path,

@@ -6,8 +6,7 @@
 
 #define TOTAL "_total"
 
-void metric_text_family(struct metric_text *t, const char *name, const char *type,
-                        const char *help)
+void metric_text_family(struct metric_text *t, const char *name, const char *type, const char *help)
 {
     size_t size = strlen(name);
     if (t->openmetrics && strcmp(type, "counter") == 0)

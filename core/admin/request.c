@@ -23,7 +23,15 @@ enum asked_step {
     ASKED_NEW,
     ASKED_WAITS,  /* for the main thread: the connection is suspended */
     ASKED_KNOWN,  /* its user may ask */
-    ASKED_REFUSED /* why stands in err */
+    ASKED_DENIED, /* why stands in err */
+    ASKED_WRONG   /* why stands in refusal */
+};
+
+/* An answer of one line. */
+struct refusal {
+    unsigned code;
+    const char *name, *value; /* a header; or NULL */
+    const char *why;
 };
 
 /* A request, from its head to its end. */
@@ -34,12 +42,13 @@ struct asked {
     enum asked_step step;
     struct asking *asking; /* where it waits */
     struct err err;
+    struct refusal refusal;
 };
 
 /* ---- answers ---- */
 
 static enum MHD_Result answer(struct asked *q, unsigned code, const char *type, struct buf *body,
-                            const char *name, const char *value)
+                              const char *name, const char *value)
 {
     struct MHD_Response *r =
         MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_MUST_FREE);
@@ -79,8 +88,7 @@ static enum MHD_Result refuse_user(struct asked *q)
         return refuse(q, MHD_HTTP_UNAUTHORIZED, "WWW-Authenticate",
                       "Basic realm=\"rtcache\", charset=\"UTF-8\"", q->err.text);
     case ERR_DENIED: return refuse(q, MHD_HTTP_FORBIDDEN, NULL, NULL, q->err.text);
-    default:
-        return refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "1", q->err.text);
+    default: return refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "1", q->err.text);
     }
 }
 
@@ -89,7 +97,8 @@ static enum MHD_Result send_page(struct admin *a, struct asked *q)
     const char *accept = MHD_lookup_connection_value(q->c, MHD_HEADER_KIND, "Accept");
     struct page p = {.code = MHD_HTTP_OK};
     if (!q->page->open && (a->state == ADMIN_STARTING || !a->snapshot))
-        return refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "1", "the server is starting");
+        return refuse(q, MHD_HTTP_SERVICE_UNAVAILABLE, "Retry-After", "1",
+                      "the server is starting");
     buf_init(&p.body, PAGE_MAX);
     if (q->page->make(a, accept ? accept : "", &p) != 0) {
         buf_fini(&p.body);
@@ -115,7 +124,7 @@ static void settle(struct admin *a, struct asked *q, const struct auth_request *
     q->visit->failures += q->err.code == ERR_AUTH_FAILED;
     if (u && rights_group(u, RIGHT_ADMIN, path_of(q), &q->err) != 0)
         u = NULL;
-    q->step = u ? ASKED_KNOWN : ASKED_REFUSED;
+    q->step = u ? ASKED_KNOWN : ASKED_DENIED;
     if (!u)
         log_warn("admin.refused", "address=%s error=%s", log_q(r->peer.text), log_q(q->err.text));
 }
@@ -154,7 +163,7 @@ static void ask(struct admin *a, struct asked *q, const char *name, const char *
 {
     size_t name_size = strlen(name), size = password ? strlen(password) : 0;
     struct asking *k = NULL;
-    q->step = ASKED_REFUSED;
+    q->step = ASKED_DENIED;
     if (name_size == 0 || name_size > CONF_NAME_MAX || size == 0 || size > AUTH_PASSWORD_MAX)
         err_set(&q->err, ERR_AUTH_FAILED, "a name has 1 to %d bytes, a password 1 to %d",
                 CONF_NAME_MAX, AUTH_PASSWORD_MAX);
@@ -188,7 +197,7 @@ static void ask_password(struct admin *a, struct asked *q)
     if (name) {
         ask(a, q, name, password);
     } else {
-        q->step = ASKED_REFUSED;
+        q->step = ASKED_DENIED;
         err_set(&q->err, ERR_UNAUTHENTICATED,
                 "name and password of a user with the right \"admin\" are wanted");
     }
@@ -212,7 +221,7 @@ static void find_user(struct admin *a, struct asked *q)
         ask_password(a, q);
         return;
     }
-    q->step = rights_group(u, RIGHT_ADMIN, path_of(q), &q->err) == 0 ? ASKED_KNOWN : ASKED_REFUSED;
+    q->step = rights_group(u, RIGHT_ADMIN, path_of(q), &q->err) == 0 ? ASKED_KNOWN : ASKED_DENIED;
 }
 
 /* ---- the head ---- */
@@ -245,6 +254,21 @@ static bool is_ours(const struct admin *a, const struct head *h)
                         a->snapshot ? &a->snapshot->conf->admin_hosts : &none);
 }
 
+/* It is answered once its head is taken whole, so that the next request may follow. */
+static enum MHD_Result be_wrong(struct asked *q, struct refusal refusal)
+{
+    q->step = ASKED_WRONG;
+    q->refusal = refusal;
+    return MHD_YES;
+}
+
+static enum MHD_Result refuse_method(struct asked *q, const struct head *h)
+{
+    const struct refusal r = {MHD_HTTP_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD",
+                              "GET and HEAD are what may be asked here"};
+    return h->bodies == 0 ? be_wrong(q, r) : refuse(q, r.code, r.name, r.value, r.why);
+}
+
 /* MHD_NO: the connection is closed without an answer. */
 static enum MHD_Result take_head(struct admin *a, struct asked *q, const char *path,
                                  const char *method)
@@ -256,18 +280,19 @@ static enum MHD_Result take_head(struct admin *a, struct asked *q, const char *p
     if (h.bodies > 0 && !may_end)
         return MHD_NO;
     if (!is_read)
-        return refuse(q, MHD_HTTP_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD",
-                      "GET and HEAD are what may be asked here");
+        return refuse_method(q, &h);
     if (h.hosts != 1)
-        return refuse(q, MHD_HTTP_BAD_REQUEST, "Connection", "close",
-                      "a request has one header Host");
+        return be_wrong(q, (struct refusal){MHD_HTTP_BAD_REQUEST, "Connection", "close",
+                                            "a request has one header Host"});
     if (!is_ours(a, &h))
-        return refuse(q, MHD_HTTP_MISDIRECTED_REQUEST, NULL, NULL,
-                      "Host is no name of this server; admin_hosts in rtcache.conf names more");
+        return be_wrong(q, (struct refusal){MHD_HTTP_MISDIRECTED_REQUEST, NULL, NULL,
+                                            "Host is no name of this server; admin_hosts in "
+                                            "rtcache.conf names more"});
     q->page = page_find(path);
     if (!q->page)
-        return refuse(q, MHD_HTTP_NOT_FOUND, NULL, NULL,
-                      "not found; there are /metrics, /healthz, /readyz and /api/stats");
+        return be_wrong(q, (struct refusal){MHD_HTTP_NOT_FOUND, NULL, NULL,
+                                            "not found; there are /metrics, /healthz, /readyz and "
+                                            "/api/stats"});
     find_user(a, q);
     return MHD_YES;
 }
@@ -304,7 +329,9 @@ enum MHD_Result request_take(void *arg, struct MHD_Connection *c, const char *pa
     }
     switch (q->step) {
     case ASKED_KNOWN: return send_page(a, q);
-    case ASKED_REFUSED: return refuse_user(q);
+    case ASKED_DENIED: return refuse_user(q);
+    case ASKED_WRONG:
+        return refuse(q, q->refusal.code, q->refusal.name, q->refusal.value, q->refusal.why);
     case ASKED_NEW:
     case ASKED_WAITS: break;
     }
@@ -337,7 +364,7 @@ void request_stop(struct admin *a)
         if (!q)
             continue;
         q->asking = NULL;
-        q->step = ASKED_REFUSED;
+        q->step = ASKED_DENIED;
         err_set(&q->err, ERR_SHUTDOWN, "the server is going down");
         MHD_resume_connection(q->c);
     }

@@ -67,6 +67,47 @@ local function basic(name, password)
   return "Authorization: Basic " .. require("mime").b64(name .. ":" .. password)
 end
 
+-- The families of a page, each once and in one piece, each sample once; and what is wrong with it.
+local function examine(page)
+  local types, samples, wrong, family = {}, {}, {}, nil
+  local function say(...) wrong[#wrong + 1] = string.format(...) end
+  local last = {}
+  for line in page:gmatch "[^\n]+" do
+    local help, typed, kind = line:match "^# HELP ([%w_]+) .+%.?$", line:match "^# TYPE ([%w_]+) (%l+)$"
+    local name, labels, value = line:match "^([%w_]+)(%b{}) (%S+)$"
+    if not name then name, value = line:match "^([%w_]+) (%S+)$" end
+    if typed then kind = line:match "(%l+)$" end
+    if help then
+      if types[help] then say("%s is in two pieces", help) end
+      family, types[help] = help, "untyped"
+    elseif typed then
+      if typed ~= family then say("TYPE of %s without its HELP", typed) end
+      types[typed] = kind
+      if kind == "counter" and not typed:match "_total$" then say("%s lacks _total", typed) end
+    elseif name and tonumber(value) then
+      local of = name
+      if types[family] == "histogram" then of = name:gsub("_bucket$", ""):gsub("_sum$", ""):gsub("_count$", "") end
+      if of ~= family then say("%s is among the samples of %s", name, family) end
+      local whole = name .. (labels or "")
+      if samples[whole] then say("%s is there twice", whole) end
+      samples[whole] = tonumber(value)
+      if name:match "_bucket$" then
+        local below = last[family] or 0
+        if tonumber(value) < below then say("%s falls", whole) end
+        last[family] = tonumber(value)
+      end
+    elseif line ~= "# EOF" then
+      say("what is this: %s", line)
+    end
+  end
+  for name, kind in pairs(types) do
+    if kind == "histogram" and samples[name .. '_bucket{le="+Inf"}'] ~= samples[name .. "_count"] then
+      say("%s: +Inf is not all", name)
+    end
+  end
+  return wrong, types, samples
+end
+
 describe("the admin port", function()
   local server
 
@@ -131,6 +172,49 @@ describe("the admin port", function()
       assert.truthy(body:find("\n" .. line .. "\n", 1, true), line .. " is not in\n" .. body)
     end
     assert.truthy(body:match '\nrtcache_loader_load_failures_total{loader="k:%*",code="[A-Z_]+"} 1\n')
+  end)
+
+  it("shows a page without a fault, under any pattern", function()
+    local o = with { state = "state", journal = "on" }
+    o.loaders[2] = { pattern = 'q"uote\\\\:*', script = "k.lua" }
+    o.backends = { main = { driver = "sqlite", path = "x.db" } }
+    server = Server.start(o)
+    local cache = server:connect()
+    for i = 1, 50 do expect.value(cache:get("k:" .. i)) end
+    local code, body = ask(server, "/metrics")
+    assert.equal(200, code)
+    local wrong, types, samples = examine(body)
+    assert.same({}, wrong)
+    assert.equal("histogram", types.rtcache_load_duration_seconds)
+    assert.equal(50, samples["rtcache_load_duration_seconds_count"])
+    assert.truthy(samples["rtcache_load_duration_seconds_sum"] > 0)
+    assert.equal(0, samples['rtcache_backend_queries_total{backend="main"}'])
+    local twice = "# HELP a_total x\n# TYPE a_total counter\na_total 1\na_total 1\n"
+    assert.same({ "a_total is there twice" }, (examine(twice)))
+  end)
+
+  it("leaves no number of stats out", function()
+    local o = with { state = "state", journal = "on" }
+    o.backends = { main = { driver = "sqlite", path = "x.db" } }
+    server = Server.start(o)
+    local rows, missing = {}, {}
+    for path in assert(files.read "core/admin/metric_rows.c"):gmatch '{"([%w_.*]+)", "' do rows[path] = true end
+    local elsewhere = { version = true, counters = true, times = true, ["server.pid"] = true }
+    local function walk(path, value, stars)
+      if elsewhere[path] then return end
+      if type(value) ~= "table" then
+        if not rows[path] and not rows[stars] then missing[#missing + 1] = path end
+        return
+      end
+      for name, v in pairs(value) do
+        local below = path == "backends" and "backends.*" or path == "" and name or path .. "." .. name
+        walk(below, v, path .. ".*")
+      end
+    end
+    walk("", expect.value(server:connect():stats()), "")
+    table.sort(missing)
+    assert.same({ "restart.missing.P1", "restart.missing.P2", "restart.missing.P3", "restart.missing.P4",
+      "restart.missing.P5" }, missing)
   end)
 
   it("speaks OpenMetrics where it is asked for", function()

@@ -310,11 +310,12 @@ static struct asked *asked_new(struct MHD_Connection *c, void **of)
     return q;
 }
 
-enum MHD_Result request_take(void *arg, struct MHD_Connection *c, const char *path,
+/* NOLINTNEXTLINE(readability-non-const-parameter): the library's type */
+enum MHD_Result request_take(void *admin, struct MHD_Connection *c, const char *path,
                              const char *method, const char *version, const char *data,
                              size_t *size, void **of)
 {
-    struct admin *a = arg;
+    struct admin *a = admin;
     struct asked *q = *of;
     (void)version, (void)data;
     if (*size > 0)
@@ -338,10 +339,10 @@ enum MHD_Result request_take(void *arg, struct MHD_Connection *c, const char *pa
     return MHD_YES;
 }
 
-void request_over(void *arg, struct MHD_Connection *c, void **of,
+void request_over(void *admin, struct MHD_Connection *c, void **of,
                   enum MHD_RequestTerminationCode why)
 {
-    struct admin *a = arg;
+    struct admin *a = admin;
     struct asked *q = *of;
     (void)c, (void)why;
     *of = NULL;

@@ -138,6 +138,25 @@ describe("the admin port", function()
     end
   end)
 
+  it("is not ready while the server drains", function()
+    local o = with { drain_timeout = "9min", defaults = { load_timeout = "9min", wait_timeout = "9min" } }
+    o.scripts["k.lua"] = "return { load = function() rtcache.sleep(3600) end }"
+    server = Server.start(o)
+    local waiting = server:connect()
+    waiting:send("get", "k:1")
+    server:await_loader("k:*", "in_flight", 1)
+    server:signal "TERM"
+    server:wait_log "server.draining"
+    wait.until_true("it says so", function() return ask(server, "/readyz") == 503 end)
+    local code, body = ask(server, "/readyz")
+    assert.equal(503, code)
+    assert.equal("draining\n", body)
+    assert.equal(200, (ask(server, "/healthz")))
+    local _, page = ask(server, "/metrics")
+    assert.truthy(page:find("\nrtcache_ready 0\n", 1, true))
+    assert.truthy(page:find('\nrtcache_loader_in_flight{loader="k:*"} 1\n', 1, true))
+  end)
+
   it("shows the numbers of stats as JSON", function()
     start()
     local cache = server:connect()

@@ -68,6 +68,7 @@ int admin_port_start(struct server *s, struct err *e)
                .flights = s->flights,
                .ledger = s->ledger,
                .kept = restart_numbers(s->restart),
+               .tier = s->tier,
                .io_threads = s->io_count,
                .loader_threads = s->loader_count,
                .started_ms = s->started_ms},

@@ -8,7 +8,6 @@ packages_build=(
     gcc libc6-dev make cmake ninja:ninja-build pkg-config:pkgconf
     'libluajit-5.1-dev|libluajit2-5.1-dev' libev-dev libmsgpack-dev libpq-dev libsqlite3-dev
     libconfig-dev libjansson-dev libpg-query-dev libxxhash-dev libjemalloc-dev libssl-dev libsodium-dev
-    libmicrohttpd-dev
 )
 packages_lint=(clang clang-tidy clang-format cppcheck luacheck:lua-check luajit python3)
 packages_fuzz=(clang libclang-rt-14-dev llvm-14)

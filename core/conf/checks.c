@@ -120,12 +120,6 @@ static void check_clients(struct reading *r, const config_setting_t *root)
 
 /* ---- addresses ---- */
 
-static bool any_port(const char *text)
-{
-    size_t size = strlen(text);
-    return size > 2 && strcmp(text + size - 2, ":0") == 0;
-}
-
 static void check_listen(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
@@ -137,37 +131,13 @@ static void check_listen(struct reading *r, const config_setting_t *root)
         if (address_read(&a, text, &why) != 0)
             setting_wrong(r, s, "\"listen\": %s", why.text);
         else
-            users_check_address(r, root, "listen", &a, text);
-        for (size_t k = 0; k < i && !any_port(text); k++)
+            users_check_address(r, root, &a, text);
+        size_t size = strlen(text);
+        bool any_port = size > 2 && strcmp(text + size - 2, ":0") == 0;
+        for (size_t k = 0; k < i && !any_port; k++)
             if (strcmp(text, c->listen[k]) == 0)
                 setting_wrong(r, s, "\"listen\" has \"%.140s\" twice", text);
     }
-}
-
-/* The admin port, as far as that can be said without a socket. */
-static void check_admin(struct reading *r, const config_setting_t *root)
-{
-    const struct conf *c = r->conf;
-    const config_setting_t *s = place_of(root, "admin", "admin");
-    struct address a;
-    struct err why;
-    if (!c->admin && writes(root, "admin_hosts"))
-        setting_wrong(r, place_of(root, "admin_hosts", "admin_hosts"),
-                      "\"admin_hosts\" goes with \"admin\", the port that is called so");
-    if (!c->admin)
-        return;
-    if (address_read(&a, c->admin, &why) != 0)
-        setting_wrong(r, s, "\"admin\": %s", why.text);
-    else if (a.tls)
-        setting_wrong(r, s,
-                      "\"admin\": \"%.140s\" begins with \"tls:\", which the admin port does not "
-                      "speak; name a loopback address or a Unix socket",
-                      c->admin);
-    else
-        users_check_address(r, root, "admin", &a, c->admin);
-    for (size_t i = 0; i < c->listen_count; i++)
-        if (strcmp(c->listen[i], c->admin) == 0 && !any_port(c->admin))
-            setting_wrong(r, s, "\"admin\": \"%.140s\" is in \"listen\" too", c->admin);
 }
 
 /* ---- files ---- */
@@ -443,7 +413,6 @@ void checks_run(struct reading *r, const config_setting_t *root)
     check_clients(r, root);
     check_state(r, root);
     check_listen(r, root);
-    check_admin(r, root);
     checks_tls(r, root);
     checks_unix(r, root);
     if (writes(root, "lua") && !is_folder(c->lua_dir))

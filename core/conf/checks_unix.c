@@ -79,7 +79,7 @@ static bool listens_on_unix(const struct conf *c)
     for (size_t i = 0; i < c->listen_count; i++)
         if (strncmp(c->listen[i], "unix:", 5) == 0)
             return true;
-    return c->admin && strncmp(c->admin, "unix:", 5) == 0;
+    return false;
 }
 
 void checks_unix(struct reading *r, const config_setting_t *root)

@@ -152,8 +152,6 @@ struct conf {
     size_t file_count;
     const char *listen[CONF_LISTEN_MAX];
     size_t listen_count;
-    const char *admin;                  /* where the admin port is; NULL: there is none */
-    struct conf_words admin_hosts;      /* further names that requests may call it by */
     const char *scripts_dir, *lua_dir;  /* absolute */
     const char *user;                   /* to run as when started as root; NULL: no change */
     const char *errors;                 /* what is told of a database's: "plain" or "full" */

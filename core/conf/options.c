@@ -14,10 +14,6 @@ static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 const struct option options_table[] = {
     {TOP(OPT_LISTEN, listen, "listen", "127.0.0.1:7411"), .restart = true,
      .text = "Where clients connect: `host:port`, `[v6]:port`, `:port` (loopback) or `unix:/path`; `tls:` before one of the first three: over [TLS](security.md#tls). A name with several addresses (`localhost`) listens on all of them. A list of up to 16 is taken. Port 0 takes a free one."},
-    {TOP(OPT_STRING, admin, "admin", NULL), .restart = true,
-     .text = "Where the [admin port](monitoring.md) is: metrics for Prometheus, health and numbers over HTTP. Written as in `listen`, but for `tls:`; of a name with several addresses the first that can be had. With `users`, requests but those for `/healthz` and `/readyz` need the name and password of one with the right `admin`."},
-    {TOP(OPT_WORDS, admin_hosts, "admin_hosts", NULL),
-     .text = "Further names by which requests may call the admin port (their `Host`): beside addresses in figures, `localhost`, the machine's name and the one in `admin`."},
     {TOP(OPT_SIZE, memory_bytes, "memory", "256mb"), .least = MB, .most = 64 * KB * GB,
      .text = "Resident memory: of the entries and their tables, what is lost between entries included, and of the process as it starts (some 11 MB, a sixteenth at most); what connections and loads need while they last comes on top. At least 48 KiB and at most 4 GiB for each shard."},
     {TOP(OPT_INT, shards, "shards", "16"), .least = 1, .most = 4096, .restart = true,

@@ -192,16 +192,17 @@ static bool is_loopback(const struct address *a)
            (IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127));
 }
 
-void users_check_address(struct reading *r, const config_setting_t *root, const char *option,
-                         const struct address *a, const char *text)
+void users_check_address(struct reading *r, const config_setting_t *root, const struct address *a,
+                         const char *text)
 {
     bool certain = a->tls && r->conf->tls.client_ca; /* a client needs a certificate there */
     if (!r->conf->open_to_all && !config_setting_get_member(root, "users") && !is_loopback(a) &&
         !certain)
-        setting_wrong(r, place_of(root, option),
-                      "\"%s\": \"%.140s\" serves everybody who can reach it; name \"users\", or "
-                      "tls.client_ca for a tls: address, or set open_to_all = true",
-                      option, text);
+        setting_wrong(
+            r, place_of(root, "listen"),
+            "\"listen\": \"%.140s\" serves everybody who can reach it; name \"users\", or "
+            "tls.client_ca for a tls: address, or set open_to_all = true",
+            text);
 }
 
 void users_check(struct reading *r, const config_setting_t *root)

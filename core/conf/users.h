@@ -17,8 +17,8 @@
 /* A user whose options are read. */
 void users_finish(struct reading *r, const config_setting_t *group, struct conf_user *u);
 /* An address that others than this machine reach wants users. */
-void users_check_address(struct reading *r, const config_setting_t *root, const char *option,
-                         const struct address *a, const char *text);
+void users_check_address(struct reading *r, const config_setting_t *root, const struct address *a,
+                         const char *text);
 /* What concerns several users. */
 void users_check(struct reading *r, const config_setting_t *root);
 

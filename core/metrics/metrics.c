@@ -104,8 +104,6 @@ void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value
     _Atomic uint64_t *word = &m->buckets[id][bucket_of(value)];
     uint64_t v = atomic_load_explicit(word, memory_order_relaxed);
     atomic_store_explicit(word, v + 1, memory_order_relaxed);
-    uint64_t sum = atomic_load_explicit(&m->sums[id], memory_order_relaxed);
-    atomic_store_explicit(&m->sums[id], sum + value, memory_order_relaxed);
 }
 
 uint64_t metrics_hits(unsigned owner, enum hit_kind kind)
@@ -137,16 +135,6 @@ const char *metrics_counter_name(enum metric_counter id)
     return names[id];
 }
 
-const char *metrics_counter_text(enum metric_counter id)
-{
-    static const char *const texts[] = {
-#define METRIC_TEXT(enumerator, name, text) text,
-        METRIC_COUNTERS(METRIC_TEXT)
-#undef METRIC_TEXT
-    };
-    return texts[id];
-}
-
 const char *metrics_histogram_name(enum metric_histogram id)
 {
     static const char *const names[] = {
@@ -175,33 +163,13 @@ static uint64_t rank_of(uint64_t count, unsigned n)
     return count / 1000 * n + (count % 1000 * n + 999) / 1000;
 }
 
-static void sum_buckets(enum metric_histogram id, uint64_t sums[METRIC_BUCKETS])
-{
-    for (const struct block *b = blocks_now(); b; b = b->next)
-        for (unsigned i = 0; i < METRIC_BUCKETS; i++)
-            sums[i] += atomic_load_explicit(&b->metrics.buckets[id][i], memory_order_relaxed);
-}
-
-void metrics_read_below(enum metric_histogram id, struct metrics_below *out)
-{
-    uint64_t sums[METRIC_BUCKETS] = {0};
-    memset(out, 0, sizeof *out);
-    sum_buckets(id, sums);
-    for (const struct block *b = blocks_now(); b; b = b->next)
-        out->sum += atomic_load_explicit(&b->metrics.sums[id], memory_order_relaxed);
-    for (unsigned i = 0; i < METRIC_BUCKETS; i++) {
-        out->count += sums[i];
-        for (unsigned power = 0; power < METRIC_POWERS && i < METRIC_BUCKETS - 1; power++)
-            if (bucket_edge(i) < (uint64_t)1 << power)
-                out->below[power] += sums[i];
-    }
-}
-
 void metrics_quantiles(enum metric_histogram id, struct metrics_quantiles *out)
 {
     uint64_t sums[METRIC_BUCKETS] = {0};
     memset(out, 0, sizeof *out);
-    sum_buckets(id, sums);
+    for (const struct block *b = blocks_now(); b; b = b->next)
+        for (unsigned i = 0; i < METRIC_BUCKETS; i++)
+            sums[i] += atomic_load_explicit(&b->metrics.buckets[id][i], memory_order_relaxed);
     for (unsigned i = 0; i < METRIC_BUCKETS; i++)
         out->count += sums[i];
     out->p50 = edge_at_rank(sums, rank_of(out->count, 500));

@@ -107,10 +107,7 @@
     X(M_BREAKER_OPENED, "breaker_opened", "times a breaker opened")                                \
     X(M_BREAKER_REFUSED, "breaker_refused", "loads refused by an open breaker")                    \
     X(M_RELOADS, "reloads", "configurations taken over")                                           \
-    X(M_RELOADS_REFUSED, "reloads_refused", "configurations refused")                              \
-    X(M_ADMIN_REQUESTS, "admin_requests", "requests of the admin port")                            \
-    X(M_ADMIN_REFUSED, "admin_refused", "of these, answered with an error")                        \
-    X(M_ADMIN_CUT, "admin_cut", "connections of the admin port that were too slow, or made room")
+    X(M_RELOADS_REFUSED, "reloads_refused", "configurations refused")
 
 #define METRIC_HISTOGRAMS(X)                                                                       \
     X(H_LOAD_US, "load_us", "time of a load, from its start to its end")                           \
@@ -148,7 +145,6 @@ enum hit_kind { /* in the order of M_HITS and what follows it */
 struct metrics {
     _Alignas(64) _Atomic uint64_t counters[M_COUNT];
     _Atomic uint64_t buckets[H_COUNT][METRIC_BUCKETS];
-    _Atomic uint64_t sums[H_COUNT];
     _Atomic uint64_t hits[METRIC_OWNERS][HIT_KINDS];
 };
 
@@ -180,20 +176,11 @@ void metrics_observe(struct metrics *m, enum metric_histogram id, uint64_t value
 uint64_t metrics_sum(enum metric_counter id);
 uint64_t metrics_hits(unsigned owner, enum hit_kind kind);
 const char *metrics_counter_name(enum metric_counter id);
-const char *metrics_counter_text(enum metric_counter id); /* what it counts */
 const char *metrics_histogram_name(enum metric_histogram id);
 
 struct metrics_quantiles {
     uint64_t count, p50, p90, p99, p999, max; /* upper edges of buckets; 0 where count is 0 */
 };
-#define METRIC_POWERS 42
-
-struct metrics_below {
-    uint64_t count, sum;
-    uint64_t below[METRIC_POWERS]; /* values below 2^i; exact, for an edge of a bucket is there */
-};
-void metrics_read_below(enum metric_histogram id, struct metrics_below *out);
-
 void metrics_quantiles(enum metric_histogram id, struct metrics_quantiles *out);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "bind/runtime.h"
-#include "server/admin_port.h"
 #include "state/state_dir.h"
 
 #include <pwd.h>
@@ -70,8 +69,6 @@ static int check_start(const struct conf *conf, struct buf *out)
     struct err e;
     int problems = 0;
     if (listen_check(conf, &e) != 0)
-        problems += report(out, e.text);
-    if (admin_port_check(conf, &e) != 0)
         problems += report(out, e.text);
     if (listen_check_group(conf, &e) != 0)
         problems += report(out, e.text);

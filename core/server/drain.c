@@ -4,7 +4,6 @@
 #include "server/server.h"
 
 #include "base/log.h"
-#include "server/admin_port.h"
 #include "server/restart.h"
 #include "server/verifier.h"
 
@@ -38,7 +37,6 @@ void drain_begin(struct server *s)
         return;
     }
     s->draining = true;
-    admin_port_drain(s);
     listen_accept_rest(s);
     listen_close(s);
     notify_stopping(&s->notify);

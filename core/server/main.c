@@ -28,8 +28,7 @@ static const char usage[] =
     "  -V, --version       print the version\n"
     "  -h, --help          print this\n"
     "\n"
-    "Standard output says where it listens, one line `listening on ADDRESS` each, `admin on URL`\n"
-    "where there is an admin port, then `ready`.\n"
+    "Standard output says where it listens, one line `listening on ADDRESS` each, then `ready`.\n"
     "SIGHUP reloads, SIGTERM and SIGINT drain and stop; a second one stops at once.\n"
     "Exit codes: 0 stopped as asked, 1 it could not start or the check failed, 2 wrong usage.\n";
 

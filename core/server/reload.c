@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/admin_port.h"
 #include "server/misfits.h"
 #include "server/watch.h"
 #include "server/watch_files.h"
@@ -181,7 +180,6 @@ static void step_ios(struct reload *r)
         c->answered = recv_io_changed;
         io_change(s->ios[i], c);
     }
-    r->pending += admin_port_change(s, r->next, recv_io_changed);
 }
 
 static void recv_loader_changed(struct message *m, void *owner)

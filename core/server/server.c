@@ -6,7 +6,6 @@
 #include "load/prefetch.h"
 #include "net/park.h"
 #include "net/telling.h"
-#include "server/admin_port.h"
 #include "server/reload.h"
 #include "server/restart.h"
 #include "server/verifier.h"
@@ -87,8 +86,6 @@ static int open_and_become(struct server *s, struct err *e)
         rc = notify_init(&s->notify, s->loop, e);
     if (rc == 0)
         rc = listen_open(s, &account, e);
-    if (rc == 0)
-        rc = admin_port_open(s, e);
     if (rc == 0)
         rc = account_become(&account, e);
     return rc;
@@ -193,8 +190,6 @@ static int make_threads(struct server *s, struct err *e)
         rc = loader_thread_start(s->loaders[i], e);
     for (unsigned i = 0; i < s->io_count && rc == 0; i++)
         rc = io_start(s->ios[i], e);
-    if (rc == 0)
-        rc = admin_port_start(s, e);
     return rc;
 }
 
@@ -248,7 +243,7 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     assert(conf->io_threads <= SERVER_THREADS_MAX && conf->loader_threads <= SERVER_THREADS_MAX);
     s->io_count = (unsigned)conf->io_threads;
     s->loader_count = (unsigned)conf->loader_threads;
-    s->log_fd = s->notify.fd = s->admin.fd = -1;
+    s->log_fd = s->notify.fd = -1;
     s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     make_loop(s);
     int rc = s->loop ? 0 : err_set(e, ERR_IO, "no event loop could be made");
@@ -283,7 +278,6 @@ static void open_doors(struct server *s)
     listen_start(s);
     for (unsigned i = 0; i < s->listener_count; i++)
         printf("listening on %s\n", s->listeners[i].text);
-    admin_port_ready(s);
     printf("ready\n");
     fflush(stdout);
     notify_ready(&s->notify);
@@ -310,7 +304,6 @@ static void server_on_first(struct server *s, const struct err *e)
 static void stop_threads(struct server *s)
 {
     reload_stop(s->reload);
-    admin_port_stop(s);
     if (s->feeds) {
         feeds_stop(s->feeds);
         feeds_join(s->feeds);
@@ -348,7 +341,6 @@ void server_free(struct server *s)
     if (s->loop)
         mailbox_drain(&s->control);
     verifier_free(s->verifier);
-    admin_port_free(s);
     watch_free(s->watch);
     notify_fini(&s->notify);
     feeds_free(s->feeds);

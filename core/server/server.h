@@ -10,7 +10,6 @@
 #ifndef RTCACHE_SERVER_SERVER_H
 #define RTCACHE_SERVER_SERVER_H
 
-#include "admin/admin.h"
 #include "load/feeds.h"
 #include "load/loader_thread.h"
 #include "load/snapshot.h"
@@ -38,15 +37,6 @@ struct listener {
     bool listed;    /* it stands in `listen`; of what was handed over */
 };
 
-/* server/admin_port.h */
-struct admin_port {
-    struct admin *admin; /* NULL: there is none */
-    struct admin_change change;
-    struct addr addr;
-    char text[160]; /* as bound, with the real port */
-    int fd;         /* -1: none, or handed over */
-};
-
 struct server {
     struct ev_loop *loop;
     struct mailbox control;
@@ -70,7 +60,6 @@ struct server {
     struct addr_file socket_file; /* what those of Unix sockets are to be */
     struct listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
-    struct admin_port admin;
     struct reload *reload;
     struct restart *restart; /* NULL: there is no folder of state */
     struct verifier *verifier;

@@ -14,8 +14,7 @@ M.floors = {
   load = 4,
   serve = 5,
   net = 6,
-  admin = 7, -- asks the verifier of passwords with net's auth_request, and packs with its report_pack
-  server = 8, cli = 8,
+  server = 7, cli = 7,
 }
 
 -- A folder of backend/ is a driver's. It may include itself, backend and lower floors; no other file may include
@@ -30,7 +29,6 @@ M.outside = {
   { headers = { "libpq-fe.h" }, only = { ["backend/postgres"] = true } },
   { headers = { "sqlite3.h" }, only = { ["backend/sqlite"] = true } },
   { headers = { "openssl/ssl.h", "openssl/err.h", "openssl/bio.h" }, only = { sys = true } },
-  { headers = { "microhttpd.h" }, only = { admin = true } },
   { headers = { "ev.h" }, never = { store = true, base = true, wire = true } },
 }
 

@@ -123,8 +123,7 @@ function Server:launch()
     end
     if line == "ready" then break end
     local address = line:match "^listening on (.+)$"
-    self.admin = self.admin or line:match "^admin on (.+)$"
-    if not line:match "^admin on " then self.addresses[#self.addresses + 1] = address or line end
+    self.addresses[#self.addresses + 1] = address or line
     self.tls_port = self.tls_port or tonumber((address or ""):match "^tls:127%.0%.0%.1:(%d+)$")
     self.port = self.port or tonumber((address or ""):match "^127%.0%.0%.1:(%d+)$")
   end

@@ -1,6 +1,6 @@
 /* What changes keys from outside: invalidations of every kind, sets, and the faults that take
  * entries away. */
-#include "lives.h"
+#include "sim.h"
 
 #include "load/jitter.h"
 #include "load/prefetch.h"
@@ -9,11 +9,6 @@
 
 #define AHEADS 4
 #define PLAIN  0xffff /* in a task's stamp, in place of a version */
-
-void change_flush(struct sim *s)
-{
-    journal_flush(&s->lane);
-}
 
 void change_key(struct sim *s, int key, const int64_t *version, bool gone)
 {
@@ -27,9 +22,8 @@ void change_key(struct sim *s, int key, const int64_t *version, bool gone)
         .gone = gone,
     };
     bool deaf = !s->healing && s->plant == (version ? PLANT_DEAF : PLANT_DEAF_PLAIN);
-    if (!deaf && change_invalidate(&s->own, &i, CAUSE_INVALIDATE, &dropped, NULL) != 0)
+    if (!deaf && change_invalidate(&s->changes, &i, CAUSE_INVALIDATE, &dropped, NULL) != 0)
         abort();
-    change_flush(s);
     sim_note_dropped(s);
     sim_note(s, (struct event){
                     .kind = DID_INVALIDATE,
@@ -42,10 +36,6 @@ void change_key(struct sim *s, int key, const int64_t *version, bool gone)
 static void on_told(struct sim *s, void *arg, uint32_t stamp)
 {
     (void)arg;
-    if (!s->lives->open) { /* refused: it asks again */
-        task_outside(s, 5, on_told, NULL, stamp);
-        return;
-    }
     int key = (int)(stamp >> 16);
     int64_t version = stamp & 0xffff;
     bool absent = version != PLAIN && s->rows[key].states[version].absent;
@@ -54,14 +44,13 @@ static void on_told(struct sim *s, void *arg, uint32_t stamp)
 
 void change_key_later(struct sim *s, int64_t ms, int key, int version, bool plain)
 {
-    task_outside(s, ms, on_told, NULL, (uint32_t)key << 16 | (uint32_t)(plain ? PLAIN : version));
+    task_in(s, ms, on_told, NULL, (uint32_t)key << 16 | (uint32_t)(plain ? PLAIN : version));
 }
 
 void change_expire_key(struct sim *s, int key)
 {
     if (s->plant != PLANT_DEAF_EXPIRE)
-        change_expire(&s->own, sim_key(s, key), s->hashes[key], s->now_ms);
-    change_flush(s);
+        change_expire(&s->changes, sim_key(s, key), s->hashes[key], s->now_ms);
     sim_note(s, (struct event){.kind = DID_EXPIRE, .key = key});
 }
 
@@ -114,8 +103,7 @@ void change_set_key(struct sim *s, int key)
             slots[put.tag_count++] = marks_slot(s->marks, slice_str(name));
     }
     int64_t had = sim_stored_version(s, key);
-    int rc = change_set(&s->own, &put, s->now_ms, &err);
-    change_flush(s);
+    int rc = change_set(&s->changes, &put, s->now_ms, &err);
     sim_note(s, (struct event){
                     .kind = DID_SET,
                     .key = key,
@@ -135,9 +123,8 @@ static void change_tags(struct sim *s, bool soft)
     int tag = (int)sim_up_to(s, HISTORY_TAGS - 2);
     char name[2] = {(char)('0' + tag), 0};
     if (s->plant != PLANT_DEAF_TAG &&
-        change_tag(&s->own, slice_str(name), soft, CAUSE_INVALIDATE, NULL) != 0)
+        change_tag(&s->changes, slice_str(name), soft, CAUSE_INVALIDATE, NULL) != 0)
         abort();
-    change_flush(s);
     sim_note(s, (struct event){
                     .kind = DID_TAG, .key = -1, .tags = 1 << tag, .flags = soft ? F_SOFT : 0});
 }
@@ -147,9 +134,8 @@ static void change_matching(struct sim *s, bool soft)
     int key = (int)sim_up_to(s, s->k.keys - 1);
     bool all = sim_chance(s, 30);
     struct err err = {.code = 0};
-    int rc =
-        change_match(&s->own, all ? slice_str("*") : sim_key(s, key), soft, CAUSE_INVALIDATE, &err);
-    change_flush(s);
+    int rc = change_match(&s->changes, all ? slice_str("*") : sim_key(s, key), soft,
+                          CAUSE_INVALIDATE, &err);
     sim_note(s, (struct event){
                     .kind = DID_MATCH,
                     .key = -1,
@@ -223,12 +209,7 @@ void change_some(struct sim *s)
     case 5:
     case 6:
     case 7: evict(s, key); break;
-    case 8:
-        if (s->k.kept && sim_chance(s, 50))
-            lives_ask_snapshot(s);
-        else
-            world_reload(s);
-        break;
+    case 8: world_reload(s); break;
     case 9: jump(s); break;
     case 10: tick(s); break;
     default: store_sweep(s->store, s->now_ms, (size_t)sim_up_to(s, 4)); break;

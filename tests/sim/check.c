@@ -334,9 +334,6 @@ static bool on_event(struct check *c, const struct event *e, size_t i)
     case DID_RELOAD: c->reloaded = i + 1; break;
     case DID_JUMP: on_jump(c, e); break;
     case DID_QUIET: return on_quiet(c, e, i);
-    case DID_DOWN: check_down(c, e); break;
-    case DID_UP: check_up(c, e); break;
-    case DID_BACK: check_back(c, e, i + 1); break;
     case DID_STOP: c->settled = 0; break;
     case DID_SETTLED: c->settled = i + 1; break;
     default: break;

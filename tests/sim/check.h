@@ -34,7 +34,6 @@
     X(RULE_BACK, "what is stored does not go back to a lower version")                             \
     X(RULE_OVERTAKEN, "a load that began before a set is not stored after it")                     \
     X(RULE_SCRIPT, "what older scripts loaded, or wrote, is not stored")                           \
-    X(RULE_RESTART, "what a restart did not prove is marked stale, or not served")                 \
     X(RULE_START, "what is loaded soon after a start is fresh no longer than a write may take")    \
     X(RULE_WRITES, "a key has one write at a time")                                                \
     X(RULE_SINGLE, "a key has one load at a time")                                                 \

@@ -180,9 +180,7 @@ bool check_answer(struct check *c, size_t i)
         .absent = e->flags & F_ABSENT,
         .kept = e->status != GOT_MISS,
     };
-    if (check_exempt(c, i))
-        return is_right(c, &a) && check_restarted(c, i) && is_marked(c, &a);
-    return is_right(c, &a) && check_restarted(c, i) && began_late_enough(c, &a) &&
-           is_high_enough(c, &a) && is_absent_enough(c, &a) && obeys_min(c, &a) &&
-           is_of_a_load(c, &a) && is_beyond_doubt(c, &a) && is_marked(c, &a) && is_settled(c, &a);
+    return is_right(c, &a) && began_late_enough(c, &a) && is_high_enough(c, &a) &&
+           is_absent_enough(c, &a) && obeys_min(c, &a) && is_of_a_load(c, &a) &&
+           is_beyond_doubt(c, &a) && is_marked(c, &a) && is_settled(c, &a);
 }

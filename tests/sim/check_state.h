@@ -44,11 +44,8 @@ struct check_key {
     int64_t touch_fresh_ms, touch_dead_ms;
     int load;           /* the one that is not void; 0: none */
     int64_t generation; /* that it was sent under: a newer one does not wait for it */
-    /* Of the latest restart that proved nothing of it; that left nothing of it; after which what is
-     * stale may be of before any promise. Orders. */
-    size_t unproven, not_kept, exempt;
-    int write; /* the one that its source was asked for; 0: none */
-    bool told; /* what the source has now, the cache has or will load */
+    int write;          /* the one that its source was asked for; 0: none */
+    bool told;          /* what the source has now, the cache has or will load */
 };
 
 struct check_open {
@@ -75,14 +72,5 @@ bool check_broken(struct check *c, enum check_rule rule, size_t i, int key, size
 
 /* Whether the answer of event i is one that its get may have. */
 bool check_answer(struct check *c, size_t i);
-
-/* A server that is gone, is there again, and what it may serve of a key. */
-void check_down(struct check *c, const struct event *e);
-void check_up(struct check *c, const struct event *e);
-void check_back(struct check *c, const struct event *e, size_t order);
-/* Whether what is served of before a restart is proven, or as it may be where it is not. */
-bool check_restarted(struct check *c, size_t i);
-/* It is of before a restart that could not know what was promised, and is marked as stale. */
-bool check_exempt(const struct check *c, size_t i);
 
 #endif

@@ -1,6 +1,6 @@
 /* Who does what when: clients that read, write and invalidate, and others that change the source.
  */
-#include "lives.h"
+#include "sim.h"
 
 #define LAST_TURNS 8 /* while the server goes down */
 
@@ -44,12 +44,6 @@ static void commit(struct sim *s, int key)
         tell(s, key, c.unseen_ms);
 }
 
-void client_commits(struct sim *s, int key)
-{
-    if (!source_locked(s, key))
-        source_commit(s, &(struct commit){.key = key, .absent = sim_chance(s, 25)});
-}
-
 static void invalidate(struct sim *s, int key)
 {
     const struct row *r = &s->rows[key];
@@ -84,16 +78,14 @@ static void act(struct sim *s)
 
 static void on_turn(struct sim *s, void *arg, uint32_t stamp)
 {
-    if (s->lives->ending)
-        return;
     act(s);
     if (stamp > 1)
         task_in(s, sim_chance(s, 40) ? 0 : sim_up_to(s, s->k.pace_ms), on_turn, arg, stamp - 1);
 }
 
-void clients_start(struct sim *s, int ops)
+void clients_start(struct sim *s)
 {
-    task_in(s, 0, on_turn, NULL, (uint32_t)ops);
+    task_in(s, 0, on_turn, NULL, (uint32_t)s->k.ops);
 }
 
 static void note_unanswered(struct sim *s)
@@ -133,6 +125,6 @@ void clients_stop(struct sim *s)
     sim_note(s, (struct event){.kind = DID_STOP, .key = -1});
     task_in(s, 0, on_turn, NULL, LAST_TURNS);
     tasks_run(s, s->now_ms + sim_up_to(s, LAST_TURNS * s->k.pace_ms / 2));
-    lives_end(s);
+    world_stop(s);
     note_unanswered(s);
 }

@@ -35,15 +35,8 @@ uint64_t history_hash(const struct history *h)
     return hash_bytes(h->events, h->count * sizeof *h->events, 0);
 }
 
-static const char *const backs[] = {"proven", "stale at most", "not served"};
-static const char *const facts[] = {
-    "clean", "journal", "same boot", "clock back", "killed at the start", "older snapshot"};
-
 static const char *const names[] = {
     [DID_KEY] = "key",
-    [DID_DOWN] = "DOWN",
-    [DID_UP] = "UP",
-    [DID_BACK] = "back",
     [DID_FLOOR_TTL] = "floor_ttl",
     [DID_COMMIT] = "COMMIT",
     [DID_SHOWN] = "shown",
@@ -134,11 +127,6 @@ static void print_event(const struct event *e, size_t order, FILE *out)
         fprintf(out, " ttl %lld ms", (long long)e->ttl_ms);
     if (e->until_ms)
         fprintf(out, " in doubt until %lld ms", (long long)e->until_ms);
-    if (e->kind == DID_BACK)
-        fprintf(out, " %s", backs[e->status]);
-    for (int i = 0; e->kind == DID_UP && i < 6; i++)
-        if (e->status & 1 << i)
-            fprintf(out, " %s", facts[i]);
     if (e->kind != DID_KEY && e->code != 0)
         fprintf(out, " %s", err_name(e->code));
     fputc('\n', out);

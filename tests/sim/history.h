@@ -53,13 +53,8 @@ enum event_kind {
     DID_ADOPT,      /* requests of I/O thread id are served by the newer configuration */
     DID_JUMP,       /* the clock went on by ttl_ms at once */
     DID_QUIET,      /* nothing is in the air: what is stored; code a got_status, read */
-    DID_DOWN,       /* the server is gone. STORED: it was stopped; else it was killed */
-    DID_UP,      /* it is there again. STORED: it knows all that was acknowledged; until_ms: a write
-                 from before may take place; status: what has happened, a bit each (lives.c) */
-    DID_BACK,    /* of a key: status: an enum back; STORED as of UP; until_ms: a killed server had
-                 begun a write that may take place until then */
-    DID_STOP,    /* the server goes down, and things change again */
-    DID_SETTLED, /* every change is told of and shown everywhere: gets from here on are exact */
+    DID_STOP,       /* the server goes down, and things change again */
+    DID_SETTLED,    /* every change is told of and shown everywhere: gets from here on are exact */
 };
 
 enum source_kind {
@@ -74,13 +69,6 @@ enum got_status {
     GOT_STALE,
     GOT_STALE_ERROR,
     GOT_NOTHING, /* DID_QUIET: nothing is stored */
-};
-
-/* As what an entry of a life before may be served. */
-enum back {
-    BACK_PROVEN, /* as if nothing had happened */
-    BACK_STALE,  /* marked as stale */
-    BACK_NONE,   /* not at all */
 };
 
 enum event_flags {

@@ -16,7 +16,7 @@ static const char usage[] =
 /* What the harness breaks, and the rules by which it may be found first. */
 static const struct planted {
     const char *name;
-    enum check_rule rules[5];
+    enum check_rule rules[4];
 } planted[PLANT_COUNT] = {
     [PLANT_DEAF] = {"invalidate(key, v) is not heard",
                     {RULE_FLOOR, RULE_NEGATIVE, RULE_QUIET, RULE_SINGLE}},
@@ -33,14 +33,6 @@ static const struct planted {
     [PLANT_BACK] = {"an older version is stored over a newer one", {RULE_BACK}},
     [PLANT_UNTAGGED] = {"a put that says nothing of tags is stored as if it had none",
                         {RULE_TAG, RULE_FRESH}},
-    [PLANT_P1] = {"P1: what is not whole is proven", {RULE_RESTART}},
-    [PLANT_P3] = {"P3: what another script has loaded is proven", {RULE_RESTART}},
-    [PLANT_P4] = {"P4: what the clock went back for is proven", {RULE_RESTART}},
-    [PLANT_P5] = {"P5: what nobody told of for too long is proven", {RULE_RESTART}},
-    [PLANT_R0] = {"R0: floors that are gone do not count as dropped",
-                  {RULE_FLOOR, RULE_ABSENT, RULE_KEPT}},
-    [PLANT_UNHEARD] = {"a feed goes on without what was told of meanwhile",
-                       {RULE_FLOOR, RULE_PLAIN, RULE_NEGATIVE, RULE_ABSENT, RULE_KEPT}},
 };
 
 static void show(const struct sim *s, uint64_t seed, const struct finding *f)

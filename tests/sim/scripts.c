@@ -1,7 +1,7 @@
 /* What core/load runs, in place of bind/runtime.h: scripts that read a row, or write one, and the
  * source between. A run asks at one moment, is answered at a later one, and may end in any way that
  * runtime.h has for it. */
-#include "lives.h"
+#include "sim.h"
 
 #include "bind/runtime.h"
 #include "wire/mpw.h"
@@ -40,7 +40,7 @@ bool runtime_has(const struct runtime *rt, int script, enum run_what what)
 uint64_t runtime_fingerprint(const struct runtime *rt, int script)
 {
     (void)rt;
-    return 1 + (uint64_t)script + 100 * the_sim->lives->edition[script];
+    return (uint64_t)script;
 }
 
 struct runtime *runtime_ref(struct runtime *rt)
@@ -330,12 +330,11 @@ static void begin_load(struct sim *s, struct run *run, const struct run_request 
 
 /* ---- writes ---- */
 
-/* What was asked for takes place after all, though nobody hears of it. */
 static void late_commit(struct sim *s, void *arg, uint32_t stamp)
 {
     (void)stamp;
     const struct put_of *p = arg;
-    bool absent = p->deletes == WRITE_DELETE;
+    bool absent = p->write.what == WRITE_DELETE;
     if (!source_locked(s, p->key) && s->now_ms < p->doubt_until_ms)
         source_commit(
             s, &(struct commit){.key = p->key, .read = p->read, .absent = absent, .doubted = true});
@@ -345,7 +344,7 @@ static void late_commit(struct sim *s, void *arg, uint32_t stamp)
 static void leave_in_doubt(struct sim *s, struct put_of *p)
 {
     if (!p->committed && !s->healing && sim_chance(s, 70))
-        task_outside(s, sim_up_to(s, s->k.write_timeout_ms - 1), late_commit, p, 0);
+        task_in(s, sim_up_to(s, s->k.write_timeout_ms - 1), late_commit, p, 0);
 }
 
 static void give_row(struct sim *s, const struct put_of *p, struct run_result *r)
@@ -432,7 +431,6 @@ static void begin_write(struct sim *s, struct run *run)
     struct put_of *p = run->put = s->putting;
     p->read = sim_next_read(s);
     p->fate = some_fate(s);
-    p->began_ms = s->now_ms;
     sim_note(s, (struct event){
                     .kind = DID_WRITE,
                     .key = p->key,
@@ -441,18 +439,6 @@ static void begin_write(struct sim *s, struct run *run)
                 });
     if (p->fate != FATE_UNSENT)
         task_in(s, sim_up_to(s, 6), on_source, run, 0);
-}
-
-void writes_orphan(struct sim *s)
-{
-    for (int i = 0; i < s->run_count; i++) {
-        struct put_of *p = s->runs[i].put;
-        if (!s->runs[i].in_air || !p || p->committed || p->fate == FATE_UNSENT)
-            continue;
-        p->doubt_until_ms = p->began_ms + s->k.write_timeout_ms;
-        if (sim_chance(s, 70) && s->now_ms < p->doubt_until_ms)
-            task_outside(s, sim_up_to(s, p->doubt_until_ms - s->now_ms - 1), late_commit, p, 0);
-    }
 }
 
 /* ---- runs ---- */

@@ -1,5 +1,5 @@
 /* One run: what the seed decides, the world, and its end. */
-#include "lives.h"
+#include "sim.h"
 
 #include <stdlib.h>
 
@@ -12,9 +12,6 @@ struct sim *sim_new(void)
         fputs("sim: no memory\n", stderr);
         abort();
     }
-    s->lives = calloc(1, sizeof *s->lives);
-    if (!s->lives)
-        abort();
     buf_init(&s->out, 0);
     s->metrics = metrics_mine();
     return s;
@@ -22,7 +19,6 @@ struct sim *sim_new(void)
 
 void sim_free(struct sim *s)
 {
-    free(s->lives);
     buf_fini(&s->out);
     history_free(&s->history);
     free(s);
@@ -30,8 +26,6 @@ void sim_free(struct sim *s)
 
 void sim_note(struct sim *s, struct event e)
 {
-    if (s->dead)
-        return;
     e.at_ms = s->now_ms - START_MS;
     if (e.until_ms)
         e.until_ms -= START_MS;
@@ -184,7 +178,6 @@ void sim_run(struct sim *s, uint64_t seed, enum plant plant)
 {
     begin_anew(s, seed, plant);
     choose(s);
-    lives_choose(s, seed);
     s->healing = true; /* its first configuration comes at once */
     world_open(s);
     s->healing = false;
@@ -201,12 +194,9 @@ void sim_run(struct sim *s, uint64_t seed, enum plant plant)
         s->now_ms += s->k.write_timeout_ms + s->k.floor_ttl_ms;
     else
         live_before(s);
-    if (s->k.kept)
-        lives_run(s);
-    clients_start(s, s->k.ops / s->k.lives);
+    clients_start(s);
     tasks_run(s, INT64_MAX);
     clients_finish(s);
     clients_stop(s);
     world_close(s);
-    lives_fini(s);
 }

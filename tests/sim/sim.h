@@ -48,7 +48,6 @@ struct task {
     task_fn fn;
     void *arg;
     uint32_t stamp;
-    bool outside;
 };
 
 /* What the seed decides for a whole run. */
@@ -62,12 +61,7 @@ struct knobs {
     int64_t batch_window_us;
     int max_loads, max_queue, max_waiters, max_writes, max_write_queue, batch_max, retries;
     int breaker_failures;
-    bool alike;          /* all rows have one kind, and one loader */
-    bool kept;           /* the server has a folder of state, and begins again */
-    bool fed;            /* a feed tells of the primary's rows */
-    const char *warm;    /* of all loaders */
-    int lives;           /* of the server, altogether */
-    int64_t downtime_ms; /* warm_downtime */
+    bool alike; /* all rows have one kind, and one loader */
     int fail_percent, slow_percent, unchanged_percent, told_percent, plain_percent, lost_percent;
 };
 
@@ -109,11 +103,11 @@ enum fate {
 /* A client's put or delete, as write.h says. */
 struct put_of {
     struct write write;
-    int key, read, version;            /* version: that it has committed */
-    bool deletes, committed, untagged; /* its script says nothing of the tags that the row has */
+    int key, read, version;   /* version: that it has committed */
+    bool committed, untagged; /* its script says nothing of the tags that the row has */
     enum fate fate;
     bool answered;
-    int64_t began_ms, doubt_until_ms;
+    int64_t doubt_until_ms;
 };
 
 /* One run of a script. */
@@ -151,12 +145,6 @@ enum plant {
     PLANT_DEAF_PUT, /* an acknowledged put leaves the entry alone */
     PLANT_BACK,     /* a value of an older version is put into the store */
     PLANT_UNTAGGED, /* what a put does not say of tags is taken for none */
-    PLANT_P1,       /* the rules of proof.h, one by one */
-    PLANT_P3,
-    PLANT_P4,
-    PLANT_P5,
-    PLANT_R0,      /* a start does not count floors as dropped */
-    PLANT_UNHEARD, /* a feed goes on without what was told of meanwhile */
     PLANT_COUNT,
 };
 
@@ -168,9 +156,7 @@ struct sim {
     struct marks *marks;
     struct store *store;
     struct flights *flights;
-    struct changes changes, own; /* own: of the clients, with their lane */
-    struct journal_lane lane;
-    struct lives *lives; /* owned */
+    struct changes changes;
     struct history history;
     struct conf conf;
     struct conf_loader loaders[SIM_LOADERS];
@@ -202,10 +188,8 @@ struct sim {
     struct put *put;                    /* what that has stored, if anything */
     struct sim_timer timers[SIM_TIMERS];
     int timer_count;
-    struct task tasks[SIM_TASKS], held[SIM_TASKS];
-    size_t task_count, held_count;
-    bool holding;   /* what is outside of the server waits */
-    bool dead;      /* the server was killed: what it does from here on has never happened */
+    struct task tasks[SIM_TASKS];
+    size_t task_count;
     struct buf out; /* where values are copied to */
 };
 
@@ -258,10 +242,6 @@ void platform_turn(struct ev_loop *loop);
 
 /* tasks.c */
 void task_in(struct sim *s, int64_t ms, task_fn fn, void *arg, uint32_t stamp);
-/* A task of the sources and the application, which a restart of the server does not end. */
-void task_outside(struct sim *s, int64_t ms, task_fn fn, void *arg, uint32_t stamp);
-/* What was held goes on. */
-void tasks_release(struct sim *s);
 /* Runs tasks up to until_ms, or all; the clock goes along. */
 void tasks_run(struct sim *s, int64_t until_ms);
 
@@ -293,8 +273,6 @@ void get_leave(struct sim *s, struct get *g);
 
 /* writes.c */
 void write_start(struct sim *s, int key, bool deletes);
-/* Those whose server was killed may take place until their time is over. */
-void writes_orphan(struct sim *s); /* scripts.c */
 /* The first that was not answered; NULL: there is none. */
 const struct put_of *writes_unanswered(const struct sim *s);
 
@@ -303,8 +281,6 @@ const struct put_of *writes_unanswered(const struct sim *s);
 struct sent *witness_of(struct sim *s, int key);
 
 /* changes.c */
-/* What clients have changed is in the journal, before they hear of it. */
-void change_flush(struct sim *s);
 void change_key(struct sim *s, int key, const int64_t *version, bool gone);
 void change_key_later(struct sim *s, int64_t ms, int key, int version, bool plain);
 void change_some(struct sim *s);
@@ -314,10 +290,8 @@ void change_set_key(struct sim *s, int key);
 void change_quiet_end(struct sim *s, int key);
 
 /* clients.c */
-void clients_start(struct sim *s, int ops);
+void clients_start(struct sim *s);
 void clients_finish(struct sim *s);
-/* One of them changes a row that it can tell nobody of. */
-void client_commits(struct sim *s, int key);
 /* They go on while the server goes down. */
 void clients_stop(struct sim *s);
 

@@ -1,6 +1,6 @@
 /* The simulated sources: rows on a primary, whose commits can be announced before they are shown,
  * and on a replica, which applies them later and in order. */
-#include "lives.h"
+#include "sim.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,19 +60,18 @@ static void show(struct sim *s, void *arg, uint32_t stamp)
     struct row *r = &s->rows[stamp >> 16];
     int key = (int)(stamp >> 16), version = (int)(stamp & 0xffff);
     r->shown = version;
-    feed_log(s, key, version);
     sim_note(s, (struct event){.kind = DID_SHOWN, .key = key, .version = version});
     int64_t at_ms = s->now_ms + (s->healing ? 0 : sim_up_to(s, s->k.lag_ms));
     if (at_ms < s->last_apply_ms)
         at_ms = s->last_apply_ms;
     s->last_apply_ms = at_ms;
-    task_outside(s, at_ms - s->now_ms, apply, NULL, stamp);
+    task_in(s, at_ms - s->now_ms, apply, NULL, stamp);
 }
 
 bool source_commit(struct sim *s, const struct commit *c)
 {
     struct row *r = &s->rows[c->key];
-    if (r->head + 1 >= SIM_VERSIONS || s->dead)
+    if (r->head + 1 >= SIM_VERSIONS)
         return false;
     uint8_t tags = r->states[r->head].tags;
     if (!tags || sim_chance(s, 30))
@@ -87,7 +86,7 @@ bool source_commit(struct sim *s, const struct commit *c)
                     .tags = r->states[r->head].tags,
                 });
     if (c->unseen_ms > 0)
-        task_outside(s, c->unseen_ms, show, NULL, pack(c->key, r->head));
+        task_in(s, c->unseen_ms, show, NULL, pack(c->key, r->head));
     else
         show(s, NULL, pack(c->key, r->head));
     return true;

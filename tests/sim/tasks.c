@@ -8,44 +8,17 @@ static bool before(const struct task *a, const struct task *b)
     return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->tie < b->tie;
 }
 
-static void push(struct sim *s, struct task t)
+void task_in(struct sim *s, int64_t ms, task_fn fn, void *arg, uint32_t stamp)
 {
     if (s->task_count == SIM_TASKS) {
         fputs("sim: too many tasks\n", stderr);
         abort();
     }
+    struct task t = {s->now_ms + (ms > 0 ? ms : 0), rng_next(&s->rng), fn, arg, stamp};
     size_t at = s->task_count++;
     for (; at > 0 && before(&t, &s->tasks[(at - 1) / 2]); at = (at - 1) / 2)
         s->tasks[at] = s->tasks[(at - 1) / 2];
     s->tasks[at] = t;
-}
-
-void task_in(struct sim *s, int64_t ms, task_fn fn, void *arg, uint32_t stamp)
-{
-    push(s, (struct task){.at_ms = s->now_ms + (ms > 0 ? ms : 0),
-                          .tie = rng_next(&s->rng),
-                          .fn = fn,
-                          .arg = arg,
-                          .stamp = stamp});
-}
-
-void task_outside(struct sim *s, int64_t ms, task_fn fn, void *arg, uint32_t stamp)
-{
-    if (s->dead)
-        return;
-    push(s, (struct task){.at_ms = s->now_ms + (ms > 0 ? ms : 0),
-                          .tie = rng_next(&s->rng),
-                          .fn = fn,
-                          .arg = arg,
-                          .stamp = stamp,
-                          .outside = true});
-}
-
-void tasks_release(struct sim *s)
-{
-    s->holding = false;
-    while (s->held_count > 0)
-        push(s, s->held[--s->held_count]);
 }
 
 static struct task pop(struct sim *s)
@@ -68,10 +41,6 @@ void tasks_run(struct sim *s, int64_t until_ms)
 {
     while (s->task_count > 0 && s->tasks[0].at_ms <= until_ms) {
         struct task t = pop(s);
-        if (t.outside && (s->holding || s->dead)) {
-            s->held[s->held_count++] = t;
-            continue;
-        }
         if (s->now_ms < t.at_ms)
             s->now_ms = t.at_ms;
         t.fn(s, t.arg, t.stamp);

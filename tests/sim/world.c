@@ -1,12 +1,8 @@
 /* The world of one run: a configuration, the store and the flights, a loader thread and the loops
  * of those that ask it. */
-#include "lives.h"
+#include "sim.h"
 
 #include "base/log.h"
-#include "conf/conf_driver.h"
-#include "server/restart.h"
-
-#include <fcntl.h>
 
 #define FOR_EVER 1000000000 /* references of what the world keeps itself */
 #define MAIN_BOX SIM_SLOTS
@@ -31,7 +27,6 @@ static struct policy policy_of(const struct knobs *k)
         .negative_ttl_ms = k->negative_ttl_ms,
         .stale_if_error_ms = k->keep_ms,
         .jitter = 0.1,
-        .warm = k->warm,
         .stale_wait_ms = k->stale_wait_ms,
         .wait_timeout_ms = k->wait_timeout_ms,
         .load_timeout_ms = k->load_timeout_ms,
@@ -57,8 +52,6 @@ static struct policy policy_of(const struct knobs *k)
     };
 }
 
-static const struct conf_driver driver = {.name = "simulated"};
-
 static void make_conf(struct sim *s)
 {
     struct policy policy = policy_of(&s->k);
@@ -76,7 +69,6 @@ static void make_conf(struct sim *s)
     for (int i = 0; i < SIM_BACKENDS; i++)
         s->backends[i] =
             (struct conf_backend){.name = names[i],
-                                  .driver = &driver,
                                   .primary = i == SOURCE_REPLICA ? names[SOURCE_PRIMARY] : NULL,
                                   .min_loads = 1,
                                   .max_loads = 100};
@@ -94,16 +86,14 @@ static void make_conf(struct sim *s)
 static void open_memory(struct sim *s)
 {
     struct err err;
-    bool many = s->k.kept && !s->k.little_memory && sim_chance(s, 50);
-    unsigned shards = many ? 1U << sim_up_to(s, 3) : 1;
     struct store_options so = {
         .memory_bytes = s->k.little_memory ? 49152 : 1 << 20,
-        .shards = shards,
+        .shards = 1,
         .seed = rng_next(&s->rng),
         .now_ms = s->now_ms,
     };
     struct flights_options fo = {
-        .shards = shards,
+        .shards = 1,
         .slots = SIM_SLOTS,
         .failed_max = 2,
         .floors_max = s->k.floors_max,
@@ -111,15 +101,12 @@ static void open_memory(struct sim *s)
         .seed = rng_next(&s->rng),
         .deliver = gets_deliver,
     };
-    if (s->k.kept && restart_seed(s->lives->server.restart, &so.seed))
-        fo.lossy_until_ms = INT64_MIN; /* it is known once the folder is read */
     must(marks_new(&s->marks, 64, rng_next(&s->rng), &err), &err);
     so.marks = fo.marks = s->marks;
     must(store_new(&s->store, &so, &err), &err);
     fo.store = s->store;
     must(flights_new(&s->flights, &fo, &err), &err);
     s->changes = (struct changes){.store = s->store, .flights = s->flights, .marks = s->marks};
-    changes_of_thread(&s->own, &s->changes, &s->lane);
 }
 
 /* ---- configurations ---- */
@@ -144,7 +131,6 @@ static void on_adopted(struct sim *s, void *arg, uint32_t stamp)
             return;
     snapshot_unref(s->snapshot);
     s->snapshot = s->next;
-    s->lives->server.snapshot = s->snapshot;
     s->next = NULL;
 }
 
@@ -191,21 +177,11 @@ void world_reload(struct sim *s)
 
 /* ---- its life ---- */
 
-/* A server that goes down tells of snapshots that it gives up. */
-static int quiet_fd(void)
-{
-    static int fd = -1;
-    if (fd < 0)
-        fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    return fd;
-}
-
 void world_open(struct sim *s)
 {
     struct err err;
-    log_setup(s->k.kept ? quiet_fd() : 2, LOG_ERROR);
+    log_setup(2, LOG_ERROR);
     make_conf(s);
-    lives_open(s);
     open_memory(s);
     for (int i = 0; i <= SIM_SLOTS; i++)
         mailbox_init(&s->boxes[i], platform_loop(), s);
@@ -225,7 +201,6 @@ void world_open(struct sim *s)
     memset(s->adopted, 0, sizeof s->adopted);
     world_reload(s);
     tasks_run(s, INT64_MAX);
-    lives_begin(s);
 }
 
 void world_stop(struct sim *s)
@@ -240,8 +215,6 @@ void world_stop(struct sim *s)
 
 void world_close(struct sim *s)
 {
-    journal_lane_fini(&s->lane);
-    lives_close(s);
     for (int i = 0; i <= SIM_SLOTS; i++) {
         mailbox_fini(&s->boxes[i]);
         platform_loop_free(s->boxes[i].loop);

@@ -30,7 +30,6 @@ void write_start(struct sim *s, int key, bool deletes)
     struct put_of *p = &s->writes[s->write_count++];
     *p = (struct put_of){
         .key = key,
-        .deletes = deletes,
         .untagged = sim_chance(s, 30),
         .write =
             {

@@ -7,8 +7,9 @@
 
 #define NAME_SIZE 256 /* of a flattened name; a longer one is cut */
 
-static const char *const loader_columns[] = {"pattern", "script", "backend", "ttl_ms", "in_flight",
-                                             "queued",  "loads",  "failed",  "breaker"};
+static const char *const loader_columns[] = {"pattern", "script",    "from",   "type",  "backend",
+                                             "ttl_ms",  "in_flight", "queued", "loads", "failed",
+                                             "breaker", "refused"};
 #define COLUMNS (sizeof loader_columns / sizeof *loader_columns)
 
 bool table_field(struct slice map, const char *name, struct slice *value)

@@ -20,6 +20,7 @@ struct routes {
     struct group *groups;     /* by prefix, in the order of memcmp */
     uint32_t *place;          /* by index: where the pattern is */
     size_t group_count;
+    bool more; /* patterns may come: nothing is a misfit */
     char *text;
 };
 
@@ -160,6 +161,11 @@ no_memory:
     return err_set(e, ERR_NOMEM, "no memory for %zu patterns", count);
 }
 
+void routes_await_more(struct routes *r)
+{
+    r->more = true;
+}
+
 void routes_free(struct routes *r)
 {
     if (!r)
@@ -217,7 +223,7 @@ int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
             return r->patterns[i].index;
         }
     }
-    return misfit;
+    return r->more ? ROUTE_NONE : misfit;
 }
 
 void routes_capture(const struct routes *r, int loader, struct slice key, struct glob_match *m)

@@ -4,8 +4,12 @@
 #include "net/report_pack.h"
 #include "wire/mpw.h"
 
-static struct report report_of(const struct io *io)
+/* registry: room for how that goes. */
+static struct report report_of(const struct io *io, struct registry_counts *registry)
 {
+    bool has_registry = io->options.registry && io->snapshot->conf->registry.backend;
+    if (has_registry)
+        registry_numbers_read(io->options.registry, registry);
     return (struct report){
         .snapshot = io->snapshot,
         .store = io->options.store,
@@ -14,6 +18,7 @@ static struct report report_of(const struct io *io)
         .kept = io->options.kept,
         .journal = io->changes.all->journal,
         .tier = io->changes.tier,
+        .registry = has_registry ? registry : NULL,
         .io_threads = io->options.io_count,
         .loader_threads = io->options.loader_count,
         .started_ms = io->options.started_ms,
@@ -32,7 +37,8 @@ static bool has_options(const struct target *t, struct params *p)
 
 void stats_answer(const struct target *t, struct params *p)
 {
-    struct report r = report_of(t->io);
+    struct registry_counts registry;
+    struct report r = report_of(t->io, &registry);
     struct report_pack pack;
     struct answer a;
     if (has_options(t, p))
@@ -46,15 +52,18 @@ void stats_answer(const struct target *t, struct params *p)
 
 void stats_loaders(const struct target *t, struct params *p)
 {
-    struct report r = report_of(t->io);
+    struct registry_counts registry;
+    struct report r = report_of(t->io, &registry);
     struct report_pack pack;
     struct answer a;
-    size_t count = r.snapshot->conf->loader_count;
+    size_t count = r.snapshot->conf->loader_count, refusals = report_refusals(&r);
     if (has_options(t, p))
         return;
     report_pack_init(&pack, answer_begin(&a, t));
-    pack.rc = mpw_array(pack.out, (uint32_t)count);
+    pack.rc = mpw_array(pack.out, (uint32_t)(count + refusals));
     for (size_t i = 0; i < count; i++)
         report_loader(&r, i, &pack.sink);
+    for (size_t i = 0; i < refusals; i++)
+        report_refusal(&r, i, &pack.sink);
     answer_done(&a, pack.rc);
 }

@@ -9,7 +9,7 @@
 
 static const char *const loader_columns[] = {"pattern", "script",    "from",   "type",  "backend",
                                              "ttl_ms",  "in_flight", "queued", "loads", "failed",
-                                             "breaker", "refused"};
+                                             "breaker", "error"};
 #define COLUMNS (sizeof loader_columns / sizeof *loader_columns)
 
 bool table_field(struct slice map, const char *name, struct slice *value)

@@ -394,8 +394,9 @@ void report_refusal(const struct report *r, size_t i, struct report_sink *to)
     const struct registry_counts *n = r->registry;
     bool of_row = n->refusal_count > 0;
     to->enter(to, NULL);
-    to->text(to, "pattern", of_row ? text_or_none(n->refusals[i].pattern) : NULL);
+    if (of_row && n->refusals[i].pattern[0] != '\0')
+        to->text(to, "pattern", n->refusals[i].pattern);
     to->text(to, "from", "table");
-    to->text(to, "refused", of_row ? n->refusals[i].text : n->error);
+    to->text(to, "error", of_row ? n->refusals[i].text : n->error);
     to->leave(to);
 }

@@ -254,6 +254,7 @@ static void take_over(struct reload *r, struct conf *conf)
     /* What changes from here on is seen again. */
     uint64_t fingerprint = r->of_rows ? r->fingerprint : watch_fingerprint(conf);
     bool other_rows = has_other_rows(r, conf);
+    err_clear(&r->err); /* rows that were refused, with others in their place, are told already */
     if (prepare(r, conf) != 0) {
         struct err e = r->err;
         if (!r->first_done)

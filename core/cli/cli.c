@@ -4,7 +4,6 @@
 #include "cli/command.h"
 #include "cli/login.h"
 #include "cli/print.h"
-#include "cli/registry_sql.h"
 #include "cli/request.h"
 #include "cli/snapshot_keys.h"
 #include "cli/tier_words.h"
@@ -357,20 +356,11 @@ static int write_tier(struct buf *out, int argc, char **argv, struct err *e)
     return rc != 0 ? rc : tier_words_write(out, &w, e);
 }
 
-static int write_registry(struct buf *out, int argc, char **argv, struct err *e)
-{
-    struct registry_sql g;
-    int rc = registry_sql_parse(&g, argc, argv, e);
-    return rc != 0 ? rc : registry_sql_write(out, &g, e);
-}
-
 /* Those that print SQL have options of their own, and no server. */
 static const struct {
     const char *name;
     int (*write)(struct buf *out, int argc, char **argv, struct err *e);
-} printers[] = {{"watch-sql", write_watch},
-                {"tier-sql", write_tier},
-                {"registry-sql", write_registry}};
+} printers[] = {{"watch-sql", write_watch}, {"tier-sql", write_tier}};
 
 static int run_printer(struct cli *cli, size_t printer, int argc, char **argv)
 {

@@ -104,14 +104,6 @@ static const struct command commands[] = {
      "Prints it; no server is asked. TABLE is cache_entry, or NAME or SCHEMA.NAME. For example:\n"
      "  rtcache tier-sql | psql shop\n"
      "  --sqlite             for SQLite: rtcache tier-sql --sqlite | sqlite3 tier.db"},
-    {"registry-sql", "[TABLE]", 0, -1, 0, COMMAND_PLAIN, NULL,
-     "SQL of a table in which loaders stand",
-     "Prints it; no server is asked. TABLE is cache_loader, or NAME or SCHEMA.NAME. For example:\n"
-     "  rtcache registry-sql | psql shop\n"
-     "  --sqlite             for SQLite: rtcache registry-sql --sqlite | sqlite3 shop.db\n"
-     "  --channel NAME       with triggers by which it tells of its changes, for the backend's feed\n"
-     "  --log [NAME]         which write them to a table, that feed_log names (rtcache_log)\n"
-     "To remove these: rtcache watch-sql TABLE --drop | psql shop"},
     {"passwd", "", 0, 0, ARGS_BIT(ARGS_FROM), COMMAND_PLAIN, NULL,
      "the hash of a password, for users in rtcache.conf",
      "Asks for it twice without showing it; from a pipe it reads the first line; no server is "

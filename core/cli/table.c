@@ -7,9 +7,8 @@
 
 #define NAME_SIZE 256 /* of a flattened name; a longer one is cut */
 
-static const char *const loader_columns[] = {"pattern", "script",    "from",   "type",  "backend",
-                                             "ttl_ms",  "in_flight", "queued", "loads", "failed",
-                                             "breaker", "error"};
+static const char *const loader_columns[] = {"pattern", "script", "backend", "ttl_ms", "in_flight",
+                                             "queued",  "loads",  "failed",  "breaker"};
 #define COLUMNS (sizeof loader_columns / sizeof *loader_columns)
 
 bool table_field(struct slice map, const char *name, struct slice *value)

@@ -2,9 +2,6 @@
 
 #include "base/address.h"
 #include "base/glob.h"
-#include "base/sql_name.h"
-#include "conf/checks_backend.h"
-#include "conf/checks_sql.h"
 #include "conf/conf_check.h"
 #include "conf/conf_units.h"
 #include "conf/users.h"
@@ -177,16 +174,73 @@ static void check_script(struct reading *r, const config_setting_t *group,
         setting_wrong(r, s, "\"script\": there is no file %s/%s", r->conf->scripts_dir, l->script);
 }
 
-/* Where problems of a loader's SQL are told. */
-struct sql_place {
-    struct reading *r;
-    const config_setting_t *at;
-};
-
-static void wrong_sql(void *arg, const char *text)
+/* The nearest star's name, for a parameter of a name that the pattern does not have; or none. */
+static const char *near_star(struct slice name, const struct glob_star *stars, unsigned count,
+                             char room[GLOB_STARS_MAX + 1][CONF_NAME_MAX + 1])
 {
-    const struct sql_place *place = arg;
-    setting_wrong(place->r, place->at, "%s", text);
+    const char *names[GLOB_STARS_MAX];
+    size_t named = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (stars[i].type == GLOB_ANY || stars[i].name.size > CONF_NAME_MAX)
+            continue;
+        snprintf(room[named], sizeof room[named], "%.*s", SLICE_ARG(stars[i].name));
+        names[named] = room[named];
+        named++;
+    }
+    snprintf(room[GLOB_STARS_MAX], sizeof room[0], "%.*s", SLICE_ARG(name));
+    return conf_nearest(room[GLOB_STARS_MAX], names, named);
+}
+
+/* What is no star of the pattern cannot be a parameter. */
+static void check_parameters(struct reading *r, const config_setting_t *group,
+                             const struct conf_loader *l)
+{
+    const config_setting_t *place = place_of(group, "sql", "sql");
+    struct glob_star stars[GLOB_STARS_MAX];
+    char room[GLOB_STARS_MAX + 1][CONF_NAME_MAX + 1];
+    const char *at, *end;
+    int number, highest = 0;
+    if (!l->pattern || glob_check(slice_str(l->pattern), NULL) != 0)
+        return; /* what is wrong with it is told elsewhere */
+    unsigned count = glob_stars(slice_str(l->pattern), stars);
+    for (const char *sql = l->sql; (at = conf_sql_next(sql, &end, &number)) != NULL; sql = end) {
+        struct slice name = slice_of(at, (size_t)(end - at));
+        highest = number > highest ? number : highest;
+        if (number > 0 || conf_sql_number(name, number, stars, count) > 0)
+            continue;
+        if (at[1] == '0') {
+            setting_wrong(r, place, "\"sql\" has $0, but parameters count from $1");
+            continue;
+        }
+        const char *near = near_star(slice_of(at + 1, name.size - 1), stars, count, room);
+        setting_wrong(r, place,
+                      "\"sql\" has %.*s, but the pattern \"%.128s\" has no star of that name%s%s%s",
+                      SLICE_ARG(name), l->pattern, near ? "; did you mean $" : "", near ? near : "",
+                      near ? "?" : "");
+    }
+    if (highest > (int)count)
+        setting_wrong(r, place, "\"sql\" has $%d, but the pattern \"%.128s\" has %u star%s",
+                      highest > 65535 ? 65535 : highest, l->pattern, count, count == 1 ? "" : "s");
+}
+
+/* SQL can be asked of a source that speaks it. */
+static void check_speaks_sql(struct reading *r, const config_setting_t *group,
+                             const struct conf_loader *l)
+{
+    int at = conf_backend_index(r->conf, l->backend);
+    const struct conf_driver *driver = at >= 0 ? r->conf->backends[at].driver : NULL;
+    char all[128] = "";
+    if (!driver || driver->speaks_sql)
+        return; /* or what is wrong was told */
+    for (size_t i = 0; r->drivers[i]; i++) {
+        size_t size = strlen(all);
+        if (r->drivers[i]->speaks_sql)
+            snprintf(all + size, sizeof all - size, "%s%s", size ? ", " : "", r->drivers[i]->name);
+    }
+    setting_wrong(
+        r, place_of(group, "sql", "sql"),
+        "\"sql\": the backend \"%.64s\" does not speak SQL, its driver is %s; these do: %s",
+        l->backend, driver->name, all[0] ? all : "none");
 }
 
 /* A script or SQL, and what goes with SQL only. */
@@ -208,9 +262,8 @@ static void check_source(struct reading *r, const config_setting_t *group,
     if (!l->backend)
         setting_wrong(r, place_of(group, "sql", "sql"), "\"sql\" needs a \"backend\"");
     else
-        checks_backend_speaks_sql(r, group, "sql", l->backend);
-    struct sql_place place = {r, place_of(group, "sql", "sql")};
-    checks_sql_parameters(l, wrong_sql, &place);
+        check_speaks_sql(r, group, l);
+    check_parameters(r, group, l);
 }
 
 /* ---- backends and loaders ---- */
@@ -225,6 +278,22 @@ static void check_backend(struct reading *r, const config_setting_t *group,
                       (long long)b->max_loads);
     if (b->driver && b->driver->check)
         b->driver->check(&c, b);
+}
+
+/* A backend that another option names. */
+static void check_named_backend(struct reading *r, const config_setting_t *group,
+                                const char *option, const char *named)
+{
+    const struct conf *c = r->conf;
+    const char *names[CONF_BACKENDS_MAX];
+    size_t count = 0;
+    if (!named || conf_backend_index(c, named) >= 0)
+        return;
+    for (; count < c->backend_count; count++)
+        names[count] = c->backends[count].name;
+    const char *near = conf_nearest(named, names, count);
+    setting_wrong(r, place_of(group, option, option), "there is no backend \"%.64s\"%s%s%s", named,
+                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 /* A load that a replica cannot answer asks the primary once: so that has to be one. */
@@ -290,60 +359,29 @@ static void check_patterns(struct reading *r, const config_setting_t *groups)
     free(sorted);
 }
 
-static void check_loader(struct reading *r, const config_setting_t *group,
-                         const struct conf_loader *l, bool folder_there)
-{
-    check_policy(r, group, &l->policy);
-    checks_backend_named(r, group, "backend", l->backend);
-    check_source(r, group, l);
-    if (l->script && !l->sql)
-        check_script(r, group, l, folder_there);
-}
-
-/* Those of the file, and what those of the registry's table are made of. */
 static void check_loaders(struct reading *r, const config_setting_t *root)
 {
     const struct conf *c = r->conf;
     const config_setting_t *groups = config_setting_get_member(root, "loaders");
-    const config_setting_t *types = config_setting_get_member(root, "loader_types");
+    if (c->loader_count == 0)
+        return;
     bool folder_there = is_folder(c->scripts_dir), needs_folder = false;
     for (size_t i = 0; i < c->loader_count; i++) {
         const config_setting_t *group = config_setting_get_elem(groups, (unsigned)i);
+        const struct conf_loader *l = &c->loaders[i];
         if (!config_setting_is_group(group))
             continue;
-        check_loader(r, group, &c->loaders[i], folder_there);
-        needs_folder |= !c->loaders[i].sql;
-    }
-    for (size_t i = 0; i < c->type_count; i++) {
-        const struct conf_loader *l = &c->types[i].loader;
-        check_loader(r, config_setting_get_member(types, c->types[i].name), l, folder_there);
+        check_policy(r, group, &l->policy);
+        check_named_backend(r, group, "backend", l->backend);
+        check_source(r, group, l);
+        if (l->script && !l->sql)
+            check_script(r, group, l, folder_there);
         needs_folder |= !l->sql;
     }
     if (!folder_there && needs_folder)
-        setting_wrong(r, place_of(root, "scripts", groups ? "loaders" : "loader_types"),
-                      "\"scripts\": there is no folder %s", c->scripts_dir);
-    if (c->loader_count > 0)
-        check_patterns(r, groups);
-}
-
-/* One without the other is of no use, and whoever wrote it relies on it. */
-static void check_registry(struct reading *r, const config_setting_t *root)
-{
-    const struct conf_registry *g = &r->conf->registry;
-    const config_setting_t *group = config_setting_get_member(root, "registry");
-    const config_setting_t *types = config_setting_get_member(root, "loader_types");
-    struct sql_name name;
-    struct err e;
-    if (types && !group)
-        setting_wrong(r, types, "\"loader_types\" needs \"registry\", whose table names them");
-    if (!group || !config_setting_is_group(group))
-        return;
-    if (!types)
-        setting_wrong(r, group, "\"registry\" needs \"loader_types\", which its table names");
-    checks_backend_named(r, group, "backend", g->backend);
-    checks_backend_speaks_sql(r, group, "backend", g->backend);
-    if (sql_name_read(&name, g->table, &e) != 0)
-        setting_wrong(r, place_of(group, "table", "table"), "\"table\": %s", e.text);
+        setting_wrong(r, place_of(root, "scripts", "loaders"), "\"scripts\": there is no folder %s",
+                      c->scripts_dir);
+    check_patterns(r, groups);
 }
 
 static void check_shares(struct reading *r, const config_setting_t *root)
@@ -387,11 +425,10 @@ void checks_run(struct reading *r, const config_setting_t *root)
         const config_setting_t *all = config_setting_get_member(root, "backends");
         const config_setting_t *group = config_setting_get_member(all, c->backends[i].name);
         check_backend(r, group, &c->backends[i]);
-        checks_backend_named(r, group, "primary", c->backends[i].primary);
+        check_named_backend(r, group, "primary", c->backends[i].primary);
         check_primary(r, group, &c->backends[i]);
     }
     check_loaders(r, root);
-    check_registry(r, root);
     check_order(r, root, "auth_delay", c->auth_delay_ms, "auth_delay_cap", c->auth_delay_cap_ms);
     check_shares(r, root);
     checks_tier(r, root);

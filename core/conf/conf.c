@@ -2,8 +2,6 @@
 
 #include "base/list.h"
 #include "conf/checks.h"
-#include "conf/conf_rows.h"
-#include "conf/conf_snapshot.h"
 #include "conf/reader.h"
 
 #include <limits.h>
@@ -14,12 +12,10 @@
 struct snapshot {
     struct conf conf;
     struct arena arena;
-    struct conf *base; /* shared: what conf is made upon; NULL: it was read from its file */
 };
 
 static void snapshot_drop(struct snapshot *s)
 {
-    conf_unref(s->base);
     arena_fini(&s->arena);
     free(s);
 }
@@ -34,25 +30,6 @@ void conf_unref(struct conf *c)
 {
     if (c && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
         snapshot_drop(container_of(c, struct snapshot, conf));
-}
-
-struct conf *conf_snapshot_upon(struct conf *base, struct arena **arena)
-{
-    struct snapshot *s = calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    size_t refs = offsetof(struct conf, file); /* others count base's meanwhile */
-    memcpy((char *)&s->conf + refs, (const char *)base + refs, sizeof s->conf - refs);
-    atomic_init(&s->conf.refs, 1);
-    s->base = conf_ref(base);
-    *arena = &s->arena;
-    return &s->conf;
-}
-
-struct conf *conf_without_rows(struct conf *c)
-{
-    struct conf *base = container_of(c, struct snapshot, conf)->base;
-    return base ? base : c;
 }
 
 /* Links are kept: a path may be switched to another file by one. NULL: no memory, or no folder. */

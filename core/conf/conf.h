@@ -19,15 +19,11 @@
 #define CONF_LISTEN_MAX   16
 #define CONF_BACKENDS_MAX 64
 #define CONF_DRIVERS_MAX  16
-#define CONF_LOADERS_MAX  4096 /* of the file and of the registry's table together */
-#define CONF_TYPES_MAX    256  /* of loaders, for the registry's table */
+#define CONF_LOADERS_MAX  4096
 #define CONF_USERS_MAX    1024
 #define CONF_WORDS_MAX    256 /* of one list: a user's keys */
 #define CONF_NAME_MAX     64  /* bytes of a user's name */
 #define CONF_HASH_MAX     127 /* bytes of a password's hash, as libsodium has it */
-
-/* A feed that tells of a key with this beginning tells of the registry's table. */
-#define CONF_REGISTRY_KEY "rtcache.registry:"
 
 /* How a loader's keys are kept and loaded. Durations in ms; see docs/configuration.md for each. */
 struct policy {
@@ -72,35 +68,8 @@ struct conf_loader {
     const char *write; /* what put and delete do to the entry: through, invalidate, none */
     bool tier;         /* its values are kept in conf->tier as well */
     struct policy policy;
-    const char *type; /* of loader_types, where a row of the registry's table names it; else NULL */
-    const char *file; /* where it, or its type, is written: conf->file, or a file that it includes */
+    const char *file; /* where it is written: conf->file, or a file that it includes */
     int line;
-};
-
-/* What a row of the registry's table names: a loader without a pattern. */
-struct conf_loader_type {
-    const char *name;
-    struct conf_loader loader;
-};
-
-/* The table in which loaders stand, beside those of the file. */
-struct conf_registry {
-    const char *backend; /* NULL: there is no such group */
-    const char *table;   /* NAME or SCHEMA.NAME, as it is written */
-    int64_t every_ms;    /* how often it is looked at */
-    int64_t timeout_ms;  /* of one look */
-    const char *file;
-    int line;
-};
-
-/* A row of it, as texts; NULL where the table has NULL. */
-struct conf_row {
-    const char *pattern, *type, *ttl, *stale_ttl;
-};
-
-struct conf_rows {
-    const struct conf_row *list; /* by the bytes of their patterns */
-    size_t count;
 };
 
 struct conf_driver; /* conf/conf_driver.h */
@@ -227,15 +196,9 @@ struct conf {
     double retry_budget; /* further attempts, as a share of the loads */
     struct conf_tls tls;
     struct conf_tier tier;
-    struct conf_registry registry;
     struct policy defaults; /* for loaders, and for set of a key without one */
     struct conf_loader *loaders;
     size_t loader_count;
-    struct conf_loader_type *types;
-    size_t type_count;
-    struct conf_rows rows; /* of the registry's table; their loaders stand behind the file's */
-    size_t rows_given_way; /* of these, whose pattern is that of a loader of the file: it has none */
-    bool rows_missing;     /* there is a registry, and none of its rows are here */
     struct conf_backend *backends;
     size_t backend_count;
     struct conf_user *users;

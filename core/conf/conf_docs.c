@@ -154,7 +154,6 @@ int conf_write_docs(struct buf *out, const struct conf_driver *const *drivers)
         {GROUP_BACKEND, "Of a backend: `backends = { name = { ... } }`", " driver |"},
         {GROUP_LOADER, "Of a loader: `loaders = ( { ... }, ... )`", ""},
         {GROUP_POLICY, "The policy, of a loader or of `defaults = { ... }`", ""},
-        {GROUP_REGISTRY, "Of the registry: `registry = { ... }`", ""},
         {GROUP_USER, "Of a user: `users = ( { ... }, ... )`", ""},
     };
     int rc = 0;

@@ -32,7 +32,6 @@
 #define POLICY(...)  ROW(GROUP_POLICY, struct policy, __VA_ARGS__)
 #define TLS(...)     ROW(GROUP_TLS, struct conf_tls, __VA_ARGS__)
 #define TIER(...)    ROW(GROUP_TIER, struct conf_tier, __VA_ARGS__)
-#define REGISTRY(...) ROW(GROUP_REGISTRY, struct conf_registry, __VA_ARGS__)
 /* A group or a list of groups, read by hand. */
 #define SECTION(type_, name_) .group = GROUP_TOP, .type = type_, .name = name_
 /* In the struct of a driver's own, which the table's file names OPTION_OWN. */

@@ -131,8 +131,6 @@ const struct option options_table[] = {
     {SECTION(OPT_GROUP, "backends"), .text = "The databases, by name."},
     {SECTION(OPT_GROUPS, "users"), .text = "Who may connect, and do what; without it everybody may do everything. See [security](security.md#users)."},
     {SECTION(OPT_GROUPS, "loaders"), .text = "The patterns and their scripts, in the order that breaks ties."},
-    {SECTION(OPT_GROUP, "loader_types"), .text = "What loaders of the `registry` are made of, by name: the options of a loader but its pattern. See [loaders from a table](registry.md)."},
-    {SECTION(OPT_GROUP, "registry"), .text = "A table in which further loaders stand. See [loaders from a table](registry.md)."},
 
     {BACKEND(OPT_DRIVER, driver, "driver", NULL), .required = true,
      .text = "What kind of source it is."},
@@ -261,14 +259,6 @@ const struct option options_table[] = {
 
     {POLICY(OPT_DURATION, tier_min_load_ms, "tier_min_load", "20ms"), .least = 0, .most = HOUR,
      .text = "With `tier`: what was loaded in less is not written to the table, for a row of it is read no faster."},
-    {REGISTRY(OPT_STRING, backend, "backend", NULL), .required = true,
-     .text = "The backend that has the table; one that speaks SQL."},
-    {REGISTRY(OPT_STRING, table, "table", "cache_loader"),
-     .text = "The table or view, NAME or SCHEMA.NAME; `rtcache registry-sql` prints it."},
-    {REGISTRY(OPT_DURATION, every_ms, "every", "10s"), .least = 100, .most = DAY,
-     .text = "How often it is looked at; the `feed` of its backend may tell of changes sooner."},
-    {REGISTRY(OPT_DURATION, timeout_ms, "timeout", "5s"), .least = 100, .most = MIN,
-     .text = "How long one look may take. A start waits so long for the table, and then goes on without it."},
 
     {USER(OPT_STRING, name, "name", NULL), .required = true,
      .text = "What a client calls itself in `auth`."},

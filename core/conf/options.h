@@ -19,7 +19,6 @@ enum option_group {
     GROUP_TLS,     /* struct conf_tls */
     GROUP_TIER,    /* struct conf_tier */
     GROUP_USER,    /* struct conf_user */
-    GROUP_REGISTRY, /* struct conf_registry */
     GROUP_DRIVER,  /* the struct of a driver's own, in a backend */
     GROUP_COUNT
 };

@@ -54,7 +54,6 @@ static const char *home_of(const struct option *o)
     case GROUP_TLS: return "\"tls\"";
     case GROUP_TIER: return "\"tier\"";
     case GROUP_USER: return "a user";
-    case GROUP_REGISTRY: return "\"registry\"";
     case GROUP_COUNT: break;
     }
     return "";
@@ -255,81 +254,18 @@ static void name_sql(struct reading *r, struct conf_loader *l)
         r->problems->nomem = true;
 }
 
-/* All of a loader that is written, whatever it needs. */
-static void read_loader_options(struct reading *r, const config_setting_t *group,
-                                struct conf_loader *l, struct scopes *in)
+static void read_loader(struct reading *r, const config_setting_t *group, struct conf_loader *l)
 {
     struct source_place place = setting_place(r, group);
     l->file = place.file;
     l->line = place.line;
     setting_defaults(r, GROUP_LOADER, NULL, l);
     l->policy = r->conf->defaults;
-    *in = (struct scopes){.list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2};
-    read_options(r, in, group);
+    struct scopes in = {.list = {{GROUP_LOADER, l}, {GROUP_POLICY, &l->policy}}, .count = 2};
+    read_options(r, &in, group);
+    need_options(r, &in, group, "a loader");
     if (l->sql && !l->script)
         name_sql(r, l);
-}
-
-static void read_loader(struct reading *r, const config_setting_t *group, struct conf_loader *l)
-{
-    struct scopes in;
-    read_loader_options(r, group, l, &in);
-    need_options(r, &in, group, "a loader");
-}
-
-/* A loader but for its pattern, which a row of the registry's table has. */
-static void read_type(struct reading *r, const config_setting_t *group, struct conf_loader_type *t)
-{
-    struct scopes in;
-    const config_setting_t *pattern = config_setting_get_member(group, "pattern");
-    t->name = arena_copy(r->arena, slice_str(config_setting_name(group)));
-    if (!t->name)
-        r->problems->nomem = true;
-    read_loader_options(r, group, &t->loader, &in);
-    t->loader.type = t->name;
-    if (pattern)
-        setting_wrong(r, pattern,
-                      "a loader type has no \"pattern\": it is the key_pattern of a row of the "
-                      "registry's table");
-}
-
-static void read_types(struct reading *r, const config_setting_t *root)
-{
-    struct conf *c = r->conf;
-    const config_setting_t *all = section(r, root, "loader_types", CONFIG_TYPE_GROUP,
-                                          "a group of loader types: { user = { script = ... } }");
-    int count = all ? config_setting_length(all) : 0;
-    if (count > CONF_TYPES_MAX) {
-        setting_wrong(r, all, "there are %d loader types; at most %d are taken", count,
-                      CONF_TYPES_MAX);
-        return;
-    }
-    c->types = make_array(r, (size_t)count + 1, sizeof *c->types);
-    for (int i = 0; c->types && i < count; i++) {
-        const config_setting_t *group = config_setting_get_elem(all, (unsigned)i);
-        if (config_setting_is_group(group))
-            read_type(r, group, &c->types[c->type_count++]);
-        else
-            setting_wrong(r, group, "loader type \"%.64s\" takes a group: { script = ... }",
-                          config_setting_name(group));
-    }
-}
-
-static void read_registry(struct reading *r, const config_setting_t *root)
-{
-    const config_setting_t *group =
-        section(r, root, "registry", CONFIG_TYPE_GROUP, "a group: { backend = ..., table = ... }");
-    struct conf_registry *g = &r->conf->registry;
-    struct scopes in = {.list = {{GROUP_REGISTRY, g}}, .count = 1};
-    setting_defaults(r, GROUP_REGISTRY, NULL, g);
-    r->conf->rows_missing = group != NULL;
-    if (!group)
-        return;
-    struct source_place place = setting_place(r, group);
-    g->file = place.file;
-    g->line = place.line;
-    read_options(r, &in, group);
-    need_options(r, &in, group, "\"registry\"");
 }
 
 static void read_loaders(struct reading *r, const config_setting_t *root)
@@ -400,7 +336,5 @@ void reader_read(struct reading *r, const config_setting_t *root)
     read_defaults(r, root);
     read_backends(r, root);
     read_loaders(r, root);
-    read_types(r, root);
-    read_registry(r, root);
     read_users(r, root);
 }

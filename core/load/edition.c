@@ -150,8 +150,7 @@ int edition_new(struct edition **out, const struct edition_wanted *w, struct err
     if (rc == 0)
         rc = open_backends(edition, w->before, e);
     if (rc == 0)
-        rc = edition_vm_read(edition, w->same_texts && w->before ? w->before->runtime : NULL,
-                             &edition->runtime, e);
+        rc = edition_vm_read(edition, NULL, &edition->runtime, e);
     if (rc != 0) {
         edition_unref(edition);
         return rc;

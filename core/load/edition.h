@@ -53,7 +53,6 @@ struct edition_wanted {
     struct thread_state *thread;
     struct snapshot *snapshot;
     const struct edition *before; /* the current one, whose unchanged backends go on; or NULL */
-    bool same_texts;              /* the scripts are read as that one has read them */
     struct list *startable;       /* see capacity.h */
 };
 

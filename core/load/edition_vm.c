@@ -26,17 +26,6 @@ static int read_loaders(struct edition *edition, struct runtime *rt, struct err 
     return rc;
 }
 
-/* So that a script which is wrong is found with its type, not with a row that names it later. */
-static int read_types(struct edition *edition, struct runtime *rt, struct err *e)
-{
-    const struct conf *conf = edition->snapshot->conf;
-    int script, rc = 0;
-    for (size_t i = 0; i < conf->type_count && rc == 0; i++)
-        if (!conf->types[i].loader.sql)
-            rc = runtime_add_loader(rt, &conf->types[i].loader, &script, e);
-    return rc;
-}
-
 int edition_vm_read(struct edition *edition, const struct runtime *again, struct runtime **out,
                     struct err *e)
 {
@@ -57,13 +46,8 @@ int edition_vm_read(struct edition *edition, const struct runtime *again, struct
         .again = again,
     };
     int rc = runtime_new(out, &o, e);
-    if (rc != 0)
+    if (rc != 0 || (rc = read_loaders(edition, *out, e)) == 0)
         return rc;
-    rc = read_loaders(edition, *out, e);
-    if (rc == 0)
-        rc = read_types(edition, *out, e);
-    if (rc == 0)
-        return 0;
     runtime_unref(*out);
     *out = NULL;
     return rc;

@@ -237,7 +237,7 @@ struct event {
     struct slice key, pattern, beat;
     struct mp_reader tags;
     uint32_t tag_count;
-    bool has_key, has_pattern, has_version, has_tags, all_tags, has_beat, deleted, registry;
+    bool has_key, has_pattern, has_version, has_tags, all_tags, has_beat, deleted;
     int64_t version, number;
 };
 
@@ -316,16 +316,6 @@ static int read_field(struct mp_reader *r, struct slice name, struct event *ev, 
     return err_set(e, ERR_BAD_REQUEST, "there is a field that is none of k, v, t, d, m, hb, n");
 }
 
-/* Nothing is kept under such keys, whatever max_key is. */
-static void take_registry(struct event *ev)
-{
-    struct slice begins = slice_str(CONF_REGISTRY_KEY), name = ev->has_key ? ev->key : ev->pattern;
-    ev->registry = (ev->has_key || ev->has_pattern) && name.size >= begins.size &&
-                   memcmp(name.data, begins.data, begins.size) == 0;
-    if (ev->registry)
-        ev->has_key = ev->has_pattern = false;
-}
-
 static int read_event(const struct feed *f, struct slice packed, struct event *ev, struct err *e)
 {
     struct mp_reader r = mp_reader_of(packed);
@@ -341,8 +331,7 @@ static int read_event(const struct feed *f, struct slice packed, struct event *e
     bool names = ev->has_key || ev->has_pattern || ev->has_tags || ev->all_tags;
     if (rc == 0 && !names && !ev->has_beat)
         return err_set(e, ERR_BAD_REQUEST, "it has none of \"k\", \"m\", \"t\" and \"hb\"");
-    take_registry(ev);
-    if (rc == 0 && ev->has_key && ev->key.size > f->rule.max_key) {
+    if (rc == 0 && ev->key.size > f->rule.max_key) {
         ev->has_key = false; /* nothing is kept under it; its tags are others' too */
         if (!ev->has_tags && !ev->all_tags)
             return err_set(e, ERR_BAD_REQUEST, "\"k\" has %zu bytes, where 1 to %zu are taken",
@@ -415,7 +404,6 @@ bool feed_payload(struct feed *f, struct slice payload, int64_t now_ms, struct e
         take_beat(f, &ev, now_ms);
     } else {
         f->events++;
-        f->registry += ev.registry;
         metrics_inc(metrics_mine(), M_FEED_EVENTS);
         if (apply(f, &ev, now_ms, e) != 0) { /* it was understood, and has not taken full effect */
             count_gap(f);

@@ -8,7 +8,6 @@
  *   up, down, silence --> marks        what was loaded before a gap is not served as fresh
  *   up, resumed --> nothing            a cut that has left no gap
  *   missed --> marks                   what a trigger could not tell is a gap, once it is committed
- *   key or pattern of CONF_REGISTRY_KEY --> nothing but a count: who made the feed looks at it
  *
  * Pure decisions: no connection, no clock. What it feeds are the loaders whose backend (or whose
  * backend's primary) has the feed; a gap makes all that they loaded stale, by their patterns, and
@@ -58,7 +57,6 @@ struct feed {
     char
         missed[FEED_MISSED_TEXT]; /* what the database said last of what was not told; "" nothing */
     uint64_t events, bad, gaps;
-    uint64_t registry; /* of the events, those that told of the registry's table */
 };
 
 void feed_init(struct feed *f, const struct changes *changes, const struct feed_rule *rule,

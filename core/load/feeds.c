@@ -40,8 +40,6 @@ struct feeds {
     struct feed_places places; /* where they are now */
     feeds_caught_up *caught_up;
     void *caught_up_arg;
-    void (*registry_changed)(void *arg);
-    void *registry_arg;
 };
 
 static void publish(struct one *o)
@@ -77,16 +75,6 @@ static void tell_caught_up(struct one *o, bool resumed)
     feed_places_clear(&fs->starts, o->name);
     if (fs->caught_up)
         fs->caught_up(fs->caught_up_arg, o->name, resumed);
-}
-
-/* Where it is this feed that would tell of the registry's table. */
-static void tell_registry(struct one *o)
-{
-    struct feeds *fs = o->feeds;
-    const struct conf *conf = o->current->conf;
-    if (fs->registry_changed &&
-        snapshot_feed_of_backend(conf, conf->registry.backend) == (int)o->index)
-        fs->registry_changed(fs->registry_arg);
 }
 
 static void arm(struct one *o)
@@ -135,8 +123,6 @@ static void on_up(void *arg, const struct listen_up *up)
     publish(o);
     publish_place(o);
     tell_caught_up(o, up->resumed);
-    if (!up->resumed)
-        tell_registry(o);
     arm(o);
 }
 
@@ -149,10 +135,8 @@ static void on_moved(void *arg)
 static void on_beaten(void *arg, const struct listen_beat *b)
 {
     struct one *o = arg;
-    if (!feed_beaten(&o->feed, b->missed, b->held, b->wal_end, clock_ms())) {
+    if (!feed_beaten(&o->feed, b->missed, b->held, b->wal_end, clock_ms()))
         log_warn("feed.missed", "backend=%s held=%s", o->name, b->held ? "true" : "false");
-        tell_registry(o);
-    }
     if (b->lag_ms >= 0)
         o->feed.lag_ms = b->lag_ms;
     publish(o);
@@ -164,13 +148,10 @@ static void on_notified(void *arg, struct slice payload)
 {
     struct one *o = arg;
     struct err e;
-    uint64_t told = o->feed.registry, gaps = o->feed.gaps;
     if (!feed_payload(&o->feed, payload, clock_ms(), &e))
         log_warn("feed.bad", "backend=%s payload=%s error=%s", o->name, log_key(payload),
                  log_q(e.text));
     publish(o);
-    if (o->feed.registry != told || o->feed.gaps != gaps)
-        tell_registry(o);
     if (o->feed.mark_due)
         arm(o);
 }
@@ -244,6 +225,24 @@ struct feeds_change {
     struct plan plans[];
 };
 
+/* The patterns of the loaders that backend `index` feeds. */
+static void find_patterns(struct plan *p, const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->loader_count; i++)
+        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)p->index)
+            p->patterns[p->pattern_count++] = conf->loaders[i].pattern;
+}
+
+/* Whether a loader that backend `index` feeds reads another one, whose primary that is. */
+static bool has_replica(const struct conf *conf, size_t index)
+{
+    for (size_t i = 0; i < conf->loader_count; i++)
+        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)index &&
+            strcmp(conf->loaders[i].backend, conf->backends[index].name) != 0)
+            return true;
+    return false;
+}
+
 static struct feed_rule rule_of(const struct plan *p, struct snapshot *s)
 {
     const struct conf_backend *b = &s->conf->backends[p->index];
@@ -254,7 +253,7 @@ static struct feed_rule rule_of(const struct plan *p, struct snapshot *s)
         .max_key = (size_t)s->conf->max_key,
         .patterns = p->patterns,
         .pattern_count = p->pattern_count,
-        .lagging = snapshot_feeds_replica(s->conf, p->index),
+        .lagging = has_replica(s->conf, p->index),
         .cut = &s->backends[p->index]->feed.cut,
     };
 }
@@ -376,7 +375,7 @@ int feeds_prepare(struct feeds_change **out, struct snapshot *s, struct err *e)
             feeds_drop(c);
             return err_set(e, ERR_NOMEM, "no memory for the feed of %s", conf->backends[i].name);
         }
-        p->pattern_count = snapshot_fed_patterns(conf, i, p->patterns);
+        find_patterns(p, conf);
     }
     *out = c;
     return 0;
@@ -430,12 +429,6 @@ void feeds_tell(struct feeds *fs, feeds_caught_up *caught_up, void *arg)
 {
     fs->caught_up = caught_up;
     fs->caught_up_arg = arg;
-}
-
-void feeds_tell_registry(struct feeds *fs, void (*changed)(void *arg), void *arg)
-{
-    fs->registry_changed = changed;
-    fs->registry_arg = arg;
 }
 
 int feeds_resume(struct feeds *fs, const char *name, struct slice text, struct err *e)

@@ -41,9 +41,6 @@ int feeds_start(struct feeds *fs, struct err *e) MUST_USE;
 typedef void feeds_caught_up(void *arg, const char *name, bool resumed);
 /* Before feeds_start. */
 void feeds_tell(struct feeds *fs, feeds_caught_up *caught_up, void *arg);
-/* The table of the registry may have changed: its feed has told so, or may have missed it. Called on
- * the feeds' thread; set before feeds_start. */
-void feeds_tell_registry(struct feeds *fs, void (*changed)(void *arg), void *arg);
 /* Before feeds_start: the feed of the backend `name` goes on from there. Both are copied; a text
  * that its driver cannot read is none. ERR_NOMEM. */
 int feeds_resume(struct feeds *fs, const char *name, struct slice text, struct err *e) MUST_USE;

@@ -62,34 +62,9 @@ static int pack_journal(struct buf *out, const struct keep_header *h)
     return rc != 0 ? rc : mpw_uint(out, h->journal.seq);
 }
 
-static int pack_nullable(struct buf *out, struct slice v)
-{
-    return v.data ? mpw_bin(out, v) : mpw_nil(out);
-}
-
-static int pack_registry(struct buf *out, const struct keep_header *h)
-{
-    int rc = mpw_cstr(out, "registry");
-    if (rc != 0 || !h->has_rows)
-        return rc != 0 ? rc : mpw_nil(out);
-    rc = mpw_array(out, 3);
-    rc = rc != 0 ? rc : mpw_bin(out, h->registry_table);
-    rc = rc != 0 ? rc : mpw_uint(out, h->registry_source);
-    rc = rc != 0 ? rc : mpw_array(out, (uint32_t)h->row_count);
-    for (size_t i = 0; i < h->row_count && rc == 0; i++) {
-        const struct keep_row *row = &h->rows[i];
-        rc = mpw_array(out, 4);
-        rc = rc != 0 ? rc : pack_nullable(out, row->pattern);
-        rc = rc != 0 ? rc : pack_nullable(out, row->type);
-        rc = rc != 0 ? rc : pack_nullable(out, row->ttl);
-        rc = rc != 0 ? rc : pack_nullable(out, row->stale_ttl);
-    }
-    return rc;
-}
-
 int keep_header_pack(struct buf *out, const struct keep_header *h)
 {
-    int rc = mpw_map(out, 12);
+    int rc = mpw_map(out, 11);
     rc = rc != 0 ? rc : pack_text(out, "rtcache", h->version);
     rc = rc != 0 ? rc : mpw_cstr(out, "clean");
     rc = rc != 0 ? rc : mpw_bool(out, h->clean);
@@ -101,8 +76,7 @@ int keep_header_pack(struct buf *out, const struct keep_header *h)
     rc = rc != 0 ? rc : pack_number(out, "lossy_ms", h->lossy_ms);
     rc = rc != 0 ? rc : pack_loaders(out, h);
     rc = rc != 0 ? rc : pack_feeds(out, h);
-    rc = rc != 0 ? rc : pack_journal(out, h);
-    return rc != 0 ? rc : pack_registry(out, h);
+    return rc != 0 ? rc : pack_journal(out, h);
 }
 
 /* ---- read ---- */
@@ -237,63 +211,15 @@ static int read_feeds(struct reading *g)
     return rc;
 }
 
-/* Steps over a nil; false: something else stands there. */
-static bool read_nil(struct reading *g)
-{
-    struct mp_reader ahead = g->r;
-    struct mp_token t;
-    bool nil = mp_next(&ahead, &t) == MP_OK && t.type == MP_NIL;
-    if (nil)
-        g->r = ahead;
-    return nil;
-}
-
-static int read_nullable(struct reading *g, struct slice *out)
-{
-    *out = (struct slice){.data = NULL};
-    return read_nil(g) ? 0 : read_bytes(g, out);
-}
-
-static int read_row(struct reading *g, struct keep_row *row)
-{
-    size_t fields;
-    int rc = read_count(g, UINT32_MAX, &fields);
-    rc = rc == 0 && fields < 4 ? wrong(g, "a row of the registry lacks something") : rc;
-    rc = rc != 0 ? rc : read_nullable(g, &row->pattern);
-    rc = rc != 0 ? rc : read_nullable(g, &row->type);
-    rc = rc != 0 ? rc : read_nullable(g, &row->ttl);
-    rc = rc != 0 ? rc : read_nullable(g, &row->stale_ttl);
-    return rc != 0 ? rc : skip_rest(g, fields - 4);
-}
-
-static int read_registry(struct reading *g)
-{
-    struct keep_header *h = g->h;
-    size_t fields, count = 0;
-    if (read_nil(g))
-        return 0;
-    int rc = read_count(g, UINT32_MAX, &fields);
-    rc = rc == 0 && fields < 3 ? wrong(g, "the registry lacks something") : rc;
-    rc = rc == 0 && h->rows ? wrong(g, "the registry stands twice") : rc;
-    rc = rc != 0 ? rc : read_bytes(g, &h->registry_table);
-    rc = rc != 0 ? rc : read_uint(g, &h->registry_source);
-    rc = rc != 0 ? rc : read_count(g, CONF_LOADERS_MAX, &count);
-    if (rc != 0)
-        return rc;
-    h->rows = calloc(count + 1, sizeof *h->rows);
-    if (!h->rows)
-        return err_set(g->e, ERR_NOMEM, "no memory for the header of a snapshot");
-    for (; h->row_count < count && rc == 0; h->row_count++)
-        rc = read_row(g, &h->rows[h->row_count]);
-    h->has_rows = rc == 0;
-    return rc != 0 ? rc : skip_rest(g, fields - 3);
-}
-
 static int read_journal(struct reading *g)
 {
     size_t fields;
-    if (read_nil(g))
+    struct mp_reader ahead = g->r;
+    struct mp_token t;
+    if (mp_next(&ahead, &t) == MP_OK && t.type == MP_NIL) {
+        g->r = ahead;
         return 0;
+    }
     int rc = read_count(g, UINT32_MAX, &fields);
     rc = rc == 0 && fields < 3 ? wrong(g, "the journal's place lacks something") : rc;
     rc = rc != 0 ? rc : read_uint(g, &g->h->journal.chain);
@@ -326,9 +252,7 @@ static int read_field(struct reading *g, struct slice name)
         return read_loaders(g);
     if (slice_eq_str(name, "feeds"))
         return read_feeds(g);
-    if (slice_eq_str(name, "journal"))
-        return read_journal(g);
-    return slice_eq_str(name, "registry") ? read_registry(g) : skip_rest(g, 1);
+    return slice_eq_str(name, "journal") ? read_journal(g) : skip_rest(g, 1);
 }
 
 int keep_header_read(struct slice packed, struct keep_header *h, struct err *e)
@@ -356,6 +280,5 @@ void keep_header_fini(struct keep_header *h)
 {
     free(h->loaders);
     free(h->feeds);
-    free(h->rows);
     *h = (struct keep_header){.loaders = NULL};
 }

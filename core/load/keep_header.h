@@ -3,13 +3,11 @@
  *
  *   { rtcache, clean, wall_ms, boot_ms, boot_id, seed, lossy_ms,
  *     loaders: [[pattern, fingerprint, slot]], feeds: [[backend, source, position]],
- *     life, journal: [chain, file, batch],
- *     registry: [table, source, [[key_pattern, loader_type, ttl, stale_ttl]]] }
+ *     life, journal: [chain, file, batch] }
  *
  * Shape: one MessagePack map, with texts as keys. A reader skips what it does not know, and takes
  * what is missing for 0, "" or none, so that a file of another version is read as far as it goes.
- * Thread: any. Limits: KEEP_HEADER_MOST bytes, CONF_LOADERS_MAX loaders and rows, CONF_BACKENDS_MAX
- * feeds.
+ * Thread: any. Limits: KEEP_HEADER_MOST bytes, CONF_LOADERS_MAX loaders, CONF_BACKENDS_MAX feeds.
  */
 #ifndef RTCACHE_LOAD_KEEP_HEADER_H
 #define RTCACHE_LOAD_KEEP_HEADER_H
@@ -33,11 +31,6 @@ struct keep_feed {
     struct slice position; /* as the feed told it; empty: it has none */
 };
 
-/* A row of the registry's table, as text; data NULL: NULL. */
-struct keep_row {
-    struct slice pattern, type, ttl, stale_ttl;
-};
-
 struct keep_header {
     struct slice version; /* of the rtcache that wrote it */
     bool clean;           /* written at a stop, when nothing went on beside it */
@@ -52,16 +45,11 @@ struct keep_header {
     size_t feed_count;
     bool has_journal;
     struct journal_position journal; /* from where on it is not in the entries */
-    bool has_rows;                   /* of a registry, that were in force */
-    struct slice registry_table;     /* as the configuration had it */
-    uint64_t registry_source;        /* fingerprint_of_source */
-    struct keep_row *rows;
-    size_t row_count;
 };
 
 int keep_header_pack(struct buf *out, const struct keep_header *h) MUST_USE;
 
-/* Total over any bytes. The slices of *h are borrowed from packed; the lists are h's own.
+/* Total over any bytes. The slices of *h are borrowed from packed; loaders and feeds are h's own.
  * ERR_BAD_REQUEST says what is wrong, and *h has nothing to free then. ERR_NOMEM. */
 int keep_header_read(struct slice packed, struct keep_header *h, struct err *e) MUST_USE;
 void keep_header_fini(struct keep_header *h);

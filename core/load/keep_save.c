@@ -36,37 +36,10 @@ static int fill_loaders(struct keep_header *h, const struct snapshot *s, struct 
     return rc;
 }
 
-static struct slice text_of(const char *text)
-{
-    return text ? slice_str(text) : (struct slice){.data = NULL};
-}
-
-/* Of a table that may not be reached at the next start. */
-static int fill_rows(struct keep_header *h, const struct conf *conf, struct err *e)
-{
-    const struct conf_registry *g = &conf->registry;
-    int backend = g->backend ? conf_backend_index(conf, g->backend) : -1;
-    if (backend < 0 || conf->rows_missing)
-        return 0;
-    h->rows = calloc(conf->rows.count + 1, sizeof *h->rows);
-    if (!h->rows)
-        return err_set(e, ERR_NOMEM, "no memory for the header of a snapshot");
-    for (size_t i = 0; i < conf->rows.count; i++) {
-        const struct conf_row *row = &conf->rows.list[i];
-        h->rows[i] = (struct keep_row){text_of(row->pattern), text_of(row->type),
-                                       text_of(row->ttl), text_of(row->stale_ttl)};
-    }
-    h->has_rows = true;
-    h->row_count = conf->rows.count;
-    h->registry_table = slice_str(g->table);
-    return fingerprint_of_source(conf, (size_t)backend, &h->registry_source, e);
-}
-
 static int save_header(struct saving *g)
 {
     struct keep_header h = g->src->header;
     int rc = fill_loaders(&h, g->src->snapshot, g->e);
-    rc = rc != 0 ? rc : fill_rows(&h, g->src->snapshot->conf, g->e);
     buf_clear(&g->piece);
     if (rc == 0) {
         rc = keep_header_pack(&g->piece, &h);
@@ -76,7 +49,6 @@ static int save_header(struct saving *g)
     if (rc == 0)
         rc = state_writer_block(g->writer, BLOCK_HEAD, buf_slice(&g->piece), 1, g->e);
     free(h.loaders);
-    free(h.rows);
     return rc;
 }
 

@@ -159,13 +159,12 @@ static void make_current(struct loader_thread *t, struct edition *edition)
     t->state.answers.generation = edition ? edition->snapshot->generation : 0;
 }
 
-static int prepare(struct loader_thread *t, const struct edition_change *c, struct err *e)
+static int prepare(struct loader_thread *t, struct snapshot *snapshot, struct err *e)
 {
     struct edition_wanted w = {
         .thread = &t->state,
-        .snapshot = c->snapshot,
+        .snapshot = snapshot,
         .before = t->current,
-        .same_texts = c->same_texts,
         .startable = &t->schedule.startable,
     };
     int rc = edition_new(&t->prepared, &w, e);
@@ -201,7 +200,7 @@ static void loader_thread_recv_change(struct message *m, void *owner)
     c->rc = 0;
     err_clear(&c->err);
     switch (c->step) {
-    case EDITION_PREPARE: c->rc = prepare(t, c, &c->err); break;
+    case EDITION_PREPARE: c->rc = prepare(t, c->snapshot, &c->err); break;
     case EDITION_ABORT:
         edition_unref(t->prepared);
         t->prepared = NULL;

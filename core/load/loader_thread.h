@@ -66,7 +66,6 @@ struct edition_change {
     struct loader_thread *thread;
     enum edition_step step;
     struct snapshot *snapshot; /* PREPARE: borrowed until the answer */
-    bool same_texts;           /* PREPARE: the scripts are not read from their files again */
     int rc;                    /* the outcome */
     struct err err;
     struct mailbox *answer_to; /* receives message again, with recv = answered */

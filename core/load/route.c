@@ -20,7 +20,6 @@ struct routes {
     struct group *groups;     /* by prefix, in the order of memcmp */
     uint32_t *place;          /* by index: where the pattern is */
     size_t group_count;
-    bool more; /* patterns may come: nothing is a misfit */
     char *text;
 };
 
@@ -161,11 +160,6 @@ no_memory:
     return err_set(e, ERR_NOMEM, "no memory for %zu patterns", count);
 }
 
-void routes_await_more(struct routes *r)
-{
-    r->more = true;
-}
-
 void routes_free(struct routes *r)
 {
     if (!r)
@@ -223,7 +217,7 @@ int routes_match(const struct routes *r, struct slice key, struct glob_match *m)
             return r->patterns[i].index;
         }
     }
-    return r->more ? ROUTE_NONE : misfit;
+    return misfit;
 }
 
 void routes_capture(const struct routes *r, int loader, struct slice key, struct glob_match *m)

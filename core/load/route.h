@@ -29,8 +29,6 @@ int route_check(const char *pattern, struct err *e) MUST_USE;
  * refused. */
 int routes_new(struct routes **out, const char *const *patterns, size_t count,
                struct err *e) MUST_USE;
-/* More patterns may come: what fits one but for its types is no misfit yet. */
-void routes_await_more(struct routes *r);
 void routes_free(struct routes *r); /* NULL is allowed */
 
 /* The index (in the order given to routes_new) of the key's loader, or one of ROUTE_*, which are

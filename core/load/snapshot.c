@@ -49,8 +49,6 @@ static int compile_routes(struct snapshot *s, struct err *e)
     }
     if (wrong)
         err_prefix(e, "%s:%d", wrong->file, wrong->line);
-    if (rc == 0 && conf->rows_missing)
-        routes_await_more(s->routes);
     free(patterns);
     return rc;
 }
@@ -142,37 +140,14 @@ struct refresh snapshot_refresh(const struct snapshot *s, int loader, int64_t tt
     };
 }
 
-int snapshot_feed_of_backend(const struct conf *conf, const char *backend)
+int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l)
 {
-    int own = backend ? conf_backend_index(conf, backend) : -1;
+    int own = l->backend ? conf_backend_index(conf, l->backend) : -1;
     if (own >= 0 && conf->backends[own].feed)
         return own;
     const char *primary = own >= 0 ? conf->backends[own].primary : NULL;
     int other = primary ? conf_backend_index(conf, primary) : -1;
     return other >= 0 && conf->backends[other].feed ? other : -1;
-}
-
-int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l)
-{
-    return snapshot_feed_of_backend(conf, l->backend);
-}
-
-size_t snapshot_fed_patterns(const struct conf *conf, size_t index, const char **patterns)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < conf->loader_count; i++)
-        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)index)
-            patterns[count++] = conf->loaders[i].pattern;
-    return count;
-}
-
-bool snapshot_feeds_replica(const struct conf *conf, size_t index)
-{
-    for (size_t i = 0; i < conf->loader_count; i++)
-        if (snapshot_feed_of(conf, &conf->loaders[i]) == (int)index &&
-            strcmp(conf->loaders[i].backend, conf->backends[index].name) != 0)
-            return true;
-    return false;
 }
 
 static int make_tls(struct snapshot *s, struct err *e)

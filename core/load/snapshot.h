@@ -50,12 +50,6 @@ void snapshot_ask_scripts(const struct snapshot *s, struct runtime_stats *sum);
 
 /* The backend whose feed tells of what this loader loads: its own or its primary's; -1: none. */
 int snapshot_feed_of(const struct conf *conf, const struct conf_loader *l);
-/* The same for what reads a backend of that name; NULL: -1. */
-int snapshot_feed_of_backend(const struct conf *conf, const char *backend);
-/* The patterns of the loaders that backend `index` feeds; how many. patterns has room for all. */
-size_t snapshot_fed_patterns(const struct conf *conf, size_t index, const char **patterns);
-/* Whether one of these loaders reads another backend, whose primary that one is. */
-bool snapshot_feeds_replica(const struct conf *conf, size_t index);
 
 /* The loader's slot, by which its hits are counted; 0 for loader -1. */
 uint16_t snapshot_owner(const struct snapshot *s, int loader);

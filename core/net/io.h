@@ -61,7 +61,6 @@ struct io_options {
     unsigned loader_count;
     struct ledger *ledger;
     struct keep_numbers *kept; /* NULL: there is no folder of state */
-    struct registry_numbers *registry;
     int64_t started_ms;
     uint64_t seed;
     struct mailbox *control; /* the main thread's */

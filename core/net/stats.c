@@ -4,12 +4,8 @@
 #include "net/report_pack.h"
 #include "wire/mpw.h"
 
-/* registry: room for how that goes. */
-static struct report report_of(const struct io *io, struct registry_counts *registry)
+static struct report report_of(const struct io *io)
 {
-    bool has_registry = io->options.registry && io->snapshot->conf->registry.backend;
-    if (has_registry)
-        registry_numbers_read(io->options.registry, registry);
     return (struct report){
         .snapshot = io->snapshot,
         .store = io->options.store,
@@ -18,7 +14,6 @@ static struct report report_of(const struct io *io, struct registry_counts *regi
         .kept = io->options.kept,
         .journal = io->changes.all->journal,
         .tier = io->changes.tier,
-        .registry = has_registry ? registry : NULL,
         .io_threads = io->options.io_count,
         .loader_threads = io->options.loader_count,
         .started_ms = io->options.started_ms,
@@ -37,8 +32,7 @@ static bool has_options(const struct target *t, struct params *p)
 
 void stats_answer(const struct target *t, struct params *p)
 {
-    struct registry_counts registry;
-    struct report r = report_of(t->io, &registry);
+    struct report r = report_of(t->io);
     struct report_pack pack;
     struct answer a;
     if (has_options(t, p))
@@ -52,18 +46,15 @@ void stats_answer(const struct target *t, struct params *p)
 
 void stats_loaders(const struct target *t, struct params *p)
 {
-    struct registry_counts registry;
-    struct report r = report_of(t->io, &registry);
+    struct report r = report_of(t->io);
     struct report_pack pack;
     struct answer a;
-    size_t count = r.snapshot->conf->loader_count, refusals = report_refusals(&r);
+    size_t count = r.snapshot->conf->loader_count;
     if (has_options(t, p))
         return;
     report_pack_init(&pack, answer_begin(&a, t));
-    pack.rc = mpw_array(pack.out, (uint32_t)(count + refusals));
+    pack.rc = mpw_array(pack.out, (uint32_t)count);
     for (size_t i = 0; i < count; i++)
         report_loader(&r, i, &pack.sink);
-    for (size_t i = 0; i < refusals; i++)
-        report_refusal(&r, i, &pack.sink);
     answer_done(&a, pack.rc);
 }

@@ -254,30 +254,6 @@ static void tell_tier(const struct report *r, struct report_sink *to)
     to->leave(to);
 }
 
-static const char *text_or_none(const char *text)
-{
-    return text[0] != '\0' ? text : NULL;
-}
-
-static void tell_registry(const struct report *r, struct report_sink *to)
-{
-    const struct registry_counts *n = r->registry;
-    const struct conf *conf = r->snapshot->conf;
-    to->enter(to, "registry");
-    to->text(to, "table", conf->registry.table);
-    to->text(to, "state", registry_state_name(n->state));
-    to->text(to, "error", text_or_none(n->error));
-    to->count(to, "rows", conf->rows.count);
-    to->count(to, "given_way", conf->rows_given_way);
-    to->count(to, "looks", n->looks);
-    to->count(to, "failures", n->failures);
-    to->count(to, "told", n->told);
-    to->count(to, "taken", n->taken);
-    to->count(to, "refused", n->refused);
-    to->number(to, "read_at", n->read_wall_ms / 1000);
-    to->leave(to);
-}
-
 void report_walk(const struct report *r, struct report_sink *to)
 {
     to->text(to, "version", RTCACHE_VERSION);
@@ -296,8 +272,6 @@ void report_walk(const struct report *r, struct report_sink *to)
         tell_journal(r, to);
     if (r->tier)
         tell_tier(r, to);
-    if (r->registry)
-        tell_registry(r, to);
 }
 
 /* ---- loaders ---- */
@@ -367,36 +341,10 @@ void report_loader(const struct report *r, size_t loader, struct report_sink *to
     to->enter(to, NULL);
     to->text(to, "pattern", l->pattern);
     to->text(to, "script", l->script);
-    if (r->registry) {
-        to->text(to, "from", l->type ? "table" : "file");
-        to->text(to, "type", l->type);
-    }
     to->text(to, "backend", l->backend);
     tell_policy(&l->policy, to);
     tell_totals(&sum, to);
     tell_hits(snapshot_owner(r->snapshot, (int)loader), to);
     to->text(to, "breaker", breaker_state_name(sum.breaker));
-    to->leave(to);
-}
-
-size_t report_refusals(const struct report *r)
-{
-    const struct registry_counts *n = r->registry;
-    if (!n)
-        return 0;
-    if (n->refusal_count == 0)
-        return n->error[0] != '\0';
-    return n->refusal_count < REGISTRY_REFUSALS ? n->refusal_count : REGISTRY_REFUSALS;
-}
-
-void report_refusal(const struct report *r, size_t i, struct report_sink *to)
-{
-    const struct registry_counts *n = r->registry;
-    bool of_row = n->refusal_count > 0;
-    to->enter(to, NULL);
-    if (of_row && n->refusals[i].pattern[0] != '\0')
-        to->text(to, "pattern", n->refusals[i].pattern);
-    to->text(to, "from", "table");
-    to->text(to, "error", of_row ? n->refusals[i].text : n->error);
     to->leave(to);
 }

@@ -13,7 +13,6 @@
 
 #include "load/flight.h"
 #include "load/keep_numbers.h"
-#include "load/registry_numbers.h"
 #include "load/snapshot.h"
 #include "serve/ledger.h"
 #include "store/store.h"
@@ -27,7 +26,6 @@ struct report {
     struct keep_numbers *kept; /* NULL: there is no folder of state */
     struct journal *journal;   /* NULL: there is none */
     struct tier *tier;         /* NULL: there is none */
-    const struct registry_counts *registry; /* NULL: no table has loaders */
     unsigned io_threads, loader_threads;
     int64_t started_ms, now_ms;
 };
@@ -44,14 +42,10 @@ struct report_sink {
 };
 
 /* The groups of `stats`: version, server, store, flights, client_memory, backends, feeds, scripts,
- * counters, times, restart where there is a folder of state, journal where there is one, tier where
- * there is one, and registry where a table has loaders. */
+ * counters, times, restart where there is a folder of state, journal where there is one, and tier
+ * where there is one. */
 void report_walk(const struct report *r, struct report_sink *to);
 /* One loader: its policy, which walks the table of options, and its numbers. */
 void report_loader(const struct report *r, size_t loader, struct report_sink *to);
-/* What of the registry's table is not in force: rows that were refused, or, as one, that it cannot
- * be read. i: below report_refusals. */
-size_t report_refusals(const struct report *r);
-void report_refusal(const struct report *r, size_t i, struct report_sink *to);
 
 #endif

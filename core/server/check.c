@@ -32,14 +32,11 @@ static int check_scripts(const struct conf *conf, struct buf *out)
     struct runtime *rt;
     if (runtime_new(&rt, &o, &e) != 0)
         return report(out, e.text);
-    int script;
-    for (size_t i = 0; i < conf->loader_count; i++)
+    for (size_t i = 0; i < conf->loader_count; i++) {
+        int script;
         if (runtime_add_loader(rt, &conf->loaders[i], &script, &e) != 0)
             problems += report(out, e.text);
-    for (size_t i = 0; i < conf->type_count; i++) /* their SQL wants the pattern of a row */
-        if (!conf->types[i].loader.sql &&
-            runtime_add_loader(rt, &conf->types[i].loader, &script, &e) != 0)
-            problems += report(out, e.text);
+    }
     runtime_unref(rt);
     return problems;
 }

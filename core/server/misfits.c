@@ -12,8 +12,7 @@ static bool is_new_and_typed(const struct conf *before, struct slice pattern)
     char room[GLOB_MAX];
     struct glob g;
     glob_compile(&g, pattern, room);
-    bool knew = before && !before->rows_missing; /* else nothing was a misfit */
-    for (size_t i = 0; knew && i < before->loader_count && g.typed; i++)
+    for (size_t i = 0; before && i < before->loader_count && g.typed; i++)
         if (glob_order(slice_str(before->loaders[i].pattern), pattern) == 0)
             return false;
     return g.typed;

@@ -2,9 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "conf/conf_rows.h"
 #include "server/misfits.h"
-#include "server/registry.h"
 #include "server/watch.h"
 #include "server/watch_files.h"
 #include "sys/process.h"
@@ -12,8 +10,6 @@
 #include <stdlib.h>
 
 #define BESIDE_MOST 16 /* the part of `memory`, 1 / this */
-
-static const char why_file[] = "file changed";
 
 struct reload {
     struct server *server;
@@ -27,22 +23,14 @@ struct reload {
     struct list asked; /* clients' requests that this round answers */
     struct list later; /* that came during it */
     void (*first_done)(struct server *s, const struct err *e);
-    uint64_t fingerprint; /* of the files */
+    uint64_t fingerprint;
     bool changed;
-    const char *reading; /* why a round begins once the registry's table is looked at; or NULL */
-    bool of_rows;        /* it is for the registry's rows alone: no file is read */
-    const char *again;   /* why another round follows this one */
-    bool rows_due;       /* so does one for rows */
+    const char *again; /* why another round follows this one */
     struct misfits misfits;
     bool stopped; /* the threads are about to end: what they answer leads to nothing more */
 };
 
 static void reload_start(struct reload *r, const char *why);
-
-static bool is_busy(const struct reload *r)
-{
-    return r->next || r->first_done || r->reading || !r->server->snapshot;
-}
 
 int reload_new(struct reload **out, struct server *s, struct err *e)
 {
@@ -93,9 +81,6 @@ static void reload_end(struct reload *r, const struct err *e)
         metrics_inc(metrics_mine(), M_RELOADS_REFUSED);
         log_error("reload.refused", "error=%s", log_q(e->text));
     }
-    if (e && r->of_rows)
-        registry_refused(s->registry, &r->err);
-    r->of_rows = false;
     if (r->first_done) {
         void (*done)(struct server *, const struct err *) = r->first_done;
         r->first_done = NULL;
@@ -105,12 +90,8 @@ static void reload_end(struct reload *r, const struct err *e)
     const char *again = r->again;
     r->again = NULL;
     list_splice(&r->asked, &r->later);
-    bool rows_due = r->rows_due || e;
-    r->rows_due = false;
     if (again)
         reload_start(r, again);
-    else if (rows_due && !is_busy(r))
-        registry_settle(s->registry);
 }
 
 /* In force all the same: an old certificate serves those who do not look at it. */
@@ -153,13 +134,11 @@ static void on_everywhere(struct reload *r)
     s->generation = r->next->generation;
     struct conf *conf = s->snapshot->conf;
     store_set_memory(s->store, entries_memory(s, conf), clock_ms());
-    if (!r->of_rows)
-        watch_set(s->watch, conf);
+    watch_set(s->watch, conf);
     feeds_commit(s->feeds, r->feeds, r->from_ms);
     r->feeds = NULL;
     log_setup(s->log_fd >= 0 ? s->log_fd : 2, (enum log_level)log_level_parse(conf->log_level));
     tell_certificate(s->snapshot);
-    registry_set(s->registry);
     metrics_inc(metrics_mine(), M_RELOADS);
     log_info("reload.done", "generation=%llu loaders=%zu changed=%d",
              (unsigned long long)s->generation, conf->loader_count, (int)r->changed);
@@ -184,7 +163,6 @@ static void step(struct reload *r, enum edition_step what)
         struct edition_change *c = &r->loaders[i];
         c->step = what;
         c->snapshot = r->next;
-        c->same_texts = r->of_rows;
         c->answer_to = &s->control;
         c->answered = recv_loader_changed;
         loader_thread_change(s->loaders[i], c);
@@ -241,20 +219,9 @@ static int prepare(struct reload *r, struct conf *conf)
     return rc;
 }
 
-static bool has_other_rows(const struct reload *r, const struct conf *conf)
-{
-    const struct snapshot *s = r->server->snapshot;
-    return s && (s->conf->rows_missing != conf->rows_missing ||
-                 !conf_rows_equal(&s->conf->rows, &conf->rows));
-}
-
-/* conf is handed over. */
 static void take_over(struct reload *r, struct conf *conf)
 {
-    /* What changes from here on is seen again. */
-    uint64_t fingerprint = r->of_rows ? r->fingerprint : watch_fingerprint(conf);
-    bool other_rows = has_other_rows(r, conf);
-    err_clear(&r->err); /* rows that were refused, with others in their place, are told already */
+    uint64_t fingerprint = watch_fingerprint(conf); /* what changes from here on is seen again */
     if (prepare(r, conf) != 0) {
         struct err e = r->err;
         if (!r->first_done)
@@ -262,35 +229,28 @@ static void take_over(struct reload *r, struct conf *conf)
         reload_end(r, &e);
         return;
     }
-    r->changed = fingerprint != r->fingerprint || other_rows;
+    r->changed = fingerprint != r->fingerprint;
     r->fingerprint = fingerprint;
     step(r, EDITION_PREPARE);
 }
 
 void reload_first(struct reload *r, void (*done)(struct server *s, const struct err *e))
 {
-    struct conf *conf = conf_ref(r->server->conf);
     r->first_done = done;
     err_clear(&r->err);
-    (void)!registry_put(r->server->registry, &conf, false, &r->err); /* it goes on without rows */
-    take_over(r, conf);
+    take_over(r, conf_ref(r->server->conf));
 }
 
-/* What the file says now, with rows of the registry: the ones that were just read, where somebody
- * asked for a reload. */
-static void reload_file(struct reload *r, const char *why)
+static void reload_start(struct reload *r, const char *why)
 {
     struct server *s = r->server;
     struct conf *conf = NULL;
-    bool asked = strcmp(why, why_file) != 0;
     err_clear(&r->err);
     log_info("reload.begin", "why=%s", log_q(why));
     int rc = conf_load(s->conf->file, backend_drivers, &conf, NULL, &r->err);
     if (rc == 0)
         rc = listen_check_reload(s, conf, &r->err);
     const char *fixed = rc == 0 ? conf_needs_restart(s->conf, conf) : NULL;
-    if (rc == 0 && !fixed)
-        rc = registry_put(s->registry, &conf, asked, &r->err);
     if (rc == 0 && !fixed) {
         take_over(r, conf);
         return;
@@ -305,48 +265,9 @@ static void reload_file(struct reload *r, const char *why)
     reload_end(r, &e);
 }
 
-static void on_registry_read(struct server *s)
-{
-    struct reload *r = s->reload;
-    const char *why = r->reading;
-    r->reading = NULL;
-    if (!r->stopped)
-        reload_file(r, why);
-}
-
-static void reload_start(struct reload *r, const char *why)
-{
-    if (registry_look_first(r->server->registry, on_registry_read))
-        r->reading = why;
-    else
-        reload_file(r, why);
-}
-
-void reload_rows(struct reload *r)
-{
-    struct server *s = r->server;
-    if (s->draining || r->stopped)
-        return;
-    if (is_busy(r)) {
-        r->rows_due = true;
-        return;
-    }
-    struct conf *conf = conf_ref(conf_without_rows(s->snapshot->conf));
-    r->of_rows = true;
-    err_clear(&r->err);
-    log_info("reload.begin", "why=registry");
-    if (registry_put(s->registry, &conf, true, &r->err) == 0) {
-        take_over(r, conf);
-        return;
-    }
-    struct err e = r->err;
-    conf_unref(conf);
-    reload_end(r, &e);
-}
-
 void reload_begin(struct reload *r, const char *why)
 {
-    if (is_busy(r))
+    if (r->next || r->first_done)
         r->again = why;
     else if (!r->server->draining && !r->stopped)
         reload_start(r, why);
@@ -354,15 +275,15 @@ void reload_begin(struct reload *r, const char *why)
 
 void reload_file_changed(struct reload *r)
 {
-    if (is_busy(r) || watch_fingerprint(r->server->snapshot->conf) != r->fingerprint)
-        reload_begin(r, why_file);
+    if (r->next || watch_fingerprint(r->server->snapshot->conf) != r->fingerprint)
+        reload_begin(r, "file changed");
 }
 
 void reload_recv_request(struct message *m, void *owner)
 {
     struct server *s = owner;
     struct io_reload *asked = container_of(m, struct io_reload, message);
-    bool busy = is_busy(s->reload);
+    bool busy = s->reload->next != NULL;
     list_push_back(busy ? &s->reload->later : &s->reload->asked, &asked->link);
     if (s->draining || s->reload->stopped)
         refuse_asked(s->reload);

@@ -5,8 +5,6 @@
  *        all well:    COMMIT there --> the I/O threads --> feeds_commit --> done
  *        one is not:  ABORT everywhere, and nothing has changed
  *
- * Where there is a registry, its table is looked at before the file is read (registry.h).
- *
  * All that may fail comes before the first COMMIT. The scripts are compiled by the loader threads
  * themselves, beside the current ones. The I/O threads come after them: when the caller has its
  * answer, every later get uses the new configuration.
@@ -32,10 +30,6 @@ void reload_begin(struct reload *r, const char *why);
 
 /* The same, unless what is on disk is what is in force. */
 void reload_file_changed(struct reload *r);
-
-/* What is in force, with the rows that the registry has read last: no file is read. While another
- * round is under way, after that. */
-void reload_rows(struct reload *r);
 
 /* A client's reload, as io_options wants it. */
 void reload_recv_request(struct message *m, void *owner);

@@ -73,11 +73,6 @@ struct keep_numbers *restart_numbers(struct restart *r)
     return r ? &r->numbers : NULL;
 }
 
-const struct keep_header *restart_header(const struct restart *r)
-{
-    return r && r->keep ? keep_header_of(r->keep) : NULL;
-}
-
 /* ---- the worker ---- */
 
 static void write_done(struct restart *r);

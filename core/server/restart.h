@@ -16,7 +16,6 @@
 #ifndef RTCACHE_SERVER_RESTART_H
 #define RTCACHE_SERVER_RESTART_H
 
-#include "load/keep_header.h"
 #include "server/server.h"
 
 struct restart;
@@ -27,8 +26,6 @@ int restart_open(struct restart **out, struct server *s, struct err *e) MUST_USE
 /* What the store has to hash with, so that floors are found again. */
 bool restart_seed(const struct restart *r, uint64_t *seed);
 struct keep_numbers *restart_numbers(struct restart *r);
-/* Of the snapshot that is read at this start; NULL: there is none. Borrowed until restart_begin. */
-const struct keep_header *restart_header(const struct restart *r);
 
 /* done is called once from the loop, at once where r is NULL. */
 void restart_begin(struct restart *r, void (*done)(struct server *s), struct server *s);

@@ -6,7 +6,6 @@
 #include "load/prefetch.h"
 #include "net/park.h"
 #include "net/telling.h"
-#include "server/registry.h"
 #include "server/reload.h"
 #include "server/restart.h"
 #include "server/verifier.h"
@@ -162,7 +161,6 @@ static int make_threads(struct server *s, struct err *e)
             .recv_reload = reload_recv_request,
             .recv_snapshot = restart_recv_request,
             .kept = restart_numbers(s->restart),
-            .registry = registry_numbers_of(s->registry),
             .recv_auth = verifier_recv,
             .recv_auth_left = verifier_recv_left,
             .ledger = s->ledger,
@@ -186,8 +184,6 @@ static int make_threads(struct server *s, struct err *e)
     }
     if (rc == 0)
         rc = feeds_new(&s->feeds, &s->changes, backend_listen, e);
-    if (rc == 0)
-        feeds_tell_registry(s->feeds, registry_changed, s->registry);
     if (rc == 0 && !s->restart) /* else once it is known where they go on from */
         rc = feeds_start(s->feeds, e);
     for (unsigned i = 0; i < s->loader_count && rc == 0; i++)
@@ -261,8 +257,6 @@ int server_new(struct server **out, struct conf *conf, struct err *e)
     if (rc == 0)
         rc = verifier_new(&s->verifier, s, e);
     if (rc == 0)
-        rc = registry_new(&s->registry, s, e);
-    if (rc == 0)
         rc = make_threads(s, e);
     if (rc == 0)
         rc = reload_new(&s->reload, s, e);
@@ -295,10 +289,6 @@ static void open_doors(struct server *s)
 
 static void server_on_first(struct server *s, const struct err *e)
 {
-    if (e && registry_fall_back(s->registry, e)) {
-        reload_first(s->reload, server_on_first);
-        return;
-    }
     if (e) {
         fprintf(stderr, "rtcached: %s\n", e->text);
         s->exit_code = 1;
@@ -308,18 +298,12 @@ static void server_on_first(struct server *s, const struct err *e)
     restart_begin(s->restart, open_doors, s);
 }
 
-static void server_on_registry(struct server *s)
-{
-    reload_first(s->reload, server_on_first);
-}
-
 /* The one order of ending, from whatever is under way: first what the main thread would still ask
  * of the others, for nothing may be sent to one that has ended; then loads, whose waiters hear of
  * it from I/O threads that still run; then those. */
 static void stop_threads(struct server *s)
 {
     reload_stop(s->reload);
-    registry_stop(s->registry);
     if (s->feeds) {
         feeds_stop(s->feeds);
         feeds_join(s->feeds);
@@ -336,7 +320,7 @@ static void stop_threads(struct server *s)
 
 int server_run(struct server *s)
 {
-    registry_begin(s->registry, server_on_registry);
+    reload_first(s->reload, server_on_first);
     if (s->exit_code == 0) /* it may have failed before there was a loop to break */
         ev_run(s->loop, 0);
     listen_close(s);
@@ -374,7 +358,6 @@ void server_free(struct server *s)
     ledger_free(s->ledger);
     reload_free(s->reload);
     tier_free(s->tier);
-    registry_free(s->registry);
     flights_free(s->flights);
     store_free(s->store);
     marks_free(s->marks);

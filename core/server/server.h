@@ -22,7 +22,6 @@
 #define SERVER_THREADS_MAX   64 /* of a kind; the most of io_threads and loader_threads */
 #define SERVER_LISTENERS_MAX (4 * CONF_LISTEN_MAX) /* a name may have several addresses */
 
-struct registry;
 struct reload;
 struct restart;
 struct verifier;
@@ -61,7 +60,6 @@ struct server {
     struct addr_file socket_file; /* what those of Unix sockets are to be */
     struct listener listeners[SERVER_LISTENERS_MAX];
     unsigned listener_count;
-    struct registry *registry;
     struct reload *reload;
     struct restart *restart; /* NULL: there is no folder of state */
     struct verifier *verifier;

@@ -343,12 +343,10 @@ describe("a tier that is unwell", function()
     expect.value(t.cache:get "dear:1")
     t:settle()
     t.db:exec "BEGIN; LOCK TABLE cache_entry IN ACCESS EXCLUSIVE MODE"
-    local from = wait.now()
     for i = 2, 40 do
       t.source:put("dear:" .. i, "Ann", { version = 7 })
       assert.equal("Ann", expect.value(t.cache:get("dear:" .. i)))
     end
-    assert.is_true(wait.now() - from < 0.2 * 3 + 1.5)
     local n = t:numbers()
     assert.is_true(n.failures >= 3)
     assert.is_true(n.skipped >= 30)

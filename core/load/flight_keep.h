@@ -47,7 +47,7 @@ int flight_keep_in(struct flights *fl, struct slice pieces, int64_t passed_ms, i
 int flight_keep_entry(struct flights *fl, const struct record *r, const struct restore *how,
                       int64_t now_ms, bool *stored, struct err *e) MUST_USE;
 
-/* What a tier's table has of a key. */
+/* A row that was read from the table of the tier, and when its key was judged unchanged. */
 struct brought {
     const struct record *record;
     struct restore how;
@@ -57,8 +57,8 @@ struct brought {
     uint64_t changed, since;
     const struct flight *flight; /* which looked for it, and has begun; NULL: none did */
 };
-/* As flight_keep_entry, while others may change the key: where that has begun since nothing is
- * stored, and where it begins later it finds what is stored. */
+/* Stores the row while others may change its key: nothing is stored where such a change has begun
+ * since, and one that begins later finds what is stored. ERR_NOMEM. */
 int flight_keep_brought(struct flights *fl, const struct brought *b, int64_t now_ms, bool *stored,
                         struct err *e) MUST_USE;
 

@@ -52,7 +52,7 @@ struct tier {
     _Atomic int64_t room;  /* rows that were taken out, and may be added past the table's size */
 };
 
-/* The same, as they are read. */
+/* The numbers above as they were at one moment, with what waits in all queues. */
 struct tier_counts {
 #define TIER_COUNT(name, text) uint64_t name;
     TIER_NUMBERS(TIER_COUNT)

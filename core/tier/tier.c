@@ -132,6 +132,16 @@ void tier_read_counts(struct tier *t, struct tier_counts *out)
     out->bytes = table > 0 ? (uint64_t)table : 0;
 }
 
+bool tier_goes_down(struct tier *t)
+{
+    return !atomic_exchange(&t->down, true);
+}
+
+bool tier_comes_up(struct tier *t)
+{
+    return atomic_exchange(&t->down, false);
+}
+
 void tier_cleaned(struct tier *t, int64_t rows)
 {
     tier_count(&t->numbers.cleaned, (uint64_t)rows);

@@ -48,6 +48,7 @@ struct tier {
     struct tier_queue *queues; /* one for each loader thread; owned */
     unsigned threads;
     struct tier_numbers numbers;
+    _Atomic bool down;     /* the log has been told so, and not yet that it is up again */
     _Atomic int64_t bytes; /* of the table, as it was seen last; -1: not yet */
     _Atomic int64_t room;  /* rows that were taken out, and may be added past the table's size */
 };
@@ -91,6 +92,10 @@ void tier_changed(struct tier *t, const struct tier_change *c);
 bool tier_keep(struct tier *t, const struct tier_value *v, size_t *count);
 
 void tier_read_counts(struct tier *t, struct tier_counts *out);
+
+/* A thread finds it down, or well again. Whether that is news to the process. */
+bool tier_goes_down(struct tier *t);
+bool tier_comes_up(struct tier *t);
 
 /* Rows were taken out of the table; it takes so many bytes. */
 void tier_cleaned(struct tier *t, int64_t rows);

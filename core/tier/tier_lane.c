@@ -28,7 +28,7 @@ void tier_lane_init(struct tier_lane *l, const struct tier_lane_options *o)
 {
     *l = (struct tier_lane){
         .index = o->index,
-        .link = {.tier = o->tier, .loop = o->loop, .quiet = o->index > 0},
+        .link = {.tier = o->tier, .loop = o->loop},
     };
     tier_reader_init(&l->reader, &l->link);
     tier_writer_init(&l->writer, &l->link, &o->tier->queues[o->index], o->wants, o->arg);

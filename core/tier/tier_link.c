@@ -21,6 +21,8 @@ int tier_link_attach(struct tier_link *l, struct backend *b, enum tier_dialect d
         return rc;
     }
     l->backend = backend_ref(b);
+    if (l->health.down) /* another one, whose own outages are news */
+        (void)tier_comes_up(l->tier);
     l->health = (struct tier_health){.down = false};
     return 0;
 }
@@ -40,7 +42,7 @@ void tier_link_submit(struct tier_link *l, struct call *q, int verb, struct slic
 
 void tier_link_well(struct tier_link *l)
 {
-    if (tier_health_well(&l->health) && !l->quiet)
+    if (tier_health_well(&l->health) && tier_comes_up(l->tier))
         log_info("tier.up", "backend=%s table=%s", log_q(l->tier->conf.backend),
                  log_q(l->tier->conf.table));
 }
@@ -55,7 +57,7 @@ void tier_link_failed(struct tier_link *l, const struct err *why)
 {
     bool at_once = why->code == ERR_BACKEND_DOWN || why->code == ERR_BACKEND;
     tier_count(&l->tier->numbers.failures, 1);
-    if (tier_health_failed(&l->health, at_once, clock_ms()) && !l->quiet)
+    if (tier_health_failed(&l->health, at_once, clock_ms()) && tier_goes_down(l->tier))
         log_warn("tier.down", "backend=%s table=%s code=%s error=%s hint=%s",
                  log_q(l->tier->conf.backend), log_q(l->tier->conf.table), err_word(why),
                  log_q(why->text), log_q(hint_of(why)));

@@ -18,7 +18,6 @@ struct tier_link {
     struct backend *backend; /* one reference; NULL: there is none */
     struct tier_sql sql;     /* where there is a backend */
     struct tier_health health;
-    bool quiet; /* another thread of this process says when it is down */
 };
 
 /* Of another backend from now on, or of none; nothing may be in the air. A reference is taken. */
@@ -30,7 +29,8 @@ int tier_link_attach(struct tier_link *l, struct backend *b, enum tier_dialect d
 bool tier_link_admits(struct tier_link *l);
 void tier_link_submit(struct tier_link *l, struct call *q, int verb, struct slice sql,
                       struct slice params, void (*done)(struct call *q));
-/* It has answered; it has not, for why: both are told in the log where they are news. */
+/* It has answered; it has not, for why. The log is told once of an outage, whichever thread meets
+ * it first, and once of its end. */
 void tier_link_well(struct tier_link *l);
 void tier_link_failed(struct tier_link *l, const struct err *why);
 /* The answer did not come in time. */
